@@ -1,0 +1,124 @@
+#include "proto/base/crypto.hpp"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <secp256k1.h>
+#include <secp256k1_recovery.h>
+
+#include "proto/base/check.hpp"
+
+namespace grenache {
+namespace {
+
+template <class Digest>
+Digest digest(EVP_MD const* algorithm, std::string_view bytes) {
+  Digest out;
+  unsigned size = 0;
+  GRN_CHECK(EVP_Digest(bytes.data(), bytes.size(), out.array().data(), &size, algorithm, nullptr) == 1);
+  GRN_CHECK(size == Digest::kSize);
+  return out;
+}
+
+// One context per process, made and blinded before first use; libsecp256k1 only reads it afterwards.
+secp256k1_context const* context() {
+  static secp256k1_context const* const shared = [] {
+    auto* made = secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY);
+    GRN_CHECK(made != nullptr);
+    Random random = Random::from_system();
+    std::array<std::uint8_t, 32> blinding;
+    random.fill(blinding);
+    GRN_CHECK(secp256k1_context_randomize(made, blinding.data()) == 1);
+    OPENSSL_cleanse(blinding.data(), blinding.size());
+    return made;
+  }();
+  return shared;
+}
+
+PeerId serialize(secp256k1_pubkey const& key) {
+  PeerId id;
+  std::size_t size = PeerId::kSize;
+  secp256k1_ec_pubkey_serialize(context(), id.array().data(), &size, &key, SECP256K1_EC_COMPRESSED);
+  GRN_CHECK(size == PeerId::kSize);
+  return id;
+}
+
+bool verify_parsed(PeerId const& signer, Sha256 const& digest, secp256k1_ecdsa_signature const& signature) {
+  secp256k1_pubkey key;
+  if (secp256k1_ec_pubkey_parse(context(), &key, signer.array().data(), PeerId::kSize) != 1) return false;
+  return secp256k1_ecdsa_verify(context(), &signature, digest.array().data(), &key) == 1;
+}
+
+}  // namespace
+
+Sha1 sha1(std::string_view bytes) { return digest<Sha1>(EVP_sha1(), bytes); }
+Sha256 sha256(std::string_view bytes) { return digest<Sha256>(EVP_sha256(), bytes); }
+
+bool equal_constant_time(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+SecretKey SecretKey::generate(Random& random) {
+  SecretKey key;
+  do {
+    random.fill(key.bytes_);
+  } while (secp256k1_ec_seckey_verify(context(), key.bytes_.data()) != 1);
+  return key;
+}
+
+std::optional<SecretKey> SecretKey::from_bytes(std::string_view bytes) {
+  if (bytes.size() != kSize) return std::nullopt;
+  SecretKey key;
+  std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(key.bytes_.data()));
+  if (secp256k1_ec_seckey_verify(context(), key.bytes_.data()) != 1) return std::nullopt;
+  return key;
+}
+
+SecretKey::~SecretKey() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
+
+PeerId SecretKey::public_key() const {
+  secp256k1_pubkey key;
+  GRN_CHECK(secp256k1_ec_pubkey_create(context(), &key, bytes_.data()) == 1);
+  return serialize(key);
+}
+
+RecoverableSignature SecretKey::sign_recoverable(Sha256 const& digest) const {
+  secp256k1_ecdsa_recoverable_signature raw;
+  GRN_CHECK(secp256k1_ecdsa_sign_recoverable(context(), &raw, digest.array().data(), bytes_.data(), nullptr,
+                                             nullptr) == 1);
+  RecoverableSignature out;
+  int id = 0;
+  secp256k1_ecdsa_recoverable_signature_serialize_compact(context(), out.signature.array().data(), &id, &raw);
+  out.recovery_id = static_cast<std::uint8_t>(id);
+  return out;
+}
+
+Signature SecretKey::sign(Sha256 const& digest) const { return sign_recoverable(digest).signature; }
+
+bool verify(PeerId const& signer, Sha256 const& digest, Signature const& signature) {
+  secp256k1_ecdsa_signature parsed;
+  if (secp256k1_ecdsa_signature_parse_compact(context(), &parsed, signature.array().data()) != 1)
+    return false;
+  return verify_parsed(signer, digest, parsed);  // libsecp256k1 takes low S only
+}
+
+bool verify_any_s(PeerId const& signer, Sha256 const& digest, Signature const& signature) {
+  secp256k1_ecdsa_signature parsed;
+  if (secp256k1_ecdsa_signature_parse_compact(context(), &parsed, signature.array().data()) != 1)
+    return false;
+  secp256k1_ecdsa_signature_normalize(context(), &parsed, &parsed);
+  return verify_parsed(signer, digest, parsed);
+}
+
+std::optional<PeerId> recover(Sha256 const& digest, RecoverableSignature const& signature) {
+  if (signature.recovery_id > 3) return std::nullopt;
+  secp256k1_ecdsa_recoverable_signature parsed;
+  if (secp256k1_ecdsa_recoverable_signature_parse_compact(
+          context(), &parsed, signature.signature.array().data(), signature.recovery_id) != 1) {
+    return std::nullopt;
+  }
+  secp256k1_pubkey key;
+  if (secp256k1_ecdsa_recover(context(), &key, &parsed, digest.array().data()) != 1) return std::nullopt;
+  return serialize(key);
+}
+
+}  // namespace grenache

@@ -1,0 +1,67 @@
+// Random numbers that are unpredictable in production and replayable in a simulation.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace grenache {
+
+/// A ChaCha20 key stream: from a secret seed nobody can predict it, from a known one every run repeats it.
+///
+/// Not thread-safe; each owner has its own. Also a UniformRandomBitGenerator, but the std distributions
+/// differ between libraries: use below() and shuffle() where the result must replay.
+class Random {
+ public:
+  using Seed = std::array<std::uint8_t, 32>;
+  using result_type = std::uint64_t;
+
+  explicit Random(Seed const& seed);
+  /// For tests and simulations: spreads a small number over the seed.
+  explicit Random(std::uint64_t seed);
+  Random(Random&&) noexcept;
+  Random& operator=(Random&&) noexcept;
+  ~Random();
+
+  /// Seeded by the operating system. Throws std::runtime_error when it has no entropy to give.
+  [[nodiscard]] static Random from_system();
+
+  static constexpr std::uint64_t min() { return 0; }
+  static constexpr std::uint64_t max() { return ~std::uint64_t{0}; }
+  std::uint64_t operator()();
+
+  void fill(std::span<std::uint8_t> out);
+  /// `size` random bytes.
+  [[nodiscard]] std::string bytes(std::size_t size);
+  /// Uniform in [0, bound); `bound` must not be 0.
+  [[nodiscard]] std::uint64_t below(std::uint64_t bound);
+  /// Uniform in [0, 1).
+  [[nodiscard]] double unit();
+  /// True with probability `numerator / denominator`.
+  [[nodiscard]] bool chance(std::uint64_t numerator, std::uint64_t denominator) {
+    return below(denominator) < numerator;
+  }
+
+  /// Fisher-Yates; the same on every platform, unlike std::shuffle.
+  template <class Range>
+  void shuffle(Range& range) {
+    using std::swap;
+    for (std::size_t left = std::size(range); left > 1; --left) {
+      swap(range[left - 1], range[static_cast<std::size_t>(below(left))]);
+    }
+  }
+
+ private:
+  void refill();
+
+  struct Cipher;
+  std::unique_ptr<Cipher> cipher_;
+  std::array<std::uint8_t, 256> buffer_{};
+  std::size_t used_ = buffer_.size();
+};
+
+}  // namespace grenache

@@ -1,0 +1,61 @@
+#include "proto/base/crypto.hpp"
+
+#include <gtest/gtest.h>
+
+namespace grenache {
+namespace {
+
+TEST(Crypto, hashesAsTheStandardsSay) {
+  // FIPS 180-4 examples for "abc".
+  EXPECT_EQ(sha1("abc").hex(), "a9993e364706816aba3e25717850c26c9cd0d89d");
+  EXPECT_EQ(sha256("abc").hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Crypto, comparesInConstantTime) {
+  EXPECT_TRUE(equal_constant_time("token", "token"));
+  EXPECT_FALSE(equal_constant_time("token", "tokem"));
+  EXPECT_FALSE(equal_constant_time("token", "toke"));
+  EXPECT_TRUE(equal_constant_time("", ""));
+}
+
+TEST(SecretKey, refusesZeroTheOrderAndOtherSizes) {
+  EXPECT_FALSE(SecretKey::from_bytes(std::string(32, '\0')));
+  EXPECT_FALSE(
+      SecretKey::from_bytes(*from_hex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")));
+  EXPECT_TRUE(
+      SecretKey::from_bytes(*from_hex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140")));
+  EXPECT_FALSE(SecretKey::from_bytes("short"));
+}
+
+TEST(SecretKey, hasTheNodeIdOfTheBoltExample) {
+  auto const key =
+      SecretKey::from_bytes(*from_hex("e126f68f7eafcc8b74f54d269fe206be715000f94dac067d1c04a8ca3b2db734"));
+  ASSERT_TRUE(key);
+  EXPECT_EQ(key->public_key().hex(), "03e7156ae33b0a208d0744199163177e909e80176e55d97a2f221ede0f934dd9ad");
+}
+
+TEST(Signature, isVerifiedRecoveredAndBoundToItsDigest) {
+  Random random{1};
+  auto const key = SecretKey::generate(random);
+  auto const other = SecretKey::generate(random);
+  auto const digest = sha256("an order");
+  auto const signature = key.sign_recoverable(digest);
+  EXPECT_TRUE(verify(key.public_key(), digest, signature.signature));
+  EXPECT_EQ(recover(digest, signature), key.public_key());
+  EXPECT_FALSE(verify(other.public_key(), digest, signature.signature));
+  EXPECT_FALSE(verify(key.public_key(), sha256("another order"), signature.signature));
+  EXPECT_EQ(key.sign(digest), signature.signature);
+}
+
+TEST(Signature, ofGarbageIsRefusedNotFatal) {
+  auto const digest = sha256("x");
+  Signature all_ones;
+  all_ones.array().fill(0xff);
+  EXPECT_FALSE(verify(PeerId{}, digest, Signature{}));
+  EXPECT_FALSE(verify(PeerId{}, digest, all_ones));
+  EXPECT_FALSE(recover(digest, {all_ones, 0}));
+  EXPECT_FALSE(recover(digest, {Signature{}, 200}));
+}
+
+}  // namespace
+}  // namespace grenache

@@ -1,0 +1,51 @@
+#include "proto/base/endpoint.hpp"
+
+#include <gtest/gtest.h>
+
+namespace grenache {
+namespace {
+
+TEST(Endpoint, roundTripsBothFamilies) {
+  for (auto const* text : {"127.0.0.1:20001", "255.255.255.255:65535", "[::1]:1", "[2001:db8::7]:443"}) {
+    auto const endpoint = Endpoint::parse(text);
+    ASSERT_TRUE(endpoint) << text;
+    EXPECT_EQ(endpoint->to_string(), text);
+  }
+}
+
+TEST(Endpoint, refusesWhatIsNotAnAddressAndAPort) {
+  for (auto const* text :
+       {"", ":", "1.2.3.4", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:+1", "1.2.3.4: 1", "1.2.3:4",
+        "localhost:1", "::1:5", "[::1]", "[::1]5", "[1.2.3.4]:5", "[]:5"}) {
+    EXPECT_FALSE(Endpoint::parse(text)) << text;
+  }
+}
+
+TEST(HostPort, takesNamesAsPeopleTypeThem) {
+  auto const parsed = HostPort::parse("grape.example:20001");
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->host, "grape.example");
+  EXPECT_EQ(parsed->port, 20001);
+  EXPECT_FALSE(HostPort::parse("grape.example"));
+}
+
+TEST(IpAddress, knowsPrivateNetworks) {
+  for (auto const* text : {"127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
+                           "169.254.1.1", "::1", "fd00::1", "fe80::1"}) {
+    EXPECT_TRUE(IpAddress::parse(text)->is_private()) << text;
+  }
+  for (auto const* text : {"8.8.8.8", "172.32.0.1", "192.169.0.1", "2001:db8::1"}) {
+    EXPECT_FALSE(IpAddress::parse(text)->is_private()) << text;
+  }
+}
+
+TEST(IpAddress, knowsWhatNoDatagramComesFrom) {
+  EXPECT_TRUE(IpAddress::parse("224.0.0.1")->is_multicast_or_reserved());
+  EXPECT_TRUE(IpAddress::parse("255.255.255.255")->is_multicast_or_reserved());
+  EXPECT_TRUE(IpAddress::parse("ff02::1")->is_multicast_or_reserved());
+  EXPECT_FALSE(IpAddress::parse("223.255.255.255")->is_multicast_or_reserved());
+  EXPECT_TRUE(IpAddress{}.is_unspecified());
+}
+
+}  // namespace
+}  // namespace grenache

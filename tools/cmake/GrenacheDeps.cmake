@@ -1,0 +1,31 @@
+# Third-party libraries, each as one imported target whose headers are SYSTEM. Also read by the installed package.
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+set(Boost_NO_WARN_NEW_VERSIONS ON)
+find_package(Boost 1.81 QUIET)
+if(NOT Boost_FOUND)
+  message(FATAL_ERROR
+    "Boost 1.81 or newer is needed (headers only). Run tools/install-deps, or on Debian 12: apt-get install libboost1.81-dev. "
+    "That package conflicts with Debian's Boost 1.74 headers (libboost1.74-dev): remove those first.")
+endif()
+# Handlers run on the thread that owns the io_context; nothing needs the deprecated parts.
+add_library(grenache_asio INTERFACE)
+target_link_libraries(grenache_asio INTERFACE Boost::headers Threads::Threads)
+target_compile_definitions(grenache_asio INTERFACE BOOST_ASIO_NO_DEPRECATED)
+set_target_properties(grenache_asio PROPERTIES EXPORT_NAME asio)
+add_library(grenache::asio ALIAS grenache_asio)
+
+find_path(RAPIDJSON_INCLUDE_DIR rapidjson/reader.h)
+if(NOT RAPIDJSON_INCLUDE_DIR)
+  message(FATAL_ERROR "RapidJSON is missing. Run tools/install-deps, or: apt-get install rapidjson-dev")
+endif()
+
+pkg_check_modules(hiredis REQUIRED QUIET IMPORTED_TARGET hiredis)
+pkg_check_modules(libsecp256k1 REQUIRED QUIET IMPORTED_TARGET libsecp256k1)
+find_package(CLI11 REQUIRED)
+find_package(spdlog REQUIRED)

@@ -1,0 +1,71 @@
+# Language level, warnings, hardening and sanitizers as one INTERFACE target, and the functions that make a target of a folder.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+
+find_program(GRENACHE_CCACHE ccache)
+if(GRENACHE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${GRENACHE_CCACHE}")
+endif()
+
+add_library(grenache_options INTERFACE)
+target_compile_features(grenache_options INTERFACE cxx_std_20)
+target_compile_options(grenache_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast -Woverloaded-virtual
+  -Wcast-align -Wformat=2 -Wimplicit-fallthrough -Wdouble-promotion
+  # g++ sees a false positive in "(" + std::to_string(n).
+  $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond;-Wlogical-op;-Wno-restrict>
+  $<$<BOOL:${GRENACHE_WERROR}>:-Werror>)
+target_compile_definitions(grenache_options INTERFACE
+  $<$<NOT:$<CONFIG:Debug>>:_GLIBCXX_ASSERTIONS>)
+if(NOT GRENACHE_SANITIZE)
+  target_compile_options(grenache_options INTERFACE -fstack-protector-strong
+    $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>)
+else()
+  add_compile_options(-fsanitize=${GRENACHE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${GRENACHE_SANITIZE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND GRENACHE_SANITIZE MATCHES "undefined")
+    # clang 14 cannot assemble coroutines with it (LLVM issue 49689).
+    add_compile_options(-fno-sanitize=function)
+  endif()
+endif()
+
+# grenache_library(name SOURCES … [PUBLIC target…] [PRIVATE target…] [HEADERS header…])
+# makes grenache_<name>, alias grenache::<name>, of the current folder. Headers named are public and get installed;
+# they are included by their path from the top of the repository.
+function(grenache_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;HEADERS;PUBLIC;PRIVATE" ${ARGN})
+  set(target grenache_${name})
+  if(arg_SOURCES)
+    add_library(${target} STATIC ${arg_SOURCES})
+    set(scope PUBLIC)
+  else()
+    add_library(${target} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  add_library(grenache::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  target_sources(${target} ${scope} FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
+  target_compile_features(${target} ${scope} cxx_std_20)
+  target_link_libraries(${target} ${scope} ${arg_PUBLIC})
+  if(arg_SOURCES)
+    target_link_libraries(${target} PRIVATE ${arg_PRIVATE} $<BUILD_INTERFACE:grenache_options>)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY GRENACHE_LIBRARIES ${target})
+endfunction()
+
+# grenache_program(name SOURCES … LINK target…) makes bin/<name>.
+function(grenache_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name}_program ${arg_SOURCES})
+  set_target_properties(${name}_program PROPERTIES OUTPUT_NAME ${name})
+  target_link_libraries(${name}_program PRIVATE ${arg_LINK} grenache_options)
+  target_compile_definitions(${name}_program PRIVATE GRENACHE_VERSION="${PROJECT_VERSION}")
+  install(TARGETS ${name}_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
