@@ -1,0 +1,72 @@
+// Reservations kept in this process.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "exchange/reservation/reservation_store.hpp"
+
+namespace grenache::exchange {
+
+/// The rules of reserving, as pure state: time is handed in.
+///
+/// Invariant: the live reservations of an order never exceed what the newest request called available.
+/// Memory is bounded by `reservation_count_max` entries.
+class ReservationTable {
+ public:
+  struct Options {
+    std::size_t reservation_count_max = 100'000;  // over all orders; one costs about 300 bytes
+  };
+
+  explicit ReservationTable(Options options) : options_{options} {}
+  ReservationTable() : ReservationTable{Options{}} {}
+
+  /// `wall` is only recorded as the time of the reservation; its life runs on `now`.
+  [[nodiscard]] ReserveOutcome reserve(ReserveRequest const& request, TimePoint now, WallTime wall);
+  /// True when `take_id` held a live reservation with this fence.
+  bool release(std::string const& order_id, std::string const& take_id, std::int64_t fence, TimePoint now);
+  /// Live and expired but not yet swept reservations.
+  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+
+ private:
+  struct Entry {
+    std::string taker;
+    std::int64_t amount_sat = 0;
+    std::int64_t fence = 0;
+    WallTime reserved_at;
+    TimePoint expires;
+  };
+  using Key = std::pair<std::string, std::string>;  // order id, take id
+
+  void drop_expired(TimePoint now);
+
+  Options options_;
+  std::map<Key, Entry> entries_;
+  std::multimap<TimePoint, Key> expiries_;
+  std::int64_t last_fence_ = 0;
+};
+
+/// A ReservationStore over a ReservationTable: for a maker that is one process.
+class EmbeddedReservations final : public ReservationStore {
+ public:
+  /// What the store needs of the world: two clocks, and a way to run something later on its own thread.
+  struct World {
+    std::function<TimePoint()> now;
+    std::function<WallTime()> wall_now;
+    std::function<void(std::function<void()>)> post;
+  };
+
+  explicit EmbeddedReservations(World world) : world_{std::move(world)} {}
+
+  void reserve(ReserveRequest request, std::function<void(ReserveOutcome)> done) override;
+  void release(std::string order_id, std::string take_id, std::int64_t fence,
+               std::function<void(Result<bool>)> done) override;
+
+ private:
+  World world_;
+  ReservationTable table_;
+};
+
+}  // namespace grenache::exchange

@@ -1,0 +1,104 @@
+#include "tests/support/redis_server.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <stdexcept>
+#include <string_view>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace grenache::test {
+namespace {
+
+sockaddr_in loopback(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+std::uint16_t free_port() {
+  int const fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = loopback(0);
+  socklen_t size = sizeof address;
+  bind(fd, reinterpret_cast<sockaddr*>(&address), size);
+  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  close(fd);
+  return ntohs(address.sin_port);
+}
+
+bool answers(std::uint16_t port) {
+  int const fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in const address = loopback(port);
+  bool pong = false;
+  if (connect(fd, reinterpret_cast<sockaddr const*>(&address), sizeof address) == 0) {
+    std::array<char, 16> reply{};
+    if (write(fd, "PING\r\n", 6) == 6 && read(fd, reply.data(), reply.size()) > 0) {
+      pong = std::string_view{reply.data()}.starts_with("+PONG");
+    }
+  }
+  close(fd);
+  return pong;
+}
+
+}  // namespace
+
+bool RedisServer::available() { return std::system("command -v redis-server >/dev/null 2>&1") == 0; }
+
+RedisServer::RedisServer() {
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    port_ = free_port();
+    if (start()) return;
+  }
+  throw std::runtime_error{"redis-server does not start"};
+}
+
+RedisServer::~RedisServer() { kill(); }
+
+bool RedisServer::start() {
+  std::string const port = std::to_string(port_);
+  pid_ = fork();
+  if (pid_ == 0) {
+    int const null = open("/dev/null", O_RDWR);
+    dup2(null, 0);
+    dup2(null, 1);
+    dup2(null, 2);
+    execlp("redis-server", "redis-server", "--port", port.c_str(), "--bind", "127.0.0.1", "--save", "",
+           "--appendonly", "no", static_cast<char*>(nullptr));
+    _exit(127);
+  }
+  auto const limit = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+  while (std::chrono::steady_clock::now() < limit) {
+    if (answers(port_)) return true;
+    if (waitpid(pid_, nullptr, WNOHANG) == pid_) break;  // the port was taken in the meantime
+    poll(nullptr, 0, 5);
+  }
+  kill();
+  return false;
+}
+
+void RedisServer::kill() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+void RedisServer::restart() {
+  kill();
+  if (!start()) throw std::runtime_error{"redis-server does not start again"};
+}
+
+void RedisServer::freeze() { ::kill(pid_, SIGSTOP); }
+void RedisServer::thaw() { ::kill(pid_, SIGCONT); }
+
+}  // namespace grenache::test

@@ -1,0 +1,143 @@
+// RedisReservations against a real redis-server, and against its absence, death and silence.
+#include <vector>
+
+#include "tests/unit/reservation/stores.hpp"
+
+namespace grenache::exchange {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Redis : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!RedisServer::available()) GTEST_SKIP() << "redis-server is not installed";
+    server.emplace();
+  }
+  boost::asio::io_context io{1};
+  std::optional<RedisServer> server;
+};
+
+TEST(RedisUrl, readsWhatPeopleWrite) {
+  auto const url = RedisUrl::parse("redis://:secret@localhost:6380/3");
+  ASSERT_TRUE(url);
+  EXPECT_EQ(url->host, "localhost");
+  EXPECT_EQ(url->port, 6380);
+  EXPECT_EQ(url->database, 3);
+  EXPECT_EQ(url->password, "secret");
+  EXPECT_EQ(url->to_string(), "redis://localhost:6380/3");
+  EXPECT_EQ(RedisUrl::parse("redis://h")->port, 6379);
+  EXPECT_EQ(RedisUrl::parse("redis://[::1]:7/")->host, "::1");
+  for (auto const* text : {"", "h:1", "http://h", "redis://", "redis://h:0", "redis://h:x", "redis://h:70000",
+                           "redis://h/x", "redis://h/-1", "redis://a@h"}) {
+    EXPECT_FALSE(RedisUrl::parse(text)) << text;
+  }
+}
+
+TEST_F(Redis, twoProcessesOfOneMakerShareTheirReservations) {
+  RedisPeer one{io, *server};
+  RedisPeer two{io, *server};
+  std::vector<ReserveOutcome> outcomes;
+  for (int i = 0; i < 100; ++i) {
+    auto& peer = i % 2 ? one : two;
+    peer.store.reserve(request_of("take-" + std::to_string(i), "taker-" + std::to_string(i)),
+                       [&](ReserveOutcome outcome) { outcomes.push_back(std::move(outcome)); });
+  }
+  one.until([&] { return outcomes.size() == 100; });
+  EXPECT_EQ(std::ranges::count_if(outcomes, [](auto const& outcome) { return granted(outcome) != nullptr; }),
+            1);
+}
+
+TEST_F(Redis, aReservationIsAKeyThatExpiresByItself) {
+  RedisPeer peer{io, *server};
+  ASSERT_TRUE(granted(reserve(io, peer.store, request_of("take-1", "alice"))));
+  std::optional<RedisReservations::Shown> shown;
+  peer.store.show("order-1", "take-1", [&](Result<RedisReservations::Shown> result) { shown = *result; });
+  auto const found = await_value(io, shown);
+  EXPECT_EQ(found.key, "grenache:exchange:{maker}:take:order-1/take-1");
+  EXPECT_GT(found.remaining_life, 890s);
+  EXPECT_LE(found.remaining_life, 900s);
+  EXPECT_GT(peer.command({"PTTL", "grenache:exchange:{maker}:order:order-1"}).integer, 0);
+}
+
+TEST_F(Redis, anExpiredReservationMakesRoom) {
+  RedisPeer peer{io, *server};
+  auto request = request_of("take-1", "alice");
+  request.life = 20ms;
+  ASSERT_TRUE(granted(reserve(io, peer.store, request)));
+  peer.until([&] {
+    return peer.command({"EXISTS", "grenache:exchange:{maker}:take:order-1/take-1"}).integer == 0;
+  });
+  EXPECT_TRUE(granted(reserve(io, peer.store, request_of("take-2", "bob"))));
+}
+
+TEST_F(Redis, whileItIsDeadTakesAreRefusedAndNothingIsReservedWhenItIsBack) {
+  RedisPeer peer{io, *server};
+  server->kill();
+  peer.until([&] { return !peer.client.connected(); });
+  EXPECT_EQ(refused(reserve(io, peer.store, request_of("take-1", "alice"))), ReservationErrc::unavailable);
+  server->restart();
+  peer.until([&] { return peer.client.connected(); });
+  EXPECT_TRUE(granted(reserve(io, peer.store, request_of("take-2", "bob"))));
+}
+
+TEST_F(Redis, dyingWithARequestInFlightRefusesIt) {
+  RedisPeer peer{io, *server, 20s};
+  server->freeze();
+  std::optional<ReserveOutcome> outcome;
+  peer.store.reserve(request_of("take-1", "alice"), [&](ReserveOutcome got) { outcome = got; });
+  server->kill();
+  EXPECT_EQ(refused(await_value(io, outcome)), ReservationErrc::unavailable);
+}
+
+TEST_F(Redis, aLateScriptOfAnAttemptThatWasGivenUpReservesNothing) {
+  RedisPeer peer{io, *server, 100ms};
+  server->freeze();
+  EXPECT_EQ(refused(reserve(io, peer.store, request_of("take-1", "alice"))), ReservationErrc::unavailable);
+  server->thaw();  // it now runs what it had received, the reserve and the undo
+  peer.until([&] { return peer.client.connected(); });
+  RedisPeer other{io, *server};
+  auto const take_key_gone = [&] {
+    return other.command({"EXISTS", "grenache:exchange:{maker}:take:order-1/take-1"}).integer == 0 &&
+           other.command({"KEYS", "*undone*"}).items.size() == 1;
+  };
+  peer.until(take_key_gone);
+  EXPECT_TRUE(granted(reserve(io, other.store, request_of("take-2", "bob"))));
+}
+
+TEST_F(Redis, givingUpARepeatedTakeKeepsTheReservation) {
+  RedisPeer peer{io, *server, 100ms};
+  ASSERT_TRUE(granted(reserve(io, peer.store, request_of("take-1", "alice"))));
+  server->freeze();
+  EXPECT_EQ(refused(reserve(io, peer.store, request_of("take-1", "alice"))), ReservationErrc::unavailable);
+  server->thaw();
+  peer.until([&] { return peer.client.connected(); });
+  RedisPeer other{io, *server};
+  other.until([&] { return other.command({"KEYS", "*undone*"}).items.size() == 1; });
+  auto const again = reserve(io, other.store, request_of("take-1", "alice"));
+  ASSERT_TRUE(granted(again));
+  EXPECT_TRUE(granted(again)->repeated);
+}
+
+TEST_F(Redis, stoppingAnswersWhatIsPending) {
+  RedisPeer peer{io, *server};
+  server->freeze();
+  std::optional<ReserveOutcome> outcome;
+  peer.store.reserve(request_of("take-1", "alice"), [&](ReserveOutcome got) { outcome = got; });
+  peer.client.stop();
+  EXPECT_EQ(refused(await_value(io, outcome)), ReservationErrc::unavailable);
+  EXPECT_EQ(refused(reserve(io, peer.store, request_of("take-2", "bob"))), ReservationErrc::unavailable);
+}
+
+TEST(RedisClient, tellsWhyItCannotConnect) {
+  boost::asio::io_context io{1};
+  RedisClient client{io.get_executor(), {.url = *RedisUrl::parse("redis://127.0.0.1:1")}};
+  std::optional<std::string> reason;
+  client.start([] {}, [&](std::string const& text) { reason = text; });
+  EXPECT_NE(await_value(io, reason).find("refused"), std::string::npos);
+  EXPECT_FALSE(client.connected());
+  client.stop();
+}
+
+}  // namespace
+}  // namespace grenache::exchange
