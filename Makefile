@@ -1,0 +1,54 @@
+# Short names for what CMake does; the presets are in CMakePresets.json.
+
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+RELEASE := build/release
+
+.PHONY: build all deps test demo install help dev asan tsan clang lint format tidy coverage clean
+
+build: ## build optimized binaries: build/release/bin/grape and build/release/bin/exchange
+	@tools/install-deps build
+	@cmake --preset release
+	@cmake --build $(RELEASE) -j $(JOBS)
+
+test: build ## install what is missing, build, run every test that belongs to a build
+	@tools/install-deps build test
+	@cmake --build $(RELEASE) -j $(JOBS) --target tests
+	@ctest --preset release -j $(JOBS) $(CTEST_ARGS)
+
+demo: build ## two grapes, a Redis and `exchange --playbook` on free ports
+	@tools/demo $(RELEASE)/bin
+
+install: build ## install binaries, libraries and headers below PREFIX (default /usr/local)
+	@cmake --install $(RELEASE) --prefix "$(PREFIX)"
+
+deps: ## install the Debian or Ubuntu packages that are missing, for builds and tests
+	@tools/install-deps build test
+
+dev: PRESET := dev
+asan: PRESET := asan
+tsan: PRESET := tsan
+clang: PRESET := clang
+coverage: PRESET := coverage
+dev asan tsan clang coverage: ## build and test with this preset (debug, sanitizers, clang, gcov)
+	@tools/install-deps build test $(if $(filter tsan clang,$@),dev)
+	@cmake --preset $(PRESET)
+	@cmake --build build/$(PRESET) -j $(JOBS) --target all tests
+	@ctest --preset $(PRESET) -j $(JOBS) $(CTEST_ARGS)
+
+lint: ## check the house rules that a compiler does not
+	@tools/lint.py
+
+format: ## format all C++ files
+	@git ls-files '*.hpp' '*.cpp' | xargs clang-format -i
+
+tidy: ## run clang-tidy
+	@tools/install-deps build test dev
+	@cmake --preset clang >/dev/null
+	@git ls-files 'proto/*.cpp' 'grape/*.cpp' 'exchange/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy -p build/clang --quiet
+
+clean: ## remove everything that was built
+	@rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z][a-z ]*:.*## / {printf "  make %-34s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
