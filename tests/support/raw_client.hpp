@@ -1,0 +1,63 @@
+// A TCP client that sends exactly what a test wants to send.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+
+#include "proto/net/address.hpp"
+#include "proto/net/asio.hpp"
+
+namespace grenache::test {
+
+class RawClient {
+ public:
+  explicit RawClient(net::Executor const& executor) : socket_{executor} {}
+
+  net::Awaitable<bool> connect(Endpoint to) {
+    auto const [error] = co_await socket_.async_connect(net::to_asio<boost::asio::ip::tcp>(to), net::kTuple);
+    co_return !error;
+  }
+  net::Awaitable<bool> send(std::string text) {
+    auto const [error, size] =
+        co_await boost::asio::async_write(socket_, boost::asio::buffer(text), net::kTuple);
+    co_return !error;
+  }
+  /// Reads until what was read ends with `end`, or the peer closes.
+  net::Awaitable<std::string> read_until(std::string end) {
+    std::string text;
+    while (text.size() < end.size() || text.substr(text.size() - end.size()) != end) {
+      std::string part(4096, '\0');
+      auto const [error, size] = co_await socket_.async_read_some(boost::asio::buffer(part), net::kTuple);
+      if (error) break;
+      text.append(part, 0, size);
+    }
+    co_return text;
+  }
+  /// Everything until the peer closes.
+  net::Awaitable<std::string> read_all() {
+    std::string text;
+    co_await boost::asio::async_read(socket_, boost::asio::dynamic_buffer(text), net::kTuple);
+    co_return text;
+  }
+  void shutdown_send() {
+    boost::system::error_code ignored;
+    socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
+  }
+  void close() { socket_.close(); }
+
+ private:
+  boost::asio::ip::tcp::socket socket_;
+};
+
+/// The body of the last reply in `text`.
+inline std::string body_of(std::string const& text) {
+  auto const end = text.rfind("\r\n\r\n");
+  return end == std::string::npos ? std::string{} : text.substr(end + 4);
+}
+
+}  // namespace grenache::test

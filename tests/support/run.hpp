@@ -1,0 +1,33 @@
+// Runs coroutines of a test to their end on one io_context.
+#pragma once
+
+#include <chrono>
+#include <exception>
+#include <stdexcept>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "proto/net/asio.hpp"
+
+namespace grenache::test {
+
+/// Runs `io` until `task` has ended; what it threw comes out. The guard against a hang is far beyond any wait
+/// of a test and ends it with an exception.
+inline void run(boost::asio::io_context& io, net::Awaitable<void> task,
+                std::chrono::seconds guard = std::chrono::seconds{30}) {
+  bool done = false;
+  std::exception_ptr failure;
+  boost::asio::co_spawn(io, std::move(task), [&](std::exception_ptr thrown) {
+    failure = thrown;
+    done = true;
+    io.stop();
+  });
+  io.restart();
+  io.run_for(guard);
+  if (!done) throw std::runtime_error{"the test did not come to an end"};
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace grenache::test
