@@ -43,8 +43,10 @@ BANNED_IN_ANY_TEXT = [
 ]
 BANNED_IN_LOCK_FILES = [(r'"resol' r'ved":', "lock file names a host: npm install with --omit-lockfile-registry-resolved")]
 
-SCALARS = re.compile(r"^(const\s+|constexpr\s+)*(std::)?(bool|char|short|int|unsigned|long|float|double|size_t|"
-                     r"u?int(8|16|32|64)_t)(\s+(const|int|long))*$")
+# What has nothing to destroy.
+SCALARS = re.compile(r"^(const\s+|constexpr\s+)*(std::chrono::\w+|(grenache::)?(Duration|TimePoint|WallTime)|"
+                     r"(std::)?(bool|char|short|int|unsigned|long|float|double|size_t|"
+                     r"u?int(8|16|32|64)_t))(\s+(const|int|long))*$")
 
 
 # Text
@@ -138,9 +140,12 @@ def open_tail(head):
 
 def brace_kind(head):
     """What the brace after `head` opens: a `lambda` body, another `block`, or an `object`."""
-    tail = without_groups(open_tail(head)).rstrip()
+    inside = open_tail(head)
+    tail = without_groups(inside).rstrip()
     if LAMBDA_HEAD.search(tail) and not re.search(r"\bauto[\s\w&]*\[[^\]]*\]$", tail):
         return "lambda"
+    if len(inside) < len(head):
+        return "object"
     if not head.strip() or TYPE_HEAD.match(head):
         return "block"
     if re.search(r"(\x02|[}:;])\s*((const|noexcept|override|final|mutable|try|&)\s*)*(->[\w\s:<>,&*]+)?$", tail):
@@ -212,7 +217,7 @@ def building_braces(text):
     """True when braces in the statement build something other than a number."""
     for match in re.finditer(r"\{", text):
         named = re.search(r"(?:[\w:]|<[^<>]*>)+$", text[:match.start()])
-        if not named or not (SCALARS.match(named.group(0)) or named.group(0).startswith("std::chrono::")):
+        if not named or not SCALARS.match(named.group(0)):
             return True
     return False
 
@@ -228,7 +233,7 @@ def check_coroutines(code):
             yield line, "capturing lambda in a statement with co_await (g++ 12 destroys it twice): name it first"
         if building_braces(text):
             yield line, "braces build an object in a statement with co_await (g++ 12 destroys it twice): name it first"
-    for match in re.finditer(r"\bawaitable\s*(<)", code):
+    for match in re.finditer(r"\b[Aa]waitable\s*(<)", code):
         declared = re.match(r"\s*[\w:]+\s*\(", code[closing(code, match.start(1)) + 1:])
         if not declared:
             continue
@@ -343,13 +348,15 @@ SNIPPETS = [
     ("a.cpp", "f() { co_return Agg{x, co_await g()}; }\n", "braces"),
     ("a.cpp", "f() { co_await h([&] { return Agg{1}; }); }\n", None),
     ("a.cpp", "f() { while (true) { co_await g(std::uint64_t{1}, std::chrono::seconds{2}); } }\n", None),
+    ("a.cpp", "f() { for (auto const& x : {a(), b()}) { C c{1}; co_await g(x); } }\n", None),
     ("a.cpp", "f() {\n  Agg agg{1, s};\n  co_await g(std::move(agg));\n}\n", None),
     ("a.cpp", "struct S { int a{1}; };\nS::S() : a_{x} { g(); }\nf() { co_await g(); }\n", None),
     ("a.cpp", "f() { co_await g(\"c ? a : b {}\"); /* ? */ }\n", None),
     ("a.cpp", "f() { switch (k) { case 1: { X x{1}; break; } default: co_await g(); } }\n", None),
     ("a.cpp", "awaitable<void> f(int a, Options o = {});\n", "default argument"),
     ("a.cpp", "net::awaitable<Result<std::vector<int>>> C::f(std::string s = std::string(\"a\")) {}\n", "default argument"),
-    ("a.cpp", "awaitable<void> f(int a = 3, std::size_t n = 1, char const* p = nullptr, bool b = false);\n", None),
+    ("a.hpp", "#pragma once\n[[nodiscard]] Awaitable<> f(int a, Options o = {});\n", "default argument"),
+    ("a.cpp", "awaitable<void> f(int a = 3, TimePoint t = TimePoint::max(), char const* p = nullptr, bool b = false);\n", None),
     ("a.cpp", "std::string f(Options o = {});\n", None),
     ("proto/rpc/a.cpp", "#include <rapidjson/reader.h>\n", "RapidJSON"),
     ("proto/json/json.cpp", "#include <rapidjson/reader.h>\n", None),
