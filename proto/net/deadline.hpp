@@ -48,7 +48,8 @@ class Deadline {
       if (state->deadline == TimePoint::max()) return;
       if (steady_now() < state->deadline) return arm(state);
       state->deadline = TimePoint::max();
-      state->expired();
+      auto const expired = state->expired;  // it may destroy this deadline, and with it the function
+      expired();
     });
   }
 
