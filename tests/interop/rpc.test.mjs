@@ -1,0 +1,40 @@
+// RPC over HTTP: Node's client calls our server, our client calls Node's, plain and gzip.
+import { callService, checkEqual, standIn, startEchoServer, startNetwork, stopAll, suite } from './harness.mjs'
+
+const payloads = {
+  object: { hello: 'world', list: [1, 2.5, -3, true, null], nested: { a: { b: [] } } },
+  string: 'hi',
+  unicode: 'Überträge – サービス ☃ 𝄞 \u2028 "quoted" \\',
+  null: null,
+  number: 1.5e21,
+  'empty string': '',
+  '1 MB': { text: 'abcdefghij'.repeat(100_000) }
+}
+
+await suite('RPC', async test => {
+  // Without our grape the peers still meet: through two of Node's.
+  const grapes = await startNetwork(process.env.GRAPE_BIN || standIn ? ['ours', 'node'] : ['node', 'node'])
+  for (const [client, server] of [['node', 'ours'], ['ours', 'node'], ['ours', 'ours']]) {
+    const name = `echo_${client}_${server}`
+    const echo = await startEchoServer(server, grapes[0], name)
+    for (const gzip of [false, true]) {
+      const how = `${client} client, ${server} server, ${gzip ? 'gzip' : 'plain'}`
+      for (const [kind, payload] of Object.entries(payloads)) {
+        await test(`${how}: ${kind}`, async () => {
+          checkEqual(await callService(client, grapes[1], name, payload, { gzip }), { result: { key: name, payload } },
+            'answer')
+        })
+      }
+      await test(`${how}: an error`, async () => {
+        checkEqual(await callService(client, grapes[1], name, 'err', { gzip }), { error: 'boom' }, 'answer')
+      })
+    }
+    await echo.stop()
+  }
+  for (const client of ['node', 'ours']) {
+    await test(`${client} client: a name nobody announced`, async () => {
+      checkEqual(await callService(client, grapes[1], 'nobody', 1), { error: 'ERR_GRAPE_LOOKUP_EMPTY' }, 'answer')
+    })
+  }
+  await stopAll(grapes)
+})
