@@ -1,0 +1,74 @@
+#include "grape/core/bootstrap.hpp"
+
+#include <algorithm>
+
+namespace grenache::grape {
+namespace {
+
+// Between a half and the whole of `delay`, so that nodes that fail together do not retry together.
+Duration jittered(Duration delay, Random& random) {
+  auto const half = static_cast<std::uint64_t>(delay.count() / 2);
+  return Duration{static_cast<std::int64_t>(half + random.below(half + 1))};
+}
+
+}  // namespace
+
+void Bootstrap::add(std::vector<Endpoint> const& addresses, TimePoint now) {
+  for (Endpoint const& address : addresses) {
+    if (entries_.size() >= options_.address_count_max) return;
+    if (find(address) == nullptr) entries_.push_back({address, now, 0, false, false});
+  }
+}
+
+std::optional<Endpoint> Bootstrap::next(TimePoint now) {
+  for (Entry& entry : entries_) {
+    if (entry.waiting || entry.try_at > now) continue;
+    entry.waiting = true;
+    return entry.address;
+  }
+  return std::nullopt;
+}
+
+bool Bootstrap::answered(Endpoint const& address, TimePoint now, Random& random) {
+  Entry* entry = find(address);
+  if (entry == nullptr) return false;
+  bool const is_news = !entry->was_well;
+  *entry = {address, now + options_.recheck / 2 + jittered(options_.recheck, random) / 2, 0, false, true};
+  return is_news;
+}
+
+void Bootstrap::failed(Endpoint const& address, TimePoint now, Random& random) {
+  Entry* entry = find(address);
+  if (entry == nullptr || !entry->waiting) return;
+  Duration delay = options_.delay_min;
+  for (std::uint32_t i = options_.quick_count; i < entry->failures && delay < options_.delay_max; ++i) {
+    delay *= 2;
+  }
+  ++entry->failures;
+  entry->waiting = false;
+  entry->was_well = false;
+  entry->try_at = now + jittered(std::min(delay, options_.delay_max), random);
+}
+
+void Bootstrap::hurry(TimePoint now) {
+  for (Entry& entry : entries_) {
+    entry.try_at = std::min(entry.try_at, now);
+    entry.failures = 0;
+    entry.was_well = false;
+  }
+}
+
+TimePoint Bootstrap::next_deadline() const {
+  TimePoint next = TimePoint::max();
+  for (Entry const& entry : entries_) {
+    if (!entry.waiting) next = std::min(next, entry.try_at);
+  }
+  return next;
+}
+
+Bootstrap::Entry* Bootstrap::find(Endpoint const& address) {
+  auto const found = std::ranges::find(entries_, address, &Entry::address);
+  return found == entries_.end() ? nullptr : &*found;
+}
+
+}  // namespace grenache::grape

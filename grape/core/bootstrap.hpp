@@ -1,0 +1,58 @@
+// The addresses through which a node finds the network, and when to try them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "proto/base/endpoint.hpp"
+#include "proto/base/random.hpp"
+#include "proto/base/time.hpp"
+
+namespace grenache::grape {
+
+/// Tries every address until it answers, quickly at first, so that two grapes that name each other meet
+/// within a second whoever starts first, then ever more slowly up to `delay_max`, and never gives up. An
+/// address that answered is tried again after `recheck`: this is how the halves of a network that was parted
+/// find each other again.
+class Bootstrap {
+ public:
+  struct Options {
+    std::size_t address_count_max = 64;
+    Duration delay_min = std::chrono::milliseconds{500};  // after the first failures, beside the time waited
+    Duration delay_max = std::chrono::seconds{30};
+    std::uint32_t quick_count = 4;  // failures before the delay begins to double
+    Duration recheck = std::chrono::minutes{5};
+  };
+
+  explicit Bootstrap(Options options) : options_{options} {}
+
+  /// Adds addresses, to be tried at once. Known ones and those beyond address_count_max are ignored.
+  void add(std::vector<Endpoint> const& addresses, TimePoint now);
+  /// An address to try now; it is not due again before answered() or failed().
+  [[nodiscard]] std::optional<Endpoint> next(TimePoint now);
+  /// True when the address is one of ours and did not answer last time.
+  bool answered(Endpoint const& address, TimePoint now, Random& random);
+  void failed(Endpoint const& address, TimePoint now, Random& random);
+  /// Tries all addresses again at once: the routing table has run empty.
+  void hurry(TimePoint now);
+
+  [[nodiscard]] bool empty() const { return entries_.empty(); }
+  [[nodiscard]] TimePoint next_deadline() const;
+
+ private:
+  struct Entry {
+    Endpoint address;
+    TimePoint try_at;
+    std::uint32_t failures = 0;
+    bool waiting = false;
+    bool was_well = false;
+  };
+  [[nodiscard]] Entry* find(Endpoint const& address);
+
+  Options options_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace grenache::grape

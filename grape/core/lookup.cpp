@@ -1,0 +1,134 @@
+#include "grape/core/lookup.hpp"
+
+#include <algorithm>
+
+#include "grape/core/distance.hpp"
+#include "proto/base/check.hpp"
+
+namespace grenache::grape {
+
+using dht::Contact;
+
+void Lookup::add(Contact const& node) {
+  if (outcome_ != Outcome::running || node.id == own_) return;
+  auto const place = std::ranges::lower_bound(
+      candidates_, node.id, [this](NodeId const& a, NodeId const& b) { return is_closer(target_, a, b); },
+      [](Candidate const& candidate) { return candidate.node.id; });
+  if (place != candidates_.end() && place->node.id == node.id) return;
+  if (place == candidates_.end() && candidates_.size() >= options_.candidate_count_max) return;
+  auto const same = [&](Candidate const& candidate) { return candidate.node.endpoint == node.endpoint; };
+  if (std::ranges::count_if(candidates_, same) >= 2) return;
+  candidates_.insert(place, Candidate{node, State::heard, std::nullopt});
+  if (candidates_.size() <= options_.candidate_count_max) return;
+  // Waiting ones stay: their answer is still to come.
+  auto const farthest = std::find_if(candidates_.rbegin(), candidates_.rend(),
+                                     [](auto const& candidate) { return candidate.state != State::waiting; });
+  if (farthest != candidates_.rend()) candidates_.erase(std::next(farthest).base());
+}
+
+Lookup::Candidate* Lookup::find(Contact const& node) {
+  auto const place = std::ranges::lower_bound(
+      candidates_, node.id, [this](NodeId const& a, NodeId const& b) { return is_closer(target_, a, b); },
+      [](Candidate const& candidate) { return candidate.node.id; });
+  return place != candidates_.end() && place->node == node ? &*place : nullptr;
+}
+
+Lookup::Candidate* Lookup::nearest_heard() {
+  std::size_t nearer = 0;
+  for (Candidate& candidate : candidates_) {
+    if (candidate.state == State::unreachable || candidate.state == State::slow) continue;
+    if (candidate.state == State::heard) return &candidate;
+    if (++nearer >= options_.k) break;
+  }
+  return nullptr;
+}
+
+std::optional<Contact> Lookup::next() {
+  judge();
+  if (outcome_ != Outcome::running || waiting_count_ >= options_.branch_max) return std::nullopt;
+  Candidate* candidate = nearest_heard();
+  if (candidate == nullptr || query_count_ >= options_.query_count_max) return std::nullopt;
+  candidate->state = State::waiting;
+  ++waiting_count_;
+  ++query_count_;
+  return candidate->node;
+}
+
+void Lookup::answered(Contact const& node, std::optional<std::string_view> token) {
+  Candidate* candidate = find(node);
+  if (candidate == nullptr) return;
+  if (candidate->state == State::waiting) --waiting_count_;
+  if (candidate->state != State::waiting && candidate->state != State::slow) return;
+  candidate->state = State::queried;
+  if (token) candidate->token = std::string{*token};
+}
+
+void Lookup::slow(Contact const& node) {
+  Candidate* candidate = find(node);
+  if (candidate == nullptr || candidate->state != State::waiting) return;
+  candidate->state = State::slow;
+  --waiting_count_;
+}
+
+void Lookup::failed(Contact const& node) {
+  Candidate* candidate = find(node);
+  if (candidate == nullptr) return;
+  if (candidate->state == State::waiting) --waiting_count_;
+  if (candidate->state != State::queried) candidate->state = State::unreachable;
+}
+
+void Lookup::cancel() {
+  if (outcome_ == Outcome::running) outcome_ = Outcome::cancelled;
+}
+
+void Lookup::judge() {
+  if (outcome_ != Outcome::running) return;
+  std::size_t nearest = 0;
+  bool any_slow = false;
+  bool all_answered = true;
+  bool any_heard = false;
+  for (Candidate const& candidate : candidates_) {
+    if (nearest >= options_.k) break;
+    any_slow |= candidate.state == State::slow;
+    if (candidate.state == State::unreachable || candidate.state == State::slow) continue;
+    ++nearest;
+    all_answered &= candidate.state == State::queried;
+    any_heard |= candidate.state == State::heard;
+  }
+  if (all_answered && nearest >= options_.k) {
+    outcome_ = Outcome::completed;
+  } else if (waiting_count_ > 0) {
+    return;
+  } else if (any_heard) {
+    if (query_count_ >= options_.query_count_max) outcome_ = Outcome::exhausted;
+  } else if (!any_slow) {
+    outcome_ = Outcome::starved;
+  }
+}
+
+std::size_t Lookup::answer_count() const {
+  return static_cast<std::size_t>(std::ranges::count(candidates_, State::queried, &Candidate::state));
+}
+
+std::vector<Lookup::Target> Lookup::store_targets() const {
+  std::vector<Target> targets;
+  for (Candidate const& candidate : candidates_) {
+    if (targets.size() >= options_.k) break;
+    if (candidate.state == State::queried && candidate.token) {
+      targets.push_back({candidate.node, *candidate.token});
+    }
+  }
+  return targets;
+}
+
+void Lookup::check() const {
+  GRN_CHECK(candidates_.size() <= options_.candidate_count_max + options_.branch_max);
+  auto const waiting = std::ranges::count(candidates_, State::waiting, &Candidate::state);
+  GRN_CHECK(static_cast<std::size_t>(waiting) == waiting_count_);
+  GRN_CHECK(waiting_count_ <= options_.branch_max && query_count_ <= options_.query_count_max);
+  GRN_CHECK(std::ranges::is_sorted(candidates_, [this](Candidate const& a, Candidate const& b) {
+    return is_closer(target_, a.node.id, b.node.id);
+  }));
+}
+
+}  // namespace grenache::grape

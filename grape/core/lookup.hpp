@@ -1,0 +1,93 @@
+// One iterative lookup: which node to ask next, and when it is over.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/base/ids.hpp"
+#include "proto/dht/compact.hpp"
+
+namespace grenache::grape {
+
+/// Walks towards a target by asking ever nearer nodes for nodes that are nearer still.
+///
+/// Each candidate is in one state: heard (of), waiting (asked), slow (asked, and the short timeout has
+/// passed), queried (it answered), unreachable. The lookup asks the nearest candidates until the `k` nearest
+/// that are neither slow nor unreachable have answered. A slow node does not hold up the others; it is waited
+/// for only while fewer than k have answered.
+///
+/// Pure bookkeeping: whoever drives it sends the queries. At most `candidate_count_max` candidates; each
+/// operation costs at most linear time in that.
+class Lookup {
+ public:
+  struct Options {
+    std::size_t k = 20;
+    std::size_t branch_max = 10;            // queries in flight that are not slow
+    std::size_t candidate_count_max = 200;  // the nearest are kept
+    std::size_t query_count_max = 250;      // a hostile network could lead us on for ever
+  };
+
+  enum class Outcome : std::uint8_t {
+    running,
+    completed,  // the k nearest have answered
+    starved,    // all that could be reached have answered, fewer than k
+    exhausted,  // query_count_max queries were not enough
+    cancelled,
+  };
+
+  /// A node that answered with a token, as get_peers replies have it.
+  struct Target {
+    dht::Contact node;
+    std::string token;
+  };
+
+  /// `own` is never a candidate.
+  Lookup(NodeId const& target, NodeId const& own, Options options)
+      : target_{target}, own_{own}, options_{options} {}
+
+  /// Hears of a node. Known ids are ignored, and so is a third id at one endpoint: a liar may not make us
+  /// query a victim again and again.
+  void add(dht::Contact const& node);
+  /// The node to ask now, which then is waiting; nothing when enough are waiting or none is worth it.
+  [[nodiscard]] std::optional<dht::Contact> next();
+  /// A waiting or slow node answered. The nodes that it named come through add().
+  void answered(dht::Contact const& node, std::optional<std::string_view> token);
+  /// The short timeout of a waiting node has passed.
+  void slow(dht::Contact const& node);
+  /// A node did not answer, or not as itself, or with an error.
+  void failed(dht::Contact const& node);
+  void cancel();
+
+  /// Judged by next(); never returns to running.
+  [[nodiscard]] Outcome outcome() const { return outcome_; }
+  [[nodiscard]] NodeId const& target() const { return target_; }
+  [[nodiscard]] std::size_t answer_count() const;
+  /// The up to k nearest nodes that answered and gave a token, nearest first.
+  [[nodiscard]] std::vector<Target> store_targets() const;
+  void check() const;
+
+ private:
+  enum class State : std::uint8_t { heard, waiting, slow, queried, unreachable };
+  struct Candidate {
+    dht::Contact node;
+    State state = State::heard;
+    std::optional<std::string> token;
+  };
+  [[nodiscard]] Candidate* find(dht::Contact const& node);
+  [[nodiscard]] Candidate* nearest_heard();
+  void judge();
+
+  NodeId target_;
+  NodeId own_;
+  Options options_;
+  std::vector<Candidate> candidates_;  // nearest first
+  std::size_t waiting_count_ = 0;
+  std::size_t query_count_ = 0;
+  Outcome outcome_ = Outcome::running;
+};
+
+}  // namespace grenache::grape

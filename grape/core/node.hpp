@@ -1,0 +1,225 @@
+// A DHT node without a socket, a thread or a clock.
+//
+//     node.receive(from, bytes, now)        a datagram came
+//     node.expire(now)                      next_deadline() has passed
+//     node.start_lookup(name, now)          somebody wants something
+//     while (auto out = node.poll_output()) send it, or tell it
+//     sleep until node.next_deadline()
+//
+// Whoever runs it does these steps in this order after every input: the shell with a UDP socket and the
+// steady clock, a simulation with a queue and a counter. Equal inputs and an equal seed give equal outputs.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "grape/core/bootstrap.hpp"
+#include "grape/core/events.hpp"
+#include "grape/core/peer_store.hpp"
+#include "grape/core/rate_limit.hpp"
+#include "grape/core/routing_table.hpp"
+#include "grape/core/service.hpp"
+#include "grape/core/tokens.hpp"
+#include "grape/core/transactions.hpp"
+#include "proto/base/endpoint.hpp"
+#include "proto/base/ids.hpp"
+#include "proto/base/random.hpp"
+#include "proto/base/result.hpp"
+#include "proto/base/time.hpp"
+#include "proto/dht/krpc.hpp"
+
+namespace grenache::grape {
+
+struct NodeOptions {
+  /// Our id; random when not given.
+  std::optional<NodeId> id;
+  /// The UDP port that our datagrams come from. Announcing port 0 means this one.
+  std::uint16_t port = 0;
+  /// The address under which other hosts reach this one (the one bound to). Without it our own announcements
+  /// are kept as 127.0.0.1, and shown to our own users and to askers on loopback only: others find them at
+  /// the nodes that saw our address.
+  std::optional<IpAddress> own_address;
+  /// Queries of lookups and announcements in flight (Grape: dht_concurrency), slow ones not counted.
+  std::size_t concurrency = 24;
+  std::size_t verify_count_max = 32;  // pings of unknown nodes in flight: a flood cannot make us ping more
+  Duration ready_max = std::chrono::seconds{2};  // Ready comes by then when no bootstrap address answers
+  Duration upkeep = std::chrono::seconds{5};     // between rounds of pings and bucket refreshes
+  std::size_t upkeep_ping_max = 16;              // pings in one round
+  std::size_t reply_size_max = 1400;             // fits one Ethernet frame: no fragments, little to amplify
+
+  Bootstrap::Options bootstrap;
+  PeerStore::Options peers;
+  RateLimit::Options rate;
+  RoutingTable::Options table;
+  Service::Options service;
+  Tokens::Options tokens;
+  Transactions::Options transactions;
+};
+
+struct Datagram {
+  Endpoint to;
+  std::string bytes;
+};
+using Output = std::variant<Datagram, Event>;
+
+/// Why a datagram was dropped without an answer.
+enum class DropReason : std::uint8_t {
+  bad_source,       // port 0, multicast, unspecified, or IPv6
+  malformed,        // no KRPC message, or one that Node meets with silence
+  own_id,           // claims to come from us
+  unmatched_reply,  // answers no query of ours from that endpoint
+  rate_limited,
+};
+inline constexpr std::size_t kDropReasonCount = 5;
+[[nodiscard]] std::string_view to_string(DropReason reason);
+
+struct NodeStats {
+  // Counters since the start.
+  std::uint64_t datagrams_in = 0;
+  std::uint64_t datagrams_out = 0;
+  std::array<std::uint64_t, kDropReasonCount> dropped{};  // by DropReason
+  std::uint64_t queries_in = 0;                           // answered, errors included
+  std::uint64_t errors_sent = 0;
+  std::uint64_t queries_out = 0;
+  std::uint64_t timeouts = 0;
+  std::uint64_t lookups = 0;           // started by users
+  std::uint64_t announces = 0;         // started by users
+  std::uint64_t announces_stored = 0;  // by others with us
+  // How it is now.
+  std::size_t nodes = 0;
+  std::size_t replacements = 0;
+  std::size_t queries_in_flight = 0;
+  std::size_t names_stored = 0;
+  std::size_t peers_stored = 0;
+  std::size_t lookups_running = 0;   // names; those who ask for one name share a lookup
+  std::size_t requests_waiting = 0;  // of users
+  bool ready = false;
+
+  [[nodiscard]] std::uint64_t dropped_total() const;
+};
+
+/// A node of the DHT as Grape speaks it: ping, find_node, get_peers and announce_peer.
+///
+/// Not thread-safe; never calls back; no input makes it throw or abort. Every table in it is bounded by its
+/// Options, so memory stays below a few dozen MB whatever arrives (the defaults), provided that outputs are
+/// polled after every input.
+///
+/// Differences from Grape (which is killed by single datagrams, see parse_message()):
+///  - get_peers is answered with a random choice of peers that fits reply_size_max, together with nodes;
+///    Grape sends all peers, or nodes when it has none.
+///  - A lone node announces and looks up.
+///  - Queries with an unknown method that name a target are answered as find_node. `get` is answered like
+///    that too, without a token, as no items are stored; every `put` has a bad token therefore.
+///  - While the table of names is full, askers for a new name get no token, so that announcements go to
+///    other nodes.
+class Node {
+ public:
+  Node(NodeOptions options, Random random);
+  Node(Node const&) = delete;
+  Node& operator=(Node const&) = delete;
+
+  /// A datagram came from `from`.
+  void receive(Endpoint const& from, std::string_view bytes, TimePoint now);
+  /// Does what is due at `now`. Harmless at any time.
+  void expire(TimePoint now);
+
+  /// Gives the addresses that lead into the network; call once at the start, with an empty list when there
+  /// are none, and again whenever more become known, as names resolve. Ready follows.
+  void bootstrap(std::vector<Endpoint> const& addresses, TimePoint now);
+
+  /// Looks for the peers of `name`; a LookupDone follows. While the node looks for the network (before
+  /// bootstrap() and Ready, and knowing nobody yet) the lookup waits for it, at most two seconds.
+  [[nodiscard]] Result<RequestId> start_lookup(dht::ServiceKey const& name, TimePoint now);
+  /// Announces that `name` is served on `port` of this host (0: our UDP port); an AnnounceDone follows. Our
+  /// own lookups find it from now on. Whoever serves repeats this before NodeOptions::peers.age_max is over.
+  [[nodiscard]] Result<RequestId> start_announce(dht::ServiceKey const& name, std::uint16_t port,
+                                                 TimePoint now);
+  /// No event will come for `id`. What it shares with other requests goes on. Unknown ids are ignored.
+  void cancel(RequestId id);
+
+  /// What to send or to tell next; nothing when all is done. Drain it after every input.
+  [[nodiscard]] std::optional<Output> poll_output();
+  /// When expire() wants to be called; in the past when it is late. TimePoint::max() never happens.
+  [[nodiscard]] TimePoint next_deadline() const;
+
+  [[nodiscard]] NodeId const& id() const { return id_; }
+  [[nodiscard]] bool is_ready() const { return phase_ == Phase::ready; }
+  /// Nodes in the routing table.
+  [[nodiscard]] std::size_t node_count() const { return table_.size(); }
+  [[nodiscard]] NodeStats stats() const;
+  /// Aborts when an invariant is broken. Costs about as much as everything in memory.
+  void check() const;
+
+ private:
+  enum class Phase : std::uint8_t { waiting, joining, ready };
+
+  void on(Endpoint const& from, dht::Query const& query, TimePoint now);
+  void on(Endpoint const& from, dht::Reply const& reply, TimePoint now);
+  void on(Endpoint const& from, dht::ErrorReply const& error, TimePoint now);
+  void on(Endpoint const& from, dht::Refusal const& refusal, TimePoint now);
+
+  void answer(Endpoint const& from, dht::Query const& query, dht::Ping const& ping, TimePoint now);
+  void answer(Endpoint const& from, dht::Query const& query, dht::FindNode const& find, TimePoint now);
+  void answer(Endpoint const& from, dht::Query const& query, dht::GetPeers const& get, TimePoint now);
+  void answer(Endpoint const& from, dht::Query const& query, dht::AnnouncePeer const& put, TimePoint now);
+  void answer(Endpoint const& from, dht::Query const& query, dht::Get const& get, TimePoint now);
+  void answer(Endpoint const& from, dht::Query const& query, dht::Put const& put, TimePoint now);
+  void answer(Endpoint const& from, dht::Query const& query, dht::UnknownQuery const& any, TimePoint now);
+  void answer_nodes(Endpoint const& from, std::string_view tid, NodeId const& target);
+  /// Fills scratch_ with the compact nodes nearest to `target`, at most `count_max`.
+  void gather_nodes(NodeId const& target, std::size_t count_max);
+
+  void answered(Transactions::Query const& query, dht::Reply const& reply, TimePoint now);
+  void unanswered(Transactions::Query const& query, TimePoint now);
+  void slow(Transactions::Query const& query, TimePoint now);
+  void met(dht::Contact const& node, TimePoint now);
+  void joined(dht::Contact const& node, dht::CompactNodes const& nodes, TimePoint now);
+
+  void ping(dht::Contact const& node, TimePoint now);
+  void try_bootstrap(TimePoint now);
+  void upkeep(TimePoint now);
+  /// True when the node became ready just now.
+  bool update_phase(TimePoint now);
+  /// Sends what searches want to ask, as far as the concurrency allows.
+  void pump(TimePoint now);
+  void send_ask(Service::Ask const& ask, TimePoint now);
+
+  void drop(DropReason reason) { ++stats_.dropped[static_cast<std::size_t>(reason)]; }
+  void send(Endpoint const& to, std::string bytes);
+  void send_error(Endpoint const& to, std::string_view tid, dht::KrpcCode code, std::string_view text);
+  void tell(Event event) { outputs_.emplace_back(std::move(event)); }
+  [[nodiscard]] bool holds_searches() const;
+
+  NodeOptions options_;
+  Random random_;
+  NodeId id_;
+  RoutingTable table_;
+  Transactions transactions_;
+  Tokens tokens_;
+  RateLimit rate_limit_;
+  PeerStore peers_;  // what others announced, and what we did when our address is known
+  PeerStore own_;    // what we announced, as 127.0.0.1, when it is not
+  Bootstrap bootstrap_;
+  Service service_;
+
+  Phase phase_ = Phase::waiting;
+  TimePoint ready_by_ = TimePoint::max();
+  std::optional<std::uint64_t> self_search_;  // the find_node for our own id
+  TimePoint upkeep_at_ = TimePoint::min();    // the first expire() sets it
+
+  NodeStats stats_;
+  std::deque<Output> outputs_;
+  // Kept between datagrams for their memory.
+  dht::BencodeDocument document_;
+  std::vector<dht::Contact> contacts_;
+  std::string scratch_;
+};
+
+}  // namespace grenache::grape

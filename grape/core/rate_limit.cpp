@@ -1,0 +1,60 @@
+#include "grape/core/rate_limit.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "proto/base/check.hpp"
+
+namespace grenache::grape {
+namespace {
+
+constexpr Duration kBurst = std::chrono::seconds{2};
+
+std::uint64_t mix(std::uint64_t value) {
+  value ^= value >> 32;
+  value *= 0xd6e8feb86659fd93u;
+  value ^= value >> 32;
+  value *= 0xd6e8feb86659fd93u;
+  return value ^ value >> 32;
+}
+
+}  // namespace
+
+RateLimit::RateLimit(Options options, Random& random) : options_{options} {
+  GRN_CHECK(std::has_single_bit(options.bucket_count));
+  for (auto& part : key_) part = random();
+  buckets_.resize(options.bucket_count);
+}
+
+std::array<std::size_t, 2> RateLimit::buckets_of(Endpoint const& from, bool with_port) const {
+  std::array<std::uint64_t, 3> words{from.address.is_v6() ? 1u : 0u, 0, 0};
+  std::string_view const bytes = from.address.view();
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    words[1 + i / 8] |= std::uint64_t{static_cast<std::uint8_t>(bytes[i])} << (i % 8 * 8);
+  }
+  // Whoever has one IPv6 address has the whole /64.
+  if (from.address.is_v6() && !with_port) words[2] = 0;
+  if (with_port) words[0] |= std::uint64_t{from.port} << 8;
+  std::array<std::size_t, 2> result{};
+  for (std::size_t i = 0; i < 2; ++i) {
+    std::uint64_t hash = key_[2 * i];
+    for (std::uint64_t const word : words) hash = mix(hash ^ word) + key_[2 * i + 1];
+    result[i] = static_cast<std::size_t>(mix(hash) & (buckets_.size() - 1));
+  }
+  return result;
+}
+
+bool RateLimit::allow(Endpoint const& from, TimePoint now) {
+  bool const is_private = from.address.is_private();
+  std::uint32_t const rate = is_private ? options_.private_per_second : options_.public_per_second;
+  if (rate == 0) return true;
+  Duration const cost = Duration{std::chrono::seconds{1}} / rate;
+  auto const [first, second] = buckets_of(from, is_private);
+  Bucket& bucket = buckets_[first].full_at <= buckets_[second].full_at ? buckets_[first] : buckets_[second];
+  TimePoint const full_at = std::max(bucket.full_at, now) + cost;
+  if (full_at > now + kBurst) return false;
+  bucket.full_at = full_at;
+  return true;
+}
+
+}  // namespace grenache::grape

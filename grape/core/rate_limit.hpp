@@ -1,0 +1,48 @@
+// A bound on the queries that one source may have answered.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "proto/base/endpoint.hpp"
+#include "proto/base/random.hpp"
+#include "proto/base/time.hpp"
+
+namespace grenache::grape {
+
+/// Token buckets in a table of fixed size.
+///
+/// A source is an endpoint where the address is private (many nodes share a host or a test machine there),
+/// and an address elsewhere. Each source hashes, under a random key, to two of the buckets and is refused
+/// only when both are empty: who floods spoils the luck of others only if they share *both* buckets, and
+/// nobody can aim at that. No entry is ever evicted, so there is no state to exhaust.
+///
+/// Replies to our own queries never pass through here: a node that is being flooded still looks up.
+class RateLimit {
+ public:
+  struct Options {
+    std::uint32_t private_per_second = 20000;  // a whole cluster restarting on one machine stays below
+    std::uint32_t public_per_second = 500;     // a busy node behind a shared address stays below
+    std::uint32_t bucket_count = 4096;         // 64 KiB in all
+  };
+
+  /// A rate of 0 means no limit.
+  RateLimit(Options options, Random& random);
+
+  /// Takes one query from the allowance of `from`; false when it is used up. A burst may be as long as the
+  /// allowance of two seconds.
+  [[nodiscard]] bool allow(Endpoint const& from, TimePoint now);
+
+ private:
+  struct Bucket {
+    TimePoint full_at = TimePoint::min();  // when the bucket would be full again
+  };
+  [[nodiscard]] std::array<std::size_t, 2> buckets_of(Endpoint const& from, bool with_port) const;
+
+  Options options_;
+  std::array<std::uint64_t, 4> key_{};
+  std::vector<Bucket> buckets_;
+};
+
+}  // namespace grenache::grape

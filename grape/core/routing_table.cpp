@@ -1,0 +1,274 @@
+#include "grape/core/routing_table.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "grape/core/distance.hpp"
+#include "proto/base/check.hpp"
+
+namespace grenache::grape {
+
+using dht::Contact;
+
+std::size_t RoutingTable::index_of(NodeId const& id) const {
+  GRN_CHECK(!buckets_.empty());
+  return std::min(common_prefix_bits(own_, id), buckets_.size() - 1);
+}
+
+RoutingTable::Bucket& RoutingTable::bucket_of(NodeId const& id, TimePoint now) {
+  if (buckets_.empty()) buckets_.emplace_back().touched_at = now;
+  return buckets_[index_of(id)];
+}
+
+RoutingTable::Node const* RoutingTable::find(Contact const& node) const {
+  if (buckets_.empty()) return nullptr;
+  for (Node const& known : buckets_[index_of(node.id)].nodes) {
+    if (known.contact == node) return &known;
+  }
+  return nullptr;
+}
+
+bool RoutingTable::answered(Contact const& node, TimePoint now) {
+  if (node.id == own_) return false;
+  Bucket& bucket = bucket_of(node.id, now);
+  std::erase_if(bucket.replacements, [&](auto const& item) { return item.contact.id == node.id; });
+  auto const known =
+      std::ranges::find_if(bucket.nodes, [&](Node const& item) { return item.contact.id == node.id; });
+  if (known == bucket.nodes.end()) return insert(node, now);
+  if (known->contact.endpoint == node.endpoint) {
+    known->answered_at = now;
+    known->failures = 0;
+    return false;
+  }
+  if (known->failures == 0 && now - known->answered_at <= options_.liveness) return false;
+  bucket.nodes.erase(known);
+  --size_;
+  return insert(node, now);
+}
+
+bool RoutingTable::insert(Contact const& node, TimePoint now) {
+  remove_endpoint(node.endpoint);
+  for (;;) {
+    std::size_t const index = index_of(node.id);
+    Bucket& bucket = buckets_[index];
+    if (bucket.nodes.size() < options_.bucket_size) {
+      bucket.nodes.push_back({node, now, now, 0});
+      ++size_;
+      return true;
+    }
+    if (index + 1 == buckets_.size() && buckets_.size() <= 8 * NodeId::kSize) {
+      split_last(now);
+      continue;
+    }
+    auto const worst = std::ranges::max_element(bucket.nodes, {}, &Node::failures);
+    if (worst->failures > 0) {
+      *worst = {node, now, now, 0};
+      return true;
+    }
+    add_replacement(bucket, node, now, now);
+    return false;
+  }
+}
+
+void RoutingTable::split_last(TimePoint now) {
+  std::size_t const depth = buckets_.size() - 1;
+  Bucket nearer;
+  nearer.touched_at = now;
+  Bucket& last = buckets_.back();
+  auto const move_nearer = [&](auto& from, auto& to) {
+    auto const stays = [&](auto const& item) { return common_prefix_bits(own_, item.contact.id) == depth; };
+    auto const moved = std::stable_partition(from.begin(), from.end(), stays);
+    to.assign(moved, from.end());
+    from.erase(moved, from.end());
+  };
+  move_nearer(last.nodes, nearer.nodes);
+  move_nearer(last.replacements, nearer.replacements);
+  buckets_.push_back(std::move(nearer));
+}
+
+void RoutingTable::remove_endpoint(Endpoint const& endpoint) {
+  for (Bucket& bucket : buckets_) {
+    size_ -= std::erase_if(bucket.nodes, [&](Node const& node) { return node.contact.endpoint == endpoint; });
+  }
+}
+
+bool RoutingTable::has_room(Bucket const& bucket) const {
+  if (bucket.nodes.size() < options_.bucket_size || &bucket == &buckets_.back()) return true;
+  return std::ranges::any_of(bucket.nodes, [](Node const& node) { return node.failures > 0; });
+}
+
+void RoutingTable::add_replacement(Bucket& bucket, Contact const& node, TimePoint now, TimePoint pinged_at) {
+  std::erase_if(bucket.replacements, [&](auto const& item) { return item.contact.id == node.id; });
+  if (options_.replacement_count_max == 0) return;
+  if (bucket.replacements.size() >= options_.replacement_count_max) {
+    bucket.replacements.erase(bucket.replacements.begin());
+  }
+  bucket.replacements.push_back({node, now, pinged_at});
+}
+
+bool RoutingTable::heard(Contact const& node, TimePoint now) {
+  if (node.id == own_) return false;
+  Bucket& bucket = bucket_of(node.id, now);
+  for (Node const& known : bucket.nodes) {
+    // From another endpoint it matters only once the known one fails.
+    if (known.contact.id == node.id && (known.contact == node || known.failures == 0)) return false;
+  }
+  auto const waiting =
+      std::ranges::find_if(bucket.replacements, [&](auto const& item) { return item.contact == node; });
+  TimePoint pinged_at = waiting == bucket.replacements.end() ? TimePoint::min() : waiting->pinged_at;
+  bool const ping =
+      has_room(bucket) && (pinged_at == TimePoint::min() || now - pinged_at >= options_.candidate_retry);
+  if (ping) pinged_at = now;
+  add_replacement(bucket, node, now, pinged_at);
+  return ping;
+}
+
+void RoutingTable::failed(Contact const& node, TimePoint now) {
+  if (buckets_.empty()) return;
+  Bucket& bucket = buckets_[index_of(node.id)];
+  std::erase_if(bucket.replacements, [&](auto const& item) { return item.contact == node; });
+  for (auto known = bucket.nodes.begin(); known != bucket.nodes.end(); ++known) {
+    if (known->contact != node) continue;
+    known->pinged_at = now;
+    if (++known->failures >= options_.failure_count_max) {
+      bucket.nodes.erase(known);
+      --size_;
+    }
+    return;
+  }
+}
+
+void RoutingTable::evict(Contact const& node) {
+  if (buckets_.empty()) return;
+  Bucket& bucket = buckets_[index_of(node.id)];
+  size_ -= std::erase_if(bucket.nodes, [&](Node const& known) { return known.contact == node; });
+  std::erase_if(bucket.replacements, [&](auto const& item) { return item.contact == node; });
+}
+
+void RoutingTable::gather(Bucket const& bucket, bool failing, std::vector<Contact>& out) const {
+  for (Node const& node : bucket.nodes) {
+    if ((node.failures > 0) == failing) out.push_back(node.contact);
+  }
+}
+
+void RoutingTable::closest(NodeId const& target, std::size_t size_max, bool failing,
+                           std::vector<Contact>& out) const {
+  if (buckets_.empty()) return;
+  auto const sort_and_cut = [&](std::size_t begin) {
+    auto const first = out.begin() + static_cast<std::ptrdiff_t>(begin);
+    auto const last =
+        out.begin() + static_cast<std::ptrdiff_t>(std::max(begin, std::min(size_max, out.size())));
+    std::partial_sort(first, last, out.end(),
+                      [&](Contact const& a, Contact const& b) { return is_closer(target, a.id, b.id); });
+    out.erase(last, out.end());
+  };
+  // Nodes of the target's own bucket are nearest. All nearer buckets share with it exactly the bits that we
+  // share; after them each farther bucket is farther than the one before.
+  std::size_t const index = index_of(target);
+  std::size_t begin = out.size();
+  gather(buckets_[index], failing, out);
+  sort_and_cut(begin);
+  begin = out.size();
+  for (std::size_t i = index + 1; i < buckets_.size(); ++i) gather(buckets_[i], failing, out);
+  sort_and_cut(begin);
+  for (std::size_t i = index; i-- > 0 && out.size() < size_max;) {
+    begin = out.size();
+    gather(buckets_[i], failing, out);
+    sort_and_cut(begin);
+  }
+}
+
+void RoutingTable::closest(NodeId const& target, std::size_t count, std::vector<Contact>& out) const {
+  std::size_t const size_max = out.size() + count;
+  closest(target, size_max, false, out);
+  if (out.size() < size_max) closest(target, size_max, true, out);
+}
+
+bool RoutingTable::is_failing(Contact const& node) const {
+  Node const* known = find(node);
+  return known != nullptr && known->failures > 0;
+}
+
+bool RoutingTable::is_fresh(Endpoint const& endpoint, TimePoint now) const {
+  return std::ranges::any_of(buckets_, [&](Bucket const& bucket) {
+    return std::ranges::any_of(bucket.nodes, [&](Node const& node) {
+      return node.contact.endpoint == endpoint && node.failures == 0 &&
+             now - node.answered_at <= options_.liveness;
+    });
+  });
+}
+
+std::vector<Contact> RoutingTable::due(std::size_t count_max, TimePoint now) {
+  std::vector<Contact> result;
+  for (Bucket& bucket : buckets_) {
+    bool const room = has_room(bucket);
+    for (Node& node : bucket.nodes) {
+      if (result.size() >= count_max) return result;
+      bool const silent = now - std::max(node.answered_at, node.pinged_at) >= options_.liveness;
+      bool const retry = node.failures > 0 && now - node.pinged_at >= options_.retry;
+      if (!silent && !retry) continue;
+      node.pinged_at = now;
+      result.push_back(node.contact);
+    }
+    for (Replacement& candidate : bucket.replacements) {
+      if (result.size() >= count_max) return result;
+      if (!room ||
+          (candidate.pinged_at != TimePoint::min() && now - candidate.pinged_at < options_.candidate_retry)) {
+        continue;
+      }
+      candidate.pinged_at = now;
+      result.push_back(candidate.contact);
+    }
+  }
+  return result;
+}
+
+void RoutingTable::touch(NodeId const& target, TimePoint now) { bucket_of(target, now).touched_at = now; }
+
+std::optional<NodeId> RoutingTable::stale_bucket(TimePoint now, Random& random) const {
+  for (std::size_t i = 0; i < buckets_.size(); ++i) {
+    if (now - buckets_[i].touched_at < options_.refresh) continue;
+    NodeId id = NodeId::random(random);
+    for (std::size_t bit = 0; bit <= i && bit < 8 * NodeId::kSize; ++bit) {
+      auto const mask = static_cast<std::uint8_t>(0x80u >> bit % 8);
+      bool const own_bit = (own_.array()[bit / 8] & mask) != 0;
+      // The last bucket holds whatever shares the first i bits, the others differ from us in bit i.
+      if (bit == i && i + 1 == buckets_.size()) break;
+      bool const wanted = bit == i ? !own_bit : own_bit;
+      auto& byte = id.array()[bit / 8];
+      byte = static_cast<std::uint8_t>(wanted ? byte | mask : byte & ~mask);
+    }
+    return id;
+  }
+  return std::nullopt;
+}
+
+std::size_t RoutingTable::replacement_count() const {
+  std::size_t count = 0;
+  for (Bucket const& bucket : buckets_) count += bucket.replacements.size();
+  return count;
+}
+
+void RoutingTable::check() const {
+  GRN_CHECK(buckets_.size() <= 8 * NodeId::kSize + 1);
+  std::set<NodeId> ids;
+  std::set<Endpoint> endpoints;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < buckets_.size(); ++i) {
+    GRN_CHECK(buckets_[i].nodes.size() <= options_.bucket_size);
+    GRN_CHECK(buckets_[i].replacements.size() <= options_.replacement_count_max);
+    for (Node const& node : buckets_[i].nodes) {
+      GRN_CHECK(node.contact.id != own_ && index_of(node.contact.id) == i);
+      GRN_CHECK(ids.insert(node.contact.id).second);
+      GRN_CHECK(endpoints.insert(node.contact.endpoint).second);
+      GRN_CHECK(node.failures < options_.failure_count_max);
+    }
+    for (Replacement const& item : buckets_[i].replacements) {
+      GRN_CHECK(item.contact.id != own_ && index_of(item.contact.id) == i);
+    }
+    count += buckets_[i].nodes.size();
+  }
+  GRN_CHECK(count == size_);
+}
+
+}  // namespace grenache::grape

@@ -1,0 +1,112 @@
+// The nodes that this node knows, in buckets by distance from itself (Kademlia, BEP 5).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "proto/base/ids.hpp"
+#include "proto/base/random.hpp"
+#include "proto/base/time.hpp"
+#include "proto/dht/compact.hpp"
+
+namespace grenache::grape {
+
+/// Bucket i holds the nodes that share exactly i leading bits with our id; the last one also all nearer
+/// nodes, and splits when it is full.
+///
+/// Deviations from the paper and from Grape:
+///  - Only nodes that answered a query of ours, from the endpoint we asked and under the id we expected,
+///    enter the buckets. Who merely asks us, or answers unasked, waits among the replacements until a ping
+///    has verified it. (Grape adds anybody who sends anything.)
+///  - k is 20, as Grape has it, not 8.
+///  - A node under a known id but from another endpoint is ignored while the known one is well, so that a
+///    contact cannot be hijacked; it moves once the old endpoint has failed.
+///  - One endpoint is one node: another id at the same endpoint replaces the former.
+///
+/// Invariants, verified by check(): at most bucket_size nodes and replacement_count_max replacements in a
+/// bucket, each in its right bucket, no id and no endpoint twice, never our own id. At most 161 buckets.
+class RoutingTable {
+ public:
+  struct Options {
+    std::size_t bucket_size = 20;
+    std::size_t replacement_count_max = 20;
+    /// Failures in a row that remove a node: 3 losses are rare even where one datagram in ten gets lost.
+    std::uint32_t failure_count_max = 3;
+    Duration liveness = std::chrono::minutes{5};          // Grape: dht_nodeLiveness; then a ping is due
+    Duration retry = std::chrono::seconds{5};             // between pings of a node that failed
+    Duration candidate_retry = std::chrono::seconds{10};  // between pings of a replacement
+    Duration refresh = std::chrono::minutes{15};          // BEP 5: of a bucket where nothing happened
+  };
+
+  RoutingTable(NodeId const& own, Options options) : own_{own}, options_{options} {}
+
+  /// `node` answered a query of ours and is who we meant. True when it is new in the table.
+  bool answered(dht::Contact const& node, TimePoint now);
+  /// A query came from `node`. True when it is worth a ping, since there is room for it; not again before
+  /// candidate_retry.
+  [[nodiscard]] bool heard(dht::Contact const& node, TimePoint now);
+  /// A query to `node` got no answer.
+  void failed(dht::Contact const& node, TimePoint now);
+  /// Another node answered at the endpoint of `node`.
+  void evict(dht::Contact const& node);
+
+  /// Appends up to `count` nodes, the nearest to `target` first. Nodes that failed last time come only when
+  /// there are not enough others.
+  void closest(NodeId const& target, std::size_t count, std::vector<dht::Contact>& out) const;
+  /// True when `node` is in the table and its last query failed.
+  [[nodiscard]] bool is_failing(dht::Contact const& node) const;
+  /// True when a node at `endpoint` answered within the liveness.
+  [[nodiscard]] bool is_fresh(Endpoint const& endpoint, TimePoint now) const;
+
+  /// Up to `count_max` nodes to ping now: silent or failing ones, and replacements for which there is room.
+  /// Each counts as pinged.
+  [[nodiscard]] std::vector<dht::Contact> due(std::size_t count_max, TimePoint now);
+  /// Notes a lookup for `target`, which refreshes its bucket.
+  void touch(NodeId const& target, TimePoint now);
+  /// A random id in a bucket that nothing touched for long; nothing when all are fresh.
+  [[nodiscard]] std::optional<NodeId> stale_bucket(TimePoint now, Random& random) const;
+
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::size_t replacement_count() const;
+  [[nodiscard]] std::size_t bucket_count() const { return buckets_.size(); }
+  void check() const;
+
+ private:
+  struct Node {
+    dht::Contact contact;
+    TimePoint answered_at;
+    TimePoint pinged_at;
+    std::uint32_t failures = 0;
+  };
+  struct Replacement {
+    dht::Contact contact;
+    TimePoint heard_at;
+    TimePoint pinged_at;
+  };
+  struct Bucket {
+    std::vector<Node> nodes;
+    std::vector<Replacement> replacements;  // the one heard of longest ago first
+    TimePoint touched_at = TimePoint::min();
+  };
+
+  [[nodiscard]] std::size_t index_of(NodeId const& id) const;
+  Bucket& bucket_of(NodeId const& id, TimePoint now);
+  [[nodiscard]] Node const* find(dht::Contact const& node) const;
+  [[nodiscard]] bool has_room(Bucket const& bucket) const;
+  bool insert(dht::Contact const& node, TimePoint now);
+  void split_last(TimePoint now);
+  void remove_endpoint(Endpoint const& endpoint);
+  void add_replacement(Bucket& bucket, dht::Contact const& node, TimePoint now, TimePoint pinged_at);
+  void gather(Bucket const& bucket, bool failing, std::vector<dht::Contact>& out) const;
+  void closest(NodeId const& target, std::size_t size_max, bool failing,
+               std::vector<dht::Contact>& out) const;
+
+  NodeId own_;
+  Options options_;
+  std::vector<Bucket> buckets_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace grenache::grape

@@ -1,0 +1,58 @@
+// Tokens that get_peers hands out and announce_peer must bring back (BEP 5).
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "proto/base/crypto.hpp"
+#include "proto/base/endpoint.hpp"
+#include "proto/base/ids.hpp"
+#include "proto/base/random.hpp"
+#include "proto/base/time.hpp"
+
+namespace grenache::grape {
+
+/// Makes and verifies tokens of 20 bytes, without remembering any.
+///
+/// A token is the HMAC-SHA1, under a secret that changes, of the asker's address, port and node id and of the
+/// key that it asked for. So it proves that its bearer received our reply, and serves for nothing else. (The
+/// token of Grape binds the address alone: with one of them a host may store under every name.) Grape uses
+/// one socket and one id for both steps, so it notices no difference.
+///
+/// A token is good for one to two periods.
+class Tokens {
+ public:
+  struct Options {
+    Duration period = std::chrono::minutes{5};  // as Grape; longer than any lookup
+  };
+
+  Tokens(Options options, Random& random);
+
+  /// `id` is nothing for an asker that gave none.
+  [[nodiscard]] Sha1 make(Endpoint const& asker, std::optional<NodeId> const& id, std::string_view key) const;
+  /// Takes the same time whatever the token.
+  [[nodiscard]] bool verify(std::string_view token, Endpoint const& bearer, std::optional<NodeId> const& id,
+                            std::string_view key) const;
+
+  /// Changes the secret when it is time.
+  void expire(TimePoint now, Random& random);
+  [[nodiscard]] TimePoint next_deadline() const { return rotate_at_; }
+
+ private:
+  struct Secret {
+    std::array<char, 64> inner{};
+    std::array<char, 64> outer{};
+  };
+  static Secret make_secret(Random& random);
+  static Sha1 hmac(Secret const& secret, Endpoint const& asker, std::optional<NodeId> const& id,
+                   std::string_view key);
+
+  Options options_;
+  Secret current_;
+  Secret previous_;
+  TimePoint rotate_at_ = TimePoint::min();  // the first expire() sets it
+};
+
+}  // namespace grenache::grape

@@ -1,0 +1,246 @@
+#include "tests/support/sim_network.hpp"
+
+#include <algorithm>
+#include <variant>
+
+#include "proto/base/check.hpp"
+
+namespace grenache::sim {
+
+SimNetwork::SimNetwork(std::uint64_t seed, Faults faults) : random_{seed}, faults_{faults} {}
+
+Endpoint SimNetwork::endpoint_of(std::size_t index) {
+  auto const byte = [](std::size_t value) { return static_cast<std::uint8_t>(value); };
+  return {IpAddress{10, byte(index / 62500), byte(index / 250 % 250), byte(index % 250 + 1)}, 20001};
+}
+
+std::size_t SimNetwork::add_node(std::vector<Endpoint> bootstrap, grape::NodeOptions options) {
+  return add_node_at(endpoint_of(hosts_.size()), std::move(bootstrap), options);
+}
+
+std::size_t SimNetwork::add_node_at(Endpoint endpoint, std::vector<Endpoint> bootstrap,
+                                    grape::NodeOptions options) {
+  std::size_t const index = hosts_.size();
+  GRN_CHECK(by_endpoint_.emplace(endpoint, index).second);
+  auto host = std::make_unique<Host>();
+  host->endpoint = endpoint;
+  host->options = options;
+  host->options.port = endpoint.port;
+  host->options.own_address = endpoint.address;
+  host->bootstrap = std::move(bootstrap);
+  hosts_.push_back(std::move(host));
+  start(index);
+  return index;
+}
+
+void SimNetwork::start(std::size_t index) {
+  Host& host = at(index);
+  Random::Seed seed;
+  random_.fill(seed);
+  host.node = std::make_unique<grape::Node>(host.options, Random{seed});
+  ++host.life;
+  host.timer_at = TimePoint::max();
+  host.node->expire(now_);
+  host.node->bootstrap(host.bootstrap, now_);
+  flush(index);
+}
+
+void SimNetwork::crash(std::size_t index) {
+  Host& host = at(index);
+  host.node.reset();
+  host.lookups.clear();
+  host.announces.clear();
+}
+
+void SimNetwork::restart(std::size_t index) {
+  crash(index);
+  start(index);
+}
+
+void SimNetwork::push(Item item) {
+  item.sequence = sequence_++;
+  queue_.push_back(std::move(item));
+  std::ranges::push_heap(queue_, [](Item const& a, Item const& b) {
+    return a.at != b.at ? a.at > b.at : a.sequence > b.sequence;
+  });
+}
+
+bool SimNetwork::step() {
+  if (queue_.empty()) return false;
+  std::ranges::pop_heap(queue_, [](Item const& a, Item const& b) {
+    return a.at != b.at ? a.at > b.at : a.sequence > b.sequence;
+  });
+  Item const item = std::move(queue_.back());
+  queue_.pop_back();
+  now_ = item.at;
+  if (item.task) {
+    item.task();
+  } else {
+    deliver(item);
+  }
+  return true;
+}
+
+void SimNetwork::deliver(Item const& item) {
+  Host& host = at(item.host);
+  if (!host.node) return;
+  if (item.is_timer) {
+    if (item.life != host.life) return;
+    host.timer_at = TimePoint::max();
+    if (host.node->next_deadline() <= now_) host.node->expire(now_);
+  } else {
+    ++delivered_;
+    note(now_, item.from, host.endpoint, item.bytes);
+    host.node->receive(item.from, item.bytes, now_);
+  }
+  flush(item.host);
+}
+
+void SimNetwork::flush(std::size_t index) {
+  Host& host = at(index);
+  while (host.node) {
+    auto output = host.node->poll_output();
+    if (!output) break;
+    if (auto* datagram = std::get_if<grape::Datagram>(&*output)) {
+      transmit(index, std::move(*datagram));
+    } else {
+      tell(index, std::get<grape::Event>(*output));
+    }
+  }
+  if (!host.node) return;
+  TimePoint const deadline = std::max(host.node->next_deadline(), now_);
+  if (deadline >= host.timer_at) return;
+  host.timer_at = deadline;
+  Item timer;
+  timer.at = deadline;
+  timer.host = index;
+  timer.is_timer = true;
+  timer.life = host.life;
+  push(std::move(timer));
+}
+
+void SimNetwork::transmit(std::size_t from, grape::Datagram datagram) {
+  if (datagram_observer_) datagram_observer_(at(from).endpoint, datagram.to, datagram.bytes);
+  auto const to = by_endpoint_.find(datagram.to);
+  if (to == by_endpoint_.end() || at(to->second).group != at(from).group) return;
+  if (random_.chance(faults_.loss_percent, 100)) return;
+  int const copies = random_.chance(faults_.repeat_percent, 100) ? 2 : 1;
+  for (int i = 0; i < copies; ++i) {
+    auto const spread = static_cast<std::uint64_t>((faults_.delay_max - faults_.delay_min).count());
+    Item item;
+    item.at = now_ + faults_.delay_min + Duration{static_cast<std::int64_t>(random_.below(spread + 1))};
+    item.host = to->second;
+    item.from = at(from).endpoint;
+    item.bytes = datagram.bytes;
+    push(std::move(item));
+  }
+}
+
+void SimNetwork::inject(Endpoint const& from, Endpoint const& to, std::string bytes) {
+  Item item;
+  item.at = now_;
+  item.host = by_endpoint_.at(to);
+  item.from = from;
+  item.bytes = std::move(bytes);
+  push(std::move(item));
+}
+
+void SimNetwork::tell(std::size_t index, grape::Event const& event) {
+  if (observer_) observer_(index, event);
+  Host& host = at(index);
+  if (auto const* done = std::get_if<grape::LookupDone>(&event)) {
+    // Taken out first: the receiver may start the next one.
+    if (auto waiter = host.lookups.extract(done->id)) waiter.mapped()(done->peers);
+  } else if (auto const* announced = std::get_if<grape::AnnounceDone>(&event)) {
+    if (auto waiter = host.announces.extract(announced->id)) waiter.mapped()(announced->stored);
+  }
+}
+
+void SimNetwork::note(TimePoint at, Endpoint const& from, Endpoint const& to, std::string_view bytes) {
+  auto const add = [this](std::string_view part) {
+    for (char const c : part) digest_ = (digest_ ^ static_cast<std::uint8_t>(c)) * 0x100000001b3u;
+  };
+  std::string head = std::to_string(at.time_since_epoch().count());
+  for (Endpoint const& endpoint : {from, to}) {
+    head += endpoint.address.view();
+    head += static_cast<char>(endpoint.port >> 8);
+    head += static_cast<char>(endpoint.port & 0xff);
+  }
+  add(head);
+  add(bytes);
+}
+
+void SimNetwork::post(Duration delay, std::function<void()> task) {
+  Item item;
+  item.at = now_ + delay;
+  item.task = std::move(task);
+  push(std::move(item));
+}
+
+void SimNetwork::run_for(Duration duration) {
+  TimePoint const end = now_ + duration;
+  while (!queue_.empty() && queue_.front().at <= end) step();
+  now_ = end;
+}
+
+bool SimNetwork::run_until(std::function<bool()> const& done, Duration limit) {
+  TimePoint const end = now_ + limit;
+  while (!done()) {
+    if (queue_.empty() || queue_.front().at > end) {
+      now_ = end;
+      return done();
+    }
+    step();
+  }
+  return true;
+}
+
+bool SimNetwork::run_until_ready(Duration limit) {
+  std::size_t first = 0;
+  return run_until(
+      [&] {
+        // Nodes do not become unready, so the ready ones need not be asked again.
+        while (first < hosts_.size() && (!hosts_[first]->node || hosts_[first]->node->is_ready())) ++first;
+        return first == hosts_.size();
+      },
+      limit);
+}
+
+void SimNetwork::lookup(std::size_t index, std::string_view name, OnPeers on_peers) {
+  auto const id = node(index).start_lookup(*dht::ServiceKey::from_bytes(name), now_);
+  GRN_CHECK(id.has_value());
+  at(index).lookups.emplace(*id, std::move(on_peers));
+  flush(index);
+}
+
+void SimNetwork::announce(std::size_t index, std::string_view name, std::uint16_t port, OnStored on_stored) {
+  auto const id = node(index).start_announce(*dht::ServiceKey::from_bytes(name), port, now_);
+  GRN_CHECK(id.has_value());
+  at(index).announces.emplace(*id, std::move(on_stored));
+  flush(index);
+}
+
+std::optional<std::vector<Endpoint>> SimNetwork::lookup_now(std::size_t index, std::string_view name,
+                                                            Duration limit) {
+  // Shared, as the answer may come after this call has given up.
+  auto const result = std::make_shared<std::optional<std::vector<Endpoint>>>();
+  lookup(index, name, [result](std::vector<Endpoint> const& peers) { *result = peers; });
+  run_until([&] { return result->has_value(); }, limit);
+  return *result;
+}
+
+std::optional<std::size_t> SimNetwork::announce_now(std::size_t index, std::string_view name,
+                                                    std::uint16_t port, Duration limit) {
+  auto const result = std::make_shared<std::optional<std::size_t>>();
+  announce(index, name, port, [result](std::size_t stored) { *result = stored; });
+  run_until([&] { return result->has_value(); }, limit);
+  return *result;
+}
+
+void SimNetwork::check() const {
+  for (auto const& host : hosts_) {
+    if (host->node) host->node->check();
+  }
+}
+
+}  // namespace grenache::sim
