@@ -102,7 +102,7 @@ export class Program {
       const look = () => {
         const found = this.events.slice(since).find(event => event.event === name && matches(event))
         if (found) settle(resolve, found)
-        else if (this.exit !== undefined) settle(reject, this.failure(`ended (${this.exit}) before it reported ${name}`))
+        else if (this.exit !== undefined) settle(reject, this.failure(`ended (${this.exit}) without reporting ${name}`))
       }
       const timer = setTimeout(() => settle(reject, this.failure(`did not report ${name}`)), kWaitMsMax)
       this.waiters.add(look)
@@ -276,10 +276,12 @@ export async function suite (title, body) {
     const failed = rows.filter(row => !row.passed && !row.skipped)
     console.log(`\n${title}${standIn ? " (Node's own programs in the place of ours)" : ''}`)
     for (const { label, passed, skipped, ms } of rows) {
-      console.log(`  ${skipped ? 'not yet' : passed ? 'ok     ' : 'FAILED '} ${label}${ms === undefined ? '' : ` (${ms} ms)`}`)
+      const word = skipped ? 'not yet' : passed ? 'ok     ' : 'FAILED '
+      console.log(`  ${word} ${label}${ms === undefined ? '' : ` (${ms} ms)`}`)
     }
     for (const { label, note } of failed) console.log(`\n${label}\n    ${note}`)
-    console.log(`${rows.length - failed.length} of ${rows.length} as expected`)
+    const passed = rows.filter(row => row.passed).length
+    console.log(`${passed} passed, ${failed.length} failed, ${rows.length - passed - failed.length} not yet`)
     process.exit(failed.length > 0 || rows.length === 0 ? 1 : 0)
   }
   const test = async (label, run) => {
