@@ -45,7 +45,7 @@ Result<void> Book::check_room(OrderRecord const& order) const {
   return {};
 }
 
-Result<bool> Book::add(OrderRecord order, WallTime now) {
+Result<Added> Book::add(OrderRecord order, WallTime now) {
   if (!order.is_signed() && !options_.accept_unsigned) return BookErrc::unsigned_refused;
   if (order.expires <= now) return BookErrc::expired;
   if (order.created > now + options_.clock_skew_max) return BookErrc::from_the_future;
@@ -53,13 +53,14 @@ Result<bool> Book::add(OrderRecord order, WallTime now) {
   auto const key = key_of(order);
   auto found = orders_.find(key);
   if (found != orders_.end()) {
-    if (!is_newer(order, found->second)) return false;
+    if (!is_newer(order, found->second)) return Added::nothing;
   } else if (auto const room = check_room(order); !room) {
     return room.error();
   }
   if (order.is_signed() && !verify_order(order)) return BookErrc::bad_signature;
 
-  if (found != orders_.end()) {
+  auto const added = found == orders_.end() ? Added::order : Added::version;
+  if (added == Added::version) {
     side(found->second.side).erase(rank_of(found->second));
     found->second = std::move(order);
   } else {
@@ -69,7 +70,7 @@ Result<bool> Book::add(OrderRecord order, WallTime now) {
   auto const& stored = found->second;
   if (stored.status == OrderStatus::open) side(stored.side).emplace(rank_of(stored), &stored);
   next_expiry_ = std::min(next_expiry_, stored.expires);
-  return true;
+  return added;
 }
 
 void Book::expire(WallTime now) {

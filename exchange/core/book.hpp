@@ -24,6 +24,13 @@ enum class BookErrc {
 constexpr char const* category_name(BookErrc) { return "exchange.book"; }
 inline Error make_error_code(BookErrc code) { return make_enum_error(code); }
 
+/// What an order was to the book.
+enum class Added {
+  nothing,  // this version or a newer one was known, which is no error
+  order,    // not known before
+  version,  // a newer version of a known one
+};
+
 /// An order that another one may trade with.
 struct Match {
   OrderRecord order;
@@ -56,9 +63,8 @@ class Book {
   Book(Book const&) = delete;
   Book& operator=(Book const&) = delete;
 
-  /// True when the order is new or a newer version; false when this version or a newer one is known, which is
-  /// no error. Checks the cheapest first, the signature last. Logarithmic.
-  [[nodiscard]] Result<bool> add(OrderRecord order, WallTime now);
+  /// Checks the cheapest first, the signature last. Logarithmic.
+  [[nodiscard]] Result<Added> add(OrderRecord order, WallTime now);
 
   /// Forgets what has expired. Linear, but only when there is something to forget.
   void expire(WallTime now);

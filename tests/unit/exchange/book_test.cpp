@@ -1,0 +1,210 @@
+#include "exchange/core/book.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/exchange/sample.hpp"
+
+namespace grenache::exchange {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace test;
+
+std::vector<std::string> ids(std::vector<Match> const& matches) {
+  std::vector<std::string> out;
+  for (auto const& match : matches) out.push_back(match.order.id);
+  return out;
+}
+
+class BookTest : public testing::Test {
+ protected:
+  ~BookTest() override { book_.check(); }
+  Added add(OrderRecord const& order) {
+    auto const added = book_.add(order, kNow);
+    EXPECT_TRUE(added) << added.error().message();
+    return added ? *added : Added::nothing;
+  }
+  std::vector<std::string> matches_of(OrderRecord const& order) { return ids(book_.matches(order, kNow)); }
+
+  Book book_{Book::Options{}};
+};
+
+TEST_F(BookTest, sameVersionAgainIsNoNews) {
+  auto const order = signed_by(1, draft(1, Side::buy));
+  EXPECT_EQ(add(order), Added::order);
+  EXPECT_EQ(add(order), Added::nothing);
+  EXPECT_EQ(book_.live(kNow), std::vector{order});
+}
+
+TEST_F(BookTest, highestSeqWinsInWhateverOrderTheyCome) {
+  auto first = draft(1, Side::buy);
+  auto second = first;
+  second.seq = 2;
+  second.remaining = Satoshi{5};
+  first = signed_by(1, first), second = signed_by(1, second);
+
+  EXPECT_EQ(add(first), Added::order);
+  EXPECT_EQ(add(second), Added::version);
+  EXPECT_EQ(add(first), Added::nothing);
+  EXPECT_EQ(*book_.find(key_of(first)), second);
+}
+
+TEST_F(BookTest, twoVersionsWithOneSeqLeaveTheSameOneEverywhere) {
+  auto const a = signed_by(1, priced(draft(1, Side::buy), 100));
+  auto const b = signed_by(1, priced(draft(1, Side::sell), 200));
+  Book other{Book::Options{}};
+  add(a), add(b);
+  ASSERT_TRUE(other.add(b, kNow));
+  ASSERT_TRUE(other.add(a, kNow));
+  EXPECT_EQ(book_.live(kNow), other.live(kNow));
+  other.check();
+}
+
+TEST_F(BookTest, refusesWhatTheMakerDidNotSign) {
+  auto order = signed_by(1, draft(1, Side::buy));
+  order.price = PriceCents{1};
+  EXPECT_EQ(book_.add(order, kNow).error(), BookErrc::bad_signature);
+  EXPECT_EQ(book_.size(), 0u);
+
+  auto const known = signed_by(1, draft(2, Side::buy));
+  add(known);
+  auto forged = known;
+  forged.seq = 2;
+  forged.status = OrderStatus::cancelled;
+  EXPECT_EQ(book_.add(forged, kNow).error(), BookErrc::bad_signature);
+  EXPECT_EQ(*book_.find(key_of(known)), known);
+}
+
+TEST_F(BookTest, refusesOrdersOutsideOfTheirTime) {
+  auto order = signed_by(1, draft(1, Side::buy));
+  EXPECT_EQ(book_.add(order, order.expires).error(), BookErrc::expired);
+  EXPECT_EQ(book_.add(order, order.created - 121s).error(), BookErrc::from_the_future);
+  EXPECT_TRUE(book_.add(order, order.created - 119s)) << "clocks differ a little";
+}
+
+TEST_F(BookTest, aCancelledOrderStaysAsItsTombstoneUntilItExpires) {
+  auto const open = signed_by(1, draft(1, Side::sell));
+  auto closed = open;
+  closed.seq = 2;
+  closed.status = OrderStatus::cancelled;
+  closed = signed_by(1, closed);
+
+  EXPECT_EQ(add(closed), Added::order) << "the removal may come first";
+  EXPECT_EQ(add(open), Added::nothing);
+  EXPECT_TRUE(book_.live(kNow).empty());
+  EXPECT_TRUE(matches_of(signed_by(2, draft(2, Side::buy))).empty());
+
+  book_.expire(open.expires);
+  EXPECT_EQ(book_.size(), 0u);
+  EXPECT_EQ(book_.add(open, open.expires).error(), BookErrc::expired);
+}
+
+TEST_F(BookTest, expiredOrdersGoAndMatchNoMoreEvenBefore) {
+  add(signed_by(1, draft(1, Side::sell)));
+  auto late = draft(2, Side::sell);
+  late.expires += 1h;
+  add(signed_by(1, late));
+  auto buyer = draft(3, Side::buy);
+  buyer.expires += 2h;
+  EXPECT_EQ(ids(book_.matches(buyer, kNow + 1h)), std::vector{uuid(2)});
+  book_.expire(kNow + 1h);
+  EXPECT_EQ(book_.size(), 1u);
+}
+
+TEST_F(BookTest, ranksByPriceThenTimeThenId) {
+  auto early = draft(5, Side::sell);
+  early.created -= 1s;
+  add(signed_by(1, draft(4, Side::sell)));
+  add(signed_by(2, draft(3, Side::sell)));
+  add(signed_by(1, early));
+  add(signed_by(3, priced(draft(9, Side::sell), 5'999'999)));
+  add(signed_by(3, priced(draft(1, Side::sell), 6'000'001)));
+  EXPECT_EQ(matches_of(signed_by(7, draft(8, Side::buy))), (std::vector{uuid(9), uuid(5), uuid(3), uuid(4)}));
+}
+
+TEST_F(BookTest, aSellerGetsTheHighestBidFirst) {
+  add(signed_by(1, priced(draft(1, Side::buy), 6'000'000)));
+  add(signed_by(2, priced(draft(2, Side::buy), 6'100'000)));
+  add(signed_by(3, priced(draft(3, Side::buy), 5'900'000)));
+  EXPECT_EQ(matches_of(signed_by(7, draft(8, Side::sell))), (std::vector{uuid(2), uuid(1)}));
+}
+
+TEST_F(BookTest, matchesArePartial) {
+  add(signed_by(1, sized(draft(1, Side::sell), 40'000'000)));
+  add(signed_by(2, sized(draft(2, Side::sell), 300'000'000)));
+  auto const matches = book_.matches(signed_by(7, draft(8, Side::buy)), kNow);
+  ASSERT_EQ(matches.size(), 2u);
+  EXPECT_EQ(matches[0].amount, Satoshi{40'000'000});
+  EXPECT_EQ(matches[1].amount, Satoshi{100'000'000});
+}
+
+TEST_F(BookTest, ownOrdersNeverMatchEachOther) {
+  add(signed_by(1, draft(1, Side::sell)));
+  EXPECT_TRUE(matches_of(signed_by(1, draft(2, Side::buy))).empty());
+}
+
+TEST_F(BookTest, twoMakersMayUseOneId) {
+  auto const a = signed_by(1, draft(1, Side::sell));
+  auto const b = signed_by(2, priced(draft(1, Side::sell), 5));
+  EXPECT_EQ(add(a), Added::order);
+  EXPECT_EQ(add(b), Added::order);
+  EXPECT_EQ(*book_.find(uuid(1), *a.maker), a);
+  EXPECT_EQ(*book_.find(uuid(1), *b.maker), b);
+  EXPECT_NE(book_.find(uuid(1), secret(9).public_key()), nullptr);
+  EXPECT_EQ(book_.find(uuid(2), *a.maker), nullptr);
+}
+
+TEST_F(BookTest, ordersOfTheOriginalMatchEachOtherAsThere) {
+  add(original(1, Side::sell, 1500));
+  EXPECT_EQ(matches_of(original(2, Side::buy, 1500)), std::vector{uuid(1)}) << "even of one program";
+  EXPECT_TRUE(matches_of(sized(original(3, Side::buy, 1501), 2)).empty()) << "equal amounts only";
+}
+
+TEST_F(BookTest, ordersOfTheOriginalMatchOursAtOneDollarAndAsAWhole) {
+  add(original(1, Side::sell, 1500));
+  EXPECT_EQ(matches_of(signed_by(1, priced(draft(2, Side::buy), 100))), std::vector{uuid(1)});
+  EXPECT_TRUE(matches_of(signed_by(1, priced(draft(2, Side::buy), 99))).empty());
+  EXPECT_TRUE(matches_of(signed_by(1, sized(draft(2, Side::buy), 200'000'000))).empty());
+}
+
+TEST_F(BookTest, aSecondUnsignedOrderWithOneIdIsIgnored) {
+  add(original(1, Side::sell, 1500));
+  EXPECT_EQ(add(original(1, Side::buy, 1600)), Added::nothing);
+  EXPECT_EQ(book_.live(kNow).front().exchange_id, 1500);
+}
+
+TEST(BookLimits, unsignedOrdersCanBeRefused) {
+  Book book{Book::Options{.accept_unsigned = false}};
+  EXPECT_EQ(book.add(original(1, Side::sell, 1), kNow).error(), BookErrc::unsigned_refused);
+}
+
+TEST(BookLimits, nobodyFillsTheBookAlone) {
+  Book book{Book::Options{.order_count_max = 5, .maker_order_count_max = 2, .unsigned_count_max = 1}};
+  ASSERT_TRUE(book.add(signed_by(1, draft(1, Side::buy)), kNow));
+  ASSERT_TRUE(book.add(signed_by(1, draft(2, Side::buy)), kNow));
+  EXPECT_EQ(book.add(signed_by(1, draft(3, Side::buy)), kNow).error(), BookErrc::maker_full);
+  ASSERT_TRUE(book.add(original(4, Side::buy, 1), kNow));
+  EXPECT_EQ(book.add(original(5, Side::buy, 1), kNow).error(), BookErrc::maker_full);
+
+  auto update = draft(1, Side::buy);
+  update.seq = 2;
+  EXPECT_TRUE(book.add(signed_by(1, update), kNow)) << "a new version needs no new room";
+
+  ASSERT_TRUE(book.add(signed_by(2, draft(6, Side::buy)), kNow));
+  ASSERT_TRUE(book.add(signed_by(3, draft(7, Side::buy)), kNow));
+  EXPECT_EQ(book.add(signed_by(4, draft(8, Side::buy)), kNow).error(), BookErrc::book_full);
+  book.check();
+  book.expire(kNow + 1h);
+  EXPECT_EQ(book.size(), 1u);
+  EXPECT_TRUE(book.add(signed_by(4, draft(8, Side::buy)), kNow)) << "room again";
+  book.check();
+}
+
+TEST(BookLimits, matchesAreBounded) {
+  Book book{Book::Options{.match_count_max = 3}};
+  for (std::uint64_t i = 1; i <= 5; ++i) ASSERT_TRUE(book.add(signed_by(1, draft(i, Side::buy)), kNow));
+  EXPECT_EQ(book.matches(signed_by(2, draft(9, Side::sell)), kNow).size(), 3u);
+}
+
+}  // namespace
+}  // namespace grenache::exchange

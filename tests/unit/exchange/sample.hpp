@@ -1,0 +1,65 @@
+// Orders, keys and times that the tests of the core share.
+#pragma once
+
+#include <string>
+
+#include "exchange/core/order.hpp"
+
+namespace grenache::exchange::test {
+
+inline constexpr WallTime kNow = from_unix_ms(1'700'000'000'000);
+
+inline SecretKey secret(std::uint64_t seed) {
+  Random random{seed};
+  return SecretKey::generate(random);
+}
+
+/// 00000000-0000-4000-8000-000000000007 for 7.
+inline std::string uuid(std::uint64_t number) {
+  auto digits = std::to_string(number);
+  digits.insert(0, 12 - digits.size(), '0');
+  return "00000000-0000-4000-8000-" + digits;
+}
+
+/// An order that is not signed yet, of 1 BTC at 60000 USD.
+inline OrderRecord draft(std::uint64_t number, Side side) {
+  OrderRecord order;
+  order.id = uuid(number);
+  order.seq = 1;
+  order.side = side;
+  order.price = PriceCents{6'000'000};
+  order.amount = order.remaining = Satoshi{kSatoshiPerBtc};
+  order.created = kNow;
+  order.expires = kNow + std::chrono::hours{1};
+  order.endpoint = "127.0.0.1:1337";
+  order.exchange_id = 1337;
+  return order;
+}
+
+inline OrderRecord signed_by(std::uint64_t maker, OrderRecord order) {
+  sign_order(order, secret(maker));
+  return order;
+}
+
+inline OrderRecord priced(OrderRecord order, std::int64_t cents) {
+  order.price = PriceCents{cents};
+  return order;
+}
+
+inline OrderRecord sized(OrderRecord order, std::int64_t satoshi) {
+  order.amount = order.remaining = Satoshi{satoshi};
+  return order;
+}
+
+/// An order of the original program.
+inline OrderRecord original(std::uint64_t number, Side side, std::int64_t exchange_id) {
+  auto order = draft(number, side);
+  order.seq = 0;
+  order.price = kOriginalPrice;
+  order.endpoint.clear();
+  order.exchange_id = exchange_id;
+  order.expires = order.created + kOriginalOrderLife;
+  return order;
+}
+
+}  // namespace grenache::exchange::test
