@@ -7,7 +7,7 @@ find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
 
 set(Boost_NO_WARN_NEW_VERSIONS ON)
-find_package(Boost 1.81 QUIET)
+find_package(Boost 1.81 QUIET CONFIG)
 if(NOT Boost_FOUND)
   message(FATAL_ERROR
     "Boost 1.81 or newer is needed (headers only). Run tools/install-deps, or on Debian 12: apt-get install libboost1.81-dev. "

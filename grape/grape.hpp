@@ -1,0 +1,51 @@
+// A grape: a DHT node and its HTTP API, as one object to start and stop.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "grape/http_api.hpp"
+#include "grape/node_runner.hpp"
+#include "proto/base/endpoint.hpp"
+#include "proto/log/log.hpp"
+#include "proto/net/asio.hpp"
+
+namespace grenache::grape {
+
+/// Runs on the one thread of its executor; can be embedded in any program.
+class Grape {
+ public:
+  struct Options {
+    std::optional<IpAddress> bind;      // of both sockets; none: all IPv4 addresses
+    std::uint16_t dht_port = 0;         // UDP; 0 takes a free one
+    std::uint16_t api_port = 0;         // TCP; 0 takes a free one
+    std::vector<HostPort> bootstrap;    // grapes to join
+    std::size_t body_bytes_max = 8192;  // Grape: check_maxPayloadSize
+    NodeOptions node;
+  };
+
+  /// `log` must outlive the grape.
+  Grape(net::Executor executor, Options options, Log const& log);
+
+  /// Binds both ports and joins the network. Returns why it cannot, in words for an operator. Once.
+  [[nodiscard]] std::optional<std::string> start();
+
+  /// After start().
+  [[nodiscard]] Endpoint dht_endpoint() const { return dht_; }
+  [[nodiscard]] Endpoint api_endpoint() const { return api_.local_endpoint(); }
+  [[nodiscard]] Node const& node() const { return runner_.node(); }
+
+  /// Answers what has been asked, for at most half a second, and closes everything.
+  [[nodiscard]] net::Awaitable<void> stop();
+
+ private:
+  Options options_;
+  Log const& log_;
+  NodeRunner runner_;
+  HttpApi api_;
+  Endpoint dht_;
+};
+
+}  // namespace grenache::grape

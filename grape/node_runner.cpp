@@ -1,0 +1,214 @@
+#include "grape/node_runner.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+
+#include "proto/net/address.hpp"
+#include "proto/net/steady_clock.hpp"
+
+namespace grenache::grape {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::udp;
+
+// Datagrams taken in a row before outputs are sent and others get their turn.
+constexpr int kBatch = 64;
+// As much as the system grants without asking: a burst of replies to a lookup must find room.
+constexpr int kSocketBuffer = 4 * 1024 * 1024;
+constexpr std::chrono::seconds kResolveAgain{5};
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+template <class... Handlers>
+Overloaded(Handlers...) -> Overloaded<Handlers...>;
+
+}  // namespace
+
+NodeRunner::NodeRunner(net::Executor executor, Log const& log)
+    : executor_{executor}, log_{log}, socket_{executor}, tasks_{executor} {}
+
+Result<Endpoint> NodeRunner::listen(Endpoint const& bind, NodeOptions options) {
+  Error error;
+  auto const endpoint = net::to_asio<udp>(bind);
+  socket_.open(endpoint.protocol(), error);
+  if (error) return error;
+  Error ignored;
+  socket_.set_option(asio::socket_base::receive_buffer_size{kSocketBuffer}, ignored);
+  socket_.set_option(asio::socket_base::send_buffer_size{kSocketBuffer}, ignored);
+  socket_.bind(endpoint, error);
+  if (!error) socket_.non_blocking(true, error);
+  if (error) {
+    socket_.close(ignored);
+    return error;
+  }
+  Endpoint const local = net::from_asio(socket_.local_endpoint());
+  options.port = local.port;
+  if (!local.address.is_unspecified()) options.own_address = local.address;
+  node_.emplace(std::move(options), Random::from_system());
+  deadline_.emplace(executor_, [this] { on_deadline(); });
+  tasks_.spawn(receive_loop());
+  return local;
+}
+
+void NodeRunner::bootstrap(std::vector<HostPort> addresses) {
+  std::vector<Endpoint> numeric;
+  std::vector<HostPort> names;
+  for (auto& address : addresses) {
+    if (auto const ip = IpAddress::parse(address.host)) {
+      numeric.push_back({*ip, address.port});
+    } else {
+      names.push_back(std::move(address));
+    }
+  }
+  // Without numeric addresses the node hears of its bootstrap with the first name, so that it does not call
+  // itself ready before.
+  if (!numeric.empty() || names.empty()) node_->bootstrap(numeric, net::steady_now());
+  for (auto& name : names) tasks_.spawn(resolve_loop(std::move(name), numeric.empty()));
+  flush();
+}
+
+net::Awaitable<void> NodeRunner::resolve_loop(HostPort name, bool first) {
+  udp::resolver resolver{executor_};
+  net::AsyncEvent never{executor_};
+  for (;;) {
+    auto const [error, found] =
+        co_await resolver.async_resolve(udp::v4(), name.host, std::to_string(name.port), net::kTuple);
+    if (error == asio::error::operation_aborted) co_return;
+    std::vector<Endpoint> addresses;
+    if (error) {
+      log_.warn("warning",
+                {{"text", "bootstrap host does not resolve: " + error.message()}, {"host", name.host}});
+    } else {
+      for (auto const& entry : found) addresses.push_back(net::from_asio(entry.endpoint()));
+    }
+    if (!addresses.empty() || first) {
+      node_->bootstrap(addresses, net::steady_now());
+      flush();
+    }
+    if (!addresses.empty()) co_return;
+    first = false;
+    net::Wake const wake = co_await never.wait(net::steady_now() + kResolveAgain);
+    if (wake == net::Wake::cancelled) co_return;
+  }
+}
+
+net::Awaitable<void> NodeRunner::receive_loop() {
+  std::array<char, 2048> buffer;  // larger than any KRPC datagram that is accepted
+  udp::endpoint from;
+  while (socket_.is_open()) {
+    auto [error, size] = co_await socket_.async_receive_from(asio::buffer(buffer), from, net::kTuple);
+    if (error == asio::error::operation_aborted) co_return;
+    // Other errors concern one datagram or one peer (ICMP), not the node.
+    for (int taken = 0; !error; ++taken) {
+      node_->receive(net::from_asio(from), {buffer.data(), size}, net::steady_now());
+      if (taken == kBatch) break;
+      size = socket_.receive_from(asio::buffer(buffer), from, 0, error);
+    }
+    flush();
+  }
+}
+
+void NodeRunner::on_deadline() {
+  node_->expire(net::steady_now());
+  flush();
+}
+
+void NodeRunner::flush() {
+  while (auto output = node_->poll_output()) {
+    if (auto const* datagram = std::get_if<Datagram>(&*output)) {
+      send(*datagram);
+    } else {
+      tell(std::get<Event>(*output));
+    }
+  }
+  if (deadline_) deadline_->set(node_->next_deadline());
+}
+
+void NodeRunner::send(Datagram const& datagram) {
+  // A datagram that finds no room is lost, as it could be anywhere on its way; the node's timeouts see to it.
+  Error ignored;
+  socket_.send_to(asio::buffer(datagram.bytes), net::to_asio<udp>(datagram.to), 0, ignored);
+}
+
+void NodeRunner::tell(Event const& event) {
+  std::visit(Overloaded{
+                 [&](Ready const&) {
+                   log_.info("ready", {{"nodes", std::uint64_t{node_->node_count()}}});
+                 },
+                 [&](NodeAdded const& added) {
+                   log_.debug("node", {{"peer", added.endpoint.to_string()}, {"id", added.id.hex()}});
+                 },
+                 [&](PeerFound const& found) {
+                   log_.debug("peer", {{"name", found.name.bytes()}, {"peer", found.peer.to_string()}});
+                 },
+                 [&](AnnounceStored const& stored) {
+                   log_.debug("announce", {{"name", stored.name.bytes()}, {"peer", stored.peer.to_string()}});
+                 },
+                 [&](LookupDone const& done) {
+                   auto const waiter = lookups_.find(done.id);
+                   if (waiter == lookups_.end()) return;
+                   waiter->second->done = done;
+                   waiter->second->changed.notify_all();
+                 },
+                 [&](AnnounceDone const& done) {
+                   auto const waiter = announces_.find(done.id);
+                   if (waiter == announces_.end()) return;
+                   waiter->second->done = done;
+                   waiter->second->changed.notify_all();
+                 },
+                 [&](Warning const& warning) {
+                   log_.warn("warning", {{"text", warning.text}});
+                 },
+             },
+             event);
+}
+
+template <class Done>
+net::Awaitable<Result<Done>> NodeRunner::outcome_of(RequestId id, Waiters<Done>& waiters) {
+  Waiter<Done> waiter{executor_};
+  waiters.emplace(id, &waiter);
+  flush();
+  while (!waiter.done) {
+    net::Wake const wake = co_await waiter.changed.wait();
+    if (wake == net::Wake::cancelled) break;
+  }
+  waiters.erase(id);
+  if (!waiter.done) {
+    node_->cancel(id);
+    co_return Error{asio::error::operation_aborted};
+  }
+  co_return std::move(*waiter.done);
+}
+
+net::Awaitable<Result<std::vector<Endpoint>>> NodeRunner::lookup(dht::ServiceKey name) {
+  auto const id = node_->start_lookup(name, net::steady_now());
+  if (!id) co_return id.error();
+  auto done = co_await outcome_of(*id, lookups_);
+  if (!done) co_return done.error();
+  co_return std::move(done->peers);
+}
+
+net::Awaitable<Result<std::size_t>> NodeRunner::announce(dht::ServiceKey name, std::uint16_t port) {
+  auto const id = node_->start_announce(name, port, net::steady_now());
+  if (!id) co_return id.error();
+  auto const done = co_await outcome_of(*id, announces_);
+  if (!done) co_return done.error();
+  co_return done->stored;
+}
+
+net::Awaitable<void> NodeRunner::stop() {
+  deadline_.reset();
+  Error ignored;
+  socket_.close(ignored);
+  tasks_.cancel(asio::cancellation_type::terminal);
+  (void)co_await tasks_.drained(std::chrono::seconds{1});
+}
+
+}  // namespace grenache::grape

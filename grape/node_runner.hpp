@@ -1,0 +1,77 @@
+// Runs a DHT node: a UDP socket, a timer and name resolution around the core in grape/core.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <boost/asio/ip/udp.hpp>
+
+#include "grape/core/node.hpp"
+#include "proto/log/log.hpp"
+#include "proto/net/asio.hpp"
+#include "proto/net/async_event.hpp"
+#include "proto/net/deadline.hpp"
+#include "proto/net/task_group.hpp"
+
+namespace grenache::grape {
+
+/// A Node on a UDP socket. Everything happens on the one thread of the executor.
+class NodeRunner {
+ public:
+  NodeRunner(net::Executor executor, Log const& log);
+  NodeRunner(NodeRunner const&) = delete;
+  NodeRunner& operator=(NodeRunner const&) = delete;
+
+  /// Binds the socket (port 0 takes a free one), makes the node and begins to answer. Once. Errors are the
+  /// system's.
+  [[nodiscard]] Result<Endpoint> listen(Endpoint const& bind, NodeOptions options);
+
+  /// Joins the network through these. Names are resolved, again and again until they do; the rest goes on
+  /// meanwhile.
+  void bootstrap(std::vector<HostPort> addresses);
+
+  /// The peers that serve `name`, at most 100. The error tells that too many lookups are running.
+  [[nodiscard]] net::Awaitable<Result<std::vector<Endpoint>>> lookup(dht::ServiceKey name);
+  /// Announces `port` of this host; returns how many other nodes stored it.
+  [[nodiscard]] net::Awaitable<Result<std::size_t>> announce(dht::ServiceKey name, std::uint16_t port);
+
+  /// After listen().
+  [[nodiscard]] Node const& node() const { return *node_; }
+
+  /// Closes the socket. Lookups and announcements that still wait must be cancelled by who awaits them.
+  [[nodiscard]] net::Awaitable<void> stop();
+
+ private:
+  template <class Done>
+  struct Waiter {
+    explicit Waiter(net::Executor const& executor) : changed{executor} {}
+    std::optional<Done> done;
+    net::AsyncEvent changed;
+  };
+  template <class Done>
+  using Waiters = std::map<RequestId, Waiter<Done>*>;
+
+  net::Awaitable<void> receive_loop();
+  net::Awaitable<void> resolve_loop(HostPort name, bool first);
+  template <class Done>
+  net::Awaitable<Result<Done>> outcome_of(RequestId id, Waiters<Done>& waiters);
+  void on_deadline();
+  void flush();
+  void send(Datagram const& datagram);
+  void tell(Event const& event);
+
+  net::Executor executor_;
+  Log const& log_;
+  boost::asio::ip::udp::socket socket_;
+  std::optional<Node> node_;
+  std::optional<net::Deadline>
+      deadline_;  // ends with stop(): a timer that waits would keep the io_context running
+  net::TaskGroup tasks_;
+  Waiters<LookupDone> lookups_;
+  Waiters<AnnounceDone> announces_;
+};
+
+}  // namespace grenache::grape

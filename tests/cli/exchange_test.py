@@ -1,0 +1,105 @@
+"""The program `exchange` as a trader meets it, and its playbook from end to end."""
+
+import json
+import os
+import re
+import signal
+import stat
+import tempfile
+import unittest
+
+from support import BIN, Grape, Process, Redis, TestCase, free_port, needs_redis, run, taken_port
+import socket
+
+
+class CommandLine(TestCase):
+    def test_help_names_the_flags(self):
+        result = run("exchange", "--help")
+        self.assertEqual(result.returncode, 0)
+        for flag in ["--playbook", "--grape", "--redis", "--port", "--name", "--data-dir", "--json", "--version", "--log-level",
+                     "--log-format"]:
+            self.assertIn(flag, result.stdout)
+
+    def test_version(self):
+        result = run("exchange", "--version")
+        self.assertEqual((result.returncode, result.stdout.split()[0]), (0, "exchange"))
+
+    def test_wrong_usage_is_one_line_and_exit_code_2(self):
+        for arguments, part in [
+                (["--nonsense"], "--nonsense"), (["--port", "70000"], "--port"), (["--port", "x"], "--port"),
+                (["--playbook", "--grape", "nonsense"], "nonsense"), (["--playbook", "--redis", "nonsense"], "nonsense")]:
+            with self.subTest(arguments=arguments):
+                result = run("exchange", *arguments)
+                self.assertEqual(result.returncode, 2, result.stderr)
+                self.assert_one_line(result.stderr, "exchange: ", part)
+
+    def test_a_port_in_use_is_one_line_and_exit_code_1(self):
+        grape = self.start(Grape)
+        with tempfile.TemporaryDirectory() as folder, taken_port(socket.SOCK_STREAM) as holder:
+            port = str(holder.getsockname()[1])
+            result = run("exchange", "--port", port, "--grape", grape.url, "--data-dir", folder, "--log-level", "error")
+            self.assertEqual(result.returncode, 1)
+            self.assert_one_line(result.stderr, "exchange: ", port, "in use")
+
+    def test_a_redis_that_is_not_there_is_one_line_and_exit_code_1(self):
+        grape = self.start(Grape)
+        url = f"redis://127.0.0.1:{free_port()}/0"
+        with tempfile.TemporaryDirectory() as folder:
+            for mode in [["--playbook"], ["--data-dir", folder]]:
+                with self.subTest(mode=mode):
+                    result = run("exchange", *mode, "--grape", grape.url, "--redis", url, "--log-level", "error")
+                    self.assertEqual(result.returncode, 1)
+                    self.assert_one_line(result.stderr, "exchange: ", url)
+
+
+class Playbook(TestCase):
+    def play(self, *arguments, env=None):
+        one = self.start(Grape, level="info")
+        self.start(Grape, bootstrap=f"127.0.0.1:{one.dht_port}", level="info")
+        return run("exchange", "--playbook", "--grape", one.url, *arguments, timeout=120, env=env)
+
+    @needs_redis
+    def test_with_redis_it_trades_and_shows_the_key(self):
+        redis = self.start(Redis)
+        result = self.play("--redis", redis.url)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertRegex(result.stdout, r"lnbcrt1\w+")
+        self.assertRegex(result.stdout, r"lnbcrt10m\w+|lnbcrt1\w+")
+        self.assertIn("grenache:exchange:", result.stdout)
+        self.assertNotIn("\x1b", result.stdout, "no colour where there is no terminal")
+        for name in ["Alice", "Bob", "Carol"]:
+            self.assertIn(name, result.stdout)
+
+    def test_without_redis_as_json_lines(self):
+        result = self.play("--json")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        self.assertTrue(all(isinstance(line, dict) for line in lines))
+        invoices = {match for match in re.findall(r"lnbcrt\w{100,}", result.stdout)}
+        self.assertEqual(len(invoices), 1)
+
+
+class Running(TestCase):
+    def test_a_peer_announces_keeps_its_identity_private_and_stops_cleanly(self):
+        grape = self.start(Grape)
+        with tempfile.TemporaryDirectory() as folder:
+            identities = []
+            for sig in [signal.SIGTERM, signal.SIGINT]:
+                peer = self.start(
+                    Process, BIN / "exchange", "--port", "0", "--grape", grape.url, "--name", "Dora", "--data-dir", folder,
+                    "--log-format", "json")
+                ready = peer.wait_event("ready")
+                identities.append(ready["peer_id"])
+                self.assertIn(f"127.0.0.1:{ready['port']}", json.loads(grape.post("/lookup", {"data": "exchange"})[1]))
+                for name in os.listdir(folder):
+                    path = os.path.join(folder, name)
+                    if os.path.isfile(path):
+                        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600, name)
+                code, _ = peer.stop(sig)
+                self.assertEqual(code, 0, peer.lines)
+                self.assertEqual(json.loads(peer.lines[-1])["event"], "stopped")
+            self.assertEqual(identities[0], identities[1], "the identity outlives the process")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,126 @@
+"""The program `grape` as an operator meets it."""
+
+import json
+import signal
+import socket
+import unittest
+
+from support import BIN, Grape, Process, TestCase, run, taken_port
+
+BASE = ["--bind", "127.0.0.1", "--dp", "0", "--aph", "0", "--bn", ""]
+
+
+class CommandLine(TestCase):
+    def test_help_names_every_flag_of_the_original(self):
+        result = run("grape", "--help")
+        self.assertEqual(result.returncode, 0)
+        for flag in ["-b,", "--bind", "--dp", "--dht_port", "--dc", "--dht_concurrency", "--dht_maxTables", "--dht_maxValues", "--bn",
+                     "--bootstrap", "--aph", "--api_port", "--dpa", "--dht_peer_maxAge", "--cache_maxAge", "--dnl",
+                     "--dht_nodeLiveness", "--check_maxPayloadSize", "--help", "--version", "--log-level", "--log-format"]:
+            self.assertIn(flag, result.stdout)
+
+    def test_version(self):
+        result = run("grape", "--version")
+        self.assertEqual((result.returncode, result.stdout.split()[0]), (0, "grape"))
+
+    def test_wrong_usage_is_one_line_and_exit_code_2(self):
+        for arguments, part in [
+                ([], "--"), (BASE + ["--nonsense"], "--nonsense"), (BASE + ["stray"], "stray"),
+                (["--dp", "70000", "--aph", "0", "--bn", ""], "--dp"), (["--dp", "x", "--aph", "0", "--bn", ""], "--dp"),
+                (["--dp", "0", "--aph", "-1", "--bn", ""], "--aph"), (["--dp", "0", "--bn", ""], "--aph"),
+                (["--dp", "0", "--aph", "0"], "--bn"), (["--dp", "0", "--aph", "0", "--bn", "nonsense"], "nonsense"),
+                (["--dp", "0", "--aph", "0", "--bn", "127.0.0.1:1,host:99999"], "host:99999"),
+                (["-b", "not an address", "--dp", "0", "--aph", "0", "--bn", ""], "not an address"),
+                (BASE + ["--log-level", "loud"], "loud"), (BASE + ["--dht_peer_maxAge", "-5"], "--d"),
+                (BASE + ["--check_maxPayloadSize", "0"], "--check_maxPayloadSize")]:
+            with self.subTest(arguments=arguments):
+                result = run("grape", *arguments)
+                self.assertEqual(result.returncode, 2)
+                self.assert_one_line(result.stderr, "grape: ", part)
+
+    def test_ports_in_use_are_one_line_and_exit_code_1(self):
+        for flag, kind in [("--dp", socket.SOCK_DGRAM), ("--aph", socket.SOCK_STREAM)]:
+            with self.subTest(flag=flag), taken_port(kind) as holder:
+                port = str(holder.getsockname()[1])
+                arguments = ["--bind", "127.0.0.1", "--bn", "", "--log-level", "error", "--dp", "0", "--aph", "0"]
+                arguments[arguments.index(flag) + 1] = port
+                result = run("grape", *arguments)
+                self.assertEqual(result.returncode, 1)
+                self.assert_one_line(result.stderr, "grape: ", port, "in use")
+
+
+class Running(TestCase):
+    def test_both_signals_stop_it_within_a_second_with_exit_code_0(self):
+        for sig in [signal.SIGTERM, signal.SIGINT]:
+            with self.subTest(signal=sig):
+                grape = self.start(Grape)
+                grape.wait_event("ready")
+                idle = socket.create_connection(("127.0.0.1", grape.api_port))
+                with idle:
+                    code, took = grape.stop(sig)
+                self.assertEqual(code, 0)
+                self.assertLess(took, 1.0)
+                self.assertEqual(json.loads(grape.lines[-1])["event"], "stopped")
+
+    def test_every_json_line_is_an_object_with_time_level_and_event(self):
+        grape = self.start(Grape)
+        grape.wait_event("ready")
+        grape.stop()
+        for line in grape.lines:
+            event = json.loads(line)
+            self.assertRegex(event["ts"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+            self.assertIn(event["level"], ["error", "warn", "info", "debug"])
+            self.assertIsInstance(event["event"], str)
+
+    def test_text_lines_are_for_people(self):
+        grape = self.start(Process, BIN / "grape", *BASE)
+        self.assertRegex(grape.wait_line(lambda line: "listening" in line), r"Z info +listening port=\d+")
+        self.assertEqual(grape.stop()[0], 0)
+
+    def test_one_grape_alone_is_enough(self):
+        grape = self.start(Grape)
+        self.assertEqual(grape.post("/announce", {"data": ["alone", 1337]}), (200, "0"))
+        self.assertEqual(grape.post("/lookup", {"data": "alone"}), (200, '["127.0.0.1:1337"]'))
+        self.assertEqual(grape.post("/lookup", {"data": "nobody"}), (200, "[]"))
+
+    def test_a_lone_grape_bound_to_all_addresses_finds_its_own_services(self):
+        grape = self.start(Grape, bind="0.0.0.0")
+        self.assertEqual(grape.post("/announce", {"data": ["alone", 1337]})[0], 200)
+        self.assertEqual(grape.post("/lookup", {"data": "alone"}), (200, '["127.0.0.1:1337"]'))
+
+    def test_two_grapes_share_what_is_announced_and_tell_it(self):
+        one = self.start(Grape)
+        two = self.start(Grape, bootstrap=f"localhost:{one.dht_port}")
+        two.wait_event("ready")
+        self.assertEqual(one.wait_event("node")["peer"], f"127.0.0.1:{two.dht_port}")
+        self.assertEqual(one.post("/announce", {"data": ["shared", 7001]}), (200, "1"))
+        self.assertEqual(two.wait_event("announce", name="shared")["peer"], "127.0.0.1:7001")
+        self.assertEqual(two.post("/lookup", {"data": "shared"}), (200, '["127.0.0.1:7001"]'))
+        self.assertEqual(two.wait_event("peer", name="shared")["peer"], "127.0.0.1:7001")
+
+    def test_the_order_of_starting_does_not_matter(self):
+        with taken_port(socket.SOCK_DGRAM) as holder:
+            later = holder.getsockname()[1]
+        first = self.start(Grape, bootstrap=f"127.0.0.1:{later}")
+        second = self.start(Grape, dht_port=later, bootstrap=f"127.0.0.1:{first.dht_port}")
+        first.wait_event("node")
+        self.assertEqual(first.post("/announce", {"data": ["x", 1]}), (200, "1"))
+        self.assertEqual(second.post("/lookup", {"data": "x"}), (200, '["127.0.0.1:1"]'))
+
+    def test_a_service_that_is_silent_is_gone_after_its_age(self):
+        grape = self.start(Grape, "--dht_peer_maxAge", "300")
+        self.assertEqual(grape.post("/announce", {"data": ["brief", 1337]})[0], 200)
+        self.assertEqual(grape.post("/lookup", {"data": "brief"}), (200, '["127.0.0.1:1337"]'))
+        for _ in range(2000):
+            if grape.post("/lookup", {"data": "brief"}) == (200, "[]"):
+                return
+        self.fail("still there")
+
+    def test_the_body_limit_is_the_flags(self):
+        grape = self.start(Grape, "--check_maxPayloadSize", "100")
+        self.assertEqual(grape.post("/lookup", json.dumps({"data": "x" * 200})), (413, "ERR_GRAPE_PAYLOAD_SIZE"))
+        self.assertEqual(grape.post("/lookup", json.dumps({"data": "x" * 20})), (200, "[]"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

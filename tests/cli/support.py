@@ -1,0 +1,167 @@
+"""Starts the project's programs the way a user does, waits for their events, and stops them."""
+
+import http.client
+import json
+import os
+import pathlib
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+BIN = pathlib.Path(os.environ["GRENACHE_BIN"])
+LIMIT_S = float(os.environ.get("GRENACHE_TEST_LIMIT_S", "30"))  # for one condition; sanitizers are slow
+
+
+def run(program, *arguments, timeout=LIMIT_S, env=None):
+    """Runs a program to its end."""
+    return subprocess.run(
+        [BIN / program, *arguments], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
+        env={**os.environ, **(env or {})})
+
+
+def taken_port(kind):
+    """A socket that holds a free port of 127.0.0.1 for as long as it is open."""
+    holder = socket.socket(socket.AF_INET, kind)
+    holder.bind(("127.0.0.1", 0))
+    if kind == socket.SOCK_STREAM:
+        holder.listen()
+    return holder
+
+
+def free_port():
+    with taken_port(socket.SOCK_STREAM) as holder:
+        return holder.getsockname()[1]
+
+
+class Process:
+    """A running program whose lines (of stderr, or of both) are read as they come."""
+
+    def __init__(self, *command, env=None):
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, **(env or {})})
+        self.lines = []
+        self._arrived = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self._arrived.put(line.rstrip("\n"))
+        self._arrived.put(None)
+
+    def wait_line(self, condition):
+        """The first line, of those not looked at yet, that fulfils the condition."""
+        end = time.monotonic() + LIMIT_S
+        while True:
+            try:
+                line = self._arrived.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError("no such line in time; got:\n" + "\n".join(self.lines)) from None
+            if line is None:
+                self._arrived.put(None)
+                raise AssertionError("the program ended; it said:\n" + "\n".join(self.lines))
+            self.lines.append(line)
+            if condition(line):
+                return line
+
+    def wait_event(self, name, /, **fields):
+        def matches(line):
+            if not line.startswith("{"):
+                return False
+            event = json.loads(line)
+            return event.get("event") == name and all(event.get(key) == value for key, value in fields.items())
+
+        return json.loads(self.wait_line(matches))
+
+    def stop(self, sig=signal.SIGTERM):
+        """Sends a signal; returns the exit code and how long it took."""
+        begun = time.monotonic()
+        self.process.send_signal(sig)
+        code = self.process.wait(timeout=LIMIT_S)
+        took = time.monotonic() - begun
+        self._reader.join(timeout=LIMIT_S)
+        self.rest()
+        return code, took
+
+    def wait(self):
+        code = self.process.wait(timeout=LIMIT_S)
+        self._reader.join(timeout=LIMIT_S)
+        self.rest()
+        return code
+
+    def rest(self):
+        while not self._arrived.empty():
+            line = self._arrived.get()
+            if line is not None:
+                self.lines.append(line)
+        return self.lines
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        self.process.stdout.close()
+
+
+class Grape(Process):
+    def __init__(self, *arguments, bootstrap="", bind="127.0.0.1", dht_port=0, level="debug"):
+        super().__init__(
+            BIN / "grape", "--bind", bind, "--dp", str(dht_port), "--aph", "0", "--bn", bootstrap, "--log-format", "json",
+            "--log-level", level, *arguments)
+        try:
+            self.dht_port = self.wait_event("listening")["port"]
+            self.api_port = self.wait_event("api_listening")["port"]
+        except AssertionError:
+            self.close()
+            raise
+        self.url = f"http://127.0.0.1:{self.api_port}"
+
+    def post(self, path, body):
+        return post(self.api_port, path, body if isinstance(body, (str, bytes)) else json.dumps(body))
+
+
+def post(port, path, body):
+    """(status, body) of one POST."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
+    try:
+        connection.request("POST", path, body.encode() if isinstance(body, str) else body)
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
+    finally:
+        connection.close()
+
+
+class Redis(Process):
+    def __init__(self):
+        for _ in range(5):
+            self.port = free_port()
+            super().__init__("redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+            try:
+                self.wait_line(lambda line: "Ready to accept connections" in line)
+                break
+            except AssertionError:
+                self.close()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+
+needs_redis = unittest.skipUnless(shutil.which("redis-server"), "redis-server is not installed")
+
+
+class TestCase(unittest.TestCase):
+    def start(self, make, *arguments, **options):
+        """Starts something that close() ends; it is closed with the test."""
+        started = make(*arguments, **options)
+        self.addCleanup(started.close)
+        return started
+
+    def assert_one_line(self, text, *parts):
+        self.assertEqual(text.count("\n"), 1, text)
+        for part in parts:
+            self.assertIn(part, text)
