@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/sim/scenarios.hpp"
 #include "tests/support/sim_network.hpp"
 
 namespace grenache::sim {
@@ -10,8 +11,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-std::vector<Endpoint> first_node() { return {SimNetwork::endpoint_of(0)}; }
 
 TEST(Network, twoNodesFindEachOtherWhoeverStartsFirst) {
   for (int const first : {0, 1}) {
@@ -41,28 +40,41 @@ TEST(Network, aLoneNodeServesItsOwnUsers) {
   EXPECT_EQ(net.lookup_now(0, "rpc_test"), (std::vector<Endpoint>{{net.endpoint_of(0).address, 1337}}));
 }
 
-// `count` nodes that start one after the other, all with node 0 as their bootstrap.
-void grow(SimNetwork& net, std::size_t count, Duration between) {
-  net.add_node({});
-  while (net.size() < count) {
-    net.run_for(between);
-    net.add_node(first_node());
-  }
+struct Fixed {
+  std::string_view scenario;
+  std::uint64_t seed;
+  std::size_t nodes;
+};
+void PrintTo(Fixed const& fixed, std::ostream* out) {
+  *out << fixed.scenario << " seed " << fixed.seed << " nodes " << fixed.nodes;
 }
 
-TEST(Network, aHundredNodesFindWhatAnyOfThemAnnounced) {
-  SCOPED_TRACE("seed 2");
-  SimNetwork net{2};
-  grow(net, 100, milliseconds{20});
-  ASSERT_TRUE(net.run_until_ready(seconds{30}));
-  for (std::size_t i = 0; i < 100; i += 7) {
-    std::string const name = "service " + std::to_string(i);
-    EXPECT_GE(net.announce_now(i, name, 1000).value_or(0), 15u) << name;
-    auto const peers = net.lookup_now(99 - i, name);
-    ASSERT_TRUE(peers);
-    EXPECT_EQ(*peers, (std::vector<Endpoint>{{net.endpoint_of(i).address, 1000}})) << name;
-  }
-  net.check();
+class Scenarios : public testing::TestWithParam<Fixed> {};
+
+TEST_P(Scenarios, keepThePromises) {
+  auto const& [name, seed, nodes] = GetParam();
+  Scenario const* scenario = find_scenario(name);
+  ASSERT_NE(scenario, nullptr);
+  Report const report = scenario->run(seed, nodes);
+  std::string failures;
+  for (std::string const& failure : report.failures) failures += failure + '\n';
+  EXPECT_TRUE(report.failures.empty()) << failures << replay_line(name, seed, nodes);
+  EXPECT_GT(report.delivered, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(FixedSeeds, Scenarios,
+                         testing::Values(Fixed{"everywhere", 1, 1000}, Fixed{"everywhere", 2, 50},
+                                         Fixed{"everywhere", 3, 200}, Fixed{"partition", 1, 100},
+                                         Fixed{"partition", 2, 10}, Fixed{"restart_all", 1, 200},
+                                         Fixed{"restart_all", 2, 5}, Fixed{"pair", 1, 2}, Fixed{"pair", 2, 2},
+                                         Fixed{"pair", 3, 2}, Fixed{"pair", 4, 2}));
+
+TEST(Replay, equalSeedsGiveEqualHistoriesAndOthersDoNot) {
+  Scenario const* scenario = find_scenario("everywhere");
+  ASSERT_NE(scenario, nullptr);
+  auto const digest = scenario->run(5, 60).digest;
+  EXPECT_EQ(scenario->run(5, 60).digest, digest);
+  EXPECT_NE(scenario->run(6, 60).digest, digest);
 }
 
 }  // namespace

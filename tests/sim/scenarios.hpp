@@ -1,0 +1,34 @@
+// Histories of a simulated DHT, each replayable from its seed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace grenache::sim {
+
+struct Report {
+  /// What went against the promises of the DHT; empty when all was well.
+  std::vector<std::string> failures;
+  std::uint64_t digest = 0;     // of all datagrams
+  std::uint64_t delivered = 0;  // datagrams
+  std::string summary;          // one line for people
+};
+
+struct Scenario {
+  std::string_view name;
+  std::string_view promise;
+  std::size_t default_nodes;
+  Report (*run)(std::uint64_t seed, std::size_t nodes);
+};
+
+[[nodiscard]] std::vector<Scenario> const& scenarios();
+/// Nothing when there is no such scenario.
+[[nodiscard]] Scenario const* find_scenario(std::string_view name);
+
+/// The command that repeats a run.
+[[nodiscard]] std::string replay_line(std::string_view scenario, std::uint64_t seed, std::size_t nodes);
+
+}  // namespace grenache::sim
