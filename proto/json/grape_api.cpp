@@ -1,6 +1,7 @@
 #include "proto/json/grape_api.hpp"
 
 #include <limits>
+#include <set>
 
 namespace grenache::json {
 
@@ -112,10 +113,11 @@ GrapeReply<std::vector<std::string>> parse_lookup_reply(std::string_view body, s
   Value::Array const* const items = reply ? reply->as_array() : nullptr;
   if (!items) return {std::nullopt, error_text(reply, body)};
   std::vector<std::string> peers;
+  std::set<std::string_view> seen;
   for (Value const& item : *items) {
     if (peers.size() == peer_count_max) break;
     std::string const* const peer = item.as_string();
-    if (peer && HostPort::parse(*peer)) peers.push_back(*peer);
+    if (peer && HostPort::parse(*peer) && seen.insert(*peer).second) peers.push_back(*peer);
   }
   return {std::move(peers), {}};
 }

@@ -83,7 +83,8 @@ struct GrapeReply {
   std::string error;
 };
 
-/// The peers in the order given; what is not `host:port` is left out, and so is all beyond `peer_count_max`.
+/// The peers in the order given, each once; what is not `host:port` is left out, and so is all beyond
+/// `peer_count_max`.
 [[nodiscard]] GrapeReply<std::vector<std::string>> parse_lookup_reply(std::string_view body,
                                                                       std::size_t peer_count_max);
 [[nodiscard]] GrapeReply<std::uint32_t> parse_announce_reply(std::string_view body);

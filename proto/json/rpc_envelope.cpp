@@ -45,12 +45,12 @@ Result<void> apply_gr_header(std::string_view header, RpcRequestEnvelope& reques
   return {};
 }
 
-std::string rpc_request(std::string_view rid, std::string_view key, Value const& payload) {
+std::string rpc_request(std::string_view rid, std::string_view key, std::string_view payload) {
   std::string out = "[";
   append_quoted(out, rid);
   out += ',';
   append_quoted(out, key);
-  return out.append(",").append(to_text(payload)).append("]");
+  return out.append(",").append(payload).append("]");
 }
 
 std::string rpc_reply(Value const& rid, Value const& result) {

@@ -32,7 +32,8 @@ struct RpcRequestEnvelope {
 /// Replaces rid and key by those of a `_gr` header, ["rid","key"].
 [[nodiscard]] Result<void> apply_gr_header(std::string_view header, RpcRequestEnvelope& request);
 
-[[nodiscard]] std::string rpc_request(std::string_view rid, std::string_view key, Value const& payload);
+/// `payload` is JSON text as to_text() makes it, so that it is printed once for many requests.
+[[nodiscard]] std::string rpc_request(std::string_view rid, std::string_view key, std::string_view payload);
 
 [[nodiscard]] std::string rpc_reply(Value const& rid, Value const& result);
 [[nodiscard]] std::string rpc_error_reply(Value const& rid, std::string_view error);

@@ -1,0 +1,59 @@
+#include "tests/support/fake_grape.hpp"
+
+#include <algorithm>
+
+#include "proto/json/grape_api.hpp"
+
+namespace grenache::test {
+
+FakeGrape::FakeGrape(net::Executor executor, std::uint16_t port)
+    : announced{executor}, released_{executor}, server_{executor, {}, [this](net::HttpRequest& request) {
+                                                          return answer(request);
+                                                        }} {
+  server_.listen({IpAddress{127, 0, 0, 1}, port}).value();
+}
+
+HostPort FakeGrape::address() const { return {"127.0.0.1", server_.local_endpoint().port}; }
+
+void FakeGrape::add(std::string const& name, std::string const& destination) {
+  auto& destinations = services[name];
+  if (std::ranges::count(destinations, destination) == 0) destinations.push_back(destination);
+}
+
+void FakeGrape::release() {
+  held_ = false;
+  released_.notify_all();
+}
+
+net::Awaitable<net::HttpReply> FakeGrape::answer(net::HttpRequest& request) {
+  net::HttpReply reply;
+  auto const message = json::parse_grape_request(request.target, request.body);
+  if (!message) {
+    auto const refusal = json::error_answer(static_cast<json::GrapeErrc>(message.error().value()));
+    reply.status = refusal.status;
+    reply.body = refusal.body;
+    co_return reply;
+  }
+  if (message->route == json::GrapeRoute::lookup) {
+    ++lookup_count;
+    std::vector<Endpoint> peers;
+    for (std::string const& each : services[json::parse_lookup_data(message->data).value()]) {
+      peers.push_back(Endpoint::parse(each).value());
+    }
+    reply.body = json::lookup_answer(peers);
+  } else {
+    auto const entry = json::parse_announce_data(message->data).value();
+    add(entry.name, "127.0.0.1:" + std::to_string(entry.port));
+    ++announce_count;
+    announced.notify_all();
+    reply.body = json::announce_answer(1);
+  }
+  while (held_) {
+    net::Wake const wake = co_await released_.wait();
+    if (wake == net::Wake::cancelled) break;
+  }
+  if (!error.empty()) reply.body = error;
+  co_return reply;
+}
+
+}  // namespace grenache::test

@@ -1,0 +1,44 @@
+// A grape without a DHT: announce and lookup in memory, over real HTTP.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proto/base/endpoint.hpp"
+#include "proto/net/asio.hpp"
+#include "proto/net/async_event.hpp"
+#include "proto/net/http_server.hpp"
+
+namespace grenache::test {
+
+/// Listens on a free port of 127.0.0.1 from construction on.
+class FakeGrape {
+ public:
+  /// `port` 0 takes a free one.
+  explicit FakeGrape(net::Executor executor, std::uint16_t port = 0);
+
+  [[nodiscard]] HostPort address() const;
+  void add(std::string const& name, std::string const& destination);
+
+  /// While held, requests are not answered.
+  void hold() { held_ = true; }
+  void release();
+
+  std::map<std::string, std::vector<std::string>> services;
+  std::string error;  // when set, the body of every answer
+  int lookup_count = 0;
+  int announce_count = 0;
+  net::AsyncEvent announced;
+
+ private:
+  net::Awaitable<net::HttpReply> answer(net::HttpRequest& request);
+
+  bool held_ = false;
+  net::AsyncEvent released_;
+  net::HttpServer server_;
+};
+
+}  // namespace grenache::test

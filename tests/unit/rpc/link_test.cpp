@@ -1,0 +1,262 @@
+#include "proto/rpc/link.hpp"
+
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "proto/net/steady_clock.hpp"
+#include "proto/net/task_group.hpp"
+#include "tests/support/fake_grape.hpp"
+#include "tests/support/run.hpp"
+
+namespace grenache::rpc {
+namespace {
+
+using namespace std::chrono_literals;
+using net::Awaitable;
+using test::FakeGrape;
+using Destinations = std::vector<std::string>;
+
+struct LinkTest : testing::Test {
+  boost::asio::io_context io{1};
+  net::TaskGroup tasks{io.get_executor()};
+  std::optional<FakeGrape> grape{std::in_place, io.get_executor()};
+  std::optional<FakeGrape> other{std::in_place, io.get_executor()};
+
+  Link::Options one_grape() const {
+    Link::Options options;
+    options.grapes = {grape->address()};
+    options.try_timeout = 5s;
+    return options;
+  }
+  Awaitable<void> look_up(Link& link, std::string name, std::vector<RpcResult<Destinations>>& results) {
+    auto result = co_await link.lookup(std::move(name));
+    results.push_back(std::move(result));
+  }
+};
+
+TEST(GrapeUrl, isAnHttpUrlOrHostAndPort) {
+  for (std::string_view const text :
+       {"http://127.0.0.1:30001", "http://127.0.0.1:30001/", "127.0.0.1:30001"}) {
+    auto const to = parse_grape_url(text);
+    ASSERT_TRUE(to) << text;
+    EXPECT_EQ(to->host, "127.0.0.1");
+    EXPECT_EQ(to->port, 30001);
+  }
+  for (std::string_view const text :
+       {"", "https://a:1", "http://a", "http://a:1/path", "http://a:0", "a:70000"}) {
+    EXPECT_FALSE(parse_grape_url(text)) << text;
+  }
+}
+
+TEST(Jitter, isHalfToOneAndAHalf) {
+  Random random{1};
+  std::set<Duration> seen;
+  for (int i = 0; i < 1000; ++i) {
+    Duration const wait = jittered(2min, random);
+    EXPECT_GE(wait, 1min);
+    EXPECT_LE(wait, 3min);
+    seen.insert(wait);
+  }
+  EXPECT_GT(seen.size(), 900u);
+  EXPECT_LT(*seen.begin(), 70s);
+  EXPECT_GT(*seen.rbegin(), 170s);
+}
+
+TEST(Rid, isAUuid) {
+  Random random{1};
+  std::string const rid = make_rid(random);
+  ASSERT_EQ(rid.size(), 36u);
+  EXPECT_EQ(rid[8], '-');
+  EXPECT_EQ(rid[14], '4');
+  EXPECT_NE(std::string{"89ab"}.find(rid[19]), std::string::npos);
+  EXPECT_NE(rid, make_rid(random));
+}
+
+TEST_F(LinkTest, findsWhatWasAnnounced) {
+  auto test = [this]() -> Awaitable<void> {
+    Link link{io.get_executor(), one_grape(), Random{1}};
+    auto const count = co_await link.announce("rpc_test", 1337);
+    EXPECT_TRUE(count);
+    EXPECT_EQ(*count, 1u);
+    auto const found = co_await link.lookup("rpc_test");
+    EXPECT_TRUE(found);
+    EXPECT_EQ(*found, Destinations{"127.0.0.1:1337"});
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, asksOnceWhatIsCachedOrUnderWay) {
+  auto test = [this]() -> Awaitable<void> {
+    grape->add("svc", "127.0.0.1:1");
+    Link link{io.get_executor(), one_grape(), Random{1}};
+    std::vector<RpcResult<Destinations>> results;
+    for (int i = 0; i < 5; ++i) tasks.spawn(look_up(link, "svc", results));
+    co_await tasks.drained(10s);
+    EXPECT_EQ(results.size(), 5u);
+    for (auto const& result : results) EXPECT_TRUE(result);
+    auto found = co_await link.lookup("svc");
+    EXPECT_TRUE(found);
+    EXPECT_EQ(grape->lookup_count, 1);
+    link.forget("svc");
+    found = co_await link.lookup("svc");
+    EXPECT_EQ(grape->lookup_count, 2);
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, tellsEmptyFromUnreachableFromRefused) {
+  auto test = [this]() -> Awaitable<void> {
+    Link link{io.get_executor(), one_grape(), Random{1}};
+    auto result = co_await link.lookup("nobody");
+    EXPECT_EQ(result.error().code, RpcErrc::lookup_empty);
+    EXPECT_EQ(result.error().text(), "ERR_GRAPE_LOOKUP_EMPTY");
+    result = co_await link.lookup("nobody");
+    EXPECT_EQ(grape->lookup_count, 2);  // not cached: somebody may have come
+
+    grape->error = "\"ERR_GRAPE_LOOKUP\"";
+    result = co_await link.lookup("nobody");
+    EXPECT_EQ(result.error().text(), "ERR_GRAPE_GENERIC: ERR_GRAPE_LOOKUP");
+    auto const announced = co_await link.announce("a", 1);
+    EXPECT_EQ(announced.error().code, RpcErrc::grape_refused);
+
+    grape.reset();
+    result = co_await link.lookup("nobody");
+    EXPECT_EQ(result.error().code, RpcErrc::grape_unreachable);
+    EXPECT_EQ(result.error().text(), "ERR_GRAPE_UNREACHABLE: Connection refused");
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, asksAnotherGrapeWhenOneIsGone) {
+  auto test = [this]() -> Awaitable<void> {
+    other->add("svc", "127.0.0.1:2");
+    Link::Options options = one_grape();
+    options.grapes.push_back(other->address());
+    grape.reset();
+    Link link{io.get_executor(), options, Random{1}};
+    auto const found = co_await link.lookup("svc");
+    EXPECT_TRUE(found);
+    EXPECT_EQ(*found, Destinations{"127.0.0.1:2"});
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, aGrapeThatDoesNotAnswerCostsOneTry) {
+  auto test = [this]() -> Awaitable<void> {
+    other->add("svc", "127.0.0.1:2");
+    Link::Options options = one_grape();
+    options.grapes.push_back(other->address());
+    options.try_timeout = 20ms;
+    grape->hold();
+    Link link{io.get_executor(), options, Random{1}};
+    auto const found = co_await link.lookup("svc");
+    EXPECT_TRUE(found);
+    EXPECT_EQ(grape->lookup_count, 1);
+    EXPECT_EQ(other->lookup_count, 1);
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, aDeadlineEndsTheWaitButNotTheSharedLookup) {
+  auto test = [this]() -> Awaitable<void> {
+    grape->add("svc", "127.0.0.1:1");
+    grape->hold();
+    Link link{io.get_executor(), one_grape(), Random{1}};
+    std::vector<RpcResult<Destinations>> results;
+    tasks.spawn(look_up(link, "svc", results));
+    auto const result = co_await link.lookup("svc", net::steady_now() + 20ms);
+    EXPECT_EQ(result.error().code, RpcErrc::timeout);
+    grape->release();
+    co_await tasks.drained(10s);
+    EXPECT_TRUE(results.at(0));
+    EXPECT_EQ(grape->lookup_count, 1);
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, announcesAgainAndAgainUntilStopped) {
+  auto test = [this]() -> Awaitable<void> {
+    Link::Options options = one_grape();
+    options.announce_interval = 2ms;
+    Link link{io.get_executor(), options, Random{1}};
+    link.start_announcing("svc", 7000);
+    link.start_announcing("svc", 7000);
+    auto const confirmed = co_await link.announced("svc", 7000, 10s);
+    EXPECT_TRUE(confirmed);
+    EXPECT_EQ(grape->services["svc"], Destinations{"127.0.0.1:7000"});
+    while (grape->announce_count < 5) co_await grape->announced.wait();
+    EXPECT_TRUE(link.stop_announcing("svc", 7000));
+    EXPECT_FALSE(link.stop_announcing("svc", 7000));
+    co_await link.stop();
+    int const count = grape->announce_count;
+    net::AsyncEvent never{io.get_executor()};
+    co_await never.wait(net::steady_now() + 10ms);
+    EXPECT_EQ(grape->announce_count, count);
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, anAnnouncementIsConfirmedWhenTheGrapeComesBack) {
+  auto test = [this]() -> Awaitable<void> {
+    Link::Options options = one_grape();
+    options.announce_retry = 10ms;
+    options.grape_pause = 1ms;
+    std::uint16_t const port = grape->address().port;
+    grape.reset();
+    Link link{io.get_executor(), options, Random{1}};
+    link.start_announcing("svc", 7000);
+    auto confirmed = co_await link.announced("svc", 7000, 30ms);
+    EXPECT_FALSE(confirmed);
+    EXPECT_EQ(confirmed.error().code, RpcErrc::grape_unreachable);
+    grape.emplace(io.get_executor(), port);
+    confirmed = co_await link.announced("svc", 7000, 10s);
+    EXPECT_TRUE(confirmed);
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, isReadyAsSoonAsAGrapeAnswers) {
+  auto test = [this]() -> Awaitable<void> {
+    Link::Options options = one_grape();
+    options.ready_poll = 5ms;
+    std::uint16_t const port = grape->address().port;
+    grape.reset();
+    Link link{io.get_executor(), options, Random{1}};
+    bool ready = co_await link.wait_ready(20ms);
+    EXPECT_FALSE(ready);
+    grape.emplace(io.get_executor(), port);
+    ready = co_await link.wait_ready(10s);
+    EXPECT_TRUE(ready);
+    EXPECT_EQ(grape->lookup_count, 0);
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, stopFailsWhatIsUnderWay) {
+  auto test = [this]() -> Awaitable<void> {
+    grape->hold();
+    Link link{io.get_executor(), one_grape(), Random{1}};
+    std::vector<RpcResult<Destinations>> results;
+    tasks.spawn(look_up(link, "svc", results));
+    link.start_announcing("svc", 7000);
+    while (grape->announce_count == 0) co_await grape->announced.wait();
+    co_await link.stop();
+    co_await tasks.drained(10s);
+    EXPECT_EQ(results.at(0).error().code, RpcErrc::stopped);
+    auto const late = co_await link.lookup("svc");
+    EXPECT_EQ(late.error().code, RpcErrc::stopped);
+  };
+  test::run(io, test());
+}
+
+}  // namespace
+}  // namespace grenache::rpc
