@@ -65,7 +65,7 @@ void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
   app.add_option("--dht_maxValues", flags.max_values,
-                 "Items kept for others (accepted; items come with put and get)")
+                 "Accepted for compatibility; nothing of the kind is kept here")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
   app.add_option("--dpa,--dht_peer_maxAge", flags.peer_age_ms,
