@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
@@ -29,7 +28,7 @@ net::Awaitable<int> serve(net::Executor executor, HostPort grape, std::string na
   rpc::Link link{executor, link_options, Random::from_system()};
   rpc::RpcServer::Options const server_options;
   rpc::RpcServer server{executor, server_options, echo};
-  auto const bound = server.listen(*Endpoint::parse("127.0.0.1:0"));
+  auto const bound = server.listen(Endpoint{IpAddress{127, 0, 0, 1}, 0});
   if (!bound) {
     std::cerr << "rpc_echo_server: cannot listen: " << bound.error().message() << '\n';
     co_return 1;

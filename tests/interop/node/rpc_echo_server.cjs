@@ -1,4 +1,5 @@
-// Node's RPC server: answers {key, payload}; the payload "err" with the error "boom".
+// Node's RPC server: answers {key, payload}; the payload "err" with the error "boom". Reports for each request whether
+// its body was compressed: the server itself would take a plain one as well.
 'use strict'
 
 const path = require('path')
@@ -21,6 +22,10 @@ service.on('request', (rid, key, payload, handler) => {
   if (payload === 'err') handler.reply(new Error('boom'))
   else handler.reply(null, { key, payload })
 })
+service.socket.on('request', request => request.once('data', chunk => {
+  const gzip = chunk[0] === 0x1f && chunk[1] === 0x8b
+  console.log(JSON.stringify({ event: 'request', gzip }))
+}))
 service.socket.once('listening', () => {
   const { port } = service.socket.address()
   link.startAnnouncing(values.name, port, {}, error => {
