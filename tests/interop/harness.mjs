@@ -14,7 +14,7 @@ import readline from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const here = path.dirname(fileURLToPath(import.meta.url))
-const modules = process.env.INTEROP_MODULES || path.join(here, 'node_modules')
+const modules = path.resolve(process.env.INTEROP_MODULES || here)
 export const standIn = process.env.INTEROP_OURS === 'node'
 
 const kWaitMsMax = 20000 // for one condition; a grape that misses its bootstrap needs 2 s
@@ -23,6 +23,10 @@ const kSuiteMsMax = Number(process.env.INTEROP_TIMEOUT_MS || 110000)
 export function skip (reason) {
   console.log(`SKIPPED: ${reason}`)
   process.exit(77)
+}
+
+if (!fs.existsSync(path.join(modules, 'node_modules', '.complete'))) {
+  skip('the Node packages are not installed; the test interop.packages says why')
 }
 
 /// Loads a package of the real peers.
@@ -43,7 +47,7 @@ function shorten (text) {
   return String(text).length > 300 ? `${String(text).slice(0, 300)}… (${String(text).length} characters)` : text
 }
 
-// ---- processes
+// processes
 
 const children = new Set()
 process.on('exit', () => { for (const child of children) child.kill('SIGKILL') })
@@ -123,18 +127,7 @@ export class Program {
   }
 }
 
-/// Waits until `attempt` gives something true; for conditions nobody reports. The pause only spares the processor.
-export async function until (what, attempt) {
-  const end = Date.now() + kWaitMsMax
-  for (;;) {
-    const value = await attempt()
-    if (value) return value
-    if (Date.now() > end) throw new Error(`never happened: ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
-}
-
-// ---- ports
+// ports
 
 const taken = new Set()
 
@@ -158,7 +151,7 @@ export async function freePort () {
   }
 }
 
-// ---- grapes
+// grapes
 
 export class Grape extends Program {
   constructor (kind, command, args, dht, api) {
@@ -229,7 +222,7 @@ export async function startNetwork (kinds, options = {}) {
   return grapes
 }
 
-// ---- RPC programs
+// RPC programs
 
 /// Starts an echo server of that kind under a service name.
 export async function startEchoServer (kind, grape, name) {
@@ -258,13 +251,10 @@ export async function stopAll (programs) {
   await Promise.all(programs.map(program => program.stop()))
 }
 
-// ---- suites
+// suites
 
 /// Runs `body(test)`, where `test(label, run)` is one case; prints the table and ends the process.
 export async function suite (title, body) {
-  if (!fs.existsSync(path.join(modules, 'node_modules', '.complete'))) {
-    skip('the Node packages are not installed; the test interop.packages says why')
-  }
   const rows = []
   let current = 'start'
   const timer = setTimeout(() => {
