@@ -124,7 +124,7 @@ void Peer::handle(RequestId request, PayloadForm form, ExecuteOrderMessage const
   }
   if (refusal) {
     refuse(request, *refusal);
-    outputs_.emplace_back(output::TakeAnswered{message.order_id, taker_of(message), {}, std::move(refusal)});
+    outputs_.emplace_back(output::TakeAnswered{message.order_id, taker_of(message), std::move(refusal)});
     return;
   }
   auto& take = std::get<PendingTake>(checked);
@@ -141,7 +141,7 @@ void Peer::reserved(RequestId request, ReserveOutcome const& outcome, WallTime n
     outputs_.emplace_back(
         output::Release{take.request.order_id, answer.release->take_id, answer.release->fence});
   }
-  output::TakeAnswered event{take.request.order_id, take.request.taker, take.request.take_id, {}};
+  output::TakeAnswered event{take.request.order_id, take.request.taker, {}};
   if (auto* const response = std::get_if<ExecuteOrderResponse>(&answer.answer)) {
     response->header = header(CreatorType::server, now);
     reply(request, form, exchange::to_json(*response));

@@ -91,7 +91,6 @@ struct CallFailed {
 struct TakeAnswered {
   std::string order_id;
   std::string taker;
-  std::string store_take_id;  // as the reservation store knows it; empty when it was not asked
   std::optional<Refusal> refusal;
 };
 

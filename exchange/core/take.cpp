@@ -65,6 +65,10 @@ std::string taker_of(ExecuteOrderMessage const& message) {
   return message.take ? message.take->taker.hex() : "003:" + std::to_string(message.header.exchange_id);
 }
 
+std::string store_take_id(std::string_view take_id, std::string_view taker) {
+  return std::string{take_id} + "@" + std::string{taker};
+}
+
 std::variant<PendingTake, Refusal> check_take(ExecuteOrderMessage const& message, Book const& book,
                                               PeerId const& self, TakeOptions const& options, WallTime now) {
   if (!message.take && !options.accept_unsigned) {
@@ -79,8 +83,8 @@ std::variant<PendingTake, Refusal> check_take(ExecuteOrderMessage const& message
   auto const take_id = message.take ? message.take->take_id : std::string{};
   auto const amount = message.take ? message.take->amount : order->remaining;
   return PendingTake{key_of(*order),
-                     {order->id, take_id + "@" + taker, taker, amount.units(), order->remaining.units(),
-                      std::chrono::milliseconds{kReservationLife}},
+                     {order->id, store_take_id(take_id, taker), taker, amount.units(),
+                      order->remaining.units(), std::chrono::milliseconds{kReservationLife}},
                      take_id};
 }
 

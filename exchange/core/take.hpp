@@ -2,6 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <variant>
 
 #include "exchange/core/book.hpp"
@@ -29,11 +32,12 @@ struct PendingTake {
 /// name.
 [[nodiscard]] std::string taker_of(ExecuteOrderMessage const& message);
 
+/// The take id in the reservation store: the taker's own with the taker behind it, so that nobody gets an
+/// answer that was another's by guessing or copying an id.
+[[nodiscard]] std::string store_take_id(std::string_view take_id, std::string_view taker);
+
 /// Whether the maker with the key `self` may ask the store for what `message` wants; the signature is looked
 /// at last. An order with the key of `self` is its own to execute, wherever the order came from.
-///
-/// The take id in the ReserveRequest is the taker's own with the taker behind it: nobody gets an answer that
-/// was another's by guessing or copying an id.
 [[nodiscard]] std::variant<PendingTake, Refusal> check_take(ExecuteOrderMessage const& message,
                                                             Book const& book, PeerId const& self,
                                                             TakeOptions const& options, WallTime now);

@@ -1,0 +1,420 @@
+#include "exchange/exchange.hpp"
+
+#include <map>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "exchange/reservation/embedded.hpp"
+#include "proto/net/async_event.hpp"
+#include "proto/net/steady_clock.hpp"
+#include "proto/net/task_group.hpp"
+#include "proto/rpc/client.hpp"
+#include "proto/rpc/link.hpp"
+#include "proto/rpc/server.hpp"
+
+namespace grenache::exchange {
+
+namespace asio = boost::asio;
+using net::Awaitable;
+
+namespace {
+
+rpc::Link::Options link_options(Exchange::Options const& options) {
+  rpc::Link::Options out;
+  out.grapes = options.grapes;
+  out.announce_interval = options.announce_interval;
+  // A lookup of every poll asks the grape; those of broadcasts in between use what it said.
+  out.cache.age_max = options.poll_interval / 2;
+  return out;
+}
+
+std::string join(std::vector<HostPort> const& grapes) {
+  std::string out;
+  for (auto const& grape : grapes) {
+    out += (out.empty() ? "http://" : ", http://") + grape.host + ":" + std::to_string(grape.port);
+  }
+  return out;
+}
+
+Random child(Random& random) {
+  Random::Seed seed;
+  random.fill(seed);
+  return Random{seed};
+}
+
+}  // namespace
+
+struct Exchange::Impl {
+  struct Waiting {
+    explicit Waiting(net::Executor const& executor) : event{executor} {}
+    net::AsyncEvent event;
+    std::optional<rpc::RpcReply> reply;
+  };
+
+  Impl(net::Executor e, Options o, SecretKey key, Random random, Log const& l);
+
+  void make_store(Random random);
+  void pump();
+  void carry_out(output::Reply& reply);
+  void carry_out(output::Reserve& reserve);
+  void carry_out(output::Release& release);
+  void carry_out(output::Call& call);
+  void carry_out(output::Broadcast& broadcast);
+  template <class Event>
+  void carry_out(Event& event);
+
+  void tell(output::PongReceived const& event) const;
+  void tell(output::BookReceived const& event) const;
+  void tell(output::OrderAdded const& event) const;
+  void tell(output::TakeGranted const& event) const;
+  void tell(output::TakeRefused const& event) const;
+  void tell(output::CallFailed const& event) const;
+  void tell(output::TakeAnswered const& event) const;
+
+  Awaitable<rpc::RpcReply> serve(rpc::RpcRequest& request);
+  Awaitable<void> call(output::Call call);
+  Awaitable<void> broadcast(output::Broadcast broadcast);
+  Awaitable<void> poll();
+  Awaitable<Output> end_of(CallId call);
+  Awaitable<std::optional<std::string>> start_redis();
+  Awaitable<std::optional<std::string>> start();
+  Awaitable<void> stop();
+
+  net::Executor executor;
+  Options options;
+  Log const& log;
+  Peer core;
+  rpc::Link link;
+  rpc::RpcClient client;
+  rpc::RpcServer server;
+  std::unique_ptr<RedisClient> redis;
+  std::unique_ptr<ReservationStore> store;
+  RedisReservations* redis_store = nullptr;  // store, when it is one
+  net::TaskGroup tasks;
+  net::AsyncEvent changed;  // after each batch of outputs
+  std::map<RequestId, std::shared_ptr<Waiting>> waiting;
+  std::map<CallId, std::optional<Output>> awaited;  // calls that end_of() waits for, with how they ended
+  RequestId last_request = 0;
+  std::size_t relay_count = 0;
+  bool has_polled = false;
+  std::string redis_failure;
+};
+
+Exchange::Impl::Impl(net::Executor e, Options o, SecretKey key, Random random, Log const& l)
+    : executor{e},
+      options{std::move(o)},
+      log{l},
+      core{options.peer, std::move(key), child(random)},
+      link{executor, link_options(options), child(random)},
+      client{executor, link, rpc::RpcClient::Options{}, child(random)},
+      server{executor, rpc::RpcServer::Options{},
+             [this](rpc::RpcRequest& request) { return serve(request); }},
+      tasks{executor},
+      changed{executor} {
+  make_store(child(random));
+}
+
+void Exchange::Impl::make_store(Random random) {
+  if (!options.redis) {
+    store = std::make_unique<EmbeddedReservations>(EmbeddedReservations::World{
+        net::steady_now, net::wall_now,
+        [e = executor](std::function<void()> task) { asio::post(e, std::move(task)); }});
+    return;
+  }
+  RedisClient::Options redis_options;
+  redis_options.url = *options.redis;
+  redis = std::make_unique<RedisClient>(executor, redis_options);
+  RedisReservations::Options store_options;
+  store_options.maker = core.id().hex();
+  auto redis_reservations = std::make_unique<RedisReservations>(*redis, std::move(random), store_options);
+  redis_store = redis_reservations.get();
+  store = std::move(redis_reservations);
+}
+
+// What the core wants
+
+void Exchange::Impl::pump() {
+  while (auto out = core.poll_output()) {
+    std::visit([this](auto& each) { carry_out(each); }, *out);
+  }
+  changed.notify_all();
+}
+
+void Exchange::Impl::carry_out(output::Reply& reply) {
+  auto const found = waiting.find(reply.request);
+  if (found == waiting.end()) return;
+  found->second->reply = reply.error.empty() ? rpc::RpcReply{std::move(reply.result)}
+                                             : rpc::RpcReply::failure(std::move(reply.error));
+  found->second->event.notify_all();
+}
+
+void Exchange::Impl::carry_out(output::Reserve& reserve) {
+  auto const request = reserve.request;
+  store->reserve(std::move(reserve.wanted), [this, request](ReserveOutcome const& outcome) {
+    core.reserved(request, outcome, net::wall_now());
+    pump();
+  });
+}
+
+void Exchange::Impl::carry_out(output::Release& release) {
+  store->release(std::move(release.order_id), std::move(release.take_id), release.fence,
+                 [this](Result<bool> const& released) {
+                   // It expires by itself anyway.
+                   if (!released) log.warn("release_failed", {{"reason", released.error().message()}});
+                 });
+}
+
+void Exchange::Impl::carry_out(output::Call& wanted) { tasks.spawn(call(std::move(wanted))); }
+
+void Exchange::Impl::carry_out(output::Broadcast& wanted) {
+  bool const is_relay = wanted.count_max != 0;
+  if (is_relay && relay_count >= options.relay_count_max) return;
+  tasks.spawn(broadcast(std::move(wanted)));
+}
+
+template <class Event>
+void Exchange::Impl::carry_out(Event& event) {
+  tell(event);
+  if constexpr (requires { event.call; }) {
+    auto const found = awaited.find(event.call);
+    if (found != awaited.end()) found->second = std::move(event);
+  }
+}
+
+void Exchange::Impl::tell(output::PongReceived const& event) const {
+  log.debug("peer", {{"peer", event.endpoint},
+                     {"name", event.name},
+                     {"peer_id", event.peer ? json::Value{event.peer->hex()} : json::Value{}}});
+}
+
+void Exchange::Impl::tell(output::BookReceived const& event) const {
+  log.info("book", {{"peer", event.endpoint},
+                    {"orders", std::uint64_t{event.order_count}},
+                    {"new", std::uint64_t{event.new_count}},
+                    {"dropped", std::uint64_t{event.dropped_count}}});
+}
+
+void Exchange::Impl::tell(output::OrderAdded const& event) const {
+  auto const& order = event.order;
+  log.info("order", {{"id", order.id},
+                     {"side", to_text(order.side)},
+                     {"remaining", order.remaining.to_text()},
+                     {"price", order.price.to_text()},
+                     {"status", to_text(order.status)},
+                     {"maker", order.maker ? json::Value{order.maker->hex()} : json::Value{}}});
+}
+
+void Exchange::Impl::tell(output::TakeGranted const& event) const {
+  log.info("take_granted", {{"order", event.response.order_id}, {"peer", event.endpoint}});
+}
+
+void Exchange::Impl::tell(output::TakeRefused const& event) const {
+  log.info(
+      "take_refused",
+      {{"peer", event.endpoint}, {"code", to_text(event.refusal.code)}, {"reason", event.refusal.reason}});
+}
+
+void Exchange::Impl::tell(output::CallFailed const& event) const {
+  log.debug("call_failed", {{"peer", event.endpoint}, {"reason", event.reason}});
+}
+
+void Exchange::Impl::tell(output::TakeAnswered const& event) const {
+  log.info("take", {{"order", event.order_id},
+                    {"taker", event.taker},
+                    {"refused", event.refusal ? json::Value{to_text(event.refusal->code)} : json::Value{}}});
+}
+
+// Coroutines
+
+Awaitable<rpc::RpcReply> Exchange::Impl::serve(rpc::RpcRequest& request) {
+  auto const id = ++last_request;
+  auto const mine = std::make_shared<Waiting>(executor);
+  waiting.emplace(id, mine);
+  core.receive(id, std::move(request.payload), net::wall_now());
+  pump();
+  while (!mine->reply) {
+    auto const wake = co_await mine->event.wait();
+    if (wake == net::Wake::cancelled) break;
+  }
+  waiting.erase(id);
+  if (!mine->reply) co_return rpc::RpcReply::failure("ERR_STOPPED");
+  co_return std::move(*mine->reply);
+}
+
+Awaitable<void> Exchange::Impl::call(output::Call wanted) {
+  rpc::RpcRequestOptions request;
+  request.timeout = options.call_timeout;
+  auto reply = co_await client.request_to(std::move(wanted.endpoint), options.service,
+                                          std::move(wanted.payload), request);
+  CallAnswer answer;
+  if (reply) {
+    answer.result = std::move(*reply);
+  } else {
+    answer.error = reply.error().text();
+    if (answer.error.empty()) answer.error = "the peer has answered with an error";
+  }
+  core.answered(wanted.call, std::move(answer), net::wall_now());
+  pump();
+}
+
+Awaitable<void> Exchange::Impl::broadcast(output::Broadcast wanted) {
+  bool const is_relay = wanted.count_max != 0;
+  if (is_relay) ++relay_count;
+  rpc::RpcMapOptions map;
+  map.timeout = options.call_timeout;
+  map.limit = wanted.count_max;
+  auto const replies = co_await client.map(options.service, std::move(wanted.payload), map);
+  if (is_relay) --relay_count;
+  if (!replies) log.debug("broadcast_failed", {{"reason", replies.error().text()}});
+}
+
+Awaitable<void> Exchange::Impl::poll() {
+  asio::steady_timer timer{executor};
+  for (;;) {
+    auto const found = co_await link.lookup(options.service);
+    if (found) core.found(*found, net::wall_now());
+    core.expire(net::wall_now());
+    has_polled = true;
+    pump();
+    timer.expires_after(
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(options.poll_interval));
+    auto const [error] = co_await timer.async_wait(net::kTuple);
+    if (error) co_return;
+  }
+}
+
+Awaitable<Output> Exchange::Impl::end_of(CallId id) {
+  auto const entry = awaited.try_emplace(id).first;
+  pump();
+  while (!entry->second) {
+    auto const wake = co_await changed.wait();
+    if (wake == net::Wake::cancelled) break;
+  }
+  Output out = output::CallFailed{id, {}, "stopped"};
+  if (entry->second) out = std::move(*entry->second);
+  awaited.erase(id);
+  co_return out;
+}
+
+Awaitable<std::optional<std::string>> Exchange::Impl::start_redis() {
+  redis->start(
+      [this] {
+        redis_store->connected();
+        log.debug("redis_connected", {{"redis", options.redis->to_string()}});
+        changed.notify_all();
+      },
+      [this](std::string const& reason) {
+        redis_failure = reason;
+        log.warn("redis_lost", {{"redis", options.redis->to_string()}, {"reason", reason}});
+        changed.notify_all();
+      });
+  while (!redis->connected() && redis_failure.empty()) {
+    auto const wake = co_await changed.wait();
+    if (wake == net::Wake::cancelled) co_return "stopped";
+  }
+  if (redis->connected()) co_return std::nullopt;
+  co_return "Redis is not reachable at " + options.redis->to_string() + ": " + redis_failure;
+}
+
+Awaitable<std::optional<std::string>> Exchange::Impl::start() {
+  Endpoint const wanted{options.bind, options.port};
+  auto const listening = server.listen(wanted);
+  if (!listening) {
+    co_return "cannot listen on TCP " + wanted.to_string() + ": " + listening.error().message();
+  }
+  core.listening(options.advertised_host + ":" + std::to_string(listening->port));
+  log.info("listening", {{"port", int{listening->port}}, {"peer_id", core.id().hex()}});
+  if (redis) {
+    auto failure = co_await start_redis();
+    if (failure) co_return failure;
+  }
+  bool const is_ready = co_await link.wait_ready(options.start_limit);
+  if (!is_ready) co_return "no grape answers at " + join(options.grapes);
+  server.announce(link, options.service);
+  auto const announced = co_await server.ready(options.start_limit);
+  if (!announced) co_return "cannot announce the service: " + announced.error().text();
+  tasks.spawn(poll());
+  while (!has_polled || !core.is_synced()) {
+    auto const wake = co_await changed.wait();
+    if (wake == net::Wake::cancelled) co_return "stopped";
+  }
+  log.info("ready", {{"port", int{listening->port}},
+                     {"peer_id", core.id().hex()},
+                     {"name", options.peer.name},
+                     {"peers", std::uint64_t{core.endpoint_count()}},
+                     {"orders", std::uint64_t{core.book().size()}}});
+  co_return std::nullopt;
+}
+
+Awaitable<void> Exchange::Impl::stop() {
+  (void)co_await server.stop(std::chrono::milliseconds{500});
+  co_await client.stop();
+  tasks.cancel(asio::cancellation_type::terminal);
+  co_await link.stop();
+  if (redis) redis->stop();
+  (void)co_await tasks.drained(std::chrono::seconds{1});
+  // What a store has posted before comes back to this object, which may go now.
+  (void)co_await asio::post(executor, net::kTuple);
+}
+
+Exchange::Exchange(net::Executor executor, Options options, SecretKey key, Random random, Log const& log)
+    : impl_{std::make_unique<Impl>(std::move(executor), std::move(options), std::move(key), std::move(random),
+                                   log)} {}
+Exchange::~Exchange() = default;
+
+Awaitable<std::optional<std::string>> Exchange::start() { return impl_->start(); }
+Awaitable<void> Exchange::stop() { return impl_->stop(); }
+
+Peer const& Exchange::peer() const { return impl_->core; }
+std::string const& Exchange::name() const { return impl_->options.peer.name; }
+std::uint16_t Exchange::port() const { return impl_->server.local_endpoint().port; }
+
+Result<OrderRecord> Exchange::publish(OrderTerms const& terms) {
+  auto order = impl_->core.publish(terms, net::wall_now());
+  impl_->pump();
+  return order;
+}
+
+std::vector<Match> Exchange::matches(std::string_view order_id) const {
+  return impl_->core.matches(order_id, net::wall_now());
+}
+
+Awaitable<Output> Exchange::ping(std::string endpoint) {
+  return impl_->end_of(impl_->core.ping(std::move(endpoint), net::wall_now()));
+}
+
+Awaitable<Output> Exchange::take(OrderRecord order, Satoshi amount) {
+  return take(std::move(order), amount, {});
+}
+
+Awaitable<Output> Exchange::take(OrderRecord order, Satoshi amount, std::string take_id) {
+  return impl_->end_of(impl_->core.take(order, amount, std::move(take_id), net::wall_now()));
+}
+
+Awaitable<bool> Exchange::wait_until(std::function<bool()> condition, TimePoint deadline) {
+  while (!condition()) {
+    auto const wake = co_await impl_->changed.wait(deadline);
+    if (wake != net::Wake::notified) co_return condition();
+  }
+  co_return true;
+}
+
+Awaitable<Result<RedisReservations::Shown>> Exchange::show_reservation(std::string order_id,
+                                                                       std::string take_id, PeerId taker) {
+  if (!impl_->redis_store) co_return make_error_code(RedisErrc::not_connected);
+  auto const answer = std::make_shared<std::optional<Result<RedisReservations::Shown>>>();
+  auto const done = [answer, impl = impl_.get()](Result<RedisReservations::Shown> shown) {
+    *answer = std::move(shown);
+    impl->changed.notify_all();
+  };
+  impl_->redis_store->show(order_id, store_take_id(take_id, taker.hex()), done);
+  while (!*answer) {
+    auto const wake = co_await impl_->changed.wait();
+    if (wake == net::Wake::cancelled) co_return make_error_code(RedisErrc::stopped);
+  }
+  co_return **answer;
+}
+
+}  // namespace grenache::exchange

@@ -1,0 +1,191 @@
+// The program `exchange`: one trading peer, or the playbook of three.
+#include <csignal>
+#include <cstdint>
+#include <exception>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "exchange/console/playbook.hpp"
+#include "exchange/exchange.hpp"
+#include "exchange/identity.hpp"
+#include "proto/log/command_line.hpp"
+#include "proto/rpc/link.hpp"
+
+namespace grenache::exchange {
+namespace {
+
+namespace asio = boost::asio;
+
+struct Flags {
+  bool playbook = false;
+  bool json = false;
+  bool signed_only = false;
+  std::vector<std::string> grapes{"http://127.0.0.1:30001"};
+  std::string redis;
+  std::string bind = "0.0.0.0";
+  std::string advertise = "127.0.0.1";
+  std::uint16_t port = 0;
+  std::string name;
+  std::string data_dir;
+  std::string service = "exchange";
+  LogOptions log;
+};
+
+void declare(CLI::App& app, Flags& flags) {
+  app.add_flag(
+      "--playbook", flags.playbook,
+      "Play Alice, Bob and Carol: announce, ping, publish, match, execute, refuse; exit 0 when every "
+      "check held");
+  app.add_option("--grape", flags.grapes,
+                 "HTTP API of a grape, http://host:port; repeat it for more to fall back on")
+      ->check([](std::string const& text) {
+        return rpc::parse_grape_url(text) ? "" : "'" + text + "' is not http://host:port";
+      })
+      ->capture_default_str();
+  app.add_option("--redis", flags.redis,
+                 "Keep reservations in Redis, redis://[:password@]host[:port][/database] [in this process]")
+      ->check([](std::string const& text) {
+        return RedisUrl::parse(text) ? "" : "'" + text + "' is not redis://host:port/database";
+      });
+  app.add_option("--port", flags.port, "TCP port of the RPC server; 0 takes a free one")
+      ->capture_default_str();
+  app.add_option("--bind", flags.bind, "Address to listen on")
+      ->check([](std::string const& text) {
+        return IpAddress::parse(text) ? "" : "'" + text + "' is not an IP address";
+      })
+      ->capture_default_str();
+  app.add_option("--advertise", flags.advertise,
+                 "Host in our orders, for takers who do not find us in the DHT")
+      ->check([](std::string const& text) {
+        return HostPort::parse(text + ":1") ? "" : "'" + text + "' is not a host";
+      })
+      ->capture_default_str();
+  app.add_option("--name", flags.name, "Name to show to other peers")->check([](std::string const& text) {
+    return text.size() <= kPeerNameSizeMax
+               ? ""
+               : "a name has at most " + std::to_string(kPeerNameSizeMax) + " bytes";
+  });
+  app.add_option("--data-dir", flags.data_dir,
+                 "Folder of the identity, made when missing [a new identity for this run]");
+  app.add_option("--service", flags.service, "Name to announce and to look up in the DHT")
+      ->capture_default_str();
+  app.add_flag("--signed-only", flags.signed_only,
+               "Refuse orders and takes without a signature (of other programs)");
+  app.add_flag("--json", flags.json, "Tell the playbook as JSON lines, or log as with --log-format json");
+  add_log_options(app, flags.log);
+}
+
+std::vector<HostPort> grapes_of(Flags const& flags) {
+  std::vector<HostPort> out;
+  for (auto const& text : flags.grapes) out.push_back(*rpc::parse_grape_url(text));
+  return out;
+}
+
+Exchange::Options options_of(Flags const& flags) {
+  Exchange::Options out;
+  out.grapes = grapes_of(flags);
+  out.service = flags.service;
+  out.bind = *IpAddress::parse(flags.bind);
+  out.port = flags.port;
+  out.advertised_host = flags.advertise;
+  out.redis = RedisUrl::parse(flags.redis);
+  out.peer.name = flags.name;
+  out.peer.book.accept_unsigned = !flags.signed_only;
+  out.peer.takes.accept_unsigned = !flags.signed_only;
+  return out;
+}
+
+net::Awaitable<std::optional<std::string>> run_until_signal(Exchange& peer, asio::signal_set& signals) {
+  using namespace asio::experimental::awaitable_operators;
+  std::optional<std::string> failure;
+  auto starting = peer.start() || signals.async_wait(net::kTuple);
+  auto const first = co_await std::move(starting);
+  if (first.index() == 0) {
+    failure = std::get<0>(first);
+    if (!failure) (void)co_await signals.async_wait(net::kTuple);
+  }
+  co_await peer.stop();
+  co_return failure;
+}
+
+// Runs `task` to its end.
+std::optional<std::string> run(asio::io_context& io, net::Awaitable<std::optional<std::string>> task) {
+  std::optional<std::string> failure;
+  std::exception_ptr thrown;
+  asio::co_spawn(io, std::move(task), [&](std::exception_ptr error, std::optional<std::string> result) {
+    thrown = error;
+    failure = std::move(result);
+    io.stop();
+  });
+  io.run();
+  if (thrown) std::rethrow_exception(thrown);
+  return failure;
+}
+
+int play(CLI::App const& app, Flags const& flags, Log const& log, Random random) {
+  PlaybookOptions options;
+  options.grapes = grapes_of(flags);
+  options.service = flags.service;
+  options.redis = RedisUrl::parse(flags.redis);
+  auto const form = flags.json ? Narrator::Form::json : Narrator::Form::text;
+  Narrator narrator{std::cout, form, !flags.json && stdout_has_colour()};
+  asio::io_context io{1};
+  auto const failure =
+      run(io, exchange::play(io.get_executor(), std::move(options), std::move(random), narrator, log));
+  return failure ? fail(app, *failure) : 0;
+}
+
+int serve(CLI::App const& app, Flags const& flags, Log const& log, Random random) {
+  auto key = SecretKey::generate(random);
+  if (!flags.data_dir.empty()) {
+    auto const loaded = load_or_make_identity(flags.data_dir, random);
+    if (!loaded) return fail(app, loaded.error());
+    key = *loaded;
+  }
+  asio::io_context io{1};
+  asio::signal_set signals{io, SIGINT, SIGTERM};
+  Exchange peer{io.get_executor(), options_of(flags), std::move(key), std::move(random), log};
+  if (auto const failure = run(io, run_until_signal(peer, signals))) return fail(app, *failure);
+  log.info("stopped");
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"A peer of a P2P exchange: order book, matching and Lightning invoices over Grenache.",
+               "exchange"};
+  app.set_version_flag("--version", "exchange " GRENACHE_VERSION);
+  app.footer(
+      "A trade from end to end, with two grapes on one machine:\n"
+      "  grape --dp 20001 --aph 30001 --bn '127.0.0.1:20002'\n"
+      "  grape --dp 20002 --aph 40001 --bn '127.0.0.1:20001'\n"
+      "  exchange --playbook");
+  Flags flags;
+  declare(app, flags);
+  if (auto const done = parse_command_line(app, argc, argv)) return *done;
+  // The playbook tells its own story.
+  if (flags.playbook && app.count("--log-level") == 0) flags.log.level = "error";
+  if (flags.json) flags.log.format = "json";
+  Log const log = flags.log.make();
+  auto random = Random::from_system();
+  return flags.playbook ? play(app, flags, log, std::move(random))
+                        : serve(app, flags, log, std::move(random));
+}
+
+}  // namespace
+}  // namespace grenache::exchange
+
+int main(int argc, char** argv) {
+  try {
+    return grenache::exchange::run(argc, argv);
+  } catch (std::exception const& error) {
+    std::cerr << "exchange: " << error.what() << '\n';
+    return grenache::kExitFailure;
+  }
+}
