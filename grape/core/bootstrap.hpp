@@ -20,7 +20,7 @@ class Bootstrap {
  public:
   struct Options {
     std::size_t address_count_max = 64;
-    Duration delay_min = std::chrono::milliseconds{500};  // after the first failures, beside the time waited
+    Duration delay_min = std::chrono::milliseconds{250};  // after the first failures, beside the time waited
     Duration delay_max = std::chrono::seconds{30};
     std::uint32_t quick_count = 4;  // failures before the delay begins to double
     Duration recheck = std::chrono::minutes{5};

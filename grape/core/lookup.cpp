@@ -18,7 +18,7 @@ void Lookup::add(Contact const& node) {
   if (place == candidates_.end() && candidates_.size() >= options_.candidate_count_max) return;
   auto const same = [&](Candidate const& candidate) { return candidate.node.endpoint == node.endpoint; };
   if (std::ranges::count_if(candidates_, same) >= 2) return;
-  candidates_.insert(place, Candidate{node, State::heard, std::nullopt});
+  candidates_.insert(place, Candidate{node, State::heard, 0, 0, std::nullopt});
   if (candidates_.size() <= options_.candidate_count_max) return;
   // Waiting ones stay: their answer is still to come.
   auto const farthest = std::find_if(candidates_.rbegin(), candidates_.rend(),
@@ -43,12 +43,23 @@ Lookup::Candidate* Lookup::nearest_heard() {
   return nullptr;
 }
 
+Lookup::Candidate* Lookup::nearest_to_retry() {
+  auto const found = std::ranges::find_if(candidates_, [this](Candidate const& candidate) {
+    return candidate.state == State::slow && candidate.try_count < options_.try_count_max;
+  });
+  return found == candidates_.end() ? nullptr : &*found;
+}
+
 std::optional<Contact> Lookup::next() {
   judge();
   if (outcome_ != Outcome::running || waiting_count_ >= options_.branch_max) return std::nullopt;
+  if (query_count_ >= options_.query_count_max) return std::nullopt;
   Candidate* candidate = nearest_heard();
-  if (candidate == nullptr || query_count_ >= options_.query_count_max) return std::nullopt;
+  if (candidate == nullptr && waiting_count_ == 0) candidate = nearest_to_retry();
+  if (candidate == nullptr) return std::nullopt;
   candidate->state = State::waiting;
+  ++candidate->try_count;
+  ++candidate->open_count;
   ++waiting_count_;
   ++query_count_;
   return candidate->node;
@@ -68,6 +79,12 @@ void Lookup::slow(Contact const& node) {
   if (candidate == nullptr || candidate->state != State::waiting) return;
   candidate->state = State::slow;
   --waiting_count_;
+}
+
+void Lookup::timed_out(Contact const& node) {
+  Candidate* candidate = find(node);
+  if (candidate == nullptr || candidate->open_count == 0) return;
+  if (--candidate->open_count == 0) failed(node);
 }
 
 void Lookup::failed(Contact const& node) {
@@ -99,9 +116,9 @@ void Lookup::judge() {
     outcome_ = Outcome::completed;
   } else if (waiting_count_ > 0) {
     return;
-  } else if (any_heard) {
-    if (query_count_ >= options_.query_count_max) outcome_ = Outcome::exhausted;
-  } else if (!any_slow) {
+  } else if (query_count_ >= options_.query_count_max) {
+    outcome_ = Outcome::exhausted;
+  } else if (!any_heard && !any_slow) {
     outcome_ = Outcome::starved;
   }
 }

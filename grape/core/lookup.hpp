@@ -18,7 +18,7 @@ namespace grenache::grape {
 /// Each candidate is in one state: heard (of), waiting (asked), slow (asked, and the short timeout has
 /// passed), queried (it answered), unreachable. The lookup asks the nearest candidates until the `k` nearest
 /// that are neither slow nor unreachable have answered. A slow node does not hold up the others; it is waited
-/// for only while fewer than k have answered.
+/// for, and asked again as its datagram may be lost, only when there are fewer than k others.
 ///
 /// Pure bookkeeping: whoever drives it sends the queries. At most `candidate_count_max` candidates; each
 /// operation costs at most linear time in that.
@@ -29,6 +29,7 @@ class Lookup {
     std::size_t branch_max = 10;            // queries in flight that are not slow
     std::size_t candidate_count_max = 200;  // the nearest are kept
     std::size_t query_count_max = 250;      // a hostile network could lead us on for ever
+    std::uint32_t try_count_max = 3;        // of one node; two losses in a row are common on bad links
   };
 
   enum class Outcome : std::uint8_t {
@@ -58,7 +59,9 @@ class Lookup {
   void answered(dht::Contact const& node, std::optional<std::string_view> token);
   /// The short timeout of a waiting node has passed.
   void slow(dht::Contact const& node);
-  /// A node did not answer, or not as itself, or with an error.
+  /// A query to a node timed out for good.
+  void timed_out(dht::Contact const& node);
+  /// A node answered, but not as itself or with an error, or is not worth waiting for.
   void failed(dht::Contact const& node);
   void cancel();
 
@@ -75,10 +78,13 @@ class Lookup {
   struct Candidate {
     dht::Contact node;
     State state = State::heard;
+    std::uint32_t try_count = 0;
+    std::uint32_t open_count = 0;  // queries that may still be answered
     std::optional<std::string> token;
   };
   [[nodiscard]] Candidate* find(dht::Contact const& node);
   [[nodiscard]] Candidate* nearest_heard();
+  [[nodiscard]] Candidate* nearest_to_retry();
   void judge();
 
   NodeId target_;

@@ -52,7 +52,11 @@ struct NodeOptions {
   Duration ready_max = std::chrono::seconds{2};  // Ready comes by then when no bootstrap address answers
   Duration upkeep = std::chrono::seconds{5};     // between rounds of pings and bucket refreshes
   std::size_t upkeep_ping_max = 16;              // pings in one round
-  std::size_t reply_size_max = 1400;             // fits one Ethernet frame: no fragments, little to amplify
+  /// Between searches for our own id while the table holds less than one bucket of nodes, after some that
+  /// come sooner: a network that small is cheap to search, and a newcomer whose first search was unlucky
+  /// finds the others.
+  Duration sparse_refresh = std::chrono::seconds{30};
+  std::size_t reply_size_max = 1400;  // fits one Ethernet frame: no fragments, little to amplify
 
   Bootstrap::Options bootstrap;
   PeerStore::Options peers;
@@ -180,6 +184,7 @@ class Node {
   void unanswered(Transactions::Query const& query, TimePoint now);
   void slow(Transactions::Query const& query, TimePoint now);
   void met(dht::Contact const& node, TimePoint now);
+  void search_self(TimePoint now);
   void joined(dht::Contact const& node, dht::CompactNodes const& nodes, TimePoint now);
 
   void ping(dht::Contact const& node, TimePoint now);
@@ -211,8 +216,10 @@ class Node {
 
   Phase phase_ = Phase::waiting;
   TimePoint ready_by_ = TimePoint::max();
-  std::optional<std::uint64_t> self_search_;  // the find_node for our own id
-  TimePoint upkeep_at_ = TimePoint::min();    // the first expire() sets it
+  std::optional<std::uint64_t> self_search_;     // the find_node for our own id
+  TimePoint self_search_at_ = TimePoint::min();  // not again before, while few nodes are known
+  Duration self_search_wait_ = std::chrono::seconds{1};
+  TimePoint upkeep_at_ = TimePoint::min();  // the first expire() sets it
 
   NodeStats stats_;
   std::deque<Output> outputs_;

@@ -9,13 +9,13 @@ using dht::Contact;
 
 void Node::on(Endpoint const& from, dht::Reply const& reply, TimePoint now) {
   if (reply.sender == id_) return drop(DropReason::own_id);
-  auto const query = transactions_.close(reply.tid, from);
+  auto const query = transactions_.close(reply.tid, from, now);
   if (!query) return drop(DropReason::unmatched_reply);
   answered(*query, reply, now);
 }
 
 void Node::on(Endpoint const& from, dht::ErrorReply const& error, TimePoint now) {
-  auto const query = transactions_.close(error.tid, from);
+  auto const query = transactions_.close(error.tid, from, now);
   if (!query) return drop(DropReason::unmatched_reply);
   // An error has no id, so it says neither that the node is well nor that it is gone.
   switch (query->purpose) {
@@ -70,10 +70,17 @@ void Node::met(Contact const& node, TimePoint now) {
 
 // A way into the network opened: looks for the nodes around us, or tells the running search of it.
 void Node::joined(Contact const& node, dht::CompactNodes const& nodes, TimePoint now) {
-  if (!self_search_ || !service_.is_running(*self_search_)) self_search_ = service_.find_nodes(id_, now);
+  search_self(now);
   if (!self_search_) return;
   service_.add_node(*self_search_, node);
   service_.add_nodes(*self_search_, nodes);
+}
+
+void Node::search_self(TimePoint now) {
+  if (self_search_ && service_.is_running(*self_search_)) return;
+  self_search_ = service_.find_nodes(id_, now);
+  self_search_at_ = now + self_search_wait_;
+  self_search_wait_ = std::min(2 * self_search_wait_, options_.sparse_refresh);
 }
 
 void Node::slow(Transactions::Query const& query, TimePoint now) {
@@ -91,7 +98,7 @@ void Node::unanswered(Transactions::Query const& query, TimePoint now) {
   if (query.expected) table_.failed({*query.expected, query.to}, now);
   if (before > 0 && table_.size() == 0) bootstrap_.hurry(now);
   if (query.purpose == Purpose::search) {
-    service_.search_failed(query.owner, {*query.expected, query.to});
+    service_.search_timed_out(query.owner, {*query.expected, query.to});
   } else if (query.purpose == Purpose::announce) {
     service_.announce_answered(query.owner, false);
   }
@@ -175,7 +182,11 @@ void Node::upkeep(TimePoint now) {
     for (Contact const& node : table_.due(options_.upkeep_ping_max, now)) ping(node, now);
   }
   if (table_.size() == 0) return;
-  if (auto const target = table_.stale_bucket(now, random_)) (void)service_.find_nodes(*target, now);
+  if (table_.size() < options_.table.bucket_size && now >= self_search_at_) {
+    search_self(now);
+  } else if (auto const target = table_.stale_bucket(now, random_)) {
+    (void)service_.find_nodes(*target, now);
+  }
 }
 
 void Node::ping(Contact const& node, TimePoint now) {

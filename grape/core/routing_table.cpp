@@ -15,8 +15,15 @@ std::size_t RoutingTable::index_of(NodeId const& id) const {
   return std::min(common_prefix_bits(own_, id), buckets_.size() - 1);
 }
 
+RoutingTable::Bucket RoutingTable::make_bucket(TimePoint now) const {
+  Bucket bucket;
+  bucket.touched_at = now;
+  bucket.sparse_wait = options_.sparse_refresh;
+  return bucket;
+}
+
 RoutingTable::Bucket& RoutingTable::bucket_of(NodeId const& id, TimePoint now) {
-  if (buckets_.empty()) buckets_.emplace_back().touched_at = now;
+  if (buckets_.empty()) buckets_.push_back(make_bucket(now));
   return buckets_[index_of(id)];
 }
 
@@ -72,8 +79,7 @@ bool RoutingTable::insert(Contact const& node, TimePoint now) {
 
 void RoutingTable::split_last(TimePoint now) {
   std::size_t const depth = buckets_.size() - 1;
-  Bucket nearer;
-  nearer.touched_at = now;
+  Bucket nearer = make_bucket(now);
   Bucket& last = buckets_.back();
   auto const move_nearer = [&](auto& from, auto& to) {
     auto const stays = [&](auto const& item) { return common_prefix_bits(own_, item.contact.id) == depth; };
@@ -129,6 +135,8 @@ void RoutingTable::failed(Contact const& node, TimePoint now) {
   std::erase_if(bucket.replacements, [&](auto const& item) { return item.contact == node; });
   for (auto known = bucket.nodes.begin(); known != bucket.nodes.end(); ++known) {
     if (known->contact != node) continue;
+    // Queries sent together fail together.
+    if (known->failures > 0 && now - known->pinged_at < options_.failure_gap) return;
     known->pinged_at = now;
     if (++known->failures >= options_.failure_count_max) {
       bucket.nodes.erase(known);
@@ -225,22 +233,29 @@ std::vector<Contact> RoutingTable::due(std::size_t count_max, TimePoint now) {
 
 void RoutingTable::touch(NodeId const& target, TimePoint now) { bucket_of(target, now).touched_at = now; }
 
-std::optional<NodeId> RoutingTable::stale_bucket(TimePoint now, Random& random) const {
+std::optional<NodeId> RoutingTable::stale_bucket(TimePoint now, Random& random) {
   for (std::size_t i = 0; i < buckets_.size(); ++i) {
-    if (now - buckets_[i].touched_at < options_.refresh) continue;
-    NodeId id = NodeId::random(random);
-    for (std::size_t bit = 0; bit <= i && bit < 8 * NodeId::kSize; ++bit) {
-      auto const mask = static_cast<std::uint8_t>(0x80u >> bit % 8);
-      bool const own_bit = (own_.array()[bit / 8] & mask) != 0;
-      // The last bucket holds whatever shares the first i bits, the others differ from us in bit i.
-      if (bit == i && i + 1 == buckets_.size()) break;
-      bool const wanted = bit == i ? !own_bit : own_bit;
-      auto& byte = id.array()[bit / 8];
-      byte = static_cast<std::uint8_t>(wanted ? byte | mask : byte & ~mask);
-    }
-    return id;
+    Bucket& bucket = buckets_[i];
+    bool const sparse = 2 * bucket.nodes.size() < options_.bucket_size;
+    if (now - bucket.touched_at < (sparse ? bucket.sparse_wait : options_.refresh)) continue;
+    if (sparse) bucket.sparse_wait = std::min(2 * bucket.sparse_wait, options_.refresh);
+    return random_id_in(i, random);
   }
   return std::nullopt;
+}
+
+NodeId RoutingTable::random_id_in(std::size_t index, Random& random) const {
+  NodeId id = NodeId::random(random);
+  auto const set = [&id](std::size_t bit, bool value) {
+    auto const mask = static_cast<std::uint8_t>(0x80u >> bit % 8);
+    auto& byte = id.array()[bit / 8];
+    byte = static_cast<std::uint8_t>(value ? byte | mask : byte & ~mask);
+  };
+  auto const own = [this](std::size_t bit) { return (own_.array()[bit / 8] & 0x80u >> bit % 8) != 0; };
+  for (std::size_t bit = 0; bit < index; ++bit) set(bit, own(bit));
+  // The last bucket holds whatever shares the first bits with us, the others differ in the next one.
+  if (index + 1 < buckets_.size()) set(index, !own(index));
+  return id;
 }
 
 std::size_t RoutingTable::replacement_count() const {

@@ -34,10 +34,14 @@ class RoutingTable {
     std::size_t replacement_count_max = 20;
     /// Failures in a row that remove a node: 3 losses are rare even where one datagram in ten gets lost.
     std::uint32_t failure_count_max = 3;
+    Duration failure_gap = std::chrono::seconds{1};       // failures nearer to each other count as one
     Duration liveness = std::chrono::minutes{5};          // Grape: dht_nodeLiveness; then a ping is due
     Duration retry = std::chrono::seconds{5};             // between pings of a node that failed
     Duration candidate_retry = std::chrono::seconds{10};  // between pings of a replacement
     Duration refresh = std::chrono::minutes{15};          // BEP 5: of a bucket where nothing happened
+    /// The first refresh of a bucket that is not half full; each later one waits twice as long. Without it
+    /// the far buckets of a newcomer hold little more than the bootstrap node.
+    Duration sparse_refresh = std::chrono::seconds{5};
   };
 
   RoutingTable(NodeId const& own, Options options) : own_{own}, options_{options} {}
@@ -65,8 +69,8 @@ class RoutingTable {
   [[nodiscard]] std::vector<dht::Contact> due(std::size_t count_max, TimePoint now);
   /// Notes a lookup for `target`, which refreshes its bucket.
   void touch(NodeId const& target, TimePoint now);
-  /// A random id in a bucket that nothing touched for long; nothing when all are fresh.
-  [[nodiscard]] std::optional<NodeId> stale_bucket(TimePoint now, Random& random) const;
+  /// A random id in a bucket to refresh now, as nothing touched it for long; nothing when all are fresh.
+  [[nodiscard]] std::optional<NodeId> stale_bucket(TimePoint now, Random& random);
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t replacement_count() const;
@@ -89,9 +93,12 @@ class RoutingTable {
     std::vector<Node> nodes;
     std::vector<Replacement> replacements;  // the one heard of longest ago first
     TimePoint touched_at = TimePoint::min();
+    Duration sparse_wait{};  // before the next refresh while not half full
   };
 
   [[nodiscard]] std::size_t index_of(NodeId const& id) const;
+  [[nodiscard]] Bucket make_bucket(TimePoint now) const;
+  [[nodiscard]] NodeId random_id_in(std::size_t index, Random& random) const;
   Bucket& bucket_of(NodeId const& id, TimePoint now);
   [[nodiscard]] Node const* find(dht::Contact const& node) const;
   [[nodiscard]] bool has_room(Bucket const& bucket) const;

@@ -199,6 +199,13 @@ void Service::search_slow(std::uint64_t owner, Contact const& to) {
   wake(owner, found->second);
 }
 
+void Service::search_timed_out(std::uint64_t owner, Contact const& to) {
+  auto const found = searches_.find(owner);
+  if (found == searches_.end()) return;
+  found->second.lookup.timed_out(to);
+  wake(owner, found->second);
+}
+
 void Service::search_failed(std::uint64_t owner, Contact const& to) {
   auto const found = searches_.find(owner);
   if (found == searches_.end()) return;

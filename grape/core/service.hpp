@@ -86,6 +86,9 @@ class Service {
   /// The answer to a query of a search.
   void search_answered(std::uint64_t owner, dht::Contact const& from, dht::Reply const& reply);
   void search_slow(std::uint64_t owner, dht::Contact const& to);
+  /// The query timed out for good.
+  void search_timed_out(std::uint64_t owner, dht::Contact const& to);
+  /// It was answered by somebody else or with an error, or could not be sent.
   void search_failed(std::uint64_t owner, dht::Contact const& to);
   /// An announce_peer was answered, well or not, or timed out.
   void announce_answered(std::uint64_t owner, bool stored);

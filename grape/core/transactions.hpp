@@ -1,11 +1,12 @@
 // Queries of ours that wait for an answer.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -30,14 +31,18 @@ enum class Purpose : std::uint8_t {
 /// Grape compares the address alone and counts ids from 1, which lets anybody answer for anybody. Ids are 16
 /// random bits, as long as Grape's.
 ///
-/// Each query times out twice: soon, which lets a lookup ask somebody else meanwhile, and for good.
+/// Each query times out twice: soon, which lets a lookup ask somebody else meanwhile, and for good. How soon
+/// follows from the round trips seen so far (four times their mean, within the options), so that on a fast
+/// network dead nodes cost milliseconds.
+///
 /// At most `count_max` queries are open; all operations cost O(log count_max).
 class Transactions {
  public:
   struct Options {
-    Duration soon = std::chrono::milliseconds{500};  // far above a round trip between healthy nodes
-    Duration late = std::chrono::seconds{2};         // as Grape
-    std::size_t count_max = 4096;                    // 16-bit ids stay sparse, hence hard to guess
+    Duration soon_min = std::chrono::milliseconds{50};   // a busy machine may be this slow to answer
+    Duration soon_max = std::chrono::milliseconds{500};  // as long as no round trip is known
+    Duration late = std::chrono::seconds{2};             // as Grape
+    std::size_t count_max = 4096;                        // 16-bit ids stay sparse, hence hard to guess
   };
 
   struct Query {
@@ -51,12 +56,12 @@ class Transactions {
     bool is_final = false;  // the query is closed; else it stays open until its final timeout
   };
 
-  explicit Transactions(Options options) : options_{options} {}
+  explicit Transactions(Options options) : options_{options}, round_trip_{options.soon_max / 4} {}
 
   /// The two bytes of a fresh id, or nothing when too many queries are open.
   [[nodiscard]] std::optional<std::string> open(Query const& query, Random& random, TimePoint now);
   /// Closes and returns the query that an answer with `tid` from `from` belongs to, if there is one.
-  [[nodiscard]] std::optional<Query> close(std::string_view tid, Endpoint const& from);
+  [[nodiscard]] std::optional<Query> close(std::string_view tid, Endpoint const& from, TimePoint now);
   /// The next timeout that is due; call until there is none.
   [[nodiscard]] std::optional<Timeout> expire(TimePoint now);
   /// When expire() has something to tell; TimePoint::max() when nothing is open.
@@ -65,34 +70,32 @@ class Transactions {
   [[nodiscard]] std::size_t size() const { return open_.size(); }
   /// Open queries of searches and announcements that were not slow so far.
   [[nodiscard]] std::size_t brisk_count() const { return brisk_count_; }
-  /// Open pings of nodes that are not known to be alive.
+  /// Open pings.
   [[nodiscard]] std::size_t verify_count() const { return verify_count_; }
   void check() const;
 
  private:
   struct Entry {
     Query query;
-    std::uint64_t serial = 0;
+    TimePoint sent;
+    TimePoint next;  // its deadline in deadlines_
     bool slow = false;
   };
   struct Deadline {
     TimePoint at;
-    std::uint64_t serial = 0;
     std::uint16_t tid = 0;
+    friend auto operator<=>(Deadline const&, Deadline const&) = default;
   };
-  void closed(Entry const& entry);
-  [[nodiscard]] bool is_open(Deadline const& deadline) const;
-  void drop_closed();
+  using Open = std::map<std::uint16_t, Entry>;
+  Query remove(Open::iterator entry);
   static bool counts(Query const& query) {
     return query.purpose == Purpose::search || query.purpose == Purpose::announce;
   }
 
   Options options_;
-  std::map<std::uint16_t, Entry> open_;
-  // All queries wait equally long, so each queue is in order of time. Closed ones leave at the front.
-  std::deque<Deadline> soon_;
-  std::deque<Deadline> late_;
-  std::uint64_t next_serial_ = 1;
+  Open open_;
+  std::set<Deadline> deadlines_;  // one for each open query
+  Duration round_trip_;           // moving mean
   std::size_t brisk_count_ = 0;
   std::size_t verify_count_ = 0;
 };
