@@ -155,6 +155,7 @@ Awaitable<Failure> Playbook::start_peers() {
     options.service = options_.service;
     options.bind = IpAddress{127, 0, 0, 1};
     options.redis = options_.redis;
+    options.poll_interval = options_.poll_interval;
     options.start_limit = options_.step_limit;
     options.peer.name = name;
     auto key = SecretKey::generate(random_);

@@ -10,7 +10,7 @@
 namespace grenache::exchange {
 namespace {
 
-using namespace test;
+using namespace samples;
 
 constexpr std::uint64_t kMakers = 4;
 constexpr std::uint64_t kIds = 12;

@@ -8,7 +8,7 @@ namespace grenache::exchange {
 namespace {
 
 using namespace std::chrono_literals;
-using namespace test;
+using namespace samples;
 
 std::vector<std::string> ids(std::vector<Match> const& matches) {
   std::vector<std::string> out;

@@ -8,7 +8,7 @@ namespace grenache::exchange {
 namespace {
 
 using namespace std::chrono_literals;
-using namespace test;
+using namespace samples;
 
 InvoiceTerms sample_terms() {
   return {uuid(1), uuid(2), 3, Satoshi{kSatoshiPerBtc}, kNow + 999ms, kReservationLife};

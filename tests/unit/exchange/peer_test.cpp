@@ -11,7 +11,7 @@ namespace grenache::exchange {
 namespace {
 
 using namespace std::chrono_literals;
-using namespace test;
+using namespace samples;
 using json::Value;
 
 // Peers that reach each other at once, without sockets.

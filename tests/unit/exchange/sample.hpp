@@ -5,7 +5,7 @@
 
 #include "exchange/core/order.hpp"
 
-namespace grenache::exchange::test {
+namespace grenache::exchange::samples {
 
 inline constexpr WallTime kNow = from_unix_ms(1'700'000'000'000);
 
@@ -62,4 +62,4 @@ inline OrderRecord original(std::uint64_t number, Side side, std::int64_t exchan
   return order;
 }
 
-}  // namespace grenache::exchange::test
+}  // namespace grenache::exchange::samples

@@ -8,7 +8,7 @@ namespace grenache::exchange {
 namespace {
 
 using namespace std::chrono_literals;
-using namespace test;
+using namespace samples;
 
 class TakeTest : public testing::Test {
  protected:
