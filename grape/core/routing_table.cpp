@@ -236,7 +236,7 @@ void RoutingTable::touch(NodeId const& target, TimePoint now) { bucket_of(target
 std::optional<NodeId> RoutingTable::stale_bucket(TimePoint now, Random& random) {
   for (std::size_t i = 0; i < buckets_.size(); ++i) {
     Bucket& bucket = buckets_[i];
-    bool const sparse = 2 * bucket.nodes.size() < options_.bucket_size;
+    bool const sparse = 4 * bucket.nodes.size() < options_.bucket_size;
     if (now - bucket.touched_at < (sparse ? bucket.sparse_wait : options_.refresh)) continue;
     if (sparse) bucket.sparse_wait = std::min(2 * bucket.sparse_wait, options_.refresh);
     return random_id_in(i, random);

@@ -39,7 +39,7 @@ class RoutingTable {
     Duration retry = std::chrono::seconds{5};             // between pings of a node that failed
     Duration candidate_retry = std::chrono::seconds{10};  // between pings of a replacement
     Duration refresh = std::chrono::minutes{15};          // BEP 5: of a bucket where nothing happened
-    /// The first refresh of a bucket that is not half full; each later one waits twice as long. Without it
+    /// The first refresh of a bucket with few nodes; each later one waits twice as long. Without it
     /// the far buckets of a newcomer hold little more than the bootstrap node.
     Duration sparse_refresh = std::chrono::seconds{5};
   };
@@ -93,7 +93,7 @@ class RoutingTable {
     std::vector<Node> nodes;
     std::vector<Replacement> replacements;  // the one heard of longest ago first
     TimePoint touched_at = TimePoint::min();
-    Duration sparse_wait{};  // before the next refresh while not half full
+    Duration sparse_wait{};  // before the next refresh while it has few nodes
   };
 
   [[nodiscard]] std::size_t index_of(NodeId const& id) const;
