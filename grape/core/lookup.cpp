@@ -94,10 +94,6 @@ void Lookup::failed(Contact const& node) {
   if (candidate->state != State::queried) candidate->state = State::unreachable;
 }
 
-void Lookup::cancel() {
-  if (outcome_ == Outcome::running) outcome_ = Outcome::cancelled;
-}
-
 void Lookup::judge() {
   if (outcome_ != Outcome::running) return;
   std::size_t nearest = 0;

@@ -37,7 +37,6 @@ class Lookup {
     completed,  // the k nearest have answered
     starved,    // all that could be reached have answered, fewer than k
     exhausted,  // query_count_max queries were not enough
-    cancelled,
   };
 
   /// A node that answered with a token, as get_peers replies have it.
@@ -63,7 +62,6 @@ class Lookup {
   void timed_out(dht::Contact const& node);
   /// A node answered, but not as itself or with an error, or is not worth waiting for.
   void failed(dht::Contact const& node);
-  void cancel();
 
   /// Judged by next(); never returns to running.
   [[nodiscard]] Outcome outcome() const { return outcome_; }

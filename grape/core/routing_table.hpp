@@ -74,7 +74,6 @@ class RoutingTable {
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t replacement_count() const;
-  [[nodiscard]] std::size_t bucket_count() const { return buckets_.size(); }
   void check() const;
 
  private:

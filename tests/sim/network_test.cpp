@@ -1,5 +1,7 @@
-#include <algorithm>
+
 #include <chrono>
+#include <ostream>
+#include <variant>
 
 #include <gtest/gtest.h>
 
@@ -38,6 +40,52 @@ TEST(Network, aLoneNodeServesItsOwnUsers) {
   EXPECT_TRUE(net.node(0).is_ready());
   EXPECT_EQ(net.announce_now(0, "rpc_test", 1337), 0u);
   EXPECT_EQ(net.lookup_now(0, "rpc_test"), (std::vector<Endpoint>{{net.endpoint_of(0).address, 1337}}));
+}
+
+TEST(Network, forgedRepliesChangeNothing) {
+  SCOPED_TRACE("seed 3");
+  SimNetwork net{3};
+  for (int i = 0; i < 20; ++i)
+    net.add_node(i == 0 ? std::vector<Endpoint>{} : std::vector{net.endpoint_of(0)});
+  ASSERT_TRUE(net.run_until_ready(seconds{10}));
+  ASSERT_GT(net.announce_now(3, "rpc_test", 1337).value_or(0), 0u);
+  // Everything that node 5 asks is answered at once from the port beside, with a peer that does not exist.
+  std::size_t forged = 0;
+  net.on_datagram([&](Endpoint const& from, Endpoint const& to, std::string_view bytes) {
+    dht::BencodeDocument document;
+    auto const message = dht::parse_message(bytes, document);
+    auto const* query = message ? std::get_if<dht::Query>(&*message) : nullptr;
+    if (query == nullptr || from != net.endpoint_of(5)) return;
+    Endpoint liar = to;
+    ++liar.port;
+    std::vector<Endpoint> const values{{IpAddress{6, 6, 6, 6}, 666}};
+    dht::ReplyFields fields;
+    fields.values = values;
+    ++forged;
+    net.inject(liar, from, dht::encode_reply(query->tid, NodeId{}, fields));
+  });
+  EXPECT_EQ(net.lookup_now(5, "rpc_test"), (std::vector<Endpoint>{{net.endpoint_of(3).address, 1337}}));
+  EXPECT_GT(forged, 0u);
+  net.check();
+}
+
+TEST(Network, aNetworkThatFallsSilentComesBack) {
+  SCOPED_TRACE("seed 4");
+  SimNetwork net{4};
+  for (int i = 0; i < 20; ++i)
+    net.add_node(i == 0 ? std::vector<Endpoint>{} : std::vector{net.endpoint_of(0)});
+  ASSERT_TRUE(net.run_until_ready(seconds{10}));
+  net.set_faults({.loss_percent = 100});
+  for (std::size_t i = 0; i < 20; ++i) {
+    net.announce(i, "noise", 1, [](std::size_t) {});  // they notice that nobody answers
+  }
+  net.run_for(std::chrono::minutes{20});
+  EXPECT_EQ(net.node(7).node_count(), 0u);
+  net.set_faults({});
+  net.run_for(std::chrono::minutes{1});
+  ASSERT_GT(net.announce_now(3, "rpc_test", 1337).value_or(0), 0u);
+  EXPECT_EQ(net.lookup_now(7, "rpc_test"), (std::vector<Endpoint>{{net.endpoint_of(3).address, 1337}}));
+  net.check();
 }
 
 struct Fixed {

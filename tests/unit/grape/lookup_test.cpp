@@ -1,0 +1,120 @@
+#include "grape/core/lookup.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace grenache::grape {
+namespace {
+
+using dht::Contact;
+using Outcome = Lookup::Outcome;
+
+// Node n lies at distance n from the target 0.
+Contact node(std::uint8_t n) {
+  NodeId id;
+  id.array()[19] = n;
+  return {id, {IpAddress{10, 0, 0, n}, 6881}};
+}
+NodeId const kOwn = node(255).id;
+
+TEST(Lookup, asksTheNearestFirstAndEndsWhenTheKNearestAnswered) {
+  Lookup lookup{NodeId{}, kOwn, {.k = 2, .branch_max = 1}};
+  for (std::uint8_t const n : std::initializer_list<std::uint8_t>{9, 5, 7}) lookup.add(node(n));
+  EXPECT_EQ(lookup.next(), node(5));
+  EXPECT_FALSE(lookup.next());
+  lookup.answered(node(5), "t5");
+  lookup.add(node(3));
+  EXPECT_EQ(lookup.next(), node(3));
+  lookup.answered(node(3), "t3");
+  EXPECT_FALSE(lookup.next());
+  EXPECT_EQ(lookup.outcome(), Outcome::completed);
+  auto const targets = lookup.store_targets();
+  ASSERT_EQ(targets.size(), 2u);
+  EXPECT_EQ(targets[0].node, node(3));
+  EXPECT_EQ(targets[0].token, "t3");
+  EXPECT_EQ(targets[1].node, node(5));
+}
+
+TEST(Lookup, withoutCandidatesItStarves) {
+  Lookup lookup{NodeId{}, kOwn, {}};
+  lookup.add({kOwn, node(1).endpoint});
+  EXPECT_FALSE(lookup.next());
+  EXPECT_EQ(lookup.outcome(), Outcome::starved);
+}
+
+TEST(Lookup, aSlowNodeLetsOthersBeAskedAndDoesNotHoldUpTheEnd) {
+  Lookup lookup{NodeId{}, kOwn, {.k = 2, .branch_max = 1}};
+  for (std::uint8_t const n : std::initializer_list<std::uint8_t>{1, 2, 3}) lookup.add(node(n));
+  EXPECT_EQ(lookup.next(), node(1));
+  lookup.slow(node(1));
+  EXPECT_EQ(lookup.next(), node(2));
+  lookup.answered(node(2), std::nullopt);
+  EXPECT_EQ(lookup.next(), node(3));
+  lookup.answered(node(3), "t");
+  EXPECT_FALSE(lookup.next());
+  EXPECT_EQ(lookup.outcome(), Outcome::completed);
+  EXPECT_EQ(lookup.store_targets().size(), 1u);  // only one gave a token
+}
+
+TEST(Lookup, whenStarvingASlowNodeIsAskedAgain) {
+  Lookup lookup{NodeId{}, kOwn, {.k = 2, .try_count_max = 2}};
+  lookup.add(node(1));
+  EXPECT_EQ(lookup.next(), node(1));
+  lookup.slow(node(1));
+  EXPECT_EQ(lookup.next(), node(1));
+  lookup.slow(node(1));
+  EXPECT_FALSE(lookup.next());
+  EXPECT_EQ(lookup.outcome(), Outcome::running);
+  lookup.timed_out(node(1));  // the first of two
+  EXPECT_FALSE(lookup.next());
+  EXPECT_EQ(lookup.outcome(), Outcome::running);
+  lookup.answered(node(1), "t");  // the second
+  EXPECT_FALSE(lookup.next());
+  EXPECT_EQ(lookup.outcome(), Outcome::starved);
+  EXPECT_EQ(lookup.answer_count(), 1u);
+  lookup.check();
+}
+
+TEST(Lookup, unreachableNodesAreForgotten) {
+  Lookup lookup{NodeId{}, kOwn, {.k = 2}};
+  lookup.add(node(1));
+  EXPECT_EQ(lookup.next(), node(1));
+  lookup.slow(node(1));
+  lookup.failed(node(1));
+  EXPECT_FALSE(lookup.next());
+  EXPECT_EQ(lookup.outcome(), Outcome::starved);
+  lookup.answered(node(1), "late");
+  EXPECT_EQ(lookup.answer_count(), 0u);
+}
+
+TEST(Lookup, aLiarCannotLeadItOnForEver) {
+  Lookup lookup{NodeId{}, kOwn, {.k = 3, .query_count_max = 50}};
+  Random random{1};
+  lookup.add(node(200));
+  std::size_t asked = 0;
+  while (auto const to = lookup.next()) {
+    ++asked;
+    lookup.answered(*to, "t");
+    for (std::uint8_t i = 0; i < 20; ++i) {
+      NodeId id = NodeId::random(random);
+      for (std::size_t byte = 0; byte < asked / 3; ++byte) id.array()[byte] = 0;  // ever nearer
+      lookup.add({id, {IpAddress{10, 1, static_cast<std::uint8_t>(asked), i}, 1}});
+    }
+    lookup.check();
+  }
+  EXPECT_LE(asked, 50u);
+  EXPECT_NE(lookup.outcome(), Outcome::running);
+}
+
+TEST(Lookup, oneEndpointIsAskedUnderTwoIdsAtMost) {
+  Lookup lookup{NodeId{}, kOwn, {}};
+  for (std::uint8_t n = 1; n < 100; ++n) lookup.add({node(n).id, node(1).endpoint});
+  int asked = 0;
+  while (lookup.next()) ++asked;
+  EXPECT_EQ(asked, 2);
+}
+
+}  // namespace
+}  // namespace grenache::grape

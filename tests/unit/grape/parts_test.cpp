@@ -1,0 +1,226 @@
+// The small parts of a node: transactions, peer store, tokens, rate limit, bootstrap.
+#include <algorithm>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "grape/core/bootstrap.hpp"
+#include "grape/core/peer_store.hpp"
+#include "grape/core/rate_limit.hpp"
+#include "grape/core/tokens.hpp"
+#include "grape/core/transactions.hpp"
+
+namespace grenache::grape {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr TimePoint kStart{std::chrono::hours{1}};
+
+Endpoint at(std::uint16_t port) { return {IpAddress{10, 0, 0, 1}, port}; }
+Endpoint host(std::uint32_t n, std::uint16_t port) {
+  return {IpAddress{11, static_cast<std::uint8_t>(n >> 16), static_cast<std::uint8_t>(n >> 8),
+                    static_cast<std::uint8_t>(n)},
+          port};
+}
+dht::ServiceKey name(std::string_view text) { return *dht::ServiceKey::from_bytes(text); }
+
+TEST(Transactions, closeOnIdAndWholeEndpoint) {
+  Random random{1};
+  Transactions transactions{{}};
+  auto const tid = transactions.open({at(1), std::nullopt, Purpose::search, 7}, random, kStart);
+  ASSERT_TRUE(tid);
+  EXPECT_EQ(tid->size(), 2u);
+  EXPECT_FALSE(transactions.close(*tid, at(2), kStart));
+  EXPECT_FALSE(transactions.close(*tid + "x", at(1), kStart));
+  EXPECT_FALSE(transactions.close("", at(1), kStart));
+  auto const query = transactions.close(*tid, at(1), kStart);
+  ASSERT_TRUE(query);
+  EXPECT_EQ(query->owner, 7u);
+  EXPECT_FALSE(transactions.close(*tid, at(1), kStart));
+  EXPECT_EQ(transactions.next_deadline(), TimePoint::max());
+  transactions.check();
+}
+
+TEST(Transactions, timeOutSoonThenForGood) {
+  Random random{1};
+  Transactions transactions{{}};
+  (void)transactions.open({at(1), std::nullopt, Purpose::search, 7}, random, kStart);
+  EXPECT_EQ(transactions.brisk_count(), 1u);
+  EXPECT_EQ(transactions.next_deadline(), kStart + milliseconds{500});
+  EXPECT_FALSE(transactions.expire(kStart + milliseconds{499}));
+  auto const soon = transactions.expire(kStart + milliseconds{500});
+  ASSERT_TRUE(soon);
+  EXPECT_FALSE(soon->is_final);
+  EXPECT_EQ(transactions.brisk_count(), 0u);
+  EXPECT_EQ(transactions.next_deadline(), kStart + seconds{2});
+  auto const late = transactions.expire(kStart + seconds{2});
+  ASSERT_TRUE(late);
+  EXPECT_TRUE(late->is_final);
+  EXPECT_EQ(transactions.size(), 0u);
+  transactions.check();
+}
+
+TEST(Transactions, onAFastNetworkSoonComesSooner) {
+  Random random{1};
+  Transactions transactions{{}};
+  for (int i = 0; i < 100; ++i) {
+    auto const tid = transactions.open({at(1), std::nullopt, Purpose::verify, 0}, random, kStart);
+    (void)transactions.close(*tid, at(1), kStart + milliseconds{1});
+  }
+  (void)transactions.open({at(1), std::nullopt, Purpose::verify, 0}, random, kStart);
+  EXPECT_EQ(transactions.next_deadline(), kStart + milliseconds{50});
+}
+
+TEST(Transactions, idsAreNotInOrderAndTheirNumberIsBounded) {
+  Random random{1};
+  Transactions transactions{{.count_max = 100}};
+  std::vector<std::string> tids;
+  while (auto const tid = transactions.open({at(1), std::nullopt, Purpose::verify, 0}, random, kStart)) {
+    tids.push_back(*tid);
+  }
+  EXPECT_EQ(tids.size(), 100u);
+  EXPECT_EQ((std::set<std::string>{tids.begin(), tids.end()}.size()), 100u);
+  EXPECT_FALSE(std::ranges::is_sorted(tids));
+  transactions.check();
+}
+
+TEST(PeerStore, refusesANewNameWhenFullButStillServesKnownOnes) {
+  PeerStore store{{.name_count_max = 1}};
+  ASSERT_TRUE(store.announce(name("a"), at(1), kStart));
+  auto const refused = store.announce(name("b"), at(1), kStart);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error(), PeerStoreErrc::too_many_names);
+  EXPECT_FALSE(store.has_room("b"));
+  EXPECT_TRUE(store.has_room("a"));
+  EXPECT_TRUE(store.announce(name("a"), at(2), kStart));
+  store.expire(kStart + minutes{5});
+  EXPECT_TRUE(store.has_room("b"));
+  EXPECT_EQ(store.peer_count(), 0u);
+}
+
+TEST(PeerStore, theOldestPeerOfACrowdedAddressMakesRoom) {
+  Random random{1};
+  PeerStore store{{.peer_per_address_max = 2}};
+  ASSERT_TRUE(store.announce(name("a"), host(1, 9), kStart));
+  for (std::uint16_t port = 1; port <= 3; ++port) {
+    ASSERT_TRUE(store.announce(name("a"), at(port), kStart + seconds{port}));
+  }
+  auto peers = store.sample("a", 100, kStart + seconds{4}, random);
+  std::ranges::sort(peers);
+  EXPECT_EQ(peers, (std::vector<Endpoint>{at(2), at(3), host(1, 9)}));
+  store.check();
+}
+
+TEST(PeerStore, theOldestPeerOfAFullNameMakesRoom) {
+  Random random{1};
+  PeerStore store{{.peer_count_max = 10}};
+  for (std::uint32_t i = 0; i < 50; ++i) {
+    ASSERT_TRUE(store.announce(name("a"), host(i, 1), kStart + seconds{i}));
+  }
+  auto const peers = store.sample("a", 100, kStart + seconds{50}, random);
+  EXPECT_EQ(peers.size(), 10u);
+  EXPECT_TRUE(std::ranges::all_of(peers, [](Endpoint const& peer) { return peer >= host(40, 1); }));
+  store.check();
+}
+
+TEST(PeerStore, samplesAreRandomAndEveryPeerGetsItsTurn) {
+  Random random{1};
+  PeerStore store{{}};
+  for (std::uint32_t i = 0; i < 100; ++i) ASSERT_TRUE(store.announce(name("a"), host(i, 1), kStart));
+  std::set<Endpoint> seen;
+  for (int i = 0; i < 100; ++i) {
+    auto const peers = store.sample("a", 10, kStart, random);
+    EXPECT_EQ((std::set<Endpoint>{peers.begin(), peers.end()}.size()), 10u);
+    seen.insert(peers.begin(), peers.end());
+  }
+  EXPECT_EQ(seen.size(), 100u);
+}
+
+TEST(PeerStore, expiredPeersAreNotGivenOutEvenBeforeTheSweep) {
+  Random random{1};
+  PeerStore store{{.age_max = seconds{10}}};
+  ASSERT_TRUE(store.announce(name("a"), at(1), kStart));
+  EXPECT_EQ(store.sample("a", 10, kStart + milliseconds{9999}, random).size(), 1u);
+  EXPECT_TRUE(store.sample("a", 10, kStart + seconds{10}, random).empty());
+}
+
+TEST(Tokens, surviveOneRotationAndNotALongSleep) {
+  Random random{1};
+  Tokens tokens{{}, random};
+  tokens.expire(kStart, random);
+  auto const token = tokens.make(at(1), std::nullopt, "x");
+  EXPECT_TRUE(tokens.verify(token.view(), at(1), std::nullopt, "x"));
+  tokens.expire(kStart + minutes{6}, random);
+  EXPECT_TRUE(tokens.verify(token.view(), at(1), std::nullopt, "x"));
+  auto const next = tokens.make(at(1), std::nullopt, "x");
+  EXPECT_NE(next, token);
+  tokens.expire(kStart + minutes{60}, random);
+  EXPECT_FALSE(tokens.verify(next.view(), at(1), std::nullopt, "x"));
+}
+
+TEST(RateLimit, aFloodSpoilsNobodyElsesAllowance) {
+  Random random{1};
+  RateLimit limit{{.public_per_second = 10}, random};
+  int allowed = 0;
+  // The whole address shares one allowance where it is public.
+  for (int i = 0; i < 10000; ++i) allowed += limit.allow(host(1, static_cast<std::uint16_t>(i + 1)), kStart);
+  EXPECT_LE(allowed, 40);
+  int others = 0;
+  for (std::uint32_t n = 2; n < 1002; ++n) others += limit.allow(host(n, 1), kStart);
+  EXPECT_EQ(others, 1000);
+  EXPECT_TRUE(limit.allow(host(1, 1), kStart + seconds{1}));
+}
+
+TEST(RateLimit, nodesThatShareAPrivateHostHaveAllowancesOfTheirOwn) {
+  Random random{1};
+  RateLimit limit{{.private_per_second = 10}, random};
+  for (int i = 0; i < 1000; ++i) (void)limit.allow(at(1), kStart);
+  EXPECT_FALSE(limit.allow(at(1), kStart));
+  EXPECT_TRUE(limit.allow(at(2), kStart));
+}
+
+TEST(RateLimit, zeroMeansNone) {
+  Random random{1};
+  RateLimit limit{{.private_per_second = 0}, random};
+  for (int i = 0; i < 100000; ++i) ASSERT_TRUE(limit.allow(at(1), kStart));
+}
+
+TEST(Bootstrap, triesFastThenSlowlyAndNeverGivesUp) {
+  Random random{1};
+  Bootstrap bootstrap{{}};
+  bootstrap.add({at(1)}, kStart);
+  TimePoint now = kStart;
+  std::vector<TimePoint> tries;
+  while (tries.size() < 30) {
+    now = std::max(now, bootstrap.next_deadline());
+    ASSERT_EQ(bootstrap.next(now), at(1));
+    EXPECT_FALSE(bootstrap.next(now));  // it waits for the answer
+    tries.push_back(now);
+    now += milliseconds{500};
+    bootstrap.failed(at(1), now, random);
+  }
+  for (std::size_t i = 1; i < tries.size(); ++i) EXPECT_LE(tries[i] - tries[i - 1], milliseconds{30500});
+  EXPECT_LE(tries[3] - tries[0], seconds{3});
+  EXPECT_GE(tries[29] - tries[28], seconds{15});
+}
+
+TEST(Bootstrap, anAnswerIsNewsOnceUntilItFailsAgain) {
+  Random random{1};
+  Bootstrap bootstrap{{}};
+  bootstrap.add({at(1)}, kStart);
+  EXPECT_FALSE(bootstrap.answered(at(2), kStart, random));
+  (void)bootstrap.next(kStart);
+  EXPECT_TRUE(bootstrap.answered(at(1), kStart, random));
+  EXPECT_GE(bootstrap.next_deadline(), kStart + minutes{3});
+  EXPECT_LE(bootstrap.next_deadline(), kStart + minutes{5});
+  EXPECT_FALSE(bootstrap.answered(at(1), kStart, random));
+  (void)bootstrap.next(kStart + minutes{5});
+  bootstrap.failed(at(1), kStart + minutes{5}, random);
+  EXPECT_TRUE(bootstrap.answered(at(1), kStart + minutes{6}, random));
+}
+
+}  // namespace
+}  // namespace grenache::grape
