@@ -28,6 +28,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::string_view kTimeout = "timeout=";  // of a Keep-Alive header
 
 std::string host_text(HostPort const& to) {
   bool const is_v6 = to.host.find(':') != std::string::npos;
@@ -47,7 +48,6 @@ std::string head_of(HttpCall const& call, std::string const& host) {
 
 /// How long the server says it keeps an idle connection, less a second for the way there.
 Duration server_idle_max(std::string_view keep_alive) {
-  constexpr std::string_view kTimeout = "timeout=";
   auto const at = keep_alive.find(kTimeout);
   if (at == std::string_view::npos) return Duration::max();
   std::string_view const digits = keep_alive.substr(at + kTimeout.size());
@@ -330,7 +330,7 @@ Awaitable<Error> HttpClient::Impl::resolve(std::shared_ptr<Impl> self, HostPort 
   }
   auto resolution = std::make_shared<Resolution>();
   auto resolved = [resolution, weak = self->weak_from_this()](Error error,
-                                                              tcp::resolver::results_type found) {
+                                                              tcp::resolver::results_type const& found) {
     resolution->done = true;
     if (!error) {
       for (auto const& entry : found) resolution->found.push_back(entry.endpoint());
@@ -433,6 +433,7 @@ Awaitable<Result<HttpResponse>> HttpClient::Impl::Connection::exchange(HttpCall 
 }
 
 Awaitable<Result<HttpResponse>> HttpClient::Impl::perform(std::shared_ptr<Impl> self, HttpCall const& call) {
+  if (call.timeout <= Duration::zero()) co_return HttpClientErrc::timed_out;
   TimePoint const deadline = steady_now() + call.timeout;
   std::string const host = host_text(call.destination);
   std::string const head = head_of(call, host);
@@ -484,7 +485,7 @@ Awaitable<void> HttpClient::Impl::stop(std::shared_ptr<Impl> self) {
   }
 }
 
-HttpClient::HttpClient(Executor executor, Options options)
+HttpClient::HttpClient(Executor const& executor, Options options)
     : impl_{std::make_shared<Impl>(executor, options)} {}
 HttpClient::~HttpClient() { impl_->shut_down(); }
 

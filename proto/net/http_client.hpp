@@ -77,7 +77,7 @@ class HttpClient {
 
   struct Impl;  // of the .cpp alone
 
-  HttpClient(Executor executor, Options options);
+  HttpClient(Executor const& executor, Options options);
   ~HttpClient();
   HttpClient(HttpClient const&) = delete;
   HttpClient& operator=(HttpClient const&) = delete;

@@ -380,7 +380,7 @@ Awaitable<bool> HttpServer::Impl::stop(std::shared_ptr<Impl> self, Duration limi
   co_return graceful;
 }
 
-HttpServer::HttpServer(Executor executor, Options options, Handler handler)
+HttpServer::HttpServer(Executor const& executor, Options options, Handler handler)
     : impl_{std::make_shared<Impl>(executor, std::move(options), std::move(handler))} {}
 
 HttpServer::~HttpServer() {

@@ -76,7 +76,7 @@ class HttpServer {
 
   struct Impl;  // of the .cpp alone
 
-  HttpServer(Executor executor, Options options, Handler handler);
+  HttpServer(Executor const& executor, Options options, Handler handler);
   ~HttpServer();
   HttpServer(HttpServer const&) = delete;
   HttpServer& operator=(HttpServer const&) = delete;
@@ -89,7 +89,8 @@ class HttpServer {
   [[nodiscard]] Endpoint local_endpoint() const;
 
   /// Stops to accept and closes idle connections at once; requests that have begun are answered within
-  /// `limit`, then cut off. Completes when no connection is left; true when none had to be cut off.
+  /// `limit`, then cut off. Completes when no connection is left; true when none had to be cut
+  /// off. Not to be called from a handler, which it would wait for.
   [[nodiscard]] Awaitable<bool> stop(Duration limit);
 
   [[nodiscard]] std::size_t connection_count() const;

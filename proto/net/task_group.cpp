@@ -22,7 +22,7 @@ struct TaskGroup::State {
   std::uint64_t failure_count = 0;
 };
 
-TaskGroup::TaskGroup(Executor executor) : state_{std::make_shared<State>(executor)} {}
+TaskGroup::TaskGroup(Executor const& executor) : state_{std::make_shared<State>(executor)} {}
 TaskGroup::~TaskGroup() = default;
 
 Awaitable<void> TaskGroup::run(Awaitable<void> task) {
@@ -32,7 +32,7 @@ Awaitable<void> TaskGroup::run(Awaitable<void> task) {
 
 void TaskGroup::spawn(Awaitable<void> task) {
   auto const signal = state_->signals.emplace(state_->signals.end());
-  auto ended = [state = state_, signal](std::exception_ptr failure) {
+  auto ended = [state = state_, signal](std::exception_ptr const& failure) {
     state->signals.erase(signal);
     if (failure) ++state->failure_count;
     if (state->signals.empty()) state->emptied.notify_all();

@@ -22,7 +22,7 @@ namespace grenache::net {
 /// 1.81 keeps a raw pointer to a signal that is emitted from elsewhere). The group may go before its tasks.
 class TaskGroup {
  public:
-  explicit TaskGroup(Executor executor);
+  explicit TaskGroup(Executor const& executor);
   ~TaskGroup();
   TaskGroup(TaskGroup const&) = delete;
   TaskGroup& operator=(TaskGroup const&) = delete;

@@ -23,9 +23,11 @@ using net::Wake;
 
 namespace {
 
+constexpr std::size_t kDetailMax = 300;  // of what a peer may put into our messages
+
 /// How one attempt at one destination has ended.
 struct Attempt {
-  RpcResult<Value> reply;
+  RpcResult<Value> reply = RpcFailure(RpcErrc::request_generic);
   bool transport_failed = false;
   bool surely_unseen = false;  // no connection came about: the service has not seen the request
 };
@@ -36,7 +38,6 @@ bool is_unreachable(Error const& failure) {
 }
 
 RpcFailure generic(std::string_view detail) {
-  constexpr std::size_t kDetailMax = 300;  // of what a peer may put into our messages
   return RpcFailure(RpcErrc::request_generic, std::string{detail.substr(0, kDetailMax)});
 }
 
@@ -108,10 +109,9 @@ struct RpcClient::Impl : std::enable_shared_from_this<Impl> {
                                              RpcRequestOptions options);
   static Awaitable<RpcResult<Value>> request_to(std::shared_ptr<Impl> self, std::string destination,
                                                 std::string name, Value payload, RpcRequestOptions options);
-  static Awaitable<RpcResult<Value>> try_all(std::shared_ptr<Impl> self,
-                                             std::vector<std::string> destinations, std::string const& name,
-                                             std::string const& payload, TimePoint deadline,
-                                             RpcRequestOptions const& options);
+  static Awaitable<Attempt> try_all(std::shared_ptr<Impl> self, std::vector<std::string> destinations,
+                                    std::string const& name, std::string const& payload, TimePoint deadline,
+                                    RpcRequestOptions const& options);
   static Awaitable<void> map_worker(std::shared_ptr<Impl> self, std::shared_ptr<Mapping> mapping);
   static Awaitable<RpcResult<std::vector<MapEntry>>> map(std::shared_ptr<Impl> self, std::string name,
                                                          Value payload, RpcMapOptions options);
@@ -140,7 +140,7 @@ Awaitable<Attempt> RpcClient::Impl::attempt(std::shared_ptr<Impl> self, std::str
   std::string const rid = make_rid(self->random);
   net::HttpCall call;
   call.destination = *to;
-  call.timeout = std::max(deadline - net::steady_now(), Duration::zero());
+  call.timeout = deadline - net::steady_now();
   call.repeatable = repeatable;
   call.body = json::rpc_request(rid, name, payload);
   if (compress) {
@@ -177,27 +177,24 @@ Awaitable<RpcResult<std::vector<std::string>>> RpcClient::Impl::find(std::shared
   co_return std::move(*found);
 }
 
-Awaitable<RpcResult<Value>> RpcClient::Impl::try_all(std::shared_ptr<Impl> self,
-                                                     std::vector<std::string> destinations,
-                                                     std::string const& name, std::string const& payload,
-                                                     TimePoint deadline, RpcRequestOptions const& options) {
+/// The last attempt: an answer, or a failure of the transport when no more may be asked.
+Awaitable<Attempt> RpcClient::Impl::try_all(std::shared_ptr<Impl> self, std::vector<std::string> destinations,
+                                            std::string const& name, std::string const& payload,
+                                            TimePoint deadline, RpcRequestOptions const& options) {
   std::set<std::string> tried;
   unsigned retries = options.retry_count;
   bool const repeatable = options.retry_count > 0;
-  RpcResult<Value> last = generic("nobody was asked");
+  Attempt last;
   while (auto const to =
              choose_destination(destinations, tried, self->dead, net::steady_now(), self->random)) {
-    Attempt outcome = co_await attempt(self, *to, name, payload, deadline, options.compress, repeatable);
+    last = co_await attempt(self, *to, name, payload, deadline, options.compress, repeatable);
     tried.insert(*to);
-    last = std::move(outcome.reply);
-    if (!outcome.transport_failed || net::steady_now() >= deadline) co_return last;
-    if (!outcome.surely_unseen || destinations.size() == 1) {
+    if (!last.transport_failed || net::steady_now() >= deadline) break;
+    if (!last.surely_unseen || destinations.size() == 1) {
       if (retries == 0) break;
       --retries;
     }
   }
-  // All that the grape knew of are dead; its next answer may be better.
-  if (tried.size() == destinations.size()) self->link.forget(name);
   co_return last;
 }
 
@@ -207,8 +204,10 @@ Awaitable<RpcResult<Value>> RpcClient::Impl::request(std::shared_ptr<Impl> self,
   auto found = co_await find(self, name, deadline);
   if (!found) co_return found.error();
   std::string const text = json::to_text(payload);
-  auto reply = co_await try_all(self, std::move(*found), name, text, deadline, options);
-  co_return reply;
+  Attempt outcome = co_await try_all(self, std::move(*found), name, text, deadline, options);
+  // What the grape knew of may be dead; its next answer may be better.
+  if (outcome.transport_failed) self->link.forget(name);
+  co_return std::move(outcome.reply);
 }
 
 Awaitable<RpcResult<Value>> RpcClient::Impl::request_to(std::shared_ptr<Impl> self, std::string destination,
@@ -216,9 +215,10 @@ Awaitable<RpcResult<Value>> RpcClient::Impl::request_to(std::shared_ptr<Impl> se
                                                         RpcRequestOptions options) {
   TimePoint const deadline = net::steady_now() + options.timeout;
   std::string const text = json::to_text(payload);
-  std::vector<std::string> only(1, std::move(destination));
-  auto reply = co_await try_all(self, std::move(only), name, text, deadline, options);
-  co_return reply;
+  std::vector<std::string> only;
+  only.push_back(std::move(destination));
+  Attempt outcome = co_await try_all(self, std::move(only), name, text, deadline, options);
+  co_return std::move(outcome.reply);
 }
 
 Awaitable<void> RpcClient::Impl::map_worker(std::shared_ptr<Impl> self, std::shared_ptr<Mapping> mapping) {
@@ -264,7 +264,7 @@ Awaitable<void> RpcClient::Impl::stop(std::shared_ptr<Impl> self) {
   }
 }
 
-RpcClient::RpcClient(net::Executor executor, Link& link, Options options, Random random)
+RpcClient::RpcClient(net::Executor const& executor, Link& link, Options options, Random random)
     : impl_{std::make_shared<Impl>(executor, link, options, std::move(random))} {}
 RpcClient::~RpcClient() = default;
 

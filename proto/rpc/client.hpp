@@ -60,7 +60,7 @@ class RpcClient {
 
   struct Impl;  // of the .cpp alone
 
-  RpcClient(net::Executor executor, Link& link, Options options, Random random);
+  RpcClient(net::Executor const& executor, Link& link, Options options, Random random);
   ~RpcClient();
   RpcClient(RpcClient const&) = delete;
   RpcClient& operator=(RpcClient const&) = delete;

@@ -17,19 +17,18 @@
 namespace grenache::rpc {
 
 using net::Awaitable;
-using net::HttpClientErrc;
 using net::Wake;
 using Destinations = std::vector<std::string>;
 
 namespace {
 
 constexpr std::size_t kReplyBytesMax = 1024 * 1024;  // of a grape: 100 peers are 3 KiB, an item 1 KiB
+constexpr std::string_view kScheme = "http://";
 constexpr Duration kForever = std::chrono::hours{24 * 365};
 
 }  // namespace
 
 std::optional<HostPort> parse_grape_url(std::string_view text) {
-  constexpr std::string_view kScheme = "http://";
   if (text.starts_with(kScheme)) text.remove_prefix(kScheme.size());
   if (text.ends_with('/')) text.remove_suffix(1);
   return HostPort::parse(text);
@@ -263,7 +262,7 @@ Awaitable<void> Link::Impl::stop(std::shared_ptr<Impl> self) {
   co_await self->tasks.drained(kForever);
 }
 
-Link::Link(net::Executor executor, Options options, Random random) {
+Link::Link(net::Executor const& executor, Options options, Random random) {
   GRN_CHECK(!options.grapes.empty());
   impl_ = std::make_shared<Impl>(executor, std::move(options), std::move(random));
 }

@@ -46,7 +46,7 @@ class Link {
 
   struct Impl;  // of the .cpp alone
 
-  Link(net::Executor executor, Options options, Random random);
+  Link(net::Executor const& executor, Options options, Random random);
   ~Link();
   Link(Link const&) = delete;
   Link& operator=(Link const&) = delete;

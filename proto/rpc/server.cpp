@@ -120,7 +120,7 @@ Awaitable<bool> RpcServer::Impl::stop(std::shared_ptr<Impl> self, Duration limit
   co_return graceful;
 }
 
-RpcServer::RpcServer(net::Executor executor, Options options, Handler handler) {
+RpcServer::RpcServer(net::Executor const& executor, Options options, Handler handler) {
   auto service = std::make_shared<Impl::Service const>(Impl::Service{options, std::move(handler)});
   impl_ = std::make_shared<Impl>(executor, options, service);
 }

@@ -62,7 +62,7 @@ class RpcServer {
 
   struct Impl;  // of the .cpp alone
 
-  RpcServer(net::Executor executor, Options options, Handler handler);
+  RpcServer(net::Executor const& executor, Options options, Handler handler);
   ~RpcServer();
   RpcServer(RpcServer const&) = delete;
   RpcServer& operator=(RpcServer const&) = delete;

@@ -6,7 +6,7 @@
 
 namespace grenache::test {
 
-FakeGrape::FakeGrape(net::Executor executor, std::uint16_t port)
+FakeGrape::FakeGrape(net::Executor const& executor, std::uint16_t port)
     : announced{executor}, released_{executor}, server_{executor, {}, [this](net::HttpRequest& request) {
                                                           return answer(request);
                                                         }} {

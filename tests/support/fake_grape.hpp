@@ -18,7 +18,7 @@ namespace grenache::test {
 class FakeGrape {
  public:
   /// `port` 0 takes a free one.
-  explicit FakeGrape(net::Executor executor, std::uint16_t port = 0);
+  explicit FakeGrape(net::Executor const& executor, std::uint16_t port = 0);
 
   [[nodiscard]] HostPort address() const;
   void add(std::string const& name, std::string const& destination);
