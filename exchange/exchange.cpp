@@ -30,6 +30,20 @@ rpc::Link::Options link_options(Exchange::Options const& options) {
   return out;
 }
 
+rpc::RpcClient::Options client_options() {
+  rpc::RpcClient::Options out;
+  out.reply_bytes_max = kAnswerBytesMax;
+  out.expanded_bytes_max = kAnswerBytesMax;
+  return out;
+}
+
+rpc::RpcServer::Options server_options() {
+  rpc::RpcServer::Options out;
+  out.body_bytes_max = kRequestBytesMax;
+  out.expanded_bytes_max = kRequestBytesMax;
+  return out;
+}
+
 std::string join(std::vector<HostPort> const& grapes) {
   std::string out;
   for (auto const& grape : grapes) {
@@ -108,9 +122,8 @@ Exchange::Impl::Impl(net::Executor e, Options o, SecretKey key, Random random, L
       log{l},
       core{options.peer, std::move(key), child(random)},
       link{executor, link_options(options), child(random)},
-      client{executor, link, rpc::RpcClient::Options{}, child(random)},
-      server{executor, rpc::RpcServer::Options{},
-             [this](rpc::RpcRequest& request) { return serve(request); }},
+      client{executor, link, client_options(), child(random)},
+      server{executor, server_options(), [this](rpc::RpcRequest& request) { return serve(request); }},
       tasks{executor},
       changed{executor} {
   make_store(child(random));
@@ -190,10 +203,12 @@ void Exchange::Impl::tell(output::PongReceived const& event) const {
 }
 
 void Exchange::Impl::tell(output::BookReceived const& event) const {
-  log.info("book", {{"peer", event.endpoint},
-                    {"orders", std::uint64_t{event.order_count}},
-                    {"new", std::uint64_t{event.new_count}},
-                    {"dropped", std::uint64_t{event.dropped_count}}});
+  auto const level = event.new_count > 0 || event.dropped_count > 0 ? LogLevel::info : LogLevel::debug;
+  log.write(level, "book",
+            {{"peer", event.endpoint},
+             {"orders", std::uint64_t{event.order_count}},
+             {"new", std::uint64_t{event.new_count}},
+             {"dropped", std::uint64_t{event.dropped_count}}});
 }
 
 void Exchange::Impl::tell(output::OrderAdded const& event) const {

@@ -51,10 +51,10 @@ struct Match {
 class Book {
  public:
   struct Options {
-    std::size_t order_count_max = 20'000;       // about 20 MB, and an answer to GetOrderbook of 14 MB
-    std::size_t maker_order_count_max = 1'000;  // one maker cannot fill the book
-    std::size_t unsigned_count_max = 1'000;     // nor can those who sign nothing
-    std::size_t match_count_max = 100;          // more matches than anybody takes
+    std::size_t order_count_max = 10'000;  // about 10 MB; all of them fit into one answer (kAnswerBytesMax)
+    std::size_t maker_order_count_max = 1'000;                           // one maker cannot fill the book
+    std::size_t unsigned_count_max = 1'000;                              // nor can those who sign nothing
+    std::size_t match_count_max = 100;                                   // more matches than anybody takes
     std::chrono::milliseconds clock_skew_max = std::chrono::minutes{2};  // of makers who run ahead
     bool accept_unsigned = true;                                         // orders of the original program
   };

@@ -258,9 +258,12 @@ void Peer::found(std::vector<std::string> const& endpoints, WallTime now) {
     }
     auto& state = known->second;
     state.last_found = now;
-    if (state.sync == Sync::none && state.retry_at <= now) {
+    if (state.next_at > now) continue;
+    if (state.sync == Sync::none) {
       state.sync = Sync::pinging;
       send_ping(endpoint, true, now);
+    } else if (state.sync == Sync::done && !state.is_self) {
+      read_book(endpoint, now);
     }
   }
 }
@@ -279,11 +282,17 @@ void Peer::answered(CallId id, CallAnswer answer, WallTime now) {
   }
 }
 
+void Peer::read_book(std::string const& endpoint, WallTime now) {
+  endpoints_.at(endpoint).sync = Sync::reading;
+  call(BookCall{endpoint}, endpoint,
+       exchange::to_json(GetOrderbookMessage{header(CreatorType::client, now)}));
+}
+
 void Peer::sync_failed(std::string const& endpoint, WallTime now) {
   auto const known = endpoints_.find(endpoint);
   if (known == endpoints_.end()) return;
   known->second.sync = Sync::none;
-  known->second.retry_at = now + options_.sync_retry_delay;
+  known->second.next_at = now + options_.sync_retry_delay;
 }
 
 void Peer::answered_ping(CallId id, PingCall const& state, CallAnswer answer, WallTime now) {
@@ -304,9 +313,7 @@ void Peer::answered_ping(CallId id, PingCall const& state, CallAnswer answer, Wa
     known->second.sync = Sync::done;
     return;
   }
-  known->second.sync = Sync::reading;
-  call(BookCall{state.endpoint}, state.endpoint,
-       exchange::to_json(GetOrderbookMessage{header(CreatorType::client, now)}));
+  read_book(state.endpoint, now);
 }
 
 void Peer::answered_book(CallId id, BookCall const& state, CallAnswer answer, WallTime now) {
@@ -328,7 +335,10 @@ void Peer::answered_book(CallId id, BookCall const& state, CallAnswer answer, Wa
   outputs_.emplace_back(std::move(event));
   std::ranges::move(added, std::back_inserter(outputs_));
   auto const known = endpoints_.find(state.endpoint);
-  if (known != endpoints_.end()) known->second.sync = Sync::done;
+  if (known == endpoints_.end()) return;
+  known->second.sync = Sync::done;
+  known->second.next_at =
+      now + (known->second.peer ? options_.reread_interval : options_.original_reread_interval);
 }
 
 void Peer::answered_take(CallId id, TakeCall state, CallAnswer answer, WallTime now) {

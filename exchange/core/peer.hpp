@@ -52,6 +52,9 @@ class Peer {
     std::chrono::milliseconds endpoint_age_max = std::chrono::minutes{2};  // since it was last looked up
     std::chrono::milliseconds sync_retry_delay =
         std::chrono::seconds{5};  // of an endpoint that did not answer
+    // When a book is read again, for what was missed. Peers of the original tell nobody what they hear.
+    std::chrono::milliseconds reread_interval = std::chrono::minutes{1};
+    std::chrono::milliseconds original_reread_interval = std::chrono::seconds{5};
   };
 
   Peer(Options options, SecretKey key, Random random);
@@ -83,7 +86,7 @@ class Peer {
   /// that is asked for again with the same `take_id` is the same take; empty makes a new one.
   CallId take(OrderRecord const& order, Satoshi amount, std::string take_id, WallTime now);
   /// The endpoints under the service's name, as a lookup found them. New ones are pinged and asked for their
-  /// books.
+  /// books, known ones for their books from time to time.
   void found(std::vector<std::string> const& endpoints, WallTime now);
   void answered(CallId call, CallAnswer answer, WallTime now);
 
@@ -104,7 +107,7 @@ class Peer {
   enum class Sync { none, pinging, reading, done };
   struct EndpointState {
     WallTime last_found{};
-    WallTime retry_at{};
+    WallTime next_at{};  // of the next attempt, when none is under way
     Sync sync = Sync::none;
     std::optional<PeerId> peer;
     bool is_self = false;
@@ -146,6 +149,7 @@ class Peer {
   void answered_ping(CallId id, PingCall const& state, CallAnswer answer, WallTime now);
   void answered_book(CallId id, BookCall const& state, CallAnswer answer, WallTime now);
   void answered_take(CallId id, TakeCall state, CallAnswer answer, WallTime now);
+  void read_book(std::string const& endpoint, WallTime now);
   void sync_failed(std::string const& endpoint, WallTime now);
 
   Options options_;

@@ -61,10 +61,13 @@ struct MessageHeader {
   WallTime created_at{};
 };
 
-inline constexpr std::size_t kOrderIdSizeMax = 128;         // bytes, of an id that is asked for
-inline constexpr std::size_t kPeerNameSizeMax = 64;         // bytes; only for show
-inline constexpr std::size_t kEndpointSizeMax = 260;        // a DNS name of 253 characters, colon, port
-inline constexpr std::size_t kInvoiceSizeMax = 7089;        // what fits into the largest QR code
+inline constexpr std::size_t kOrderIdSizeMax = 128;   // bytes, of an id that is asked for
+inline constexpr std::size_t kPeerNameSizeMax = 64;   // bytes; only for show
+inline constexpr std::size_t kEndpointSizeMax = 260;  // a DNS name of 253 characters, colon, port
+inline constexpr std::size_t kInvoiceSizeMax = 7089;  // what fits into the largest QR code
+/// Of an RPC body: a request is one order at most, an answer a whole book of 10,000.
+inline constexpr std::size_t kRequestBytesMax = 64 * 1024;
+inline constexpr std::size_t kAnswerBytesMax = 16 * 1024 * 1024;
 inline constexpr std::chrono::hours kOrderLifeMax{24 * 7};  // from created to expires of a signed order
 
 struct PingPongMessage {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "proto/exchange/order_message.hpp"
 #include "tests/unit/exchange/sample.hpp"
 
 namespace grenache::exchange {
@@ -198,6 +199,16 @@ TEST(BookLimits, nobodyFillsTheBookAlone) {
   EXPECT_EQ(book.size(), 1u);
   EXPECT_TRUE(book.add(signed_by(4, draft(8, Side::buy)), kNow)) << "room again";
   book.check();
+}
+
+TEST(BookLimits, aFullBookFitsIntoOneAnswer) {
+  auto order = draft(1, Side::sell);
+  order.endpoint = std::string(kEndpointSizeMax - 6, 'h') + ":65535";
+  auto const body = json::Value::array({to_json(signed_by(1, order))});
+  // Twice as text: in the payload, and in the envelope around it.
+  auto const text = json::to_text(write_payload(body, PayloadForm::text));
+  EXPECT_LE(text.size() * Book::Options{}.order_count_max, kAnswerBytesMax) << text.size();
+  EXPECT_LE(text.size(), kRequestBytesMax);
 }
 
 TEST(BookLimits, matchesAreBounded) {

@@ -184,6 +184,22 @@ TEST(Peer, anEndpointThatDoesNotAnswerIsTriedAgainLater) {
   EXPECT_EQ(bob.peer->book().live(network.now).size(), 1u);
 }
 
+TEST(Peer, readsTheBooksOfOthersAgainNowAndThen) {
+  Network network;
+  auto& alice = network.add("Alice", 1);
+  auto& bob = network.add("Bob", 2);
+  network.look_up();
+  network.dead.insert(bob.at);
+  ASSERT_TRUE(alice.peer->publish(terms(Side::buy), network.now));
+  network.run();
+  network.dead.clear();
+  network.look_up();
+  EXPECT_TRUE(bob.peer->book().live(network.now).empty()) << "Bob has missed it";
+  network.now += 1min;
+  network.look_up();
+  EXPECT_EQ(bob.peer->book().live(network.now).size(), 1u);
+}
+
 TEST(Peer, ordersArePassedOnOnce) {
   Network network;
   for (std::uint64_t i = 1; i <= 4; ++i) network.add("peer", i);
