@@ -100,7 +100,7 @@ net::Awaitable<void> NodeRunner::resolve_loop(HostPort name, bool first) {
 }
 
 net::Awaitable<void> NodeRunner::receive_loop() {
-  std::array<char, 2048> buffer;  // larger than any KRPC datagram that is accepted
+  std::vector<char> buffer(65536);  // Node's Grape answers with all peers of a name, however many
   udp::endpoint from;
   while (socket_.is_open()) {
     auto [error, size] = co_await socket_.async_receive_from(asio::buffer(buffer), from, net::kTuple);
