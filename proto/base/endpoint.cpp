@@ -8,7 +8,8 @@
 namespace grenache {
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
-  if (text.size() > INET6_ADDRSTRLEN) return std::nullopt;
+  // inet_pton would stop at a NUL and take the front for the whole.
+  if (text.size() > INET6_ADDRSTRLEN || text.find('\0') != std::string_view::npos) return std::nullopt;
   std::string const copy{text};
   V4 v4;
   if (inet_pton(AF_INET, copy.c_str(), v4.data()) == 1) return IpAddress{v4};
@@ -41,6 +42,16 @@ bool IpAddress::is_private() const {
 
 bool IpAddress::is_multicast_or_reserved() const { return is_v6_ ? bytes_[0] == 0xff : bytes_[0] >= 224; }
 
+namespace {
+
+// What a host name or a numeric address is made of.
+bool is_host_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+         c == '_' || c == ':' || c == '%';
+}
+
+}  // namespace
+
 std::optional<HostPort> HostPort::parse(std::string_view text) {
   auto const colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return std::nullopt;
@@ -52,6 +63,8 @@ std::optional<HostPort> HostPort::parse(std::string_view text) {
   } else if (host.find(':') != std::string_view::npos) {
     return std::nullopt;  // an IPv6 address without brackets: which colon begins the port?
   }
+  // Hosts come from strangers and go into the Host header of requests.
+  if (!std::ranges::all_of(host, is_host_character)) return std::nullopt;
   std::uint16_t port = 0;
   auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
   if (error != std::errc{} || end != digits.data() + digits.size() || port == 0) return std::nullopt;

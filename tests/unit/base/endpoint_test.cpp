@@ -29,6 +29,23 @@ TEST(HostPort, takesNamesAsPeopleTypeThem) {
   EXPECT_FALSE(HostPort::parse("grape.example"));
 }
 
+TEST(HostPort, refusesHostsThatCouldNotStandInAHeader) {
+  for (std::string_view const text :
+       {std::string_view{"a\r\nx: y:80"}, std::string_view{"a b:80"},
+        std::string_view{"127.0.0.1\0.evil:80", 18}, std::string_view{"a/b:80"},
+        std::string_view{"user@host:80"}, std::string_view{"\xc3\xa4:80"}, std::string_view{"[::1\n]:80"}}) {
+    EXPECT_FALSE(HostPort::parse(text)) << text;
+  }
+  EXPECT_TRUE(HostPort::parse("my_service-1.example:80"));
+  EXPECT_TRUE(HostPort::parse("[fe80::1%eth0]:80"));
+}
+
+TEST(IpAddress, readsAllOfTheTextOrNothing) {
+  EXPECT_FALSE(IpAddress::parse(std::string_view{"127.0.0.1\0", 10}));
+  EXPECT_FALSE(IpAddress::parse(std::string_view{"::1\0x", 5}));
+  EXPECT_FALSE(IpAddress::parse(" 127.0.0.1"));
+}
+
 TEST(IpAddress, knowsPrivateNetworks) {
   for (auto const* text : {"127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
                            "169.254.1.1", "::1", "fd00::1", "fe80::1"}) {
