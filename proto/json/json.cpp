@@ -44,6 +44,15 @@ void drop_duplicates(Value::Object& members) {
   members.resize(kept);
 }
 
+// RapidJSON lets an escaped low surrogate pass that follows no high one, and writes three bytes that are no
+// UTF-8.
+bool has_lone_surrogate(std::string_view text) {
+  for (auto at = text.find('\xed'); at != std::string_view::npos; at = text.find('\xed', at + 1)) {
+    if (at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) >= 0xa0) return true;
+  }
+  return false;
+}
+
 // Builds values from RapidJSON's events. The reader is told to be iterative, so depth costs heap, and the
 // limit bounds it.
 class Builder {
@@ -56,10 +65,12 @@ class Builder {
     return add(Value::number(std::string{text, size}));
   }
   bool String(char const* text, rapidjson::SizeType size, bool) {
+    if (has_lone_surrogate({text, size})) return fail(JsonErrc::invalid);
     return add(Value{std::string{text, size}});
   }
   bool StartObject() { return open(Value{Value::Object{}}); }
   bool Key(char const* text, rapidjson::SizeType size, bool) {
+    if (has_lone_surrogate({text, size})) return fail(JsonErrc::invalid);
     keys_.emplace_back(text, size);
     return true;
   }
