@@ -24,7 +24,10 @@ std::optional<GrapeRoute> route_of(std::string_view target) {
 
 /// The text of a grape's error: a JSON string, or the bare text of a 413 or 500.
 std::string error_text(Result<Value> const& reply, std::string_view body) {
-  if (reply && reply->as_string()) return reply->as_string()->substr(0, kTextMax);
+  constexpr std::size_t kTextMax = 200;  // of what goes into logs and messages
+  if (reply && reply->as_string() && !reply->as_string()->empty()) {
+    return reply->as_string()->substr(0, kTextMax);
+  }
   return body.empty() ? "empty answer" : std::string{body.substr(0, kTextMax)};
 }
 

@@ -74,6 +74,7 @@ TEST(GrapeApi, repliesOfAGrapeGoneWrongAreHarmless) {
   EXPECT_EQ(parse_lookup_reply("\"ERR_GRAPE_LOOKUP\"", 10).error, "ERR_GRAPE_LOOKUP");
   EXPECT_EQ(parse_lookup_reply("bare text", 10).error, "bare text");
   EXPECT_EQ(parse_lookup_reply("", 10).error, "empty answer");
+  EXPECT_EQ(parse_lookup_reply("\"\"", 10).error, "\"\"");
   EXPECT_EQ(parse_announce_reply("\"No nodes to query\"").error, "No nodes to query");
   EXPECT_FALSE(parse_announce_reply("-1").value);
 }
