@@ -1,12 +1,14 @@
 #include "grape/grape.hpp"
 
+#include "proto/net/steady_clock.hpp"
+
 namespace grenache::grape {
 
 Grape::Grape(net::Executor executor, Options options, Log const& log)
     : options_{std::move(options)},
       log_{log},
       runner_{executor, log},
-      api_{executor, runner_, {.body_bytes_max = options_.body_bytes_max}} {}
+      api_{executor, runner_, options_.api, [this] { return status(); }} {}
 
 std::optional<std::string> Grape::start() {
   IpAddress const address = options_.bind.value_or(IpAddress{});
@@ -14,6 +16,7 @@ std::optional<std::string> Grape::start() {
   auto const listening = runner_.listen(dht, options_.node);
   if (!listening) return "cannot listen on UDP " + dht.to_string() + ": " + listening.error().message();
   dht_ = *listening;
+  started_ = net::steady_now();
   Endpoint const api{address, options_.api_port};
   auto const api_listening = api_.listen(api);
   if (!api_listening)
@@ -25,6 +28,24 @@ std::optional<std::string> Grape::start() {
             {{"port", int{api_listening->port}}, {"address", api_listening->address.to_string()}});
   runner_.bootstrap(options_.bootstrap);
   return std::nullopt;
+}
+
+Status Grape::status() const {
+  TimePoint const now = net::steady_now();
+  Status status;
+  status.version = GRENACHE_VERSION;
+  status.id = runner_.node().id();
+  status.dht = dht_;
+  status.api = api_.local_endpoint();
+  status.bootstrap_count = options_.bootstrap.size();
+  status.uptime = now - started_;
+  if (auto const found = runner_.last_found()) status.last_lookup_age = now - *found;
+  status.node = runner_.node().stats();
+  status.socket = runner_.socket_counters();
+  status.http = api_.counters();
+  status.http_connections = api_.connection_count();
+  status.process = process_use();
+  return status;
 }
 
 net::Awaitable<void> Grape::stop() {

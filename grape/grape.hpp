@@ -8,6 +8,7 @@
 
 #include "grape/http_api.hpp"
 #include "grape/node_runner.hpp"
+#include "grape/status.hpp"
 #include "proto/base/endpoint.hpp"
 #include "proto/log/log.hpp"
 #include "proto/net/asio.hpp"
@@ -18,16 +19,18 @@ namespace grenache::grape {
 class Grape {
  public:
   struct Options {
-    std::optional<IpAddress> bind;      // of both sockets; none: all IPv4 addresses
-    std::uint16_t dht_port = 0;         // UDP; 0 takes a free one
-    std::uint16_t api_port = 0;         // TCP; 0 takes a free one
-    std::vector<HostPort> bootstrap;    // grapes to join
-    std::size_t body_bytes_max = 8192;  // Grape: check_maxPayloadSize
+    std::optional<IpAddress> bind;    // of both sockets; none: all IPv4 addresses
+    std::uint16_t dht_port = 0;       // UDP; 0 takes a free one
+    std::uint16_t api_port = 0;       // TCP; 0 takes a free one
+    std::vector<HostPort> bootstrap;  // grapes to join
+    HttpApi::Options api;
     NodeOptions node;
   };
 
-  /// `log` must outlive the grape.
+  /// `log` must outlive the grape, which stays where it is.
   Grape(net::Executor executor, Options options, Log const& log);
+  Grape(Grape const&) = delete;
+  Grape& operator=(Grape const&) = delete;
 
   /// Binds both ports and joins the network. Returns why it cannot, in words for an operator. Once.
   [[nodiscard]] std::optional<std::string> start();
@@ -36,6 +39,8 @@ class Grape {
   [[nodiscard]] Endpoint dht_endpoint() const { return dht_; }
   [[nodiscard]] Endpoint api_endpoint() const { return api_.local_endpoint(); }
   [[nodiscard]] Node const& node() const { return runner_.node(); }
+  /// How it is now.
+  [[nodiscard]] Status status() const;
 
   /// Answers what has been asked, for at most half a second, and closes everything.
   [[nodiscard]] net::Awaitable<void> stop();
@@ -46,6 +51,7 @@ class Grape {
   NodeRunner runner_;
   HttpApi api_;
   Endpoint dht_;
+  TimePoint started_;
 };
 
 }  // namespace grenache::grape

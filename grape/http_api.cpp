@@ -2,58 +2,98 @@
 
 #include <utility>
 
+#include "grape/metrics.hpp"
+#include "grape/status_page.hpp"
+
 namespace grenache::grape {
 namespace {
 
 using json::GrapeErrc;
 using json::GrapeRoute;
 
-net::HttpReply error_reply(GrapeErrc code) {
-  auto answer = json::error_answer(code);
-  return {answer.status, std::move(answer.body), {}};
+constexpr char kJsonType[] = "application/json";
+constexpr char kHtmlType[] = "text/html; charset=utf-8";
+// The page has a style of its own and nothing else: whatever got into it could not run.
+constexpr char kPagePolicy[] = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+
+net::HttpReply error_reply(GrapeErrc code, bool strict) {
+  auto answer = strict ? json::strict_error_answer(code) : json::error_answer(code);
+  net::HttpReply reply{answer.status, std::move(answer.body), {}};
+  if (strict) reply.headers.emplace_back("Content-Type", kJsonType);
+  return reply;
 }
 
-net::HttpReply error_reply(Error const& error) {
-  if (error == make_error_code(ServiceErrc::too_many_requests)) return {200, "\"ERR_GRAPE_BUSY\"", {}};
-  return {500, "", {}};  // cut off by a stop
+net::HttpReply page_reply(unsigned status, std::string body, char const* type) {
+  net::HttpReply reply{status, std::move(body), {}};
+  reply.headers = {
+      {"Content-Type", type}, {"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}};
+  return reply;
 }
 
 net::HttpServer::Options server_options(HttpApi::Options const& options) {
   net::HttpServer::Options out;
   out.body_bytes_max = options.body_bytes_max;
-  out.too_large = error_reply(GrapeErrc::payload_size);
+  out.too_large = error_reply(GrapeErrc::payload_size, options.strict);
   out.malformed = {400, "", {}};
   return out;
 }
 
 }  // namespace
 
-HttpApi::HttpApi(net::Executor executor, NodeRunner& runner, Options options)
+HttpApi::HttpApi(net::Executor executor, NodeRunner& runner, Options options, std::function<Status()> status)
     : runner_{runner},
+      strict_{options.strict},
+      status_{std::move(status)},
       server_{std::move(executor), server_options(options),
               [this](net::HttpRequest& request) { return handle(request); }} {}
 
+net::HttpReply HttpApi::refuse(GrapeErrc code) const { return error_reply(code, strict_); }
+
+net::HttpReply HttpApi::refuse(Error const& error) const {
+  if (error == make_error_code(ServiceErrc::too_many_requests)) return refuse(GrapeErrc::busy);
+  if (error.category() == make_error_code(GrapeErrc::lookup).category()) {
+    return refuse(static_cast<GrapeErrc>(error.value()));
+  }
+  return {500, "", {}};  // cut off by a stop
+}
+
+std::optional<net::HttpReply> HttpApi::page(net::HttpRequest const& request) const {
+  if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) return std::nullopt;
+  if (request.target == "/health") {
+    Status const status = status_();
+    return page_reply(status.health() == Health::ok ? 200 : 503, health_text(status), kJsonType);
+  }
+  if (request.target == "/metrics") return page_reply(200, metrics_text(status_()), kMetricsType);
+  if (request.target == "/") {
+    auto reply = page_reply(200, status_page(status_()), kHtmlType);
+    reply.headers.emplace_back("Content-Security-Policy", kPagePolicy);
+    return reply;
+  }
+  return std::nullopt;
+}
+
 net::Awaitable<net::HttpReply> HttpApi::handle(net::HttpRequest& request) {
+  if (auto found = page(request)) co_return std::move(*found);
   auto const parsed = json::parse_grape_request(request.target, request.body);
-  if (!parsed) co_return error_reply(static_cast<GrapeErrc>(parsed.error().value()));
+  if (!parsed) co_return refuse(parsed.error());
   if (parsed->route == GrapeRoute::announce) {
     auto data = json::parse_announce_data(parsed->data);
-    if (!data) co_return error_reply(static_cast<GrapeErrc>(data.error().value()));
+    if (!data) co_return refuse(data.error());
     co_return co_await announce(std::move(*data));
   }
   if (parsed->route == GrapeRoute::lookup) {
     auto name = json::parse_lookup_data(parsed->data);
-    if (!name) co_return error_reply(static_cast<GrapeErrc>(name.error().value()));
+    if (!name) co_return refuse(name.error());
     co_return co_await lookup(std::move(*name));
   }
-  co_return error_reply(GrapeErrc::request_not_found);
+  co_return refuse(GrapeErrc::request_not_found);
 }
 
 net::Awaitable<net::HttpReply> HttpApi::announce(json::GrapeAnnounce announce) {
   auto const key = dht::ServiceKey::from_bytes(announce.name);
-  if (!key) co_return error_reply(GrapeErrc::announce);
+  if (!key) co_return refuse(GrapeErrc::announce);
   auto const stored = co_await runner_.announce(*key, announce.port);
-  if (!stored) co_return error_reply(stored.error());
+  if (!stored) co_return refuse(stored.error());
   net::HttpReply reply;
   reply.body = json::announce_answer(static_cast<std::uint32_t>(*stored));
   co_return reply;
@@ -61,9 +101,9 @@ net::Awaitable<net::HttpReply> HttpApi::announce(json::GrapeAnnounce announce) {
 
 net::Awaitable<net::HttpReply> HttpApi::lookup(std::string name) {
   auto const key = dht::ServiceKey::from_bytes(name);
-  if (!key) co_return error_reply(GrapeErrc::lookup);
+  if (!key) co_return refuse(GrapeErrc::lookup);
   auto const peers = co_await runner_.lookup(*key);
-  if (!peers) co_return error_reply(peers.error());
+  if (!peers) co_return refuse(peers.error());
   net::HttpReply reply;
   reply.body = json::lookup_answer(*peers);
   co_return reply;

@@ -1,9 +1,13 @@
-// The HTTP API of a grape: announce and look up, as Node's Grape answers.
+// The HTTP API of a grape: announce and look up, as Node's Grape answers; pages for operators.
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
 
 #include "grape/node_runner.hpp"
+#include "grape/status.hpp"
 #include "proto/json/grape_api.hpp"
 #include "proto/net/http_server.hpp"
 
@@ -13,15 +17,18 @@ namespace grenache::grape {
 /// proto/json/grape_api.hpp; tests/golden/grape-http.json holds what Node's Grape answers.
 ///
 /// Beyond Node: when the node has no room for one more lookup, the answer is the JSON string
-/// "ERR_GRAPE_BUSY". /put and /get are answered with ERR_REQ_NOTFOUND.
+/// "ERR_GRAPE_BUSY". /put and /get are answered with ERR_REQ_NOTFOUND. GET and HEAD without a body, which are
+/// errors in Node, get pages of their own at exactly these paths: /health (200 or 503, JSON), /metrics
+/// (Prometheus) and / (HTML).
 class HttpApi {
  public:
   struct Options {
-    std::size_t body_bytes_max = 8192;
+    std::size_t body_bytes_max = 8192;  // Grape: check_maxPayloadSize
+    bool strict = false;                // errors as 4xx or 5xx with a JSON object
   };
 
-  /// `runner` must outlive the API.
-  HttpApi(net::Executor executor, NodeRunner& runner, Options options);
+  /// `runner` and what `status` uses must outlive the API.
+  HttpApi(net::Executor executor, NodeRunner& runner, Options options, std::function<Status()> status);
 
   /// As HttpServer::listen().
   [[nodiscard]] Result<Endpoint> listen(Endpoint const& bind) { return server_.listen(bind); }
@@ -29,12 +36,20 @@ class HttpApi {
   /// As HttpServer::stop().
   [[nodiscard]] net::Awaitable<bool> stop(Duration limit) { return server_.stop(limit); }
 
+  [[nodiscard]] net::HttpServer::Counters const& counters() const { return server_.counters(); }
+  [[nodiscard]] std::size_t connection_count() const { return server_.connection_count(); }
+
  private:
   net::Awaitable<net::HttpReply> handle(net::HttpRequest& request);
   net::Awaitable<net::HttpReply> announce(json::GrapeAnnounce announce);
   net::Awaitable<net::HttpReply> lookup(std::string name);
+  [[nodiscard]] std::optional<net::HttpReply> page(net::HttpRequest const& request) const;
+  [[nodiscard]] net::HttpReply refuse(Error const& error) const;
+  [[nodiscard]] net::HttpReply refuse(json::GrapeErrc code) const;
 
   NodeRunner& runner_;
+  bool strict_;
+  std::function<Status()> status_;
   net::HttpServer server_;
 };
 

@@ -78,9 +78,11 @@ void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
       ->capture_default_str();
   app.add_option("--cache_maxAge", flags.cache_age_ms, "Accepted for compatibility; nothing is cached here")
       ->check(CLI::Range(std::int64_t{0}, kDayMs));
-  app.add_option("--check_maxPayloadSize", options.body_bytes_max, "Largest HTTP body, bytes")
+  app.add_option("--check_maxPayloadSize", options.api.body_bytes_max, "Largest HTTP body, bytes")
       ->check(CLI::Range(1, 1'048'576))
       ->capture_default_str();
+  app.add_flag("--strict", options.api.strict,
+               "Answer errors with status 4xx or 5xx and a JSON object, not as Node's Grape does");
   add_log_options(app, flags.log);
 }
 

@@ -1,11 +1,10 @@
 #include "grape/node_runner.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/ip/udp.hpp>
 
 #include "proto/net/address.hpp"
 #include "proto/net/steady_clock.hpp"
@@ -16,10 +15,8 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::udp;
 
-// Datagrams taken in a row before outputs are sent and others get their turn.
-constexpr int kBatch = 64;
-// As much as the system grants without asking: a burst of replies to a lookup must find room.
-constexpr int kSocketBuffer = 4 * 1024 * 1024;
+// Batches of datagrams taken before others on this thread get their turn.
+constexpr int kBatchesInARow = 4;
 constexpr std::chrono::seconds kResolveAgain{5};
 
 template <class... Handlers>
@@ -35,20 +32,9 @@ NodeRunner::NodeRunner(net::Executor executor, Log const& log)
     : executor_{executor}, log_{log}, socket_{executor}, tasks_{executor} {}
 
 Result<Endpoint> NodeRunner::listen(Endpoint const& bind, NodeOptions options) {
-  Error error;
-  auto const endpoint = net::to_asio<udp>(bind);
-  socket_.open(endpoint.protocol(), error);
-  if (error) return error;
-  Error ignored;
-  socket_.set_option(asio::socket_base::receive_buffer_size{kSocketBuffer}, ignored);
-  socket_.set_option(asio::socket_base::send_buffer_size{kSocketBuffer}, ignored);
-  socket_.bind(endpoint, error);
-  if (!error) socket_.non_blocking(true, error);
-  if (error) {
-    socket_.close(ignored);
-    return error;
-  }
-  Endpoint const local = net::from_asio(socket_.local_endpoint());
+  auto const opened = socket_.open(bind);
+  if (!opened) return opened.error();
+  Endpoint const local = *opened;
   options.port = local.port;
   if (!local.address.is_unspecified()) options.own_address = local.address;
   node_.emplace(std::move(options), Random::from_system());
@@ -100,18 +86,19 @@ net::Awaitable<void> NodeRunner::resolve_loop(HostPort name, bool first) {
 }
 
 net::Awaitable<void> NodeRunner::receive_loop() {
-  std::vector<char> buffer(65536);  // Node's Grape answers with all peers of a name, however many
-  udp::endpoint from;
-  while (socket_.is_open()) {
-    auto [error, size] = co_await socket_.async_receive_from(asio::buffer(buffer), from, net::kTuple);
-    if (error == asio::error::operation_aborted) co_return;
-    // Other errors concern one datagram or one peer (ICMP), not the node.
-    for (int taken = 0; !error; ++taken) {
-      node_->receive(net::from_asio(from), {buffer.data(), size}, net::steady_now());
-      if (taken == kBatch) break;
-      size = socket_.receive_from(asio::buffer(buffer), from, 0, error);
+  for (;;) {
+    bool const open = co_await socket_.readable();
+    if (!open) co_return;
+    for (int batch = 0; batch < kBatchesInARow; ++batch) {
+      auto const received = socket_.receive();
+      TimePoint const now = net::steady_now();
+      for (auto const& datagram : received) {
+        node_->receive(datagram.from, datagram.bytes, now);
+        drain();
+      }
+      flush();
+      if (received.size() < socket_.batch_max()) break;
     }
-    flush();
   }
 }
 
@@ -120,21 +107,20 @@ void NodeRunner::on_deadline() {
   flush();
 }
 
-void NodeRunner::flush() {
+void NodeRunner::drain() {
   while (auto output = node_->poll_output()) {
-    if (auto const* datagram = std::get_if<Datagram>(&*output)) {
-      send(*datagram);
+    if (auto* datagram = std::get_if<Datagram>(&*output)) {
+      socket_.send(datagram->to, std::move(datagram->bytes));
     } else {
       tell(std::get<Event>(*output));
     }
   }
-  if (deadline_) deadline_->set(node_->next_deadline());
 }
 
-void NodeRunner::send(Datagram const& datagram) {
-  // A datagram that finds no room is lost, as it could be anywhere on its way; the node's timeouts see to it.
-  Error ignored;
-  socket_.send_to(asio::buffer(datagram.bytes), net::to_asio<udp>(datagram.to), 0, ignored);
+void NodeRunner::flush() {
+  drain();
+  socket_.flush();
+  if (deadline_) deadline_->set(node_->next_deadline());
 }
 
 void NodeRunner::tell(Event const& event) {
@@ -152,6 +138,7 @@ void NodeRunner::tell(Event const& event) {
                    log_.debug("announce", {{"name", stored.name.bytes()}, {"peer", stored.peer.to_string()}});
                  },
                  [&](LookupDone const& done) {
+                   if (!done.peers.empty()) last_found_ = net::steady_now();
                    auto const waiter = lookups_.find(done.id);
                    if (waiter == lookups_.end()) return;
                    waiter->second->done = done;
@@ -205,8 +192,7 @@ net::Awaitable<Result<std::size_t>> NodeRunner::announce(dht::ServiceKey name, s
 
 net::Awaitable<void> NodeRunner::stop() {
   deadline_.reset();
-  Error ignored;
-  socket_.close(ignored);
+  socket_.close();
   tasks_.cancel(asio::cancellation_type::terminal);
   (void)co_await tasks_.drained(std::chrono::seconds{1});
 }

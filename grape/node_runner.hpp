@@ -7,9 +7,9 @@
 #include <optional>
 #include <vector>
 
-#include <boost/asio/ip/udp.hpp>
-
 #include "grape/core/node.hpp"
+#include "grape/status.hpp"
+#include "grape/udp_socket.hpp"
 #include "proto/log/log.hpp"
 #include "proto/net/asio.hpp"
 #include "proto/net/async_event.hpp"
@@ -40,6 +40,9 @@ class NodeRunner {
 
   /// After listen().
   [[nodiscard]] Node const& node() const { return *node_; }
+  /// When a lookup of a user last found a peer; nothing when none has.
+  [[nodiscard]] std::optional<TimePoint> last_found() const { return last_found_; }
+  [[nodiscard]] SocketCounters const& socket_counters() const { return socket_.counters(); }
 
   /// Closes the socket. Lookups and announcements that still wait must be cancelled by who awaits them.
   [[nodiscard]] net::Awaitable<void> stop();
@@ -59,19 +62,22 @@ class NodeRunner {
   template <class Done>
   net::Awaitable<Result<Done>> outcome_of(RequestId id, Waiters<Done>& waiters);
   void on_deadline();
+  /// Tells what the node has to tell, and queues what it wants to send.
+  void drain();
+  /// The same, sends it, and sets the deadline.
   void flush();
-  void send(Datagram const& datagram);
   void tell(Event const& event);
 
   net::Executor executor_;
   Log const& log_;
-  boost::asio::ip::udp::socket socket_;
+  UdpSocket socket_;
   std::optional<Node> node_;
   std::optional<net::Deadline>
       deadline_;  // ends with stop(): a timer that waits would keep the io_context running
   net::TaskGroup tasks_;
   Waiters<LookupDone> lookups_;
   Waiters<AnnounceDone> announces_;
+  std::optional<TimePoint> last_found_;
 };
 
 }  // namespace grenache::grape

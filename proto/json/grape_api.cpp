@@ -22,6 +22,31 @@ std::optional<GrapeRoute> route_of(std::string_view target) {
   return std::nullopt;
 }
 
+struct StrictMeaning {
+  unsigned status;
+  char const* message;
+};
+
+StrictMeaning strict_meaning(GrapeErrc code) {
+  switch (code) {
+    case GrapeErrc::payload_invalid:
+      return {400, "the body is not JSON"};
+    case GrapeErrc::payload_size:
+      return {413, "the body is over the limit"};
+    case GrapeErrc::request_not_found:
+      return {404, "there is no such route"};
+    case GrapeErrc::lookup:
+      return {400, "data is no service name: a string of 1 to 1024 bytes"};
+    case GrapeErrc::announce:
+      return {400, "data is no array of a service name (1 to 1024 bytes) and a port"};
+    case GrapeErrc::service_port:
+      return {400, "the port is no integer from 0 to 65535"};
+    case GrapeErrc::busy:
+      return {503, "too many requests wait already; try again later"};
+  }
+  return {500, "something failed inside"};
+}
+
 /// The text of a grape's error: a JSON string, or the bare text of a 413 or 500.
 std::string error_text(Result<Value> const& reply, std::string_view body) {
   constexpr std::size_t kTextMax = 200;  // of what goes into logs and messages
@@ -47,6 +72,8 @@ std::string_view describe(GrapeErrc code) {
       return "ERR_GRAPE_ANNOUNCE";
     case GrapeErrc::service_port:
       return "ERR_GRAPE_SERVICE_PORT";
+    case GrapeErrc::busy:
+      return "ERR_GRAPE_BUSY";
   }
   return "ERR_GRAPE_GENERIC";
 }
@@ -94,6 +121,12 @@ GrapeAnswer error_answer(GrapeErrc code) {
   if (code == GrapeErrc::payload_invalid) return {500, text};
   if (code == GrapeErrc::payload_size) return {413, text};
   return {200, '"' + text + '"'};
+}
+
+GrapeAnswer strict_error_answer(GrapeErrc code) {
+  auto const [status, message] = strict_meaning(code);
+  return {status,
+          to_text(Value::object({{"error", describe(code)}, {"message", std::string_view{message}}}))};
 }
 
 std::string lookup_request(std::string_view rid, std::string_view name) {

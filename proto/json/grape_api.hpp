@@ -22,6 +22,7 @@ enum class GrapeErrc {
   lookup,               // ERR_GRAPE_LOOKUP: nothing that can be looked up
   announce,             // ERR_GRAPE_ANNOUNCE: nothing that can be announced
   service_port,         // ERR_GRAPE_SERVICE_PORT
+  busy,                 // ERR_GRAPE_BUSY, ours: too many requests wait already
 };
 [[nodiscard]] std::string_view describe(GrapeErrc code);
 constexpr char const* category_name(GrapeErrc) { return "grenache.grape_api"; }
@@ -68,6 +69,8 @@ struct GrapeAnswer {
 [[nodiscard]] std::string announce_answer(std::uint32_t node_count);
 /// Bare text with status 500 or 413 for a bad payload, a JSON string with status 200 for the rest.
 [[nodiscard]] GrapeAnswer error_answer(GrapeErrc code);
+/// Ours, for those who asked for it: the JSON object `{"error":code,"message":…}` with status 4xx or 5xx.
+[[nodiscard]] GrapeAnswer strict_error_answer(GrapeErrc code);
 
 // -- the asking side
 

@@ -5,7 +5,7 @@ import signal
 import socket
 import unittest
 
-from support import BIN, Grape, Process, TestCase, run, taken_port
+from support import BIN, LIMIT_S, Grape, Process, TestCase, run, taken_port
 
 BASE = ["--bind", "127.0.0.1", "--dp", "0", "--aph", "0", "--bn", ""]
 
@@ -16,7 +16,7 @@ class CommandLine(TestCase):
         self.assertEqual(result.returncode, 0)
         for flag in ["-b,", "--bind", "--dp", "--dht_port", "--dc", "--dht_concurrency", "--dht_maxTables", "--dht_maxValues", "--bn",
                      "--bootstrap", "--aph", "--api_port", "--dpa", "--dht_peer_maxAge", "--cache_maxAge", "--dnl",
-                     "--dht_nodeLiveness", "--check_maxPayloadSize", "--help", "--version", "--log-level", "--log-format"]:
+                     "--dht_nodeLiveness", "--check_maxPayloadSize", "--help", "--version", "--log-level", "--log-format", "--strict"]:
             self.assertIn(flag, result.stdout)
 
     def test_version(self):
@@ -120,6 +120,78 @@ class Running(TestCase):
         grape = self.start(Grape, "--check_maxPayloadSize", "100")
         self.assertEqual(grape.post("/lookup", json.dumps({"data": "x" * 200})), (413, "ERR_GRAPE_PAYLOAD_SIZE"))
         self.assertEqual(grape.post("/lookup", json.dumps({"data": "x" * 20})), (200, "[]"))
+
+
+class Operating(TestCase):
+    def test_health_is_200_only_when_the_network_is_reached(self):
+        with taken_port(socket.SOCK_DGRAM) as silent:
+            lost = self.start(Grape, bootstrap=f"127.0.0.1:{silent.getsockname()[1]}")
+            status, _, body = lost.request("GET", "/health")
+            self.assertEqual(status, 503)
+            self.assertIn(json.loads(body)["status"], ["joining", "alone"])
+            lost.wait_event("ready")
+            status, _, body = lost.request("GET", "/health")
+            self.assertEqual((status, json.loads(body)["status"]), (503, "alone"))
+        one = self.start(Grape)
+        two = self.start(Grape, bootstrap=f"127.0.0.1:{one.dht_port}")
+        two.wait_event("ready")
+        status, headers, body = two.request("GET", "/health")
+        health = json.loads(body)
+        self.assertEqual((status, headers["Content-Type"]), (200, "application/json"))
+        self.assertEqual((health["status"], health["nodes"], health["last_lookup_age_s"]), ("ok", 1, None))
+        self.assertIn("malformed", health["dropped"])
+        two.post("/announce", {"data": ["found", 1]})
+        two.post("/lookup", {"data": "found"})
+        self.assertIsInstance(json.loads(two.request("GET", "/health")[2])["last_lookup_age_s"], int)
+        self.assertEqual(two.request("HEAD", "/health")[0], 200)
+        self.assertEqual(two.request("HEAD", "/health")[2], "")
+
+    def test_metrics_count_what_happens(self):
+        grape = self.start(Grape)
+        grape.post("/lookup", {"data": "x"})
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.settimeout(LIMIT_S)
+            sender.sendto(b"garbage", ("127.0.0.1", grape.dht_port))
+            sender.sendto(b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe", ("127.0.0.1", grape.dht_port))
+            sender.recv(2000)
+        status, headers, body = grape.request("GET", "/metrics")
+        self.assertEqual((status, headers["Content-Type"]), (200, "text/plain; version=0.0.4; charset=utf-8"))
+        lines = body.splitlines()
+        for line in ["grape_lookups_total 1", 'grape_datagrams_dropped_total{reason="malformed"} 1', "grape_queries_received_total 1",
+                     "grape_healthy 1", "grape_http_requests_total 2"]:
+            self.assertIn(line, lines)
+
+    def test_the_status_page_is_for_people(self):
+        grape = self.start(Grape)
+        status, headers, body = grape.request("GET", "/")
+        self.assertEqual((status, headers["Content-Type"]), (200, "text/html; charset=utf-8"))
+        self.assertIn("default-src 'none'", headers["Content-Security-Policy"])
+        self.assertIn("in service", body)
+
+    def test_pages_are_at_their_paths_for_get_only(self):
+        grape = self.start(Grape)
+        for method, path, body, expected in [
+                ("GET", "/lookup", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")), ("POST", "/health", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")),
+                ("GET", "/health?x", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")), ("GET", "/metrics/", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")),
+                ("GET", "/health", "{}", (200, '"ERR_REQ_NOTFOUND"')), ("GET", "/", "{}", (200, '"ERR_REQ_NOTFOUND"'))]:
+            with self.subTest(method=method, path=path):
+                status, headers, text = grape.request(method, path, body)
+                self.assertEqual((status, text), expected)
+                self.assertNotIn("Content-Type", headers)
+
+    def test_strict_answers_errors_with_a_status_and_an_object(self):
+        grape = self.start(Grape, "--strict", "--check_maxPayloadSize", "100")
+        for path, body, code, error in [
+                ("/lookup", "garbage", 400, "ERR_GRAPE_PAYLOAD_INVALID"), ("/lookup", "x" * 101, 413, "ERR_GRAPE_PAYLOAD_SIZE"),
+                ("/nope", "{}", 404, "ERR_REQ_NOTFOUND"), ("/lookup", '{"data":1}', 400, "ERR_GRAPE_LOOKUP"),
+                ("/announce", '{"data":["a","x"]}', 400, "ERR_GRAPE_SERVICE_PORT"), ("/announce", '{"data":1}', 400, "ERR_GRAPE_ANNOUNCE")]:
+            with self.subTest(path=path, error=error):
+                status, headers, text = grape.request("POST", path, body)
+                answer = json.loads(text)
+                self.assertEqual((status, answer["error"], headers["Content-Type"]), (code, error, "application/json"))
+                self.assertGreater(len(answer["message"]), 5)
+        self.assertEqual(grape.post("/announce", {"data": ["a", 1]}), (200, "0"))
+        self.assertEqual(grape.post("/lookup", {"data": "a"}), (200, '["127.0.0.1:1"]'))
 
 
 if __name__ == "__main__":

@@ -123,19 +123,29 @@ class Grape(Process):
             raise
         self.url = f"http://127.0.0.1:{self.api_port}"
 
+    def request(self, method, path, body=None):
+        """(status, headers, body)"""
+        return request(self.api_port, method, path, body)
+
     def post(self, path, body):
         return post(self.api_port, path, body if isinstance(body, (str, bytes)) else json.dumps(body))
 
 
-def post(port, path, body):
-    """(status, body) of one POST."""
+def request(port, method, path, body=None):
+    """(status, headers, body) of one request."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
     try:
-        connection.request("POST", path, body.encode() if isinstance(body, str) else body)
+        connection.request(method, path, body.encode() if isinstance(body, str) else body)
         reply = connection.getresponse()
-        return reply.status, reply.read().decode()
+        return reply.status, reply.headers, reply.read().decode()
     finally:
         connection.close()
+
+
+def post(port, path, body):
+    """(status, body) of one POST."""
+    status, _, text = request(port, "POST", path, body)
+    return status, text
 
 
 class Redis(Process):

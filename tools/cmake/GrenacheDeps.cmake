@@ -27,5 +27,7 @@ endif()
 
 pkg_check_modules(hiredis REQUIRED QUIET IMPORTED_TARGET hiredis)
 pkg_check_modules(libsecp256k1 REQUIRED QUIET IMPORTED_TARGET libsecp256k1)
+# Not find_package(prometheus-cpp): Debian's asks for the libraries of its HTTP servers and clients too.
+pkg_check_modules(prometheus_core REQUIRED QUIET IMPORTED_TARGET prometheus-cpp-core)
 find_package(CLI11 REQUIRED)
 find_package(spdlog REQUIRED)

@@ -1,0 +1,151 @@
+#include "grape/udp_socket.hpp"
+
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/run.hpp"
+
+namespace grenache::grape {
+namespace {
+
+Endpoint const kLoopback{IpAddress{127, 0, 0, 1}, 0};
+
+class UdpSockets : public testing::TestWithParam<bool> {
+ protected:
+  UdpSocket::Options options(std::size_t batch_max = 8) const {
+    UdpSocket::Options out;
+    out.batch_max = batch_max;
+    out.batched = GetParam();
+    return out;
+  }
+  /// Takes datagrams until `count` have come.
+  net::Awaitable<void> collect(UdpSocket& socket, std::size_t count, std::vector<std::string>& bytes,
+                               std::set<Endpoint>& senders) {
+    while (bytes.size() < count) {
+      bool const open = co_await socket.readable();
+      if (!open) break;
+      auto const received = socket.receive();
+      EXPECT_LE(received.size(), socket.batch_max());
+      for (auto const& one : received) {
+        bytes.emplace_back(one.bytes);
+        senders.insert(one.from);
+      }
+    }
+  }
+
+  boost::asio::io_context io_{1};
+};
+
+TEST_P(UdpSockets, carriesMoreThanOneBatchInOrder) {
+  UdpSocket a{io_.get_executor(), options()};
+  UdpSocket b{io_.get_executor(), options()};
+  auto const from = a.open(kLoopback);
+  auto const to = b.open(kLoopback);
+  ASSERT_TRUE(from && to);
+  for (int i = 0; i < 21; ++i) a.send(*to, "datagram " + std::to_string(i));
+  a.flush();
+  std::vector<std::string> bytes;
+  std::set<Endpoint> senders;
+  test::run(io_, collect(b, 21, bytes, senders));
+  ASSERT_EQ(bytes.size(), 21u);
+  for (int i = 0; i < 21; ++i) EXPECT_EQ(bytes[static_cast<std::size_t>(i)], "datagram " + std::to_string(i));
+  EXPECT_EQ(senders, std::set<Endpoint>{*from});
+  EXPECT_EQ(a.counters().sent, 21u);
+  EXPECT_EQ(b.counters().received, 21u);
+  if (GetParam()) {
+    EXPECT_EQ(a.counters().send_calls, 3u);
+  } else {
+    EXPECT_EQ(a.counters().send_calls, 21u);
+  }
+}
+
+TEST_P(UdpSockets, carriesTheLargestDatagramAndTheEmptyOne) {
+  UdpSocket a{io_.get_executor(), options()};
+  UdpSocket b{io_.get_executor(), options()};
+  auto const from = a.open(kLoopback);
+  auto const to = b.open(kLoopback);
+  ASSERT_TRUE(from && to);
+  std::string const largest(65'507, 'x');
+  a.send(*to, largest);
+  a.send(*to, "");
+  a.flush();
+  std::vector<std::string> bytes;
+  std::set<Endpoint> senders;
+  test::run(io_, collect(b, 2, bytes, senders));
+  EXPECT_EQ(bytes, (std::vector<std::string>{largest, ""}));
+}
+
+TEST_P(UdpSockets, losesOnlyTheDatagramThatCannotGo) {
+  UdpSocket a{io_.get_executor(), options()};
+  UdpSocket b{io_.get_executor(), options()};
+  ASSERT_TRUE(a.open(kLoopback));
+  auto const to = b.open(kLoopback);
+  ASSERT_TRUE(to);
+  a.send(*to, "one");
+  a.send(*Endpoint::parse("[::1]:9"), "an IPv4 socket does not get there");
+  a.send(*to, std::string(70'000, 'x'));
+  a.send(*to, "two");
+  a.flush();
+  std::vector<std::string> bytes;
+  std::set<Endpoint> senders;
+  test::run(io_, collect(b, 2, bytes, senders));
+  EXPECT_EQ(bytes, (std::vector<std::string>{"one", "two"}));
+  EXPECT_EQ(a.counters().send_failures, 2u);
+}
+
+TEST_P(UdpSockets, boundToAllAddressesSpeaksBothFamilies) {
+  UdpSocket both{io_.get_executor(), options()};
+  auto const at = both.open({*IpAddress::parse("::"), 0});
+  if (!at) GTEST_SKIP() << "no IPv6 here: " << at.error().message();
+  UdpSocket v4{io_.get_executor(), options()};
+  UdpSocket v6{io_.get_executor(), options()};
+  auto const from4 = v4.open(kLoopback);
+  auto const from6 = v6.open({*IpAddress::parse("::1"), 0});
+  if (!from4 || !from6) GTEST_SKIP() << "no IPv6 here";
+  v4.send({kLoopback.address, at->port}, "4");
+  v6.send({*IpAddress::parse("::1"), at->port}, "6");
+  v4.flush();
+  v6.flush();
+  std::vector<std::string> bytes;
+  std::set<Endpoint> senders;
+  test::run(io_, collect(both, 2, bytes, senders));
+  EXPECT_EQ(senders, (std::set<Endpoint>{*from4, *from6}));
+  for (Endpoint const& sender : senders) both.send(sender, "back");
+  both.flush();
+  std::vector<std::string> back;
+  std::set<Endpoint> ignored;
+  test::run(io_, collect(v4, 1, back, ignored));
+  test::run(io_, collect(v6, 2, back, ignored));
+  EXPECT_EQ(back, (std::vector<std::string>{"back", "back"}));
+}
+
+TEST_P(UdpSockets, closingEndsTheWait) {
+  UdpSocket socket{io_.get_executor(), options()};
+  ASSERT_TRUE(socket.open(kLoopback));
+  boost::asio::post(io_, [&] { socket.close(); });
+  bool open = true;
+  auto const wait = [&]() -> net::Awaitable<void> { open = co_await socket.readable(); };
+  test::run(io_, wait());
+  EXPECT_FALSE(open);
+  EXPECT_TRUE(socket.receive().empty());
+  socket.send(kLoopback, "nowhere");
+  socket.flush();
+}
+
+TEST(UdpSocket, saysWhyItCannotBind) {
+  boost::asio::io_context io{1};
+  UdpSocket one{io.get_executor()};
+  UdpSocket two{io.get_executor()};
+  auto const at = one.open(kLoopback);
+  ASSERT_TRUE(at);
+  auto const refused = two.open(*at);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error(), boost::asio::error::address_in_use);
+}
+
+INSTANTIATE_TEST_SUITE_P(Calls, UdpSockets, testing::Values(true, false),
+                         [](auto const& one) { return one.param ? "inBatches" : "oneByOne"; });
+
+}  // namespace
+}  // namespace grenache::grape
