@@ -153,6 +153,7 @@ void NodeRunner::tell(Event const& event) {
                  [&](Warning const& warning) {
                    log_.warn("warning", {{"text", warning.text}});
                  },
+                 [](auto const&) {},  // of requests that the HTTP API does not make
              },
              event);
 }

@@ -3,17 +3,19 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "proto/base/endpoint.hpp"
 #include "proto/base/ids.hpp"
+#include "proto/dht/item.hpp"
 #include "proto/dht/krpc.hpp"
 
 namespace grenache::grape {
 
-/// Names one start_lookup() or start_announce(); never used twice by a node.
+/// Names one request (start_lookup(), start_announce(), …); never used twice by a node.
 enum class RequestId : std::uint64_t {};
 
 /// Bootstrapping is over: the neighbourhood is known, or nobody answered in time, or there is no bootstrap.
@@ -46,11 +48,39 @@ struct AnnounceDone {
   dht::ServiceKey name;
   std::size_t stored = 0;
 };
+/// A service was taken back: `removed` other nodes said so. Those that have it still forget it with its age.
+struct UnannounceDone {
+  RequestId id{};
+  dht::ServiceKey name;
+  std::size_t removed = 0;
+};
+/// A search for an item is over. `from` and `token` are those of the reply that held it, as Grape's users see
+/// them; an item that was here already has our own id and no token.
+struct GetDone {
+  RequestId id{};
+  NodeId target;
+  std::optional<dht::Item> item;
+  NodeId from;
+  std::string token;
+};
+/// Why a put was refused (BEP 44): 301 or 302, with the words of who refused it.
+struct PutRefusal {
+  std::int64_t code = 0;
+  std::string text;
+};
+/// A put is over: `stored` other nodes hold the item now. It failed when none does and there is a refusal.
+struct PutDone {
+  RequestId id{};
+  NodeId target;
+  std::size_t stored = 0;
+  std::optional<PutRefusal> refusal;
+};
 /// Something that an operator should know.
 struct Warning {
   std::string text;
 };
 
-using Event = std::variant<Ready, NodeAdded, PeerFound, AnnounceStored, LookupDone, AnnounceDone, Warning>;
+using Event = std::variant<Ready, NodeAdded, PeerFound, AnnounceStored, LookupDone, AnnounceDone,
+                           UnannounceDone, GetDone, PutDone, Warning>;
 
 }  // namespace grenache::grape

@@ -1,4 +1,5 @@
-// Inputs, outputs and the answers to queries; node_upkeep.cpp has what the node does on its own account.
+// Inputs and outputs. node_answers.cpp has the answers to queries, node_upkeep.cpp what the node does on its
+// own account.
 #include "grape/core/node.hpp"
 
 #include <algorithm>
@@ -8,14 +9,25 @@
 
 namespace grenache::grape {
 
-using dht::KrpcCode;
-
 namespace {
 
-constexpr std::size_t kValueSize = 2 + dht::kCompactPeer4Size;  // "6:" and the bytes
-constexpr std::size_t kValueCountMax = 100;                     // as many as Grape's users get
-constexpr std::string_view kStoreFull = "too many services are stored here";
 IpAddress const kLoopback{127, 0, 0, 1};
+
+ItemStore::Options own_item_options(NodeOptions const& options) {
+  // They do not expire: republishing keeps them alive elsewhere.
+  return {options.own_item_count_max, std::chrono::hours{24 * 365 * 20}};
+}
+
+PutRefusal put_refusal(Error const& error) {
+  bool const cas = error == ItemStoreErrc::cas_mismatch;
+  auto const code = cas ? dht::KrpcCode::cas_mismatch : dht::KrpcCode::sequence_too_low;
+  return {static_cast<std::int64_t>(code), error.message()};
+}
+
+PerFamily<NodeId> make_ids(NodeOptions const& options, Random& random) {
+  NodeId const id = options.id ? *options.id : NodeId::random(random);
+  return {id, id};
+}
 
 }  // namespace
 
@@ -42,19 +54,23 @@ std::uint64_t NodeStats::dropped_total() const {
 Node::Node(NodeOptions options, Random random)
     : options_{options},
       random_{std::move(random)},
-      id_{options.id ? *options.id : NodeId::random(random_)},
-      table_{id_, options.table},
+      families_{options.ipv4, options.ipv6},
+      ids_{make_ids(options, random_)},
+      tables_{RoutingTable{ids_.v4, options.table}, RoutingTable{ids_.v6, options.table}},
       transactions_{options.transactions},
       tokens_{options.tokens, random_},
       rate_limit_{options.rate, random_},
       peers_{options.peers},
       own_{options.peers},
+      items_{options.items},
+      own_items_{own_item_options(options_)},
+      keeper_{options.keeper},
       bootstrap_{options.bootstrap},
-      service_{options.service, id_, table_, peers_, own_, random_} {}
+      service_{options.service, {families_, ids_, tables_, peers_, own_, items_, own_items_, random_}} {}
 
 void Node::receive(Endpoint const& from, std::string_view bytes, TimePoint now) {
   ++stats_.datagrams_in;
-  if (from.port == 0 || from.address.is_v6() || from.address.is_unspecified() ||
+  if (from.port == 0 || !speaks(family_of(from)) || from.address.is_unspecified() ||
       from.address.is_multicast_or_reserved()) {
     return drop(DropReason::bad_source);
   }
@@ -71,18 +87,114 @@ Result<RequestId> Node::start_lookup(dht::ServiceKey const& name, TimePoint now)
   return id;
 }
 
-Result<RequestId> Node::start_announce(dht::ServiceKey const& name, std::uint16_t port, TimePoint now) {
-  bool const implied_port = port == 0;
-  std::uint16_t const actual = implied_port ? options_.port : port;
-  auto const id = service_.announce(name, actual, implied_port, holds_searches(), now);
+Keeper::Service Node::service_of(dht::ServiceKey const& name, std::uint16_t port) const {
+  return {name, port == 0 ? options_.port : port, port == 0};
+}
+
+Result<RequestId> Node::start_announce(dht::ServiceKey const& name, std::uint16_t port, TimePoint now,
+                                       bool keep) {
+  Keeper::Service const service = service_of(name, port);
+  auto const id = service_.announce(name, {service.port, service.implied_port}, false, holds_searches(), now);
   if (!id) return id;
   ++stats_.announces;
-  PeerStore& store = options_.own_address ? peers_ : own_;
-  if (actual != 0 && !store.announce(name, {options_.own_address.value_or(kLoopback), actual}, now)) {
-    tell(Warning{"no room to store our own announcement: too many services"});
+  bool room = !keep || keeper_.keep(service, now, random_);
+  room &= store_own(service, now);
+  if (!room) tell(Warning{"no room to store our own announcement: too many services"});
+  pump(now);
+  return id;
+}
+
+bool Node::store_own(Keeper::Service const& service, TimePoint now) {
+  if (service.port == 0) return true;
+  bool stored = true;
+  if (!options_.own_address && !options_.own_address6) {
+    return own_.announce(service.name, {kLoopback, service.port}, now).has_value();
+  }
+  for (auto const& address : {options_.own_address, options_.own_address6}) {
+    if (address) stored &= peers_.announce(service.name, {*address, service.port}, now).has_value();
+  }
+  return stored;
+}
+
+Result<RequestId> Node::start_unannounce(dht::ServiceKey const& name, std::uint16_t port, TimePoint now) {
+  Keeper::Service const service = service_of(name, port);
+  forget_own(service);
+  auto const id =
+      service_.unannounce(name, {service.port, service.implied_port}, false, holds_searches(), now);
+  if (id) ++stats_.unannounces;
+  pump(now);
+  return id;
+}
+
+void Node::forget_own(Keeper::Service const& service) {
+  keeper_.release(service);
+  own_.remove(service.name.bytes(), {kLoopback, service.port});
+  for (auto const& address : {options_.own_address, options_.own_address6}) {
+    if (address) peers_.remove(service.name.bytes(), {*address, service.port});
+  }
+}
+
+Result<RequestId> Node::start_get(NodeId const& target, std::string_view salt, TimePoint now) {
+  auto const id = service_.get(target, salt, holds_searches(), now);
+  if (id) ++stats_.gets;
+  pump(now);
+  return id;
+}
+
+Result<RequestId> Node::start_put(dht::Item item, TimePoint now, PutOptions const& how) {
+  if (auto refusal = refusal_of(item, how.cas, now)) {
+    ++stats_.puts;
+    RequestId const id = service_.refuse_put(item.target(), std::move(*refusal));
+    pump(now);
+    return id;
+  }
+  auto const id = service_.put({item, how.cas}, false, holds_searches(), now);
+  if (!id) return id;
+  ++stats_.puts;
+  // The network says whether the number fits; what we hold ourselves is older in any case.
+  if (how.keep) {
+    keep_own_item(std::move(item), now, false);
+  } else {
+    (void)items_.put(std::move(item), std::nullopt, kLoopback, now);
   }
   pump(now);
   return id;
+}
+
+void Node::keep_own_item(dht::Item item, TimePoint now, bool restored) {
+  NodeId const target = item.target();
+  if (own_items_.find(target, now) == nullptr &&
+      own_items_.size() >= std::max<std::size_t>(options_.own_item_count_max, 1)) {
+    drop_own_item(*own_items_.oldest());
+  }
+  (void)own_items_.put(std::move(item), std::nullopt, kLoopback, now);
+  keeper_.keep_item(target, now, random_, restored);
+}
+
+void Node::drop_own_item(NodeId const& target) {
+  own_items_.remove(target);
+  keeper_.drop_item(target);
+}
+
+// What is known here already. A number that is behind what the putter has seen elsewhere says nothing.
+std::optional<PutRefusal> Node::refusal_of(dht::Item const& item, std::optional<std::int64_t> cas,
+                                           TimePoint now) const {
+  if (!item.is_mutable()) return std::nullopt;
+  for (ItemStore const* store : {&items_, &own_items_}) {
+    dht::Item const* here = store->find(item.target(), now);
+    bool const stale = here != nullptr && cas && here->seq() < *cas;
+    auto const allowed =
+        store->may_put(item.target(), item.seq(), item.value(), stale ? std::nullopt : cas, now);
+    if (!allowed) return put_refusal(allowed.error());
+  }
+  return std::nullopt;
+}
+
+dht::Item const* Node::find_item(NodeId const& target, TimePoint now) const {
+  dht::Item const* stored = items_.find(target, now);
+  dht::Item const* own = own_items_.find(target, now);
+  if (stored == nullptr || own == nullptr) return stored != nullptr ? stored : own;
+  return own->seq() > stored->seq() ? own : stored;
 }
 
 void Node::cancel(RequestId id) { service_.cancel(id); }
@@ -93,17 +205,19 @@ std::optional<Output> Node::poll_output() {
     outputs_.pop_front();
     return output;
   }
-  if (auto event = service_.poll_event()) return Output{std::move(*event)};
   return std::nullopt;
 }
 
 NodeStats Node::stats() const {
   NodeStats stats = stats_;
-  stats.nodes = table_.size();
-  stats.replacements = table_.replacement_count();
+  stats.nodes = node_count();
+  stats.replacements = tables_.v4.replacement_count() + tables_.v6.replacement_count();
   stats.queries_in_flight = transactions_.size();
   stats.names_stored = peers_.name_count() + own_.name_count();
   stats.peers_stored = peers_.peer_count() + own_.peer_count();
+  stats.items_stored = items_.size() + own_items_.size();
+  stats.services_kept = keeper_.service_count();
+  stats.own_items = keeper_.item_count();
   stats.lookups_running = service_.lookup_count();
   stats.requests_waiting = service_.request_count();
   stats.ready = is_ready();
@@ -111,114 +225,17 @@ NodeStats Node::stats() const {
 }
 
 void Node::check() const {
-  table_.check();
+  tables_.v4.check();
+  tables_.v6.check();
   transactions_.check();
   peers_.check();
   own_.check();
+  items_.check();
+  own_items_.check();
+  keeper_.check();
   service_.check();
+  GRN_CHECK(own_items_.size() == keeper_.item_count());
   GRN_CHECK(transactions_.verify_count() <= options_.verify_count_max + options_.upkeep_ping_max);
-}
-
-void Node::send(Endpoint const& to, std::string bytes) {
-  ++stats_.datagrams_out;
-  outputs_.emplace_back(Datagram{to, std::move(bytes)});
-}
-
-void Node::send_error(Endpoint const& to, std::string_view tid, KrpcCode code, std::string_view text) {
-  ++stats_.errors_sent;
-  send(to, dht::encode_error(tid, code, text));
-}
-
-void Node::on(Endpoint const& from, dht::Query const& query, TimePoint now) {
-  if (query.sender == id_) return drop(DropReason::own_id);
-  if (!rate_limit_.allow(from, now)) return drop(DropReason::rate_limited);
-  ++stats_.queries_in;
-  std::visit([&](auto const& body) { answer(from, query, body, now); }, query.body);
-  if (!query.sender) return;
-  dht::Contact const node{*query.sender, from};
-  // Below the limit first: a refused ping must not count as made.
-  if (transactions_.verify_count() < options_.verify_count_max && table_.heard(node, now)) ping(node, now);
-}
-
-void Node::on(Endpoint const& from, dht::Refusal const& refusal, TimePoint now) {
-  if (!rate_limit_.allow(from, now)) return drop(DropReason::rate_limited);
-  ++stats_.queries_in;
-  send_error(from, refusal.tid, refusal.code, refusal.text);
-}
-
-void Node::answer(Endpoint const& from, dht::Query const& query, dht::Ping const&, TimePoint) {
-  send(from, dht::encode_reply(query.tid, id_, {}));
-}
-
-void Node::answer(Endpoint const& from, dht::Query const& query, dht::FindNode const& find, TimePoint) {
-  answer_nodes(from, query.tid, find.target);
-}
-
-void Node::answer(Endpoint const& from, dht::Query const& query, dht::UnknownQuery const& any, TimePoint) {
-  answer_nodes(from, query.tid, any.target);
-}
-
-void Node::answer(Endpoint const& from, dht::Query const& query, dht::Get const& get, TimePoint) {
-  answer_nodes(from, query.tid, get.target);
-}
-
-void Node::answer(Endpoint const& from, dht::Query const& query, dht::Put const&, TimePoint) {
-  send_error(from, query.tid, KrpcCode::protocol, dht::kBadPutToken);
-}
-
-void Node::answer_nodes(Endpoint const& from, std::string_view tid, NodeId const& target) {
-  gather_nodes(target, options_.table.bucket_size);
-  dht::ReplyFields fields;
-  fields.nodes = scratch_;
-  send(from, dht::encode_reply(tid, id_, fields));
-}
-
-void Node::gather_nodes(NodeId const& target, std::size_t count_max) {
-  contacts_.clear();
-  scratch_.clear();
-  table_.closest(target, count_max, contacts_);
-  for (dht::Contact const& node : contacts_) append_compact(scratch_, node);
-}
-
-void Node::answer(Endpoint const& from, dht::Query const& query, dht::GetPeers const& get, TimePoint now) {
-  std::size_t const overhead = dht::reply_overhead(query.tid.size(), Sha1::kSize);
-  std::size_t const room = options_.reply_size_max - std::min(options_.reply_size_max, overhead);
-  std::size_t const value_count_max = std::min(kValueCountMax, room / kValueSize);
-
-  auto values = peers_.sample(get.info_hash, value_count_max, now, random_);
-  if (from.address.is_loopback() && values.size() < value_count_max) {
-    auto const own = own_.sample(get.info_hash, value_count_max - values.size(), now, random_);
-    values.insert(values.end(), own.begin(), own.end());
-  }
-  std::size_t const left = room - values.size() * kValueSize;
-  gather_nodes(dht::target_of(get.info_hash),
-               std::min(options_.table.bucket_size, left / dht::kCompactNode4Size));
-
-  dht::ReplyFields fields;
-  fields.nodes = scratch_;
-  fields.values = values;
-  Sha1 token;
-  if (peers_.has_room(get.info_hash)) {
-    token = tokens_.make(from, query.sender, get.info_hash);
-    fields.token = token.view();
-  }
-  send(from, dht::encode_reply(query.tid, id_, fields));
-}
-
-void Node::answer(Endpoint const& from, dht::Query const& query, dht::AnnouncePeer const& announce,
-                  TimePoint now) {
-  if (!tokens_.verify(announce.token, from, query.sender, announce.info_hash)) {
-    return send_error(from, query.tid, KrpcCode::protocol, dht::kBadAnnounceToken);
-  }
-  auto const name = dht::ServiceKey::from_bytes(announce.info_hash);
-  GRN_CHECK(name.has_value());  // parse_message() let only valid names pass
-  Endpoint const peer{from.address, announce.implied_port.value_or(false) ? from.port : announce.port};
-  if (!peers_.announce(*name, peer, now)) {
-    return send_error(from, query.tid, KrpcCode::server, kStoreFull);
-  }
-  ++stats_.announces_stored;
-  send(from, dht::encode_reply(query.tid, id_, {}));
-  tell(AnnounceStored{*name, peer});
 }
 
 }  // namespace grenache::grape

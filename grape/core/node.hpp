@@ -22,6 +22,9 @@
 
 #include "grape/core/bootstrap.hpp"
 #include "grape/core/events.hpp"
+#include "grape/core/family.hpp"
+#include "grape/core/item_store.hpp"
+#include "grape/core/keeper.hpp"
 #include "grape/core/peer_store.hpp"
 #include "grape/core/rate_limit.hpp"
 #include "grape/core/routing_table.hpp"
@@ -33,6 +36,7 @@
 #include "proto/base/random.hpp"
 #include "proto/base/result.hpp"
 #include "proto/base/time.hpp"
+#include "proto/dht/item.hpp"
 #include "proto/dht/krpc.hpp"
 
 namespace grenache::grape {
@@ -40,12 +44,16 @@ namespace grenache::grape {
 struct NodeOptions {
   /// Our id; random when not given.
   std::optional<NodeId> id;
-  /// The UDP port that our datagrams come from. Announcing port 0 means this one.
+  /// The address families that the node speaks: it sends to and hears no others.
+  bool ipv4 = true;
+  bool ipv6 = false;
+  /// The UDP port that our datagrams come from, of both families. Announcing port 0 means this one.
   std::uint16_t port = 0;
   /// The address under which other hosts reach this one (the one bound to). Without it our own announcements
   /// are kept as 127.0.0.1, and shown to our own users and to askers on loopback only: others find them at
   /// the nodes that saw our address.
   std::optional<IpAddress> own_address;
+  std::optional<IpAddress> own_address6;  // the same, IPv6
   /// Queries of lookups and announcements in flight (Grape: dht_concurrency), slow ones not counted.
   std::size_t concurrency = 24;
   std::size_t verify_count_max = 32;  // pings of unknown nodes in flight: a flood cannot make us ping more
@@ -57,8 +65,13 @@ struct NodeOptions {
   /// finds the others.
   Duration sparse_refresh = std::chrono::seconds{30};
   std::size_t reply_size_max = 1400;  // fits one Ethernet frame: no fragments, little to amplify
+  /// Re-announcements and republishings under way at a time, so that they never crowd out users.
+  std::size_t keep_concurrency = 16;
+  std::size_t own_item_count_max = 1000;  // items of our users that are republished; at least 1
 
   Bootstrap::Options bootstrap;
+  ItemStore::Options items;
+  Keeper::Options keeper;
   PeerStore::Options peers;
   RateLimit::Options rate;
   RoutingTable::Options table;
@@ -75,7 +88,7 @@ using Output = std::variant<Datagram, Event>;
 
 /// Why a datagram was dropped without an answer.
 enum class DropReason : std::uint8_t {
-  bad_source,       // port 0, multicast, unspecified, or IPv6
+  bad_source,       // port 0, multicast, unspecified, or of a family that we do not speak
   malformed,        // no KRPC message, or one that Node meets with silence
   own_id,           // claims to come from us
   unmatched_reply,  // answers no query of ours from that endpoint
@@ -96,12 +109,20 @@ struct NodeStats {
   std::uint64_t lookups = 0;           // started by users
   std::uint64_t announces = 0;         // started by users
   std::uint64_t announces_stored = 0;  // by others with us
+  std::uint64_t unannounces = 0;       // started by users
+  std::uint64_t peers_taken_back = 0;  // by others with us
+  std::uint64_t gets = 0;              // started by users
+  std::uint64_t puts = 0;              // started by users
+  std::uint64_t items_put = 0;         // by others with us, refreshes included
   // How it is now.
   std::size_t nodes = 0;
   std::size_t replacements = 0;
   std::size_t queries_in_flight = 0;
   std::size_t names_stored = 0;
   std::size_t peers_stored = 0;
+  std::size_t items_stored = 0;
+  std::size_t services_kept = 0;     // announced again until taken back
+  std::size_t own_items = 0;         // republished every hour
   std::size_t lookups_running = 0;   // names; those who ask for one name share a lookup
   std::size_t requests_waiting = 0;  // of users
   bool ready = false;
@@ -109,7 +130,15 @@ struct NodeStats {
   [[nodiscard]] std::uint64_t dropped_total() const;
 };
 
-/// A node of the DHT as Grape speaks it: ping, find_node, get_peers and announce_peer.
+/// How a put is meant.
+struct PutOptions {
+  /// Only when this is the number of the item that is there now (BEP 44).
+  std::optional<std::int64_t> cas;
+  /// Published again every hour for as long as the node runs, or until a newer one is seen.
+  bool keep = true;
+};
+
+/// A node of the DHT as Grape speaks it: ping, find_node, get_peers, announce_peer, get and put.
 ///
 /// Not thread-safe; never calls back; no input makes it throw or abort. Every table in it is bounded by its
 /// Options, so memory stays below a few dozen MB whatever arrives (the defaults), provided that outputs are
@@ -119,8 +148,11 @@ struct NodeStats {
 ///  - get_peers is answered with a random choice of peers that fits reply_size_max, together with nodes;
 ///    Grape sends all peers, or nodes when it has none.
 ///  - A lone node announces and looks up.
-///  - Queries with an unknown method that name a target are answered as find_node. `get` is answered like
-///    that too, without a token, as no items are stored; every `put` has a bad token therefore.
+///  - Queries with an unknown method that name a target are answered as find_node.
+///  - `unannounce_peer` (ours alone) takes a service back.
+///  - An item is answered together with nodes. A refused put is always answered (BEP 44), by Node only
+///    sometimes; the stock Grape refuses mutable items.
+///  - A get of a mutable item asks the network even when one is here: there may be a newer one.
 ///  - While the table of names is full, askers for a new name get no token, so that announcements go to
 ///    other nodes.
 class Node {
@@ -143,8 +175,18 @@ class Node {
   [[nodiscard]] Result<RequestId> start_lookup(dht::ServiceKey const& name, TimePoint now);
   /// Announces that `name` is served on `port` of this host (0: our UDP port); an AnnounceDone follows. Our
   /// own lookups find it from now on. Whoever serves repeats this before NodeOptions::peers.age_max is over.
+  /// With `keep` the node announces it every 80 s by itself, until it is taken back or its owner has not
+  /// asked again for four minutes; then it takes it back itself.
   [[nodiscard]] Result<RequestId> start_announce(dht::ServiceKey const& name, std::uint16_t port,
-                                                 TimePoint now);
+                                                 TimePoint now, bool keep = false);
+  /// Takes an announcement back, here and at all nodes that hold it; an UnannounceDone follows. Harmless when
+  /// nothing was announced.
+  [[nodiscard]] Result<RequestId> start_unannounce(dht::ServiceKey const& name, std::uint16_t port,
+                                                   TimePoint now);
+  /// Looks for the item at `target`; a GetDone follows. A mutable one is only found with its salt.
+  [[nodiscard]] Result<RequestId> start_get(NodeId const& target, std::string_view salt, TimePoint now);
+  /// Stores `item` at the nodes nearest to it, and here; a PutDone follows.
+  [[nodiscard]] Result<RequestId> start_put(dht::Item item, TimePoint now, PutOptions const& how = {});
   /// No event will come for `id`. What it shares with other requests goes on. Unknown ids are ignored.
   void cancel(RequestId id);
 
@@ -153,10 +195,10 @@ class Node {
   /// When expire() wants to be called; in the past when it is late. TimePoint::max() never happens.
   [[nodiscard]] TimePoint next_deadline() const;
 
-  [[nodiscard]] NodeId const& id() const { return id_; }
+  [[nodiscard]] NodeId const& id() const { return ids_.v4; }
   [[nodiscard]] bool is_ready() const { return phase_ == Phase::ready; }
   /// Nodes in the routing table.
-  [[nodiscard]] std::size_t node_count() const { return table_.size(); }
+  [[nodiscard]] std::size_t node_count() const { return tables_.v4.size() + tables_.v6.size(); }
   [[nodiscard]] NodeStats stats() const;
   /// Aborts when an invariant is broken. Costs about as much as everything in memory.
   void check() const;
@@ -173,44 +215,70 @@ class Node {
   void answer(Endpoint const& from, dht::Query const& query, dht::FindNode const& find, TimePoint now);
   void answer(Endpoint const& from, dht::Query const& query, dht::GetPeers const& get, TimePoint now);
   void answer(Endpoint const& from, dht::Query const& query, dht::AnnouncePeer const& put, TimePoint now);
+  void answer(Endpoint const& from, dht::Query const& query, dht::UnannouncePeer const& back, TimePoint now);
   void answer(Endpoint const& from, dht::Query const& query, dht::Get const& get, TimePoint now);
   void answer(Endpoint const& from, dht::Query const& query, dht::Put const& put, TimePoint now);
   void answer(Endpoint const& from, dht::Query const& query, dht::UnknownQuery const& any, TimePoint now);
-  void answer_nodes(Endpoint const& from, std::string_view tid, NodeId const& target);
-  /// Fills scratch_ with the compact nodes nearest to `target`, at most `count_max`.
-  void gather_nodes(NodeId const& target, std::size_t count_max);
+  void reply(Endpoint const& to, dht::Query const& query, dht::ReplyFields fields);
+  /// Adds the nodes nearest to `target` of the families that the asker wants, as far as `room` goes.
+  void add_nodes(dht::ReplyFields& fields, Endpoint const& from, dht::Query const& query,
+                 NodeId const& target, std::size_t room);
+  bool store_own(Keeper::Service const& service, TimePoint now);
+  void forget_own(Keeper::Service const& service);
+  void keep_own_item(dht::Item item, TimePoint now, bool restored);
+  void drop_own_item(NodeId const& target);
+  /// The newest item at `target` that is stored here; null for none.
+  [[nodiscard]] dht::Item const* find_item(NodeId const& target, TimePoint now) const;
+  /// Why a user's put cannot succeed, as far as we know.
+  [[nodiscard]] std::optional<PutRefusal> refusal_of(dht::Item const& item, std::optional<std::int64_t> cas,
+                                                     TimePoint now) const;
 
   void answered(Transactions::Query const& query, dht::Reply const& reply, TimePoint now);
   void unanswered(Transactions::Query const& query, TimePoint now);
   void slow(Transactions::Query const& query, TimePoint now);
   void met(dht::Contact const& node, TimePoint now);
   void search_self(TimePoint now);
-  void joined(dht::Contact const& node, dht::CompactNodes const& nodes, TimePoint now);
+  /// `reply` is null when it named no nodes.
+  void joined(dht::Contact const& node, dht::Reply const* reply, TimePoint now);
 
   void ping(dht::Contact const& node, TimePoint now);
   void try_bootstrap(TimePoint now);
   void upkeep(TimePoint now);
+  /// Announces and publishes again what is due.
+  void keep(TimePoint now);
+  [[nodiscard]] TimePoint keep_deadline() const;
   /// True when the node became ready just now.
   bool update_phase(TimePoint now);
   /// Sends what searches want to ask, as far as the concurrency allows.
   void pump(TimePoint now);
   void send_ask(Service::Ask const& ask, TimePoint now);
+  /// Passes an event of the service on, unless nobody asked for it.
+  void pass_on(Service::Told told);
 
   void drop(DropReason reason) { ++stats_.dropped[static_cast<std::size_t>(reason)]; }
   void send(Endpoint const& to, std::string bytes);
   void send_error(Endpoint const& to, std::string_view tid, dht::KrpcCode code, std::string_view text);
   void tell(Event event) { outputs_.emplace_back(std::move(event)); }
   [[nodiscard]] bool holds_searches() const;
+  [[nodiscard]] bool speaks(Family family) const { return families_[family]; }
+  [[nodiscard]] RoutingTable& table_of(Endpoint const& endpoint) { return tables_[family_of(endpoint)]; }
+  [[nodiscard]] NodeId const& id_for(Endpoint const& endpoint) const { return ids_[family_of(endpoint)]; }
+  [[nodiscard]] bool is_own(NodeId const& id) const { return id == ids_.v4 || id == ids_.v6; }
+  [[nodiscard]] Keeper::Service service_of(dht::ServiceKey const& name, std::uint16_t port) const;
 
   NodeOptions options_;
   Random random_;
-  NodeId id_;
-  RoutingTable table_;
+  PerFamily<bool> families_;
+  PerFamily<NodeId> ids_;
+  PerFamily<RoutingTable> tables_;
   Transactions transactions_;
   Tokens tokens_;
   RateLimit rate_limit_;
-  PeerStore peers_;  // what others announced, and what we did when our address is known
-  PeerStore own_;    // what we announced, as 127.0.0.1, when it is not
+  PeerStore peers_;      // what others announced, and what we did when our address is known
+  PeerStore own_;        // what we announced, as 127.0.0.1, when it is not
+  ItemStore items_;      // what others put, and what we did without keeping it
+  ItemStore own_items_;  // what our users put; republished
+  Keeper keeper_;
   Bootstrap bootstrap_;
   Service service_;
 
@@ -226,7 +294,7 @@ class Node {
   // Kept between datagrams for their memory.
   dht::BencodeDocument document_;
   std::vector<dht::Contact> contacts_;
-  std::string scratch_;
+  PerFamily<std::string> nodes_;
 };
 
 }  // namespace grenache::grape

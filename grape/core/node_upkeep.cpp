@@ -2,13 +2,14 @@
 #include <algorithm>
 
 #include "grape/core/node.hpp"
+#include "proto/base/check.hpp"
 
 namespace grenache::grape {
 
 using dht::Contact;
 
 void Node::on(Endpoint const& from, dht::Reply const& reply, TimePoint now) {
-  if (reply.sender == id_) return drop(DropReason::own_id);
+  if (is_own(reply.sender)) return drop(DropReason::own_id);
   auto const query = transactions_.close(reply.tid, from, now);
   if (!query) return drop(DropReason::unmatched_reply);
   answered(*query, reply, now);
@@ -27,8 +28,8 @@ void Node::on(Endpoint const& from, dht::ErrorReply const& error, TimePoint now)
     case Purpose::search:
       service_.search_failed(query->owner, {*query->expected, from});
       break;
-    case Purpose::announce:
-      service_.announce_answered(query->owner, false);
+    case Purpose::store:
+      service_.store_refused(query->owner, {*query->expected, from}, error);
       break;
   }
 }
@@ -37,48 +38,49 @@ void Node::answered(Transactions::Query const& query, dht::Reply const& reply, T
   Contact const node{reply.sender, query.to};
   if (query.expected && *query.expected != reply.sender) {
     // Somebody else lives there now. The reply is genuine, so this cannot be used to flush our table.
-    table_.evict({*query.expected, query.to});
+    table_of(query.to).evict({*query.expected, query.to});
     if (query.purpose == Purpose::search) {
       service_.search_failed(query.owner, {*query.expected, query.to});
-    } else if (query.purpose == Purpose::announce) {
-      service_.announce_answered(query.owner, false);
+    } else if (query.purpose == Purpose::store) {
+      service_.store_failed(query.owner, {*query.expected, query.to});
     }
-    if (transactions_.verify_count() < options_.verify_count_max && table_.heard(node, now)) ping(node, now);
+    bool const may_ping = transactions_.verify_count() < options_.verify_count_max;
+    if (may_ping && table_of(query.to).heard(node, now)) ping(node, now);
     return;
   }
-  bool const was_alone = table_.size() == 0;
+  bool const was_alone = table_of(query.to).size() == 0;
   met(node, now);
   switch (query.purpose) {
     case Purpose::bootstrap:
-      if (bootstrap_.answered(query.to, now, random_) || was_alone) joined(node, reply.nodes, now);
+      if (bootstrap_.answered(query.to, now, random_) || was_alone) joined(node, &reply, now);
       break;
     case Purpose::verify:
-      if (was_alone) joined(node, {}, now);
+      if (was_alone) joined(node, nullptr, now);
       break;
     case Purpose::search:
       service_.search_answered(query.owner, node, reply);
       break;
-    case Purpose::announce:
-      service_.announce_answered(query.owner, true);
+    case Purpose::store:
+      service_.store_answered(query.owner, node, reply);
       break;
   }
 }
 
 void Node::met(Contact const& node, TimePoint now) {
-  if (table_.answered(node, now)) tell(NodeAdded{node.endpoint, node.id});
+  if (table_of(node.endpoint).answered(node, now)) tell(NodeAdded{node.endpoint, node.id});
 }
 
 // A way into the network opened: looks for the nodes around us, or tells the running search of it.
-void Node::joined(Contact const& node, dht::CompactNodes const& nodes, TimePoint now) {
+void Node::joined(Contact const& node, dht::Reply const* reply, TimePoint now) {
   search_self(now);
   if (!self_search_) return;
   service_.add_node(*self_search_, node);
-  service_.add_nodes(*self_search_, nodes);
+  if (reply != nullptr) service_.add_nodes(*self_search_, *reply);
 }
 
 void Node::search_self(TimePoint now) {
   if (self_search_ && service_.is_running(*self_search_)) return;
-  self_search_ = service_.find_nodes(id_, now);
+  self_search_ = service_.find_nodes(ids_.v4, now);
   self_search_at_ = now + self_search_wait_;
   self_search_wait_ = std::min(2 * self_search_wait_, options_.sparse_refresh);
 }
@@ -86,6 +88,8 @@ void Node::search_self(TimePoint now) {
 void Node::slow(Transactions::Query const& query, TimePoint now) {
   if (query.purpose == Purpose::search) {
     service_.search_slow(query.owner, {*query.expected, query.to});
+  } else if (query.purpose == Purpose::store) {
+    service_.store_slow(query.owner, {*query.expected, query.to});
   } else if (query.purpose == Purpose::bootstrap) {
     // The query stays open and may still be answered, but the next try need not wait for that.
     bootstrap_.failed(query.to, now, random_);
@@ -94,13 +98,13 @@ void Node::slow(Transactions::Query const& query, TimePoint now) {
 
 void Node::unanswered(Transactions::Query const& query, TimePoint now) {
   ++stats_.timeouts;
-  std::size_t const before = table_.size();
-  if (query.expected) table_.failed({*query.expected, query.to}, now);
-  if (before > 0 && table_.size() == 0) bootstrap_.hurry(now);
+  std::size_t const before = node_count();
+  if (query.expected) table_of(query.to).failed({*query.expected, query.to}, now);
+  if (before > 0 && node_count() == 0) bootstrap_.hurry(now);
   if (query.purpose == Purpose::search) {
     service_.search_timed_out(query.owner, {*query.expected, query.to});
-  } else if (query.purpose == Purpose::announce) {
-    service_.announce_answered(query.owner, false);
+  } else if (query.purpose == Purpose::store) {
+    service_.store_timed_out(query.owner, {*query.expected, query.to});
   }
 }
 
@@ -108,6 +112,7 @@ void Node::expire(TimePoint now) {
   tokens_.expire(now, random_);
   peers_.expire(now);
   own_.expire(now);
+  items_.expire(now);
   while (auto const timeout = transactions_.expire(now)) {
     if (timeout->is_final) {
       unanswered(timeout->query, now);
@@ -117,14 +122,15 @@ void Node::expire(TimePoint now) {
   }
   try_bootstrap(now);
   upkeep(now);
+  keep(now);
   service_.expire(now);
   pump(now);
 }
 
 TimePoint Node::next_deadline() const {
   return std::min({tokens_.next_deadline(), peers_.next_deadline(), own_.next_deadline(),
-                   transactions_.next_deadline(), bootstrap_.next_deadline(), service_.next_deadline(),
-                   upkeep_at_, ready_by_});
+                   items_.next_deadline(), transactions_.next_deadline(), bootstrap_.next_deadline(),
+                   service_.next_deadline(), keep_deadline(), upkeep_at_, ready_by_});
 }
 
 void Node::bootstrap(std::vector<Endpoint> const& addresses, TimePoint now) {
@@ -142,7 +148,8 @@ void Node::bootstrap(std::vector<Endpoint> const& addresses, TimePoint now) {
 
 void Node::try_bootstrap(TimePoint now) {
   while (auto const address = bootstrap_.next(now)) {
-    if (table_.is_fresh(*address, now)) {
+    if (!speaks(family_of(*address))) continue;
+    if (table_of(*address).is_fresh(*address, now)) {
       bootstrap_.answered(*address, now, random_);
       continue;
     }
@@ -152,7 +159,8 @@ void Node::try_bootstrap(TimePoint now) {
       continue;
     }
     ++stats_.queries_out;
-    send(*address, dht::encode_query(*tid, id_, dht::FindNode{id_}));
+    NodeId const& id = id_for(*address);
+    send(*address, dht::encode_query(*tid, id, dht::FindNode{id}));
   }
 }
 
@@ -165,13 +173,13 @@ bool Node::update_phase(TimePoint now) {
   if (!self_search_ && now < ready_by_) return false;
   phase_ = Phase::ready;
   ready_by_ = TimePoint::max();
-  if (table_.size() == 0 && !bootstrap_.empty()) tell(Warning{"no bootstrap address has answered so far"});
+  if (node_count() == 0 && !bootstrap_.empty()) tell(Warning{"no bootstrap address has answered so far"});
   tell(Ready{});
   service_.release(now);
   return true;
 }
 
-bool Node::holds_searches() const { return phase_ != Phase::ready && table_.size() == 0; }
+bool Node::holds_searches() const { return phase_ != Phase::ready && node_count() == 0; }
 
 void Node::upkeep(TimePoint now) {
   if (now < upkeep_at_) return;
@@ -179,21 +187,53 @@ void Node::upkeep(TimePoint now) {
   auto const half = static_cast<std::uint64_t>(options_.upkeep.count() / 2);
   upkeep_at_ = now + Duration{static_cast<std::int64_t>(half + random_.below(2 * half + 1))};
   if (transactions_.verify_count() < options_.verify_count_max) {
-    for (Contact const& node : table_.due(options_.upkeep_ping_max, now)) ping(node, now);
+    for (Family const family : kFamilies) {
+      for (Contact const& node : tables_[family].due(options_.upkeep_ping_max / 2, now)) ping(node, now);
+    }
   }
-  if (table_.size() == 0) return;
-  if (table_.size() < options_.table.bucket_size && now >= self_search_at_) {
-    search_self(now);
-  } else if (auto const target = table_.stale_bucket(now, random_)) {
-    (void)service_.find_nodes(*target, now);
+  for (Family const family : kFamilies) {
+    RoutingTable& table = tables_[family];
+    if (table.size() == 0) continue;
+    if (table.size() < options_.table.bucket_size && now >= self_search_at_) {
+      search_self(now);
+    } else if (auto const target = table.stale_bucket(now, random_)) {
+      (void)service_.find_nodes(*target, now);
+    }
   }
+}
+
+void Node::keep(TimePoint now) {
+  while (service_.silent_count() < options_.keep_concurrency) {
+    auto const duty = keeper_.next(now, random_);
+    if (!duty) return;
+    if (auto const* announce = std::get_if<Keeper::Announce>(&*duty)) {
+      Keeper::Service const& service = announce->service;
+      (void)store_own(service, now);
+      (void)service_.announce(service.name, {service.port, service.implied_port}, true, false, now);
+    } else if (auto const* back = std::get_if<Keeper::TakeBack>(&*duty)) {
+      Keeper::Service const& service = back->service;
+      forget_own(service);
+      (void)service_.unannounce(service.name, {service.port, service.implied_port}, true, false, now);
+    } else {
+      NodeId const& target = std::get<Keeper::Republish>(*duty).target;
+      dht::Item const* item = own_items_.find(target, now);
+      GRN_CHECK(item != nullptr);
+      (void)service_.put({*item, std::nullopt}, true, false, now);
+    }
+  }
+}
+
+// With too many under way the next one begins when one of them ends, which is an input.
+TimePoint Node::keep_deadline() const {
+  bool const busy = service_.silent_count() >= options_.keep_concurrency;
+  return busy ? TimePoint::max() : keeper_.next_deadline();
 }
 
 void Node::ping(Contact const& node, TimePoint now) {
   auto const tid = transactions_.open({node.endpoint, node.id, Purpose::verify, 0}, random_, now);
   if (!tid) return;
   ++stats_.queries_out;
-  send(node.endpoint, dht::encode_query(*tid, id_, dht::Ping{}));
+  send(node.endpoint, dht::encode_query(*tid, id_for(node.endpoint), dht::Ping{}));
 }
 
 void Node::pump(TimePoint now) {
@@ -205,29 +245,26 @@ void Node::pump(TimePoint now) {
     }
     // The search for ourselves may have ended just now, which lets the waiting ones begin.
   } while (update_phase(now));
+  while (auto told = service_.poll_event()) pass_on(std::move(*told));
+}
+
+void Node::pass_on(Service::Told told) {
+  if (auto const* put = std::get_if<PutDone>(&told.event);
+      put != nullptr && put->stored == 0 && put->refusal) {
+    drop_own_item(put->target);
+  }
+  if (!told.silent) tell(std::move(told.event));
 }
 
 void Node::send_ask(Service::Ask const& ask, TimePoint now) {
-  bool const announces = ask.kind == Service::Ask::Kind::announce_peer;
-  Purpose const purpose = announces ? Purpose::announce : Purpose::search;
+  Purpose const purpose = ask.stores ? Purpose::store : Purpose::search;
   auto const tid = transactions_.open({ask.to.endpoint, ask.to.id, purpose, ask.owner}, random_, now);
-  if (!tid) {
-    if (announces) return service_.announce_answered(ask.owner, false);
-    return service_.search_failed(ask.owner, ask.to);
-  }
+  if (!tid)
+    return ask.stores ? service_.store_failed(ask.owner, ask.to) : service_.search_failed(ask.owner, ask.to);
   ++stats_.queries_out;
-  switch (ask.kind) {
-    case Service::Ask::Kind::find_node:
-      send(ask.to.endpoint, dht::encode_query(*tid, id_, dht::FindNode{ask.target}));
-      break;
-    case Service::Ask::Kind::get_peers:
-      send(ask.to.endpoint, dht::encode_query(*tid, id_, dht::GetPeers{ask.key}));
-      break;
-    case Service::Ask::Kind::announce_peer:
-      send(ask.to.endpoint,
-           dht::encode_query(*tid, id_, dht::AnnouncePeer{ask.key, ask.port, ask.implied_port, ask.token}));
-      break;
-  }
+  NodeId const& id = id_for(ask.to.endpoint);
+  send(ask.to.endpoint,
+       std::visit([&](auto const& query) { return dht::encode_query(*tid, id, query); }, ask.query));
 }
 
 }  // namespace grenache::grape

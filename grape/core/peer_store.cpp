@@ -59,16 +59,27 @@ void PeerStore::make_room(Peers& peers, IpAddress const& newcomer) {
   --peer_count_;
 }
 
+bool PeerStore::remove(std::string_view name, Endpoint const& peer) {
+  auto const found = peers_.find(name);
+  if (found == peers_.end()) return false;
+  std::size_t const count =
+      std::erase_if(found->second, [&](Peer const& item) { return item.endpoint == peer; });
+  peer_count_ -= count;
+  if (found->second.empty()) peers_.erase(found);
+  return count > 0;
+}
+
 bool PeerStore::has_room(std::string_view name) const {
   return peers_.size() < options_.name_count_max || peers_.contains(name);
 }
 
 std::vector<Endpoint> PeerStore::sample(std::string_view name, std::size_t count_max, TimePoint now,
-                                        Random& random) const {
+                                        Random& random, std::optional<Family> family) const {
   std::vector<Endpoint> chosen;
   auto const found = peers_.find(name);
   if (found == peers_.end()) return chosen;
   for (Peer const& peer : found->second) {
+    if (family && family_of(peer.endpoint) != *family) continue;
     if (peer.expires > now) chosen.push_back(peer.endpoint);
   }
   if (chosen.size() <= count_max) return chosen;

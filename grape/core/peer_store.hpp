@@ -4,10 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "grape/core/family.hpp"
 #include "proto/base/endpoint.hpp"
 #include "proto/base/random.hpp"
 #include "proto/base/result.hpp"
@@ -44,12 +46,15 @@ class PeerStore {
   /// has too many) makes room; a new name is refused when the store is full, as eviction would let a flood of
   /// fresh names push out live services.
   [[nodiscard]] Result<void> announce(dht::ServiceKey const& name, Endpoint const& peer, TimePoint now);
+  /// Forgets a peer; false when it was not there.
+  bool remove(std::string_view name, Endpoint const& peer);
   /// Whether announce() would take a peer under `name`.
   [[nodiscard]] bool has_room(std::string_view name) const;
 
-  /// Up to `count_max` live peers of `name`: all of them, or a random choice.
+  /// Up to `count_max` live peers of `name`, of one family if it is given: all of them, or a random choice.
   [[nodiscard]] std::vector<Endpoint> sample(std::string_view name, std::size_t count_max, TimePoint now,
-                                             Random& random) const;
+                                             Random& random,
+                                             std::optional<Family> family = std::nullopt) const;
 
   /// Removes what is older than age_max, looking at everything once in a while only.
   void expire(TimePoint now);

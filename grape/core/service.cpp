@@ -9,6 +9,15 @@ namespace grenache::grape {
 using dht::Contact;
 using dht::ServiceKey;
 
+namespace {
+
+// Of a service that is taken back: how many times as many nodes as usual are asked to forget it.
+constexpr std::size_t kWide = 3;
+
+ServiceKey name_of(Subject const& subject) { return *ServiceKey::from_bytes(subject.key); }
+
+}  // namespace
+
 std::string_view describe(ServiceErrc code) {
   switch (code) {
     case ServiceErrc::too_many_requests:
@@ -18,87 +27,157 @@ std::string_view describe(ServiceErrc code) {
 }
 
 Result<RequestId> Service::lookup(ServiceKey const& name, bool hold, TimePoint now) {
-  return add_request(name, Waiter{}, hold, now);
+  return add_request(Subject::peers(name), Waiter{}, hold, now);
 }
 
-Result<RequestId> Service::announce(ServiceKey const& name, std::uint16_t port, bool implied_port, bool hold,
+Result<RequestId> Service::get(NodeId const& target, std::string_view salt, bool hold, TimePoint now) {
+  for (ItemStore const* store : {&world_.items, &world_.own_items}) {
+    dht::Item const* here = store->find(target, now);
+    if (here == nullptr || here->is_mutable()) continue;
+    RequestId const id{next_id_++};
+    tell(GetDone{id, target, *here, world_.ids.v4, {}}, false);
+    return id;
+  }
+  return add_request(Subject::item(target, salt), Waiter{}, hold, now);
+}
+
+Result<RequestId> Service::announce(ServiceKey const& name, AnnounceJob job, bool silent, bool hold,
                                     TimePoint now) {
-  return add_request(name, Waiter{{}, true, port, implied_port}, hold, now);
+  return add_request(Subject::peers(name), Waiter{{}, job, silent}, hold, now);
 }
 
-Result<RequestId> Service::add_request(ServiceKey const& name, Waiter waiter, bool hold, TimePoint now) {
+Result<RequestId> Service::unannounce(ServiceKey const& name, UnannounceJob job, bool silent, bool hold,
+                                      TimePoint now) {
+  end_announcements(name, job);
+  return add_request(Subject::peers(name), Waiter{{}, job, silent}, hold, now);
+}
+
+Result<RequestId> Service::put(PutJob job, bool silent, bool hold, TimePoint now) {
+  auto const subject =
+      Subject::item(job.item.target(), job.item.owner() ? job.item.owner()->salt : std::string{});
+  return add_request(subject, Waiter{{}, std::move(job), silent}, hold, now);
+}
+
+RequestId Service::refuse_put(NodeId const& target, PutRefusal refusal) {
+  RequestId const id{next_id_++};
+  tell(PutDone{id, target, 0, std::move(refusal)}, false);
+  return id;
+}
+
+Result<RequestId> Service::add_request(Subject const& subject, Waiter waiter, bool hold, TimePoint now) {
   if (requests_.size() >= options_.request_count_max) return ServiceErrc::too_many_requests;
-  auto shared = by_name_.find(name);
-  if (shared == by_name_.end()) {
+  bool const wide = waiter.job && std::holds_alternative<UnannounceJob>(*waiter.job);
+  auto const known = wide ? shared_.end() : shared_.find(subject);
+  std::uint64_t id = known == shared_.end() ? 0 : known->second;
+  if (id == 0) {
     if (searches_.size() >= options_.search_count_max) return ServiceErrc::too_many_requests;
-    std::uint64_t const id = next_id_++;
-    NodeId const target = dht::target_of(name.bytes());
-    auto& search =
-        searches_.emplace(id, Search{name, Lookup{target, own_id_, options_.lookup}, {}, {}, false})
-            .first->second;
-    shared = by_name_.emplace(name, id).first;
+    id = start(subject, wide);
+    if (!wide) shared_.emplace(subject, id);
     if (hold) {
       held_.emplace(id, now + options_.hold_max);
     } else {
-      begin(id, search, now);
+      begin(id, searches_.at(id), now);
     }
   }
   waiter.id = RequestId{next_id_++};
-  searches_.at(shared->second).waiters.push_back(waiter);
-  requests_.emplace(waiter.id, shared->second);
-  return waiter.id;
+  requests_.emplace(waiter.id, id);
+  if (waiter.silent) ++silent_count_;
+  RequestId const request = waiter.id;
+  searches_.at(id).waiters.push_back(std::move(waiter));
+  return request;
+}
+
+std::uint64_t Service::start(Subject const& subject, bool wide) {
+  std::uint64_t const id = next_id_++;
+  Search::Options options = options_.search;
+  if (wide) options.lookup.k *= kWide;
+  searches_.emplace(id, Running{Search{subject, options, world_.ids, world_.families}, {}, false});
+  return id;
+}
+
+void Service::end_request(RequestId id, bool silent) {
+  requests_.erase(id);
+  if (silent) --silent_count_;
 }
 
 void Service::cancel(RequestId id) {
   auto const request = requests_.find(id);
   if (request == requests_.end()) return;
   std::uint64_t const task = request->second;
-  requests_.erase(request);
-  if (announcements_.erase(task) > 0) return;
+  end_request(id, false);  // users do not know the ids of silent requests
+  if (stores_.erase(task) > 0) return;
   std::erase_if(searches_.at(task).waiters, [id](Waiter const& waiter) { return waiter.id == id; });
   forget_if_unwanted(task);
 }
 
 void Service::forget_if_unwanted(std::uint64_t search) {
   auto const found = searches_.find(search);
-  if (found == searches_.end() || !found->second.name || !found->second.waiters.empty()) return;
-  by_name_.erase(*found->second.name);
+  if (found == searches_.end() || !found->second.waiters.empty()) return;
+  Subject const& subject = found->second.search.subject();
+  if (subject.kind == Subject::Kind::nodes) return;
+  if (auto const shared = shared_.find(subject); shared != shared_.end() && shared->second == search) {
+    shared_.erase(shared);
+  }
   held_.erase(search);
   searches_.erase(found);
 }
 
+// Those who still announce what is taken back hear how far they came.
+void Service::end_announcements(ServiceKey const& name, UnannounceJob const& job) {
+  auto const is_same = [&](StoreJob const& other) {
+    auto const* announce = std::get_if<AnnounceJob>(&other);
+    return announce != nullptr && announce->port == job.port && announce->implied_port == job.implied_port;
+  };
+  Subject const subject = Subject::peers(name);
+  for (auto task = stores_.begin(); task != stores_.end();) {
+    auto const next = std::next(task);
+    if (task->second.subject == subject && is_same(task->second.task.job())) finish_storing(task->first);
+    task = next;
+  }
+  auto const shared = shared_.find(subject);
+  if (shared == shared_.end()) return;
+  std::uint64_t const search = shared->second;
+  std::erase_if(searches_.at(search).waiters, [&](Waiter const& waiter) {
+    if (!waiter.job || !is_same(*waiter.job)) return false;
+    end_request(waiter.id, waiter.silent);
+    tell(AnnounceDone{waiter.id, name, 0}, waiter.silent);
+    return true;
+  });
+  forget_if_unwanted(search);
+}
+
 std::optional<std::uint64_t> Service::find_nodes(NodeId const& target, TimePoint now) {
   if (searches_.size() >= options_.search_count_max) return std::nullopt;
-  std::uint64_t const id = next_id_++;
-  auto& search =
-      searches_.emplace(id, Search{std::nullopt, Lookup{target, own_id_, options_.lookup}, {}, {}, false})
-          .first->second;
-  begin(id, search, now);
+  std::uint64_t const id = start(Subject::nodes(target), false);
+  begin(id, searches_.at(id), now);
   return id;
 }
 
-void Service::begin(std::uint64_t id, Search& search, TimePoint now) {
-  std::vector<Contact> seeds;
-  table_.closest(search.lookup.target(), options_.lookup.k, seeds);
-  table_.touch(search.lookup.target(), now);
-  for (Contact const& seed : seeds) search.lookup.add(seed);
-  wake(id, search);
+void Service::begin(std::uint64_t id, Running& running, TimePoint now) {
+  NodeId const& target = running.search.subject().target;
+  for (Family const family : kFamilies) {
+    if (!world_.families[family]) continue;
+    std::vector<Contact> seeds;
+    world_.tables[family].closest(target, options_.search.lookup.k, seeds);
+    world_.tables[family].touch(target, now);
+    for (Contact const& seed : seeds) running.search.add(seed);
+  }
+  wake(id, running);
 }
 
-void Service::add_nodes(std::uint64_t search, dht::CompactNodes const& nodes) {
-  // Grape sends 20; more is no help but a way to make us work.
-  std::size_t const count = std::min<std::size_t>(nodes.size(), 2 * options_.lookup.k);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (auto const node = nodes.at(i)) add_node(search, *node);
+void Service::add_nodes(std::uint64_t search, dht::Reply const& reply) {
+  for (dht::CompactNodes const* nodes : {&reply.nodes, &reply.nodes6}) {
+    // Grape sends 20; more is no help but a way to make us work.
+    std::size_t const count = std::min<std::size_t>(nodes->size(), 2 * options_.search.lookup.k);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (auto const node = nodes->at(i)) add_node(search, *node);
+    }
   }
 }
 
 void Service::add_node(std::uint64_t search, Contact const& node) {
-  auto const found = searches_.find(search);
-  if (found == searches_.end()) return;
   if (node.endpoint.address.is_multicast_or_reserved() || node.endpoint.address.is_unspecified()) return;
-  found->second.lookup.add(node);
-  wake(search, found->second);
+  with_search(search, [&](Running& running) { running.search.add(node); });
 }
 
 void Service::release(TimePoint now) {
@@ -126,10 +205,10 @@ std::optional<Service::Ask> Service::next(TimePoint now) {
       search->second.awake = false;
       ask = next_of_search(id, now);
       if (ask) wake(id, searches_.at(id));
-    } else if (auto const task = announcements_.find(id); task != announcements_.end()) {
+    } else if (auto const task = stores_.find(id); task != stores_.end()) {
       task->second.awake = false;
-      ask = next_of_announcement(id);
-      if (ask) wake(id, announcements_.at(id));
+      ask = next_of_storing(id);
+      if (ask) wake(id, stores_.at(id));
     }
     if (ask) return ask;
   }
@@ -137,165 +216,262 @@ std::optional<Service::Ask> Service::next(TimePoint now) {
 }
 
 std::optional<Service::Ask> Service::next_of_search(std::uint64_t id, TimePoint now) {
-  Search& search = searches_.at(id);
-  auto const to = search.lookup.next();
+  answer_early(id, now);
+  auto const found = searches_.find(id);
+  if (found == searches_.end() || held_.contains(id)) return std::nullopt;
+  Search& search = found->second.search;
+  auto const to = search.next();
   if (!to) {
-    if (search.lookup.outcome() != Lookup::Outcome::running) finish(id, now);
+    if (search.is_over()) finish(id, now);
     return std::nullopt;
   }
   Ask ask;
-  ask.kind = search.name ? Ask::Kind::get_peers : Ask::Kind::find_node;
   ask.owner = id;
   ask.to = *to;
-  ask.target = search.lookup.target();
-  if (search.name) ask.key = search.name->bytes();
+  Subject const& subject = search.subject();
+  switch (subject.kind) {
+    case Subject::Kind::nodes:
+      ask.query = dht::FindNode{subject.target};
+      break;
+    case Subject::Kind::peers:
+      ask.query = dht::GetPeers{subject.key};
+      break;
+    case Subject::Kind::item:
+      ask.query = dht::Get{subject.target, std::nullopt};
+      break;
+  }
   return ask;
 }
 
-std::optional<Service::Ask> Service::next_of_announcement(std::uint64_t id) {
-  Announcement& task = announcements_.at(id);
-  if (task.asked == task.targets.size()) return std::nullopt;
-  Lookup::Target const& target = task.targets[task.asked++];
+std::optional<Service::Ask> Service::next_of_storing(std::uint64_t id) {
+  Storing& storing = stores_.at(id);
+  Lookup::Target const* target = storing.task.next();
+  if (target == nullptr) return std::nullopt;
   Ask ask;
-  ask.kind = Ask::Kind::announce_peer;
   ask.owner = id;
-  ask.to = target.node;
-  ask.key = task.name.bytes();
-  ask.port = task.waiter.port;
-  ask.implied_port = task.waiter.implied_port;
-  ask.token = target.token;
+  ask.stores = true;
+  ask.to = target->node;
+  StoreJob const& job = storing.task.job();
+  if (auto const* announce = std::get_if<AnnounceJob>(&job)) {
+    ask.query = dht::AnnouncePeer{storing.subject.key, announce->port, announce->implied_port, target->token};
+  } else if (auto const* back = std::get_if<UnannounceJob>(&job)) {
+    ask.query = dht::UnannouncePeer{storing.subject.key, back->port, back->implied_port, target->token};
+  } else {
+    PutJob const& put = std::get<PutJob>(job);
+    dht::Put query{target->token, put.item.value(), {}, {}, {}, {}, {}};
+    if (auto const& owner = put.item.owner()) {
+      query.k = owner->key.view();
+      query.sig = owner->signature.view();
+      if (!owner->salt.empty()) query.salt = owner->salt;
+      query.seq = owner->seq;
+      query.cas = put.cas;
+    }
+    ask.query = query;
+  }
   return ask;
+}
+
+template <class Action>
+void Service::with_search(std::uint64_t owner, Action action) {
+  auto const found = searches_.find(owner);
+  if (found == searches_.end()) return;
+  action(found->second);
+  wake(owner, found->second);
+}
+
+template <class Action>
+void Service::with_storing(std::uint64_t owner, Action action) {
+  auto const found = stores_.find(owner);
+  if (found == stores_.end()) return;
+  action(found->second.task);
+  if (found->second.task.is_over()) return finish_storing(owner);
+  wake(owner, found->second);
 }
 
 void Service::search_answered(std::uint64_t owner, Contact const& from, dht::Reply const& reply) {
-  auto const found = searches_.find(owner);
-  if (found == searches_.end()) return;
-  found->second.lookup.answered(from, reply.token);
-  add_nodes(owner, reply.nodes);
-  if (found->second.name) this->found(found->second, reply.values);
-  wake(owner, found->second);
-}
-
-void Service::found(Search& search, std::vector<Endpoint> const& peers) {
-  for (Endpoint const& peer : peers) {
-    if (search.peers.size() >= options_.peer_gather_max) return;
-    if (peer.address.is_multicast_or_reserved() || peer.address.is_unspecified()) continue;
-    auto const place = std::ranges::lower_bound(search.peers, peer);
-    if (place != search.peers.end() && *place == peer) continue;
-    search.peers.insert(place, peer);
-    events_.push_back(PeerFound{*search.name, peer});
-  }
+  with_search(owner, [&](Running& running) {
+    Search& search = running.search;
+    search.answered(from, reply.token);
+    if (search.subject().kind == Subject::Kind::peers) {
+      for (Endpoint const& peer : search.take_peers(reply.values)) {
+        tell(PeerFound{name_of(search.subject()), peer}, false);
+      }
+    } else if (search.subject().kind == Subject::Kind::item) {
+      search.take_item(reply);
+    }
+  });
+  add_nodes(owner, reply);
 }
 
 void Service::search_slow(std::uint64_t owner, Contact const& to) {
-  auto const found = searches_.find(owner);
-  if (found == searches_.end()) return;
   // A node that failed before and now is slow is most likely dead: the search does not wait for it.
-  if (table_.is_failing(to)) {
-    found->second.lookup.failed(to);
-  } else {
-    found->second.lookup.slow(to);
-  }
-  wake(owner, found->second);
+  bool const is_dead = world_.tables[family_of(to.endpoint)].is_failing(to);
+  with_search(owner,
+              [&](Running& running) { is_dead ? running.search.failed(to) : running.search.slow(to); });
 }
 
 void Service::search_timed_out(std::uint64_t owner, Contact const& to) {
-  auto const found = searches_.find(owner);
-  if (found == searches_.end()) return;
-  found->second.lookup.timed_out(to);
-  wake(owner, found->second);
+  with_search(owner, [&](Running& running) { running.search.timed_out(to); });
 }
 
 void Service::search_failed(std::uint64_t owner, Contact const& to) {
-  auto const found = searches_.find(owner);
-  if (found == searches_.end()) return;
-  found->second.lookup.failed(to);
-  wake(owner, found->second);
+  with_search(owner, [&](Running& running) { running.search.failed(to); });
 }
 
-void Service::announce_answered(std::uint64_t owner, bool stored) {
-  auto const found = announcements_.find(owner);
-  if (found == announcements_.end()) return;
-  if (stored) ++found->second.stored;
-  if (++found->second.finished == found->second.targets.size()) finish_announcement(owner);
+void Service::store_answered(std::uint64_t owner, Contact const& from, dht::Reply const& reply) {
+  with_storing(owner, [&](StoreTask& task) {
+    // A node that does not know how to forget a service may answer as if it were asked for nodes.
+    bool const understood = !std::holds_alternative<UnannounceJob>(task.job()) || reply.nodes.empty();
+    task.answered(from, understood);
+  });
+}
+
+void Service::store_slow(std::uint64_t owner, Contact const& to) {
+  with_storing(owner, [&](StoreTask& task) { task.slow(to); });
+}
+
+void Service::store_timed_out(std::uint64_t owner, Contact const& to) {
+  with_storing(owner, [&](StoreTask& task) { task.timed_out(to); });
+}
+
+void Service::store_failed(std::uint64_t owner, Contact const& to) {
+  with_storing(owner, [&](StoreTask& task) { task.answered(to, false); });
+}
+
+void Service::store_refused(std::uint64_t owner, Contact const& to, dht::ErrorReply const& error) {
+  with_storing(owner, [&](StoreTask& task) { task.refused(to, error); });
 }
 
 void Service::finish(std::uint64_t id, TimePoint now) {
   auto node = searches_.extract(id);
-  Search& search = node.mapped();
-  if (!search.name) return;
-  by_name_.erase(*search.name);
-  for (Waiter const& waiter : search.waiters) {
-    if (waiter.announces) {
-      start_announcement(search, waiter);
+  Running& running = node.mapped();
+  Subject const& subject = running.search.subject();
+  if (auto const shared = shared_.find(subject); shared != shared_.end() && shared->second == id) {
+    shared_.erase(shared);
+  }
+  for (Waiter& waiter : running.waiters) {
+    if (waiter.job) {
+      start_storing(running, waiter);
     } else {
-      requests_.erase(waiter.id);
-      events_.push_back(LookupDone{waiter.id, *search.name, result_of(search, now)});
+      end_request(waiter.id, waiter.silent);
+      answer(running.search, waiter.id, now);
     }
   }
 }
 
-void Service::start_announcement(Search const& search, Waiter const& waiter) {
-  std::uint64_t const id = next_id_++;
-  auto& task =
-      announcements_
-          .emplace(id, Announcement{waiter, *search.name, search.lookup.store_targets(), 0, 0, 0, false})
-          .first->second;
-  requests_.at(waiter.id) = id;
-  if (task.targets.empty()) {
-    finish_announcement(id);
+void Service::answer(Search const& search, RequestId id, TimePoint now) {
+  Subject const& subject = search.subject();
+  if (subject.kind == Subject::Kind::peers) {
+    tell(LookupDone{id, name_of(subject), peers_of(search, now)}, false);
   } else {
-    wake(id, task);
+    tell(item_of(search, id, now), false);
   }
 }
 
-void Service::finish_announcement(std::uint64_t id) {
-  auto node = announcements_.extract(id);
-  Announcement const& task = node.mapped();
-  requests_.erase(task.waiter.id);
-  events_.push_back(AnnounceDone{task.waiter.id, task.name, task.stored});
+void Service::answer_early(std::uint64_t id, TimePoint now) {
+  Running& running = searches_.at(id);
+  if (!running.search.found() || running.search.found()->item.is_mutable()) return;
+  std::erase_if(running.waiters, [&](Waiter const& waiter) {
+    if (waiter.job) return false;
+    end_request(waiter.id, waiter.silent);
+    answer(running.search, waiter.id, now);
+    return true;
+  });
+  forget_if_unwanted(id);
 }
 
-std::vector<Endpoint> Service::result_of(Search const& search, TimePoint now) {
-  std::string const& name = search.name->bytes();
-  std::vector<Endpoint> peers = search.peers;
-  auto const stored = store_.sample(name, options_.peer_gather_max, now, random_);
+void Service::start_storing(Running& running, Waiter& waiter) {
+  std::uint64_t const id = next_id_++;
+  auto& storing = stores_
+                      .emplace(id, Storing{running.search.subject(), waiter.id,
+                                           StoreTask{std::move(*waiter.job), running.search.store_targets()},
+                                           waiter.silent, false})
+                      .first->second;
+  requests_.at(waiter.id) = id;
+  if (storing.task.is_over()) {
+    finish_storing(id);
+  } else {
+    wake(id, storing);
+  }
+}
+
+void Service::finish_storing(std::uint64_t id) {
+  auto node = stores_.extract(id);
+  Storing const& storing = node.mapped();
+  StoreTask const& task = storing.task;
+  end_request(storing.id, storing.silent);
+  if (std::holds_alternative<AnnounceJob>(task.job())) {
+    tell(AnnounceDone{storing.id, name_of(storing.subject), task.stored()}, storing.silent);
+  } else if (std::holds_alternative<UnannounceJob>(task.job())) {
+    tell(UnannounceDone{storing.id, name_of(storing.subject), task.stored()}, storing.silent);
+  } else {
+    tell(PutDone{storing.id, storing.subject.target, task.stored(), task.refusal()}, storing.silent);
+  }
+}
+
+std::vector<Endpoint> Service::peers_of(Search const& search, TimePoint now) {
+  std::string const& name = search.subject().key;
+  std::size_t const gather_max = options_.search.peer_gather_max;
+  std::vector<Endpoint> peers = search.peers();
+  auto const stored = world_.peers.sample(name, gather_max, now, world_.random);
   peers.insert(peers.end(), stored.begin(), stored.end());
   // Ours are stored as 127.0.0.1, which is the same service as the address that others saw it come from.
   std::size_t const known = peers.size();
-  for (Endpoint const& ours : own_.sample(name, options_.peer_gather_max, now, random_)) {
+  for (Endpoint const& ours : world_.own_peers.sample(name, gather_max, now, world_.random)) {
     auto const end = peers.begin() + static_cast<std::ptrdiff_t>(known);
     bool const seen = std::any_of(peers.begin(), end, [&](Endpoint const& p) { return p.port == ours.port; });
     if (!seen) peers.push_back(ours);
   }
   std::ranges::sort(peers);
   peers.erase(std::unique(peers.begin(), peers.end()), peers.end());
-  random_.shuffle(peers);
+  world_.random.shuffle(peers);
   if (peers.size() > options_.peer_count_max) peers.resize(options_.peer_count_max);
   return peers;
 }
 
-std::optional<Event> Service::poll_event() {
+GetDone Service::item_of(Search const& search, RequestId id, TimePoint now) const {
+  Subject const& subject = search.subject();
+  GetDone done{id, subject.target, std::nullopt, world_.ids.v4, {}};
+  if (auto const& found = search.found()) {
+    done.item = found->item;
+    done.from = found->from;
+    done.token = found->token;
+  }
+  for (ItemStore const* store : {&world_.items, &world_.own_items}) {
+    dht::Item const* here = store->find(subject.target, now);
+    if (here == nullptr || (done.item && done.item->seq() >= here->seq())) continue;
+    if (here->owner() && here->owner()->salt != subject.key) continue;
+    done = GetDone{id, subject.target, *here, world_.ids.v4, {}};
+  }
+  return done;
+}
+
+std::optional<Service::Told> Service::poll_event() {
   if (events_.empty()) return std::nullopt;
-  Event event = std::move(events_.front());
+  Told told = std::move(events_.front());
   events_.pop_front();
-  return event;
+  return told;
 }
 
 void Service::check() const {
   GRN_CHECK(searches_.size() <= options_.search_count_max);
   GRN_CHECK(requests_.size() <= options_.request_count_max);
   std::size_t waiters = 0;
-  for (auto const& [id, search] : searches_) {
-    search.lookup.check();
-    waiters += search.waiters.size();
-    GRN_CHECK(search.peers.size() <= options_.peer_gather_max);
-    if (search.name) GRN_CHECK(by_name_.at(*search.name) == id && !search.waiters.empty());
+  std::size_t silent = 0;
+  for (auto const& [id, running] : searches_) {
+    running.search.check();
+    waiters += running.waiters.size();
+    for (Waiter const& waiter : running.waiters) silent += waiter.silent ? 1 : 0;
+    if (running.search.subject().kind != Subject::Kind::nodes) GRN_CHECK(!running.waiters.empty());
   }
-  GRN_CHECK(waiters + announcements_.size() == requests_.size());
-  for (auto const& [id, task] : announcements_) {
-    GRN_CHECK(task.finished < task.targets.size() && task.finished <= task.asked);
+  for (auto const& [subject, id] : shared_) GRN_CHECK(searches_.at(id).search.subject() == subject);
+  for (auto const& [id, storing] : stores_) {
+    storing.task.check();
+    GRN_CHECK(!storing.task.is_over());
+    silent += storing.silent ? 1 : 0;
   }
+  GRN_CHECK(waiters + stores_.size() == requests_.size());
+  GRN_CHECK(silent == silent_count_);
   for (auto const& [id, until] : held_) GRN_CHECK(searches_.contains(id));
 }
 

@@ -1,4 +1,4 @@
-// Lookups and announcements: what the users of a node ask for.
+// Lookups, announcements, gets and puts: what the users of a node ask for.
 #pragma once
 
 #include <cstddef>
@@ -7,12 +7,16 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "grape/core/events.hpp"
-#include "grape/core/lookup.hpp"
+#include "grape/core/family.hpp"
+#include "grape/core/item_store.hpp"
 #include "grape/core/peer_store.hpp"
 #include "grape/core/routing_table.hpp"
+#include "grape/core/search.hpp"
+#include "grape/core/store_task.hpp"
 #include "proto/base/result.hpp"
 
 namespace grenache::grape {
@@ -24,54 +28,73 @@ inline Error make_error_code(ServiceErrc code) { return make_enum_error(code); }
 
 /// Runs the searches of a node and turns their results into events.
 ///
-/// All who ask for one name while a search for it is under way share that search, announcers included: an
-/// announcement is a search with get_peers, then an announce_peer to each of the 20 nearest nodes that gave a
-/// token. What comes out is the union of what the network says and what this node stores itself, so that a
-/// lone node serves its own users.
+/// All who ask for one name or item while a search for it is under way share that search, announcers and
+/// putters included: storing is a search with get_peers or get, then an announce_peer or put to each of the
+/// 20 nearest nodes that gave a token. What comes out is the union of what the network says and what this
+/// node stores itself, so that a lone node serves its own users.
+///
+/// Taking a service back looks at three times as many nodes: those that were among the nearest when it was
+/// announced and are not any more have it too.
 ///
 /// Knows no sockets and no transactions: the node asks next() what to send, and reports what came of it.
 class Service {
  public:
   struct Options {
-    Lookup::Options lookup;
-    std::size_t search_count_max = 2000;    // names being looked up at a time
-    std::size_t request_count_max = 20000;  // requests waiting, all names together
-    std::size_t peer_count_max = 100;       // in a result; as Grape
-    std::size_t peer_gather_max = 2000;     // of a name, before choosing: a hostile reply holds thousands
+    Search::Options search;
+    std::size_t search_count_max = 2000;          // names being looked up at a time
+    std::size_t request_count_max = 20000;        // requests waiting, all names together
+    std::size_t peer_count_max = 100;             // in a result; as Grape
     Duration hold_max = std::chrono::seconds{2};  // a search waits so long for the node to find the network
   };
 
-  /// A query to send.
-  struct Ask {
-    enum class Kind : std::uint8_t { find_node, get_peers, announce_peer };
-    Kind kind = Kind::find_node;
-    std::uint64_t owner = 0;  // to be given back with the answer
-    dht::Contact to;
-    NodeId target;    // of find_node
-    std::string key;  // of the others
-    std::uint16_t port = 0;
-    bool implied_port = false;
-    std::string token;
+  /// What the node keeps and the service reads. Everything must outlive it.
+  struct World {
+    PerFamily<bool> const& families;
+    PerFamily<NodeId> const& ids;
+    PerFamily<RoutingTable>& tables;
+    PeerStore const& peers;      // what others stored here
+    PeerStore const& own_peers;  // what our users announced where that is not in `peers`
+    ItemStore const& items;
+    ItemStore const& own_items;  // what our users put
+    Random& random;
   };
 
-  /// `store` is what others stored here, `own` what our users announced where that is not in `store`.
-  /// All references must outlive the service.
-  Service(Options options, NodeId const& own_id, RoutingTable& table, PeerStore const& store,
-          PeerStore const& own, Random& random)
-      : options_{options}, own_id_{own_id}, table_{table}, store_{store}, own_{own}, random_{random} {}
+  /// A query to send. Its views are good until the next call of the service.
+  struct Ask {
+    std::uint64_t owner = 0;  // to be given back with the answer
+    bool stores = false;      // else it belongs to a search
+    dht::Contact to;
+    std::variant<dht::FindNode, dht::GetPeers, dht::Get, dht::AnnouncePeer, dht::UnannouncePeer, dht::Put>
+        query;
+  };
+
+  /// An event; nobody asked for a silent one, it is for the node alone.
+  struct Told {
+    Event event;
+    bool silent = false;
+  };
+
+  Service(Options options, World world) : options_{options}, world_{world} {}
 
   /// While `hold` is set, new searches wait for release(), at most hold_max.
   [[nodiscard]] Result<RequestId> lookup(dht::ServiceKey const& name, bool hold, TimePoint now);
-  /// Announces `port` of this host; `implied_port`: the port that our datagrams come from.
-  [[nodiscard]] Result<RequestId> announce(dht::ServiceKey const& name, std::uint16_t port, bool implied_port,
+  [[nodiscard]] Result<RequestId> get(NodeId const& target, std::string_view salt, bool hold, TimePoint now);
+  /// Announces `port` of this host; `implied_port`: the port that our datagrams come from. Its event is
+  /// silent when the node does it on its own account.
+  [[nodiscard]] Result<RequestId> announce(dht::ServiceKey const& name, AnnounceJob job, bool silent,
                                            bool hold, TimePoint now);
+  /// Ends announcements of the same service first.
+  [[nodiscard]] Result<RequestId> unannounce(dht::ServiceKey const& name, UnannounceJob job, bool silent,
+                                             bool hold, TimePoint now);
+  [[nodiscard]] Result<RequestId> put(PutJob job, bool silent, bool hold, TimePoint now);
+  /// A put that is refused without asking anybody.
+  [[nodiscard]] RequestId refuse_put(NodeId const& target, PutRefusal refusal);
   /// The request gets no event any more. Unknown ones are ignored.
   void cancel(RequestId id);
-  /// Starts a search for nodes near `target`, without a request. `seeds` join those of the routing table.
-  /// The search that is found by find_done() then. Nothing when too many searches run.
+  /// Starts a search for nodes near `target`, without a request. Nothing when too many searches run.
   [[nodiscard]] std::optional<std::uint64_t> find_nodes(NodeId const& target, TimePoint now);
   /// Tells a running search of more nodes.
-  void add_nodes(std::uint64_t search, dht::CompactNodes const& nodes);
+  void add_nodes(std::uint64_t search, dht::Reply const& reply);
   void add_node(std::uint64_t search, dht::Contact const& node);
   [[nodiscard]] bool is_running(std::uint64_t search) const { return searches_.contains(search); }
 
@@ -90,50 +113,62 @@ class Service {
   void search_timed_out(std::uint64_t owner, dht::Contact const& to);
   /// It was answered by somebody else or with an error, or could not be sent.
   void search_failed(std::uint64_t owner, dht::Contact const& to);
-  /// An announce_peer was answered, well or not, or timed out.
-  void announce_answered(std::uint64_t owner, bool stored);
+  /// The same of queries that store.
+  void store_answered(std::uint64_t owner, dht::Contact const& from, dht::Reply const& reply);
+  void store_slow(std::uint64_t owner, dht::Contact const& to);
+  void store_timed_out(std::uint64_t owner, dht::Contact const& to);
+  void store_failed(std::uint64_t owner, dht::Contact const& to);
+  void store_refused(std::uint64_t owner, dht::Contact const& to, dht::ErrorReply const& error);
 
   /// Events since the last call, oldest first.
-  [[nodiscard]] std::optional<Event> poll_event();
+  [[nodiscard]] std::optional<Told> poll_event();
 
-  [[nodiscard]] std::size_t lookup_count() const { return by_name_.size(); }
+  [[nodiscard]] std::size_t lookup_count() const { return shared_.size(); }
   [[nodiscard]] std::size_t request_count() const { return requests_.size(); }
+  /// Requests that the node made on its own account.
+  [[nodiscard]] std::size_t silent_count() const { return silent_count_; }
   void check() const;
 
  private:
   struct Waiter {
     RequestId id{};
-    bool announces = false;
-    std::uint16_t port = 0;
-    bool implied_port = false;
+    std::optional<StoreJob> job;  // nothing: wants to know what is found
+    bool silent = false;
   };
-  struct Search {
-    std::optional<dht::ServiceKey> name;  // nothing: looks for nodes only
-    Lookup lookup;
+  struct Running {
+    Search search;
     std::vector<Waiter> waiters;
-    std::vector<Endpoint> peers;  // named by the network, ascending
     bool awake = false;
   };
-  struct Announcement {
-    Waiter waiter;
-    dht::ServiceKey name;
-    std::vector<Lookup::Target> targets;
-    std::size_t asked = 0;
-    std::size_t finished = 0;
-    std::size_t stored = 0;
+  struct Storing {
+    Subject subject;
+    RequestId id{};
+    StoreTask task;
+    bool silent = false;
     bool awake = false;
   };
 
-  Result<RequestId> add_request(dht::ServiceKey const& name, Waiter waiter, bool hold, TimePoint now);
-  void begin(std::uint64_t id, Search& search, TimePoint now);
+  Result<RequestId> add_request(Subject const& subject, Waiter waiter, bool hold, TimePoint now);
+  std::uint64_t start(Subject const& subject, bool wide);
+  void begin(std::uint64_t id, Running& running, TimePoint now);
   void finish(std::uint64_t id, TimePoint now);
-  void start_announcement(Search const& search, Waiter const& waiter);
-  void finish_announcement(std::uint64_t id);
+  void start_storing(Running& running, Waiter& waiter);
+  void finish_storing(std::uint64_t id);
   std::optional<Ask> next_of_search(std::uint64_t id, TimePoint now);
-  std::optional<Ask> next_of_announcement(std::uint64_t id);
-  [[nodiscard]] std::vector<Endpoint> result_of(Search const& search, TimePoint now);
-  void found(Search& search, std::vector<Endpoint> const& peers);
+  std::optional<Ask> next_of_storing(std::uint64_t id);
+  void answer(Search const& search, RequestId id, TimePoint now);
+  /// Answers those who wait for an immutable item that was found: nothing better can come.
+  void answer_early(std::uint64_t id, TimePoint now);
+  [[nodiscard]] std::vector<Endpoint> peers_of(Search const& search, TimePoint now);
+  [[nodiscard]] GetDone item_of(Search const& search, RequestId id, TimePoint now) const;
+  void end_announcements(dht::ServiceKey const& name, UnannounceJob const& job);
   void forget_if_unwanted(std::uint64_t search);
+  void end_request(RequestId id, bool silent);
+  void tell(Event event, bool silent) { events_.push_back({std::move(event), silent}); }
+  template <class Action>
+  void with_search(std::uint64_t owner, Action action);
+  template <class Action>
+  void with_storing(std::uint64_t owner, Action action);
   template <class Task>
   void wake(std::uint64_t id, Task& task) {
     if (!task.awake) awake_.push_back(id);
@@ -141,20 +176,17 @@ class Service {
   }
 
   Options options_;
-  NodeId own_id_;
-  RoutingTable& table_;
-  PeerStore const& store_;
-  PeerStore const& own_;
-  Random& random_;
+  World world_;
 
-  std::uint64_t next_id_ = 1;  // of requests, searches and announcements alike
-  std::map<std::uint64_t, Search> searches_;
-  std::map<std::uint64_t, Announcement> announcements_;
-  std::map<dht::ServiceKey, std::uint64_t> by_name_;  // the search that newcomers join
-  std::map<RequestId, std::uint64_t> requests_;       // the search or announcement that serves each
-  std::map<std::uint64_t, TimePoint> held_;           // searches that wait for the network
-  std::deque<std::uint64_t> awake_;  // searches and announcements that may have something to ask
-  std::deque<Event> events_;
+  std::uint64_t next_id_ = 1;  // of requests, searches and stores alike
+  std::map<std::uint64_t, Running> searches_;
+  std::map<std::uint64_t, Storing> stores_;
+  std::map<Subject, std::uint64_t> shared_;      // the search that newcomers join
+  std::map<RequestId, std::uint64_t> requests_;  // the search or store that serves each
+  std::map<std::uint64_t, TimePoint> held_;      // searches that wait for the network
+  std::deque<std::uint64_t> awake_;              // searches and stores that may have something to ask
+  std::deque<Told> events_;
+  std::size_t silent_count_ = 0;
 };
 
 }  // namespace grenache::grape

@@ -21,8 +21,8 @@ namespace grenache::grape {
 enum class Purpose : std::uint8_t {
   bootstrap,  // find_node to an address whose node is not known yet
   verify,     // ping to a node that wants into the table, or that was not heard of for long
-  search,     // find_node or get_peers of a lookup; the owner is the search
-  announce,   // announce_peer after a lookup; the owner is the search
+  search,     // find_node, get_peers or get of a search, which is the owner
+  store,      // announce_peer, unannounce_peer or put after a search; the owner is the store
 };
 
 /// The open queries of a node.
@@ -68,7 +68,7 @@ class Transactions {
   [[nodiscard]] TimePoint next_deadline() const;
 
   [[nodiscard]] std::size_t size() const { return open_.size(); }
-  /// Open queries of searches and announcements that were not slow so far.
+  /// Open queries of searches and stores that were not slow so far.
   [[nodiscard]] std::size_t brisk_count() const { return brisk_count_; }
   /// Open pings.
   [[nodiscard]] std::size_t verify_count() const { return verify_count_; }
@@ -89,7 +89,7 @@ class Transactions {
   using Open = std::map<std::uint16_t, Entry>;
   Query remove(Open::iterator entry);
   static bool counts(Query const& query) {
-    return query.purpose == Purpose::search || query.purpose == Purpose::announce;
+    return query.purpose == Purpose::search || query.purpose == Purpose::store;
   }
 
   Options options_;

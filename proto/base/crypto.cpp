@@ -1,5 +1,8 @@
 #include "proto/base/crypto.hpp"
 
+#include <algorithm>
+#include <memory>
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <secp256k1.h>
@@ -119,6 +122,74 @@ std::optional<PeerId> recover(Sha256 const& digest, RecoverableSignature const& 
   secp256k1_pubkey key;
   if (secp256k1_ecdsa_recover(context(), &key, &parsed, digest.array().data()) != 1) return std::nullopt;
   return serialize(key);
+}
+
+namespace {
+
+struct FreeKey {
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+struct FreeContext {
+  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+};
+using OpensslKey = std::unique_ptr<EVP_PKEY, FreeKey>;
+using DigestContext = std::unique_ptr<EVP_MD_CTX, FreeContext>;
+
+OpensslKey private_key(std::array<std::uint8_t, Ed25519SecretKey::kSize> const& seed) {
+  OpensslKey key{EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, seed.data(), seed.size())};
+  GRN_CHECK(key != nullptr);
+  return key;
+}
+
+unsigned char const* bytes_of(std::string_view text) {
+  return reinterpret_cast<unsigned char const*>(text.data());
+}
+
+}  // namespace
+
+Ed25519SecretKey Ed25519SecretKey::generate(Random& random) {
+  Ed25519SecretKey key;
+  random.fill(key.seed_);
+  return key;
+}
+
+std::optional<Ed25519SecretKey> Ed25519SecretKey::from_bytes(std::string_view seed) {
+  if (seed.size() != kSize) return std::nullopt;
+  Ed25519SecretKey key;
+  std::copy(seed.begin(), seed.end(), reinterpret_cast<char*>(key.seed_.data()));
+  return key;
+}
+
+Ed25519SecretKey::~Ed25519SecretKey() { OPENSSL_cleanse(seed_.data(), seed_.size()); }
+
+Ed25519PublicKey Ed25519SecretKey::public_key() const {
+  Ed25519PublicKey out;
+  std::size_t size = Ed25519PublicKey::kSize;
+  GRN_CHECK(EVP_PKEY_get_raw_public_key(private_key(seed_).get(), out.array().data(), &size) == 1);
+  GRN_CHECK(size == Ed25519PublicKey::kSize);
+  return out;
+}
+
+Ed25519Signature Ed25519SecretKey::sign(std::string_view message) const {
+  OpensslKey const key = private_key(seed_);
+  DigestContext const signing{EVP_MD_CTX_new()};
+  Ed25519Signature out;
+  std::size_t size = Ed25519Signature::kSize;
+  GRN_CHECK(signing != nullptr);
+  GRN_CHECK(EVP_DigestSignInit(signing.get(), nullptr, nullptr, nullptr, key.get()) == 1);
+  GRN_CHECK(EVP_DigestSign(signing.get(), out.array().data(), &size, bytes_of(message), message.size()) == 1);
+  GRN_CHECK(size == Ed25519Signature::kSize);
+  return out;
+}
+
+bool verify(Ed25519PublicKey const& signer, std::string_view message, Ed25519Signature const& signature) {
+  OpensslKey const key{
+      EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, signer.array().data(), Ed25519PublicKey::kSize)};
+  DigestContext const verifying{EVP_MD_CTX_new()};
+  if (key == nullptr || verifying == nullptr) return false;
+  if (EVP_DigestVerifyInit(verifying.get(), nullptr, nullptr, nullptr, key.get()) != 1) return false;
+  return EVP_DigestVerify(verifying.get(), signature.array().data(), Ed25519Signature::kSize,
+                          bytes_of(message), message.size()) == 1;
 }
 
 }  // namespace grenache

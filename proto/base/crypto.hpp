@@ -1,4 +1,4 @@
-// Hashes and signatures. OpenSSL for SHA and comparison, libsecp256k1 for ECDSA over secp256k1.
+// Hashes and signatures. OpenSSL for SHA, Ed25519 and comparison, libsecp256k1 for ECDSA over secp256k1.
 #pragma once
 
 #include <array>
@@ -66,5 +66,36 @@ class SecretKey {
 
 /// The key that made the signature; nothing when there is none.
 [[nodiscard]] std::optional<PeerId> recover(Sha256 const& digest, RecoverableSignature const& signature);
+
+using Ed25519PublicKey = FixedBytes<struct Ed25519PublicKeyTag, 32>;
+using Ed25519Signature = FixedBytes<struct Ed25519SignatureTag, 64>;
+
+/// An Ed25519 private key as RFC 8032 has it: a seed. Wiped from memory when it goes.
+class Ed25519SecretKey {
+ public:
+  static constexpr std::size_t kSize = 32;
+
+  [[nodiscard]] static Ed25519SecretKey generate(Random& random);
+  /// Nothing unless `seed` is 32 bytes long.
+  [[nodiscard]] static std::optional<Ed25519SecretKey> from_bytes(std::string_view seed);
+
+  Ed25519SecretKey(Ed25519SecretKey const&) = default;
+  Ed25519SecretKey& operator=(Ed25519SecretKey const&) = default;
+  ~Ed25519SecretKey();
+
+  [[nodiscard]] std::string_view view() const {
+    return {reinterpret_cast<char const*>(seed_.data()), seed_.size()};
+  }
+  [[nodiscard]] Ed25519PublicKey public_key() const;
+  [[nodiscard]] Ed25519Signature sign(std::string_view message) const;
+
+ private:
+  Ed25519SecretKey() = default;
+  std::array<std::uint8_t, kSize> seed_{};
+};
+
+/// True when `signer` signed `message`. Costs about as much as hashing 100 kB.
+[[nodiscard]] bool verify(Ed25519PublicKey const& signer, std::string_view message,
+                          Ed25519Signature const& signature);
 
 }  // namespace grenache

@@ -84,6 +84,7 @@ Broken verify(std::array<FieldRule, N> const& rules, BencodeValue arguments,
   return {};
 }
 
+constexpr std::string_view kUnannounce = "unannounce_peer";
 constexpr auto kString = BencodeType::string;
 constexpr auto kInteger = BencodeType::integer;
 constexpr auto kKeyMax = static_cast<std::int64_t>(ServiceKey::kSizeMax);
@@ -102,6 +103,13 @@ constexpr std::array<FieldRule, 4> kAnnounceRules{{
     {"implied_port", kInteger, kAnyMin, kAnyMax, Missing::allowed,
      "`announce_peer` with bad `a.implied_port` field"},
     {"port", kInteger, kAnyMin, kAnyMax, Missing::allowed, "`announce_peer` missing required `a.port` field"},
+}};
+constexpr std::array<FieldRule, 4> kUnannounceRules{{
+    {"info_hash", kString, 1, kKeyMax, Missing::silent, "`unannounce_peer` with bad `a.info_hash` field"},
+    {"token", kString, 0, kTokenMax, Missing::silent, kBadAnnounceToken},
+    {"implied_port", kInteger, kAnyMin, kAnyMax, Missing::allowed,
+     "`unannounce_peer` with bad `a.implied_port` field"},
+    {"port", kInteger, kAnyMin, kAnyMax, Missing::allowed, "`unannounce_peer` with bad `a.port` field"},
 }};
 constexpr std::array<FieldRule, 2> kGetRules{{
     {"target", kString, 20, 20, Missing::refused, "`get` missing required `a.target` field"},
@@ -123,6 +131,7 @@ struct Arguments {
   std::string_view tid;
   std::optional<NodeId> sender;
   BencodeValue dict;
+  BencodeValue root;
 
   [[nodiscard]] Refusal refuse(std::string_view text) const { return {tid, KrpcCode::protocol, text}; }
   [[nodiscard]] Result<Message> broken(Broken const& what) const {
@@ -135,7 +144,21 @@ struct Arguments {
     made.tid = tid;
     made.sender = sender;
     made.body = std::move(body);
+    made.want = want();
+    made.read_only = root.dict_find("ro").as_integer().value_or(0) == 1;
+    made.has_version = root.dict_find("v").is(BencodeType::string);
     return Message{std::move(made)};
+  }
+  // What is not understood is ignored, as BEP 32 asks.
+  [[nodiscard]] std::optional<Want> want() const {
+    BencodeValue const list = dict.dict_find("want");
+    if (!list.is(BencodeType::list)) return std::nullopt;
+    Want want;
+    for (BencodeValue item = list.first(); item; item = item.next_in(list)) {
+      want.n4 |= item.as_string() == "n4";
+      want.n6 |= item.as_string() == "n6";
+    }
+    return want;
   }
 };
 
@@ -155,12 +178,12 @@ Result<Message> parse_get_peers(Arguments const& arguments) {
   return arguments.query(GetPeers{*fields[0].as_string()});
 }
 
-Result<Message> parse_announce_peer(Arguments const& arguments) {
+// announce_peer and unannounce_peer have the same arguments.
+template <class Body>
+Result<Message> parse_announce(std::array<FieldRule, 4> const& rules, Arguments const& arguments) {
   std::array<BencodeValue, 4> fields;
-  if (auto const what = verify(kAnnounceRules, arguments.dict, fields); what.rule) {
-    return arguments.broken(what);
-  }
-  AnnouncePeer announce;
+  if (auto const what = verify(rules, arguments.dict, fields); what.rule) return arguments.broken(what);
+  Body announce;
   announce.info_hash = *fields[0].as_string();
   announce.token = *fields[1].as_string();
   if (fields[2]) announce.implied_port = *fields[2].as_integer() != 0;
@@ -206,7 +229,7 @@ Result<Message> parse_unknown(Arguments const& arguments, std::string_view metho
 Result<Message> parse_query(std::string_view tid, BencodeValue root) {
   auto const method = root.dict_find("q").as_string();
   if (!method) return KrpcErrc::not_a_query;
-  Arguments arguments{tid, std::nullopt, root.dict_find("a")};
+  Arguments arguments{tid, std::nullopt, root.dict_find("a"), root};
   if (!arguments.dict.is(BencodeType::dict)) return KrpcErrc::missing_arguments;
   if (BencodeValue const id = arguments.dict.dict_find("id")) {
     if (!id.is(BencodeType::string)) return Message{arguments.refuse("query with bad `a.id` field")};
@@ -215,7 +238,8 @@ Result<Message> parse_query(std::string_view tid, BencodeValue root) {
   if (*method == "ping") return arguments.query(Ping{});
   if (*method == "find_node") return parse_find_node(arguments);
   if (*method == "get_peers") return parse_get_peers(arguments);
-  if (*method == "announce_peer") return parse_announce_peer(arguments);
+  if (*method == "announce_peer") return parse_announce<AnnouncePeer>(kAnnounceRules, arguments);
+  if (*method == kUnannounce) return parse_announce<UnannouncePeer>(kUnannounceRules, arguments);
   if (*method == "get") return parse_get(arguments);
   if (*method == "put") return parse_put(arguments);
   return parse_unknown(arguments, *method);
@@ -229,6 +253,7 @@ Result<Message> parse_reply(std::string_view tid, BencodeValue root) {
   Reply reply;
   reply.tid = tid;
   reply.sender = *sender;
+  if (auto const ip = root.dict_find("ip").as_string()) reply.ip = read_compact_peer(*ip);
   // A part of a reply that makes no sense is left out; the rest still helps.
   if (auto const nodes = body.dict_find("nodes").as_string()) {
     reply.nodes = CompactNodes::from_bytes(*nodes).value_or(CompactNodes{});
@@ -294,10 +319,13 @@ BencodeWriter begin_query(std::size_t reserve) {
   return writer;
 }
 
-std::string end_query(BencodeWriter& writer, std::string_view tid, std::string_view method) {
+std::string end_query(BencodeWriter& writer, std::string_view tid, std::string_view method,
+                      QueryExtras const& extras) {
   writer.end();
   writer.string("q", method);
+  if (extras.read_only) writer.integer("ro", 1);
   writer.string("t", tid);
+  if (!extras.version.empty()) writer.string("v", extras.version);
   writer.string("y", "q");
   writer.end();
   return writer.take();
@@ -307,51 +335,83 @@ void optional_integer(BencodeWriter& writer, std::string_view key, std::optional
   if (value) writer.integer(key, *value);
 }
 
+void optional_want(BencodeWriter& writer, QueryExtras const& extras) {
+  if (!extras.want) return;
+  writer.string("want");
+  writer.begin_list();
+  if (extras.want->n4) writer.string("n4");
+  if (extras.want->n6) writer.string("n6");
+  writer.end();
+}
+
 void optional_string(BencodeWriter& writer, std::string_view key, std::optional<std::string_view> value) {
   if (value) writer.string(key, *value);
 }
 
 }  // namespace
 
-std::string encode_query(std::string_view tid, NodeId const& sender, Ping const&) {
+std::string encode_query(std::string_view tid, NodeId const& sender, Ping const&, QueryExtras const& extras) {
   auto writer = begin_query(64 + tid.size());
   writer.string("id", sender.view());
-  return end_query(writer, tid, "ping");
+  return end_query(writer, tid, "ping", extras);
 }
 
-std::string encode_query(std::string_view tid, NodeId const& sender, FindNode const& query) {
+std::string encode_query(std::string_view tid, NodeId const& sender, FindNode const& query,
+                         QueryExtras const& extras) {
   auto writer = begin_query(112 + tid.size());
   writer.string("id", sender.view());
   writer.string("target", query.target.view());
-  return end_query(writer, tid, "find_node");
+  optional_want(writer, extras);
+  return end_query(writer, tid, "find_node", extras);
 }
 
-std::string encode_query(std::string_view tid, NodeId const& sender, GetPeers const& query) {
+std::string encode_query(std::string_view tid, NodeId const& sender, GetPeers const& query,
+                         QueryExtras const& extras) {
   auto writer = begin_query(96 + tid.size() + query.info_hash.size());
   writer.string("id", sender.view());
   writer.string("info_hash", query.info_hash);
-  return end_query(writer, tid, "get_peers");
+  optional_want(writer, extras);
+  return end_query(writer, tid, "get_peers", extras);
 }
 
-std::string encode_query(std::string_view tid, NodeId const& sender, AnnouncePeer const& query) {
+namespace {
+
+template <class Body>
+std::string encode_announce(std::string_view tid, NodeId const& sender, Body const& query,
+                            std::string_view method, QueryExtras const& extras) {
   auto writer = begin_query(160 + tid.size() + query.info_hash.size() + query.token.size());
   writer.string("id", sender.view());
   if (query.implied_port) writer.integer("implied_port", *query.implied_port ? 1 : 0);
   writer.string("info_hash", query.info_hash);
   writer.integer("port", query.port);
   writer.string("token", query.token);
-  return end_query(writer, tid, "announce_peer");
+  return end_query(writer, tid, method, extras);
 }
 
-std::string encode_query(std::string_view tid, NodeId const& sender, Get const& query) {
+}  // namespace
+
+std::string encode_query(std::string_view tid, NodeId const& sender, AnnouncePeer const& query,
+                         QueryExtras const& extras) {
+  return encode_announce(tid, sender, query, "announce_peer", extras);
+}
+
+std::string encode_query(std::string_view tid, NodeId const& sender, UnannouncePeer const& query,
+                         QueryExtras const& extras) {
+  return encode_announce(tid, sender, query, kUnannounce, extras);
+}
+
+std::string encode_query(std::string_view tid, NodeId const& sender, Get const& query,
+                         QueryExtras const& extras) {
   auto writer = begin_query(112 + tid.size());
   writer.string("id", sender.view());
   optional_integer(writer, "seq", query.seq);
   writer.string("target", query.target.view());
-  return end_query(writer, tid, "get");
+  optional_want(writer, extras);
+  return end_query(writer, tid, "get", extras);
 }
 
-std::string encode_query(std::string_view tid, NodeId const& sender, Put const& query) {
+std::string encode_query(std::string_view tid, NodeId const& sender, Put const& query,
+                         QueryExtras const& extras) {
   auto writer = begin_query(256 + tid.size() + query.v.size());
   optional_integer(writer, "cas", query.cas);
   writer.string("id", sender.view());
@@ -362,20 +422,25 @@ std::string encode_query(std::string_view tid, NodeId const& sender, Put const& 
   writer.string("token", query.token);
   writer.string("v");
   writer.raw(query.v);
-  return end_query(writer, tid, "put");
+  return end_query(writer, tid, "put", extras);
 }
 
 std::size_t reply_overhead(std::size_t tid_size, std::size_t token_size) {
-  // d1:rd2:id20:<id>5:nodes999:5:token999:<token>6:valuesleet999:<tid>1:y1:re
-  return 90 + tid_size + token_size;
+  // d2:ip18:<ip>1:rd2:id20:<id>5:nodes999:6:nodes6999:5:token999:<token>6:valuesleet999:<tid>1:y1:re
+  return 130 + tid_size + token_size;
 }
 
 std::string encode_reply(std::string_view tid, NodeId const& sender, ReplyFields const& fields) {
   std::string out;
   out.reserve(reply_overhead(tid.size(), fields.token.size()) + fields.nodes.size() + fields.nodes6.size() +
-              8 * fields.values.size() + fields.v.size());
+              21 * fields.values.size() + fields.v.size() + fields.sig.size());
   BencodeWriter writer{std::move(out)};
   writer.begin_dict();
+  if (fields.ip) {
+    std::string ip;
+    append_compact(ip, *fields.ip);
+    writer.string("ip", ip);
+  }
   writer.string("r");
   writer.begin_dict();
   writer.string("id", sender.view());

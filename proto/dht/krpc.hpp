@@ -72,6 +72,8 @@ enum class KrpcCode : std::int32_t {
   protocol = 203,
   method_unknown = 204,
   value_too_big = 205,
+  bad_signature = 206,
+  salt_too_big = 207,
   cas_mismatch = 301,
   sequence_too_low = 302,
 };
@@ -89,6 +91,14 @@ struct GetPeers {
   std::string_view info_hash;  // ServiceKey::is_valid
 };
 struct AnnouncePeer {
+  std::string_view info_hash;  // ServiceKey::is_valid
+  std::uint16_t port = 0;      // 1 to 65535, or anything with implied_port
+  std::optional<bool> implied_port;
+  std::string_view token;
+};
+/// Takes back an announce_peer: a query of our own, with the same arguments. Nodes of other makes do not know
+/// it and are silent, or answer it as a find_node.
+struct UnannouncePeer {
   std::string_view info_hash;  // ServiceKey::is_valid
   std::uint16_t port = 0;      // 1 to 65535, or anything with implied_port
   std::optional<bool> implied_port;
@@ -115,16 +125,26 @@ struct UnknownQuery {
   NodeId target;
 };
 
+/// Which nodes an asker wants (BEP 32).
+struct Want {
+  bool n4 = false;
+  bool n6 = false;
+};
+
 struct Query {
   std::string_view tid;
   /// Node answers queries whose sender gave no or a short id, and so do we; such a sender enters no table.
   std::optional<NodeId> sender;
-  std::variant<Ping, FindNode, GetPeers, AnnouncePeer, Get, Put, UnknownQuery> body;
+  std::variant<Ping, FindNode, GetPeers, AnnouncePeer, UnannouncePeer, Get, Put, UnknownQuery> body;
+  std::optional<Want> want;
+  bool read_only = false;    // BEP 43: the sender answers no queries
+  bool has_version = false;  // the sender says what it is: no Grape does
 };
 
 struct Reply {
   std::string_view tid;
   NodeId sender;
+  std::optional<Endpoint> ip;  // how the sender sees us (BEP 42)
   CompactNodes nodes;
   CompactNodes nodes6;
   std::optional<std::string_view> token;
@@ -158,18 +178,34 @@ using Message = std::variant<Query, Reply, ErrorReply, Refusal>;
 /// Unsorted keys are accepted, as Node does. Uses the memory of `document` again.
 [[nodiscard]] Result<Message> parse_message(std::string_view datagram, BencodeDocument& document);
 
+/// What queries may carry beside their arguments. Grape sends none of it.
+struct QueryExtras {
+  std::optional<Want> want;  // of find_node, get_peers and get
+  bool read_only = false;
+  std::string_view version;  // no more than 4 bytes, as BEP 20 suggests; empty for none
+};
+
 /// Canonical encodings. `tid` is echoed as it is.
-[[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, Ping const& query);
-[[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, FindNode const& query);
-[[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, GetPeers const& query);
-[[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, AnnouncePeer const& query);
-[[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, Get const& query);
-[[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, Put const& query);
+[[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, Ping const& query,
+                                       QueryExtras const& extras = {});
+[[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, FindNode const& query,
+                                       QueryExtras const& extras = {});
+[[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, GetPeers const& query,
+                                       QueryExtras const& extras = {});
+[[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, AnnouncePeer const& query,
+                                       QueryExtras const& extras = {});
+[[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender,
+                                       UnannouncePeer const& query, QueryExtras const& extras = {});
+[[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, Get const& query,
+                                       QueryExtras const& extras = {});
+[[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, Put const& query,
+                                       QueryExtras const& extras = {});
 
 /// What goes into `r` beside the id; empty members are left out.
 struct ReplyFields {
-  std::string_view nodes;   // compact
-  std::string_view nodes6;  // compact
+  std::optional<Endpoint> ip;  // of the asker (BEP 42)
+  std::string_view nodes;      // compact
+  std::string_view nodes6;     // compact
   std::string_view token;
   std::span<Endpoint const> values;
   std::string_view v;  // bencoded
@@ -178,14 +214,19 @@ struct ReplyFields {
   std::optional<std::int64_t> seq;
 };
 [[nodiscard]] std::string encode_reply(std::string_view tid, NodeId const& sender, ReplyFields const& fields);
-/// Bytes that encode_reply() needs beyond the content of `values` (8 each) and `nodes`; for bounding replies.
+/// Bytes that encode_reply() needs beyond the content of `values` (value_size() each), `nodes` and `nodes6`
+/// and an item; for bounding replies.
 [[nodiscard]] std::size_t reply_overhead(std::size_t tid_size, std::size_t token_size);
+[[nodiscard]] constexpr std::size_t value_size(bool v6) {
+  return v6 ? 3 + kCompactPeer6Size : 2 + kCompactPeer4Size;
+}
 
 [[nodiscard]] std::string encode_error(std::string_view tid, KrpcCode code, std::string_view text);
 
 /// Texts of errors that need more knowledge than the datagram; the words are Node's.
 inline constexpr std::string_view kBadAnnounceToken = "cannot `announce_peer` with bad token";
 inline constexpr std::string_view kBadPutToken = "cannot `put` with bad token";
+inline constexpr std::string_view kValueTooBig = "data payload too large";
 
 }  // namespace grenache::dht
 

@@ -1,0 +1,100 @@
+#include "grape/core/item_store.hpp"
+
+#include <algorithm>
+
+#include "proto/base/check.hpp"
+
+namespace grenache::grape {
+
+using dht::Item;
+
+std::string_view describe(ItemStoreErrc code) {
+  // Node's words.
+  switch (code) {
+    case ItemStoreErrc::cas_mismatch:
+      return "CAS mismatch, re-read and try again";
+    case ItemStoreErrc::sequence_too_low:
+      return "sequence number less than current";
+  }
+  return "unknown item store error";
+}
+
+ItemStore::ItemStore(Options options) : options_{options} {
+  options_.item_count_max = std::max<std::size_t>(options_.item_count_max, 1);
+}
+
+Item const* ItemStore::find(NodeId const& target, TimePoint now) const {
+  auto const found = items_.find(target);
+  return found == items_.end() || found->second.expires <= now ? nullptr : &found->second.item;
+}
+
+Result<void> ItemStore::may_put(NodeId const& target, std::optional<std::int64_t> seq, std::string_view value,
+                                std::optional<std::int64_t> cas, TimePoint now) const {
+  Item const* known = find(target, now);
+  // A SHA-1 cannot be both of a value and of a key.
+  if (known == nullptr || !seq || !known->is_mutable()) return {};
+  // The same again: a refresh, or a second try whose first answer was lost.
+  if (*seq == known->seq() && value == known->value()) return {};
+  if (cas && *cas != known->seq()) return ItemStoreErrc::cas_mismatch;
+  if (*seq <= known->seq()) return ItemStoreErrc::sequence_too_low;
+  return {};
+}
+
+Result<void> ItemStore::put(Item item, std::optional<std::int64_t> cas, IpAddress const& from,
+                            TimePoint now) {
+  auto const seq = item.is_mutable() ? std::optional{item.seq()} : std::nullopt;
+  if (auto const allowed = may_put(item.target(), seq, item.value(), cas, now); !allowed) return allowed;
+  NodeId const target = item.target();
+  if (auto const known = items_.find(target); known != items_.end()) erase(known);
+  make_room(from);
+  TimePoint const expires = now + options_.age_max;
+  items_.emplace(target, Entry{std::move(item), from, expires});
+  order_.insert({expires, target});
+  by_address_[from].insert({expires, target});
+  return {};
+}
+
+void ItemStore::make_room(IpAddress const& newcomer) {
+  if (items_.size() < options_.item_count_max) return;
+  auto const own = by_address_.find(newcomer);
+  bool const greedy = own != by_address_.end() && 4 * own->second.size() >= options_.item_count_max;
+  erase(items_.find((greedy ? own->second : order_).begin()->second));
+}
+
+void ItemStore::erase(Entries::iterator entry) {
+  std::pair const place{entry->second.expires, entry->first};
+  order_.erase(place);
+  auto const same = by_address_.find(entry->second.from);
+  same->second.erase(place);
+  if (same->second.empty()) by_address_.erase(same);
+  items_.erase(entry);
+}
+
+std::optional<NodeId> ItemStore::oldest() const {
+  return order_.empty() ? std::nullopt : std::optional{order_.begin()->second};
+}
+
+void ItemStore::remove(NodeId const& target) {
+  if (auto const found = items_.find(target); found != items_.end()) erase(found);
+}
+
+void ItemStore::expire(TimePoint now) {
+  while (!order_.empty() && order_.begin()->first <= now) erase(items_.find(order_.begin()->second));
+}
+
+TimePoint ItemStore::next_deadline() const {
+  return order_.empty() ? TimePoint::max() : order_.begin()->first;
+}
+
+void ItemStore::check() const {
+  GRN_CHECK(items_.size() <= options_.item_count_max);
+  GRN_CHECK(order_.size() == items_.size());
+  std::size_t count = 0;
+  for (auto const& [address, places] : by_address_) count += places.size();
+  GRN_CHECK(count == items_.size());
+  for (auto const& [target, entry] : items_) {
+    GRN_CHECK(entry.item.target() == target && order_.contains({entry.expires, target}));
+  }
+}
+
+}  // namespace grenache::grape

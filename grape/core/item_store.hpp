@@ -1,0 +1,92 @@
+// Items of BEP 44 that others put here, or that our users keep.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "proto/base/endpoint.hpp"
+#include "proto/base/ids.hpp"
+#include "proto/base/result.hpp"
+#include "proto/base/time.hpp"
+#include "proto/dht/item.hpp"
+
+namespace grenache::grape {
+
+enum class ItemStoreErrc {
+  cas_mismatch = 1,  // the item is another one than the putter believes (BEP 44: 301)
+  sequence_too_low,  // a newer one is here, or another one with the same number (302)
+};
+[[nodiscard]] std::string_view describe(ItemStoreErrc code);
+constexpr char const* category_name(ItemStoreErrc) { return "grenache.item_store"; }
+inline Error make_error_code(ItemStoreErrc code) { return make_enum_error(code); }
+
+/// Invariants, verified by check(): at most `item_count_max` items; an expired one is never returned.
+///
+/// When the store is full, the item that was put longest ago makes room. A host that holds a quarter of the
+/// store makes room by its own items, so that a flood of items pushes out nobody else's.
+/// Memory is bounded by item_count_max * 1.4 KB.
+class ItemStore {
+ public:
+  struct Options {
+    std::size_t item_count_max = 5000;  // Grape: dht_maxValues
+    /// Grape keeps items until they are pushed out; BEP 44 suggests 2 hours, with republishing every hour.
+    Duration age_max = std::chrono::hours{24};
+  };
+
+  explicit ItemStore(Options options);
+
+  /// Whether put() would take an item with this place, number (of a mutable one) and value: a question that
+  /// is cheaper than its signature.
+  [[nodiscard]] Result<void> may_put(NodeId const& target, std::optional<std::int64_t> seq,
+                                     std::string_view value, std::optional<std::int64_t> cas,
+                                     TimePoint now) const;
+  /// Stores or refreshes an item that comes from `from`. The same one again is a refresh.
+  [[nodiscard]] Result<void> put(dht::Item item, std::optional<std::int64_t> cas, IpAddress const& from,
+                                 TimePoint now);
+  /// The item at `target`, until the next change of the store; null when there is none.
+  [[nodiscard]] dht::Item const* find(NodeId const& target, TimePoint now) const;
+  /// The item that was put longest ago.
+  [[nodiscard]] std::optional<NodeId> oldest() const;
+  /// Unknown ones are ignored.
+  void remove(NodeId const& target);
+
+  void expire(TimePoint now);
+  /// When expire() has work; TimePoint::max() while empty.
+  [[nodiscard]] TimePoint next_deadline() const;
+
+  [[nodiscard]] std::size_t size() const { return items_.size(); }
+  void check() const;
+
+  /// Calls `visit(item)` for each item that is not expired, in the order of their targets.
+  template <class Visit>
+  void for_each(TimePoint now, Visit visit) const {
+    for (auto const& [target, entry] : items_) {
+      if (entry.expires > now) visit(entry.item);
+    }
+  }
+
+ private:
+  struct Entry {
+    dht::Item item;
+    IpAddress from;
+    TimePoint expires;
+  };
+  using Entries = std::map<NodeId, Entry>;
+  using Order = std::set<std::pair<TimePoint, NodeId>>;  // by expiry, so by the time of the last put
+  void erase(Entries::iterator entry);
+  void make_room(IpAddress const& newcomer);
+
+  Options options_;
+  Entries items_;
+  Order order_;
+  std::map<IpAddress, Order> by_address_;
+};
+
+}  // namespace grenache::grape
+
+GRN_ERROR_CODE_ENUM(grenache::grape::ItemStoreErrc);

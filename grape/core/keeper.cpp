@@ -1,0 +1,74 @@
+#include "grape/core/keeper.hpp"
+
+#include <algorithm>
+
+#include "proto/base/check.hpp"
+
+namespace grenache::grape {
+namespace {
+
+// From three quarters of `period` to all of it.
+Duration jittered(Duration period, Random& random) {
+  auto const quarter = static_cast<std::uint64_t>(period.count() / 4);
+  return Duration{static_cast<std::int64_t>(3 * quarter + random.below(quarter + 1))};
+}
+
+// From nothing to all of `period`: what is restored after a restart must not come all at once.
+Duration spread(Duration period, Random& random) {
+  return Duration{static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(period.count()) + 1))};
+}
+
+}  // namespace
+
+bool Keeper::keep(Service const& service, TimePoint now, Random& random, bool restored) {
+  if (!lapses_.contains(service) && lapses_.size() >= options_.service_count_max) return false;
+  lapses_[service] = now + options_.owner_patience;
+  Duration const period = options_.announce_every;
+  services_.set(service, now + (restored ? spread(period, random) : jittered(period, random)));
+  return true;
+}
+
+void Keeper::release(Service const& service) {
+  lapses_.erase(service);
+  services_.erase(service);
+}
+
+void Keeper::keep_item(NodeId const& target, TimePoint now, Random& random, bool restored) {
+  Duration const period = options_.item_every;
+  items_.set(target, now + (restored ? spread(period, random) : jittered(period, random)));
+}
+
+std::optional<Keeper::Duty> Keeper::next(TimePoint now, Random& random) {
+  if (auto const service = services_.due(now)) {
+    TimePoint const lapse = lapses_.at(*service);
+    if (lapse <= now) {
+      lapses_.erase(*service);
+      return TakeBack{*service};
+    }
+    services_.set(*service, std::min(now + jittered(options_.announce_every, random), lapse));
+    return Announce{*service};
+  }
+  if (auto const target = items_.due(now)) {
+    items_.set(*target, now + jittered(options_.item_every, random));
+    return Republish{*target};
+  }
+  return std::nullopt;
+}
+
+TimePoint Keeper::next_deadline() const {
+  return std::min(services_.next_deadline(), items_.next_deadline());
+}
+
+std::vector<Keeper::Service> Keeper::services() const {
+  std::vector<Service> services;
+  services.reserve(lapses_.size());
+  for (auto const& [service, lapse] : lapses_) services.push_back(service);
+  return services;
+}
+
+void Keeper::check() const {
+  GRN_CHECK(lapses_.size() <= options_.service_count_max);
+  GRN_CHECK(lapses_.size() == services_.size());
+}
+
+}  // namespace grenache::grape

@@ -1,0 +1,110 @@
+// What our users asked us to keep in the network, and when to say it again.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "grape/core/store_task.hpp"
+#include "proto/base/ids.hpp"
+#include "proto/base/random.hpp"
+#include "proto/base/time.hpp"
+#include "proto/dht/krpc.hpp"
+
+namespace grenache::grape {
+
+/// Keys with a time each.
+template <class Key>
+class Schedule {
+ public:
+  void set(Key const& key, TimePoint at) {
+    erase(key);
+    times_.emplace(key, at);
+    order_.insert({at, key});
+  }
+  void erase(Key const& key) {
+    auto const found = times_.find(key);
+    if (found == times_.end()) return;
+    order_.erase({found->second, key});
+    times_.erase(found);
+  }
+  /// Takes out a key whose time has come.
+  [[nodiscard]] std::optional<Key> due(TimePoint now) {
+    if (order_.empty() || order_.begin()->first > now) return std::nullopt;
+    Key key = order_.begin()->second;
+    erase(key);
+    return key;
+  }
+  [[nodiscard]] TimePoint next_deadline() const {
+    return order_.empty() ? TimePoint::max() : order_.begin()->first;
+  }
+  [[nodiscard]] std::size_t size() const { return times_.size(); }
+
+ private:
+  std::map<Key, TimePoint> times_;
+  std::set<std::pair<TimePoint, Key>> order_;
+};
+
+/// Remembers the services that are to be re-announced and the items that are to be republished.
+///
+/// A service is re-announced until it is taken back or its owner has not asked again for owner_patience; then
+/// it is to be taken back at once. Times are spread at random, so that nodes and services that started
+/// together do not come in waves.
+class Keeper {
+ public:
+  struct Options {
+    std::size_t service_count_max = 5000;
+    Duration announce_every = std::chrono::seconds{80};   // a third of the age of a peer: two may get lost
+    Duration owner_patience = std::chrono::seconds{240};  // as peers live when nobody keeps them
+    Duration item_every = std::chrono::hours{1};          // BEP 44
+  };
+
+  struct Service {
+    dht::ServiceKey name;
+    std::uint16_t port = 0;
+    bool implied_port = false;
+    friend auto operator<=>(Service const&, Service const&) = default;
+  };
+  struct Announce {
+    Service service;
+  };
+  struct TakeBack {
+    Service service;
+  };
+  struct Republish {
+    NodeId target;
+  };
+  using Duty = std::variant<Announce, TakeBack, Republish>;
+
+  explicit Keeper(Options options) : options_{options} {}
+
+  /// The owner announces `service`, now or (`restored`) in a former life of this node, and it has to be said
+  /// again soon. False when too many are kept.
+  bool keep(Service const& service, TimePoint now, Random& random, bool restored = false);
+  void release(Service const& service);
+  /// Items are bounded by who stores them.
+  void keep_item(NodeId const& target, TimePoint now, Random& random, bool restored = false);
+  void drop_item(NodeId const& target) { items_.erase(target); }
+
+  /// Something to do now. Announce and Republish come again after their periods.
+  [[nodiscard]] std::optional<Duty> next(TimePoint now, Random& random);
+  [[nodiscard]] TimePoint next_deadline() const;
+
+  [[nodiscard]] std::vector<Service> services() const;
+  [[nodiscard]] std::size_t service_count() const { return lapses_.size(); }
+  [[nodiscard]] std::size_t item_count() const { return items_.size(); }
+  void check() const;
+
+ private:
+  Options options_;
+  std::map<Service, TimePoint> lapses_;  // when the patience with each owner ends
+  Schedule<Service> services_;
+  Schedule<NodeId> items_;
+};
+
+}  // namespace grenache::grape

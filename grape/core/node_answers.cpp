@@ -1,0 +1,214 @@
+// The answers to queries of others.
+#include <algorithm>
+
+#include "grape/core/node.hpp"
+#include "proto/base/check.hpp"
+
+namespace grenache::grape {
+
+using dht::KrpcCode;
+
+namespace {
+
+constexpr std::size_t kValueCountMax = 100;  // as many as Grape's users get
+constexpr std::string_view kStoreFull = "too many services are stored here";
+
+}  // namespace
+
+void Node::send(Endpoint const& to, std::string bytes) {
+  ++stats_.datagrams_out;
+  outputs_.emplace_back(Datagram{to, std::move(bytes)});
+}
+
+void Node::send_error(Endpoint const& to, std::string_view tid, KrpcCode code, std::string_view text) {
+  ++stats_.errors_sent;
+  send(to, dht::encode_error(tid, code, text));
+}
+
+void Node::reply(Endpoint const& to, dht::Query const& query, dht::ReplyFields fields) {
+  // Grape never says what it is, and gets the bytes that it is used to.
+  if (query.has_version) fields.ip = to;
+  send(to, dht::encode_reply(query.tid, id_for(to), fields));
+}
+
+void Node::on(Endpoint const& from, dht::Query const& query, TimePoint now) {
+  if (query.sender && is_own(*query.sender)) return drop(DropReason::own_id);
+  if (!rate_limit_.allow(from, now)) return drop(DropReason::rate_limited);
+  ++stats_.queries_in;
+  std::visit([&](auto const& body) { answer(from, query, body, now); }, query.body);
+  if (!query.sender || query.read_only) return;
+  dht::Contact const node{*query.sender, from};
+  // Below the limit first: a refused ping must not count as made.
+  bool const may_ping = transactions_.verify_count() < options_.verify_count_max;
+  if (may_ping && table_of(from).heard(node, now)) ping(node, now);
+}
+
+void Node::on(Endpoint const& from, dht::Refusal const& refusal, TimePoint now) {
+  if (!rate_limit_.allow(from, now)) return drop(DropReason::rate_limited);
+  ++stats_.queries_in;
+  send_error(from, refusal.tid, refusal.code, refusal.text);
+}
+
+void Node::answer(Endpoint const& from, dht::Query const& query, dht::Ping const&, TimePoint) {
+  reply(from, query, {});
+}
+
+void Node::answer(Endpoint const& from, dht::Query const& query, dht::FindNode const& find, TimePoint) {
+  dht::ReplyFields fields;
+  add_nodes(fields, from, query, find.target, options_.reply_size_max);
+  reply(from, query, fields);
+}
+
+void Node::answer(Endpoint const& from, dht::Query const& query, dht::UnknownQuery const& any, TimePoint) {
+  dht::ReplyFields fields;
+  add_nodes(fields, from, query, any.target, options_.reply_size_max);
+  reply(from, query, fields);
+}
+
+void Node::add_nodes(dht::ReplyFields& fields, Endpoint const& from, dht::Query const& query,
+                     NodeId const& target, std::size_t room) {
+  std::size_t const overhead = dht::reply_overhead(query.tid.size(), 0);
+  room -= std::min(room, overhead);
+  Family const own = family_of(from);
+  auto const wants = query.want.value_or(dht::Want{own == Family::v4, own == Family::v6});
+  for (Family const family : kFamilies) {
+    if (!speaks(family) || !(family == Family::v4 ? wants.n4 : wants.n6)) continue;
+    std::size_t const size = family == Family::v4 ? dht::kCompactNode4Size : dht::kCompactNode6Size;
+    std::string& compact = nodes_[family];
+    contacts_.clear();
+    compact.clear();
+    tables_[family].closest(target, std::min(options_.table.bucket_size, room / size), contacts_);
+    for (dht::Contact const& node : contacts_) append_compact(compact, node);
+    room -= compact.size();
+    (family == Family::v4 ? fields.nodes : fields.nodes6) = compact;
+  }
+}
+
+void Node::answer(Endpoint const& from, dht::Query const& query, dht::GetPeers const& get, TimePoint now) {
+  std::size_t const overhead = dht::reply_overhead(query.tid.size(), Sha1::kSize);
+  std::size_t const room = options_.reply_size_max - std::min(options_.reply_size_max, overhead);
+  Family const family = family_of(from);
+  std::size_t const value_size = dht::value_size(family == Family::v6);
+  std::size_t const value_count_max = std::min(kValueCountMax, room / value_size);
+
+  auto values = peers_.sample(get.info_hash, value_count_max, now, random_, family);
+  if (from.address.is_loopback() && values.size() < value_count_max) {
+    auto const own = own_.sample(get.info_hash, value_count_max - values.size(), now, random_, family);
+    values.insert(values.end(), own.begin(), own.end());
+  }
+  dht::ReplyFields fields;
+  fields.values = values;
+  Sha1 token;
+  if (peers_.has_room(get.info_hash)) {
+    token = tokens_.make(from, query.sender, get.info_hash);
+    fields.token = token.view();
+  }
+  std::size_t const used = values.size() * value_size + Sha1::kSize;
+  add_nodes(fields, from, query, dht::target_of(get.info_hash),
+            options_.reply_size_max - std::min(options_.reply_size_max, used));
+  reply(from, query, fields);
+}
+
+void Node::answer(Endpoint const& from, dht::Query const& query, dht::AnnouncePeer const& announce,
+                  TimePoint now) {
+  if (!tokens_.verify(announce.token, from, query.sender, announce.info_hash)) {
+    return send_error(from, query.tid, KrpcCode::protocol, dht::kBadAnnounceToken);
+  }
+  auto const name = dht::ServiceKey::from_bytes(announce.info_hash);
+  GRN_CHECK(name.has_value());  // parse_message() let only valid names pass
+  Endpoint const peer{from.address, announce.implied_port.value_or(false) ? from.port : announce.port};
+  if (!peers_.announce(*name, peer, now)) {
+    return send_error(from, query.tid, KrpcCode::server, kStoreFull);
+  }
+  ++stats_.announces_stored;
+  reply(from, query, {});
+  tell(AnnounceStored{*name, peer});
+}
+
+void Node::answer(Endpoint const& from, dht::Query const& query, dht::UnannouncePeer const& back, TimePoint) {
+  if (!tokens_.verify(back.token, from, query.sender, back.info_hash)) {
+    return send_error(from, query.tid, KrpcCode::protocol, dht::kBadAnnounceToken);
+  }
+  Endpoint const peer{from.address, back.implied_port.value_or(false) ? from.port : back.port};
+  if (peers_.remove(back.info_hash, peer)) ++stats_.peers_taken_back;
+  // Also when there was nothing: the second of two tries must not look like a failure.
+  reply(from, query, {});
+}
+
+void Node::answer(Endpoint const& from, dht::Query const& query, dht::Get const& get, TimePoint now) {
+  dht::ReplyFields fields;
+  Sha1 const token = tokens_.make(from, query.sender, get.target.view());
+  fields.token = token.view();
+  std::size_t used = Sha1::kSize;
+  if (dht::Item const* item = find_item(get.target, now)) {
+    // BEP 44: whoever has this number or a newer one wants the number only.
+    bool const news = !item->is_mutable() || !get.seq || item->seq() > *get.seq;
+    constexpr std::size_t kOwnerSize = 128;  // key, signature and number
+    std::size_t const size = item->value().size() + kOwnerSize;
+    bool const fits = dht::reply_overhead(query.tid.size(), used) + size <= options_.reply_size_max;
+    if (item->is_mutable()) fields.seq = item->seq();
+    if (news && fits) {
+      used += size;
+      fields.v = item->value();
+      if (item->owner()) {
+        fields.k = item->owner()->key.view();
+        fields.sig = item->owner()->signature.view();
+      }
+    }
+  }
+  add_nodes(fields, from, query, get.target,
+            options_.reply_size_max - std::min(options_.reply_size_max, used));
+  reply(from, query, fields);
+}
+
+namespace {
+
+KrpcCode code_of(Error const& error) {
+  if (error == dht::ItemErrc::value_too_big) return KrpcCode::value_too_big;
+  if (error == dht::ItemErrc::salt_too_big) return KrpcCode::salt_too_big;
+  if (error == dht::ItemErrc::bad_signature) return KrpcCode::bad_signature;
+  if (error == ItemStoreErrc::cas_mismatch) return KrpcCode::cas_mismatch;
+  if (error == ItemStoreErrc::sequence_too_low) return KrpcCode::sequence_too_low;
+  return KrpcCode::protocol;
+}
+
+// The item of a put whose number fits; `target` is where it belongs.
+Result<dht::Item> item_of(dht::Put const& put, ItemStore const& store, NodeId const& target, TimePoint now) {
+  if (!put.k && !put.sig) return dht::Item::immutable(put.v);
+  if (!put.k || !put.sig || !put.seq) return dht::ItemErrc::incomplete;
+  // Before the signature, which costs most.
+  if (auto const allowed = store.may_put(target, *put.seq, put.v, put.cas, now); !allowed) {
+    return allowed.error();
+  }
+  dht::ItemOwner owner{*Ed25519PublicKey::from_bytes(*put.k), *Ed25519Signature::from_bytes(*put.sig),
+                       std::string{put.salt.value_or("")}, *put.seq};
+  return dht::Item::mutable_of(std::move(owner), put.v);
+}
+
+}  // namespace
+
+void Node::answer(Endpoint const& from, dht::Query const& query, dht::Put const& put, TimePoint now) {
+  NodeId const target = put.k ? dht::item_target(*Ed25519PublicKey::from_bytes(*put.k), put.salt.value_or(""))
+                              : dht::item_target(put.v);
+  if (!tokens_.verify(put.token, from, query.sender, target.view())) {
+    return send_error(from, query.tid, KrpcCode::protocol, dht::kBadPutToken);
+  }
+  auto item = item_of(put, items_, target, now);
+  Error error = item ? Error{} : item.error();
+  if (item) {
+    // Somebody replaced what a user of ours put here: nothing to republish any more.
+    dht::Item const* own = own_items_.find(target, now);
+    if (own != nullptr && item->is_mutable() && own->seq() < item->seq()) drop_own_item(target);
+    auto const stored = items_.put(std::move(*item), put.cas, from.address, now);
+    if (!stored) error = stored.error();
+  }
+  if (error) {
+    bool const big = error == dht::ItemErrc::value_too_big;
+    return send_error(from, query.tid, code_of(error),
+                      big ? std::string{dht::kValueTooBig} : error.message());
+  }
+  ++stats_.items_put;
+  reply(from, query, {});
+}
+
+}  // namespace grenache::grape

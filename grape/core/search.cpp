@@ -1,0 +1,100 @@
+#include "grape/core/search.hpp"
+
+#include <algorithm>
+
+#include "proto/base/check.hpp"
+
+namespace grenache::grape {
+
+using dht::Contact;
+
+Search::Search(Subject subject, Options const& options, PerFamily<NodeId> const& own,
+               PerFamily<bool> const& families)
+    : subject_{std::move(subject)}, peer_gather_max_{options.peer_gather_max} {
+  for (Family const family : kFamilies) {
+    if (families[family]) lookups_[family].emplace(subject_.target, own[family], options.lookup);
+  }
+}
+
+void Search::add(Contact const& node) {
+  if (auto& lookup = lookups_[family_of(node.endpoint)]) lookup->add(node);
+}
+
+std::optional<Contact> Search::next() {
+  for (Family const family : kFamilies) {
+    if (!lookups_[family]) continue;
+    if (auto node = lookups_[family]->next()) return node;
+  }
+  return std::nullopt;
+}
+
+bool Search::is_over() const {
+  return std::ranges::none_of(kFamilies, [this](Family family) {
+    return lookups_[family] && lookups_[family]->outcome() == Lookup::Outcome::running;
+  });
+}
+
+void Search::answered(Contact const& node, std::optional<std::string_view> token) {
+  if (auto& lookup = lookups_[family_of(node.endpoint)]) lookup->answered(node, token);
+}
+
+void Search::slow(Contact const& node) {
+  if (auto& lookup = lookups_[family_of(node.endpoint)]) lookup->slow(node);
+}
+
+void Search::timed_out(Contact const& node) {
+  if (auto& lookup = lookups_[family_of(node.endpoint)]) lookup->timed_out(node);
+}
+
+void Search::failed(Contact const& node) {
+  if (auto& lookup = lookups_[family_of(node.endpoint)]) lookup->failed(node);
+}
+
+std::vector<Endpoint> Search::take_peers(std::vector<Endpoint> const& peers) {
+  std::vector<Endpoint> news;
+  for (Endpoint const& peer : peers) {
+    if (peers_.size() >= peer_gather_max_) break;
+    if (peer.address.is_multicast_or_reserved() || peer.address.is_unspecified()) continue;
+    auto const place = std::ranges::lower_bound(peers_, peer);
+    if (place != peers_.end() && *place == peer) continue;
+    peers_.insert(place, peer);
+    news.push_back(peer);
+  }
+  return news;
+}
+
+void Search::take_item(dht::Reply const& reply) {
+  if (!reply.v) return;
+  auto const key = reply.k ? Ed25519PublicKey::from_bytes(*reply.k) : std::nullopt;
+  auto const signature = reply.sig ? Ed25519Signature::from_bytes(*reply.sig) : std::nullopt;
+  Result<dht::Item> item = dht::ItemErrc::incomplete;
+  if (key && signature && reply.seq) {
+    // The cheap questions first: whoever answers may send anything.
+    if (found_ && found_->item.seq() >= *reply.seq) return;
+    if (dht::item_target(*key, subject_.key) != subject_.target) return;
+    item = dht::Item::mutable_of({*key, *signature, subject_.key, *reply.seq}, *reply.v);
+  } else if (!found_ && !reply.k && !reply.sig && dht::item_target(*reply.v) == subject_.target) {
+    item = dht::Item::immutable(*reply.v);
+  }
+  if (!item) return;
+  found_.emplace(Found{std::move(*item), reply.sender, std::string{reply.token.value_or("")}});
+}
+
+std::vector<Lookup::Target> Search::store_targets() const {
+  std::vector<Lookup::Target> targets;
+  for (Family const family : kFamilies) {
+    if (!lookups_[family]) continue;
+    auto const some = lookups_[family]->store_targets();
+    targets.insert(targets.end(), some.begin(), some.end());
+  }
+  return targets;
+}
+
+void Search::check() const {
+  GRN_CHECK(peers_.size() <= peer_gather_max_);
+  for (Family const family : kFamilies) {
+    if (lookups_[family]) lookups_[family]->check();
+  }
+}
+
+}  // namespace grenache::grape

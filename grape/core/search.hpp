@@ -1,0 +1,91 @@
+// What is being looked for in the network, and what was found so far.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "grape/core/family.hpp"
+#include "grape/core/lookup.hpp"
+#include "proto/base/endpoint.hpp"
+#include "proto/base/ids.hpp"
+#include "proto/dht/item.hpp"
+#include "proto/dht/krpc.hpp"
+
+namespace grenache::grape {
+
+/// What a search is for.
+struct Subject {
+  enum class Kind : std::uint8_t {
+    nodes,  // near `target`
+    peers,  // of the service `key`
+    item,   // at `target`; a mutable one has the salt `key`
+  };
+  Kind kind = Kind::nodes;
+  NodeId target;
+  std::string key;
+  friend auto operator<=>(Subject const&, Subject const&) = default;
+
+  [[nodiscard]] static Subject nodes(NodeId const& target) { return {Kind::nodes, target, {}}; }
+  [[nodiscard]] static Subject peers(dht::ServiceKey const& name) {
+    return {Kind::peers, dht::target_of(name.bytes()), name.bytes()};
+  }
+  [[nodiscard]] static Subject item(NodeId const& target, std::string_view salt) {
+    return {Kind::item, target, std::string{salt}};
+  }
+};
+
+/// A Lookup in each address family that the node speaks, and the union of what they bring.
+class Search {
+ public:
+  struct Options {
+    Lookup::Options lookup;
+    std::size_t peer_gather_max = 2000;  // of a name, before choosing: a hostile reply holds thousands
+  };
+
+  /// `own` are our ids; `families` says where to search.
+  Search(Subject subject, Options const& options, PerFamily<NodeId> const& own,
+         PerFamily<bool> const& families);
+
+  [[nodiscard]] Subject const& subject() const { return subject_; }
+  /// Hears of a node; ignored in a family that is not searched.
+  void add(dht::Contact const& node);
+  /// The node to ask now; nothing when enough are waiting or none is worth it. Call it to notice the end.
+  [[nodiscard]] std::optional<dht::Contact> next();
+  [[nodiscard]] bool is_over() const;
+
+  void answered(dht::Contact const& node, std::optional<std::string_view> token);
+  void slow(dht::Contact const& node);
+  void timed_out(dht::Contact const& node);
+  void failed(dht::Contact const& node);
+
+  /// Takes peers out of a reply, and returns those that are new.
+  std::vector<Endpoint> take_peers(std::vector<Endpoint> const& peers);
+  /// Takes an item out of a reply, if it is the one that is sought and newer than what was found so far.
+  /// Verifies its signature.
+  void take_item(dht::Reply const& reply);
+
+  /// What was found, ascending.
+  [[nodiscard]] std::vector<Endpoint> const& peers() const { return peers_; }
+  struct Found {
+    dht::Item item;
+    NodeId from;
+    std::string token;
+  };
+  [[nodiscard]] std::optional<Found> const& found() const { return found_; }
+  /// The nodes to store at: the k nearest of each family that gave a token.
+  [[nodiscard]] std::vector<Lookup::Target> store_targets() const;
+  void check() const;
+
+ private:
+  Subject subject_;
+  std::size_t peer_gather_max_;
+  PerFamily<std::optional<Lookup>> lookups_;
+  std::vector<Endpoint> peers_;
+  std::optional<Found> found_;
+};
+
+}  // namespace grenache::grape
