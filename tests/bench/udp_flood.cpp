@@ -1,0 +1,156 @@
+// Asks a DHT node as fast as it answers, or answers itself as a bare echo: the yardstick.
+//
+//     udp_flood --serve                      echoes on a free port, which it prints, until it is killed
+//     udp_flood PORT QUERY SECONDS [SOCKETS WINDOW]
+//
+// QUERY is ping, find_node or get_peers. From each of SOCKETS ports WINDOW queries are under way; what is
+// lost is asked again after a while. Prints replies, seconds and bytes of the first reply.
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr unsigned kWindowMax = 64;
+
+int loopback_socket() {
+  int const fd = ::socket(AF_INET, SOCK_DGRAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (fd < 0 || ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    throw std::runtime_error{"cannot bind a UDP socket"};
+  }
+  return fd;
+}
+
+[[noreturn]] void serve() {
+  int const fd = loopback_socket();
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  std::printf("%d\n", ntohs(address.sin_port));
+  std::fflush(stdout);
+  std::array<char, 65536> buffer;
+  for (;;) {
+    sockaddr_in from{};
+    size = sizeof from;
+    ssize_t const got =
+        ::recvfrom(fd, buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from), &size);
+    if (got < 0) continue;
+    (void)::sendto(fd, buffer.data(), static_cast<std::size_t>(got), 0, reinterpret_cast<sockaddr*>(&from),
+                   size);
+  }
+}
+
+std::string query_text(std::string_view query) {
+  std::string const head = "d1:ad2:id20:abcdefghij0123456789";
+  if (query == "ping") return head + "e1:q4:ping1:t2:aa1:y1:qe";
+  if (query == "find_node") return head + "6:target20:mnopqrstuvwxyz123456e1:q9:find_node1:t2:aa1:y1:qe";
+  if (query == "get_peers") return head + "9:info_hash10:a_service1e1:q9:get_peers1:t2:aa1:y1:qe";
+  throw std::runtime_error{"QUERY is ping, find_node or get_peers"};
+}
+
+struct Lane {
+  int fd = -1;
+  unsigned open = 0;  // queries under way
+  Clock::time_point heard = Clock::now();
+};
+
+class Flood {
+ public:
+  Flood(int port, std::string query, unsigned sockets, unsigned window)
+      : query_{std::move(query)}, lanes_(sockets), window_{std::min(window, kWindowMax)} {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(static_cast<std::uint16_t>(port));
+    for (Lane& lane : lanes_) {
+      lane.fd = loopback_socket();
+      if (::connect(lane.fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) {
+        throw std::runtime_error{"cannot connect"};
+      }
+      polls_.push_back({lane.fd, POLLIN, 0});
+    }
+    for (unsigned i = 0; i < kWindowMax; ++i) {
+      out_parts_[i] = {query_.data(), query_.size()};
+      in_parts_[i] = {room_[i].data(), room_[i].size()};
+      out_[i].msg_hdr.msg_iov = &out_parts_[i];
+      in_[i].msg_hdr.msg_iov = &in_parts_[i];
+      out_[i].msg_hdr.msg_iovlen = in_[i].msg_hdr.msg_iovlen = 1;
+    }
+  }
+
+  void run(std::chrono::duration<double> limit) {
+    auto const begin = Clock::now();
+    for (Lane& lane : lanes_) fill(lane);
+    while (Clock::now() - begin < limit) {
+      ::poll(polls_.data(), polls_.size(), 20);
+      auto const now = Clock::now();
+      for (std::size_t i = 0; i < lanes_.size(); ++i) {
+        if (polls_[i].revents & POLLIN) take(lanes_[i], now);
+        if (now - lanes_[i].heard > std::chrono::milliseconds{200}) lanes_[i].open = 0;  // lost on the way
+        fill(lanes_[i]);
+      }
+    }
+    std::chrono::duration<double> const took = Clock::now() - begin;
+    std::printf("%llu %.3f %u\n", replies_, took.count(), reply_size_);
+  }
+
+ private:
+  void fill(Lane& lane) {
+    if (lane.open >= window_) return;
+    int const sent = ::sendmmsg(lane.fd, out_.data(), window_ - lane.open, 0);
+    if (sent > 0) lane.open += static_cast<unsigned>(sent);
+    if (lane.open == window_) lane.heard = Clock::now();
+  }
+  void take(Lane& lane, Clock::time_point now) {
+    int const got = ::recvmmsg(lane.fd, in_.data(), kWindowMax, MSG_DONTWAIT, nullptr);
+    if (got <= 0) return;
+    if (replies_ == 0) reply_size_ = in_[0].msg_len;
+    replies_ += static_cast<unsigned>(got);
+    lane.open -= std::min(lane.open, static_cast<unsigned>(got));
+    lane.heard = now;
+  }
+
+  std::string query_;
+  std::vector<Lane> lanes_;
+  std::vector<pollfd> polls_;
+  unsigned window_;
+  std::array<std::array<char, 2048>, kWindowMax> room_{};
+  std::array<iovec, kWindowMax> out_parts_{};
+  std::array<iovec, kWindowMax> in_parts_{};
+  std::array<mmsghdr, kWindowMax> out_{};
+  std::array<mmsghdr, kWindowMax> in_{};
+  unsigned long long replies_ = 0;
+  unsigned reply_size_ = 0;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    if (argc == 2 && std::string_view{argv[1]} == "--serve") serve();
+    if (argc != 4 && argc != 6) throw std::runtime_error{"PORT QUERY SECONDS [SOCKETS WINDOW]"};
+    unsigned const sockets = argc == 6 ? static_cast<unsigned>(std::atoi(argv[4])) : 32;
+    unsigned const window = argc == 6 ? static_cast<unsigned>(std::atoi(argv[5])) : 16;
+    Flood{std::atoi(argv[1]), query_text(argv[2]), sockets, window}.run(
+        std::chrono::duration<double>{std::atof(argv[3])});
+  } catch (std::exception const& error) {
+    std::fprintf(stderr, "udp_flood: %s\n", error.what());
+    return 2;
+  }
+}
