@@ -57,5 +57,31 @@ TEST(Signature, ofGarbageIsRefusedNotFatal) {
   EXPECT_FALSE(recover(digest, {Signature{}, 200}));
 }
 
+TEST(Ed25519, keepsTheFirstVectorOfRfc8032) {
+  auto const key = Ed25519SecretKey::from_bytes(
+      *from_hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"));
+  ASSERT_TRUE(key);
+  EXPECT_EQ(key->public_key().hex(), "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+  EXPECT_EQ(key->sign("").hex(),
+            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555"
+            "fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b");
+  EXPECT_FALSE(Ed25519SecretKey::from_bytes(std::string(31, 'x')));
+}
+
+TEST(Ed25519, verifiesItsOwnSignaturesAndNoOthers) {
+  Random random{3};
+  auto const key = Ed25519SecretKey::generate(random);
+  auto const signature = key.sign("message");
+  EXPECT_TRUE(verify(key.public_key(), "message", signature));
+  EXPECT_FALSE(verify(key.public_key(), "massage", signature));
+  EXPECT_FALSE(verify(Ed25519SecretKey::generate(random).public_key(), "message", signature));
+  for (std::size_t i = 0; i < Ed25519Signature::kSize; ++i) {
+    auto broken = signature;
+    broken.array()[i] ^= 1;
+    EXPECT_FALSE(verify(key.public_key(), "message", broken)) << i;
+  }
+  EXPECT_FALSE(verify(Ed25519PublicKey{}, "message", Ed25519Signature{}));
+}
+
 }  // namespace
 }  // namespace grenache

@@ -1,0 +1,113 @@
+#include "grape/core/item_store.hpp"
+
+#include <gtest/gtest.h>
+
+#include "grape/core/keeper.hpp"
+
+namespace grenache::grape {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+
+constexpr TimePoint kNow{hours{1}};
+IpAddress const kHost{10, 0, 0, 1};
+IpAddress const kOther{10, 0, 0, 2};
+
+dht::Item number(int value) { return *dht::Item::immutable("i" + std::to_string(value) + "e"); }
+dht::Item version(std::int64_t seq, std::string_view value) {
+  static auto const key = *Ed25519SecretKey::from_bytes(std::string(32, 'k'));
+  return *dht::Item::sign(key, "", seq, value);
+}
+
+TEST(ItemStore, keepsTheNewestOfAMutableItem) {
+  ItemStore store{{}};
+  ASSERT_TRUE(store.put(version(3, "i3e"), std::nullopt, kHost, kNow));
+  EXPECT_EQ(store.put(version(2, "i2e"), std::nullopt, kHost, kNow).error(), ItemStoreErrc::sequence_too_low);
+  EXPECT_EQ(store.put(version(3, "i9e"), std::nullopt, kHost, kNow).error(), ItemStoreErrc::sequence_too_low);
+  EXPECT_TRUE(store.put(version(3, "i3e"), std::nullopt, kHost, kNow));
+  EXPECT_EQ(store.put(version(4, "i4e"), 2, kHost, kNow).error(), ItemStoreErrc::cas_mismatch);
+  ASSERT_TRUE(store.put(version(4, "i4e"), 3, kHost, kNow));
+  EXPECT_TRUE(store.put(version(4, "i4e"), 3, kHost, kNow)) << "a second try of the same";
+  EXPECT_EQ(store.size(), 1u);
+  EXPECT_EQ(store.find(version(0, "i0e").target(), kNow)->value(), "i4e");
+  store.check();
+}
+
+TEST(ItemStore, forgetsItemsThatNobodyPutsAgain) {
+  ItemStore store{{.age_max = hours{2}}};
+  ASSERT_TRUE(store.put(number(1), std::nullopt, kHost, kNow));
+  ASSERT_TRUE(store.put(number(2), std::nullopt, kHost, kNow));
+  ASSERT_TRUE(store.put(number(1), std::nullopt, kHost, kNow + hours{1}));
+  EXPECT_EQ(store.next_deadline(), kNow + hours{2});
+  EXPECT_EQ(store.find(number(2).target(), kNow + hours{2}), nullptr);
+  store.expire(kNow + hours{2});
+  EXPECT_EQ(store.size(), 1u);
+  EXPECT_NE(store.find(number(1).target(), kNow + hours{2}), nullptr);
+  store.check();
+}
+
+TEST(ItemStore, whenFullTheOldestMakesRoomAndAFloodEatsItself) {
+  ItemStore store{{.item_count_max = 100}};
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(store.put(number(i), std::nullopt, kHost, kNow + seconds{i}));
+  }
+  for (int i = 1000; i < 2000; ++i) {
+    ASSERT_TRUE(store.put(number(i), std::nullopt, kOther, kNow + seconds{i}));
+  }
+  EXPECT_EQ(store.size(), 100u);
+  for (int i = 0; i < 10; ++i) EXPECT_NE(store.find(number(i).target(), kNow + seconds{2000}), nullptr) << i;
+  EXPECT_EQ(store.oldest(), number(0).target());
+  ASSERT_TRUE(store.put(number(5000), std::nullopt, {}, kNow + seconds{3000}));
+  EXPECT_EQ(store.find(number(0).target(), kNow + seconds{3000}), nullptr);
+  store.check();
+}
+
+Keeper::Service service(std::string_view name) { return {*dht::ServiceKey::from_bytes(name), 80, false}; }
+
+TEST(Keeper, announcesUntilTheOwnerFallsSilentAndThenTakesBack) {
+  Keeper keeper{{}};
+  Random random{1};
+  ASSERT_TRUE(keeper.keep(service("x"), kNow, random));
+  std::size_t announced = 0;
+  TimePoint taken_back = TimePoint::max();
+  for (TimePoint now = kNow; now < kNow + hours{1}; now += seconds{1}) {
+    while (auto const duty = keeper.next(now, random)) {
+      if (std::holds_alternative<Keeper::Announce>(*duty)) ++announced;
+      if (std::holds_alternative<Keeper::TakeBack>(*duty)) taken_back = now;
+    }
+    keeper.check();
+  }
+  EXPECT_EQ(taken_back, kNow + seconds{240});
+  EXPECT_GE(announced, 3u);
+  EXPECT_LE(announced, 4u);
+  EXPECT_EQ(keeper.service_count(), 0u);
+}
+
+TEST(Keeper, keepsABoundedNumberAndWhatIsReleasedIsForgotten) {
+  Keeper keeper{{.service_count_max = 2}};
+  Random random{1};
+  EXPECT_TRUE(keeper.keep(service("x"), kNow, random));
+  EXPECT_TRUE(keeper.keep(service("y"), kNow, random));
+  EXPECT_FALSE(keeper.keep(service("z"), kNow, random));
+  EXPECT_TRUE(keeper.keep(service("x"), kNow, random));
+  keeper.release(service("x"));
+  keeper.release(service("y"));
+  EXPECT_FALSE(keeper.next(kNow + hours{1}, random));
+  EXPECT_EQ(keeper.next_deadline(), TimePoint::max());
+}
+
+TEST(Keeper, whatIsRestoredDoesNotComeAtOnce) {
+  Keeper keeper{{}};
+  Random random{1};
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(keeper.keep(service("service " + std::to_string(i)), kNow, random, true));
+  }
+  std::size_t due = 0;
+  while (keeper.next(kNow + seconds{8}, random)) ++due;
+  EXPECT_GE(due, 50u);
+  EXPECT_LE(due, 150u);
+}
+
+}  // namespace
+}  // namespace grenache::grape
