@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 RELEASE := build/release
 
-.PHONY: build all deps test demo install help dev asan tsan clang lint format tidy coverage clean
+.PHONY: build all deps test demo install help dev asan tsan clang fuzz lint format tidy coverage clean
 
 build: ## build optimized binaries: build/release/bin/grape and build/release/bin/exchange
 	@tools/install-deps build
@@ -35,6 +35,13 @@ dev asan tsan clang coverage: ## build and test with this preset (debug, sanitiz
 	@cmake --preset $(PRESET)
 	@cmake --build build/$(PRESET) -j $(JOBS) --target all tests
 	@ctest --preset $(PRESET) -j $(JOBS) $(CTEST_ARGS)
+
+fuzz: SECONDS := 60
+fuzz: ## run each fuzz target for SECONDS (default 60); crashers stay in build/fuzz/crashes
+	@tools/install-deps build test dev
+	@cmake --preset fuzz
+	@cmake --build build/fuzz -j $(JOBS) --target fuzz_targets
+	@tests/fuzz/run build/fuzz $(SECONDS)
 
 lint: ## check the house rules that a compiler does not
 	@tools/lint.py

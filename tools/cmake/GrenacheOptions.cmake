@@ -32,7 +32,7 @@ else()
   add_link_options(-fsanitize=${GRENACHE_SANITIZE})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND GRENACHE_SANITIZE MATCHES "undefined")
     # clang 14 cannot assemble coroutines with it (LLVM issue 49689).
-    add_compile_options(-fno-sanitize=function)
+    add_compile_options(-fno-sanitize=function "-fsanitize-ignorelist=${CMAKE_CURRENT_LIST_DIR}/sanitizer-ignore.txt")
   endif()
 endif()
 

@@ -1,0 +1,82 @@
+// Invoices from any text, and from any words with a valid signature and checksum around them: what decodes
+// is written again, decodes to the same, and is then stable.
+#include "proto/exchange/bolt11.hpp"
+
+#include <string>
+#include <vector>
+
+#include "proto/base/check.hpp"
+#include "proto/exchange/bech32.hpp"
+#include "proto/exchange/bolt11_wire.hpp"
+#include "tests/fuzz/input.hpp"
+
+namespace grenache::bolt11 {
+namespace {
+
+constexpr std::string_view kPrefixes[] = {
+    "lnbc",   "lntb",  "lntbs",        "lnbcrt", "lnbc1",    "lnbc2500u", "lnbcrt20m", "lnbc10p",
+    "lnbc9p", "lnbcx", "lnbc21000000", "lnbc0",  "lnbc007u", "ln",        "lnbc1000n", "lnbc21000001"};
+
+SecretKey const& key() {
+  static SecretKey const secret = *SecretKey::from_bytes(std::string(31, '\0') + '\x07');
+  return secret;
+}
+
+void check(std::string_view text) {
+  auto const invoice = decode(text);
+  if (!invoice) return;
+  auto const written = encode(*invoice, key());
+  GRN_CHECK(written);
+  GRN_CHECK(written->size() <= kInvoiceSizeMax);
+  auto const again = decode(*written);
+  GRN_CHECK(again);
+  GRN_CHECK(static_cast<InvoiceSpec const&>(*again) == static_cast<InvoiceSpec const&>(*invoice));
+  GRN_CHECK(again->payee == key().public_key());
+  GRN_CHECK(encode(*again, key()) == written);
+}
+
+// A field that decode() may like: the type and the size that belong together, filled from the input.
+void append_field(Words& words, fuzz::Input& input) {
+  auto const tag = kFieldOrder[input.below(kFieldOrder.size())];
+  std::size_t size = input.byte();
+  if (tag == 'p' || tag == 's' || tag == 'h') size = wire::kHashWords;
+  if (tag == 'n') size = wire::kNodeWords;
+  if (size == 255) size = wire::kFieldWordsMax;
+  words.push_back(bech32_value(tag));
+  words.push_back(static_cast<std::uint8_t>(size / 32));
+  words.push_back(static_cast<std::uint8_t>(size % 32));
+  std::size_t const end = words.size() + size;
+  if (tag == 'n' && input.flag()) append_words(words, key().public_key().view());
+  for (auto const c : input.bytes(end - words.size())) words.push_back(static_cast<std::uint8_t>(c & 31));
+  words.resize(end);
+}
+
+std::string build(fuzz::Input& input) {
+  std::string prefix{kPrefixes[input.below(std::size(kPrefixes))]};
+  if (prefix == "lnbcx") {
+    prefix = "lnbcrt";
+    for (char const c : input.short_text()) prefix += "0123456789munpx"[static_cast<unsigned char>(c) % 15];
+  }
+  Words words;
+  for (std::size_t i = 0; i < wire::kTimestampWords; ++i) words.push_back(input.byte() & 31);
+  auto const field_count = input.below(128);
+  for (std::size_t i = 0; i < field_count; ++i) append_field(words, input);
+  for (char const c : input.rest()) words.push_back(static_cast<std::uint8_t>(c & 31));
+  auto const signature = key().sign_recoverable(wire::signed_hash(prefix, words));
+  append_words(words, std::string{signature.signature.view()} + static_cast<char>(signature.recovery_id));
+  return bech32_encode(prefix, words);
+}
+
+}  // namespace
+}  // namespace grenache::bolt11
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
+  using namespace grenache;
+  fuzz::Input input{data, size};
+  if (input.flag()) {
+    bolt11::check(bolt11::build(input));
+  } else {
+    bolt11::check(input.rest());
+  }
+  return 0;
+}

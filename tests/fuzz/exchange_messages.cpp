@@ -1,0 +1,95 @@
+// Any bytes as messages between exchange peers: what reads as one is written and reads as the same.
+#include <string>
+#include <variant>
+
+#include "proto/base/check.hpp"
+#include "proto/exchange/order_message.hpp"
+#include "tests/fuzz/input.hpp"
+
+namespace grenache::exchange {
+namespace {
+
+void check_order(OrderRecord const& order) {
+  GRN_CHECK(is_uuid(order.id));
+  GRN_CHECK(order.amount.units() > 0 && order.amount.units() <= Satoshi::kMax);
+  GRN_CHECK(order.remaining.units() >= 0 && order.remaining <= order.amount);
+  GRN_CHECK(order.price.units() > 0 && order.price.units() <= PriceCents::kMax);
+  GRN_CHECK(order.expires > order.created && order.expires - order.created <= kOrderLifeMax);
+  GRN_CHECK(order.is_signed() == (order.seq > 0));
+  GRN_CHECK(order.status != OrderStatus::open || order.remaining.units() > 0);
+  auto const again = parse_request(to_json(order));
+  GRN_CHECK(again && std::get<AddOrderMessage>(*again).order == order);
+  GRN_CHECK(!verify_order(order) || order.is_signed());
+}
+
+void check_message(AddOrderMessage const& message) { check_order(message.order); }
+void check_message(ExecuteOrderMessage const& message) {
+  GRN_CHECK(message.order_id.size() <= kOrderIdSizeMax);
+  if (message.take) GRN_CHECK(is_uuid(message.take->take_id) && message.take->amount.units() >= 0);
+}
+void check_message(GetOrderMatchesMessage const& message) {
+  GRN_CHECK(message.order_id.size() <= kOrderIdSizeMax);
+}
+void check_message(PingPongMessage const& message) { GRN_CHECK(message.name.size() <= kPeerNameSizeMax); }
+void check_message(GetOrderbookMessage const&) {}
+
+json::Value written(Request const& request) {
+  return std::visit([](auto const& message) { return to_json(message); }, request);
+}
+
+void read_request(json::Value const& body) {
+  auto const request = parse_request(body);
+  if (!request) {
+    GRN_CHECK(!request.error().message().empty());
+    return;
+  }
+  std::visit([](auto const& message) { check_message(message); }, *request);
+  auto const text = written(*request);
+  auto const again = parse_request(text);
+  GRN_CHECK(again && again->index() == request->index());
+  // A signed order says its port once more; behind that nothing changes.
+  auto const second = written(*again);
+  auto const third = parse_request(second);
+  GRN_CHECK(third && written(*third) == second);
+  if (!std::holds_alternative<AddOrderMessage>(*request)) GRN_CHECK(second == text);
+}
+
+void read_answers(json::Value const& body) {
+  if (auto const list = parse_orders(body, 3)) {
+    GRN_CHECK(list->orders.size() <= 3 && list->orders.size() + list->dropped == body.as_array()->size());
+    for (auto const& order : list->orders) check_order(order);
+  }
+  if (auto const pong = parse_pong(body)) {
+    auto const again = parse_pong(to_json(*pong));
+    GRN_CHECK(again && pong->is_pong && to_json(*again) == to_json(*pong));
+  }
+  if (auto const response = parse_execute_response(body)) {
+    auto const again = parse_execute_response(to_json(*response));
+    GRN_CHECK(again && to_json(*again) == to_json(*response));
+  }
+}
+
+void run(std::string_view input) {
+  if (auto const refusal = parse_refusal(input)) {
+    GRN_CHECK(refusal->retry_after.count() >= 0);
+    GRN_CHECK(parse_refusal(to_error_text(*refusal)) == refusal);
+  }
+  auto const payload = read_payload(json::Value{input});
+  if (!payload) return;
+  GRN_CHECK(payload->form == PayloadForm::text);
+  auto const again = read_payload(write_payload(payload->body, PayloadForm::text));
+  GRN_CHECK(again && again->body == payload->body);
+  if (auto const object = read_payload(payload->body); object && object->form == PayloadForm::object) {
+    GRN_CHECK(object->body == payload->body);
+  }
+  read_request(payload->body);
+  read_answers(payload->body);
+}
+
+}  // namespace
+}  // namespace grenache::exchange
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
+  grenache::exchange::run(grenache::fuzz::as_text(data, size));
+  return 0;
+}

@@ -1,0 +1,47 @@
+// Any bytes as a compressed RPC body: expanded within its limit, then read as the server and the client do.
+#include <string>
+
+#include "proto/base/check.hpp"
+#include "proto/json/rpc_envelope.hpp"
+#include "proto/net/gzip.hpp"
+#include "tests/fuzz/input.hpp"
+
+namespace grenache::net {
+namespace {
+
+void run(std::uint8_t const* data, std::size_t size) {
+  fuzz::Input input{data, size};
+  std::size_t const limit = std::size_t{1} << input.below(21);
+  bool const is_plain = input.flag();
+  auto const bytes = input.rest();
+  // Whatever can be sent can be read.
+  auto const packed = is_plain ? gzip(bytes) : std::string{bytes};
+  auto const body = gunzip(packed, limit);
+  if (!body) {
+    GRN_CHECK(body.error() == GzipErrc::invalid || body.error() == GzipErrc::too_large);
+    if (is_plain) GRN_CHECK(body.error() == GzipErrc::too_large && bytes.size() > limit);
+    return;
+  }
+  GRN_CHECK(body->size() <= limit);
+  if (is_plain) GRN_CHECK(*body == bytes);
+  GRN_CHECK(gunzip(packed, body->size()).has_value());
+  if (!body->empty()) GRN_CHECK(gunzip(packed, body->size() - 1).error() == GzipErrc::too_large);
+  // Cut off, it is no body: half a payload is never taken for a whole one. What follows a member may be
+  // dropped.
+  if (is_plain) GRN_CHECK(!gunzip(std::string_view{packed}.substr(0, packed.size() - 1), limit));
+
+  if (auto const request = json::parse_rpc_request(*body)) {
+    auto const again = gunzip(gzip(json::rpc_reply(request->rid, request->payload)), std::size_t{1} << 26);
+    GRN_CHECK(again);
+    auto const reply = json::parse_rpc_reply(*again);
+    GRN_CHECK(reply && reply->result == request->payload);
+  }
+}
+
+}  // namespace
+}  // namespace grenache::net
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
+  grenache::net::run(data, size);
+  return 0;
+}

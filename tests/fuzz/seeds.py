@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Writes first inputs for the fuzz targets, made of the recordings in tests/golden and the examples of BOLT 11.
+
+    tests/fuzz/seeds.py FOLDER    writes FOLDER/<target>/…; merge them with: fuzz_<target> -merge=1 CORPUS FOLDER/<target>
+"""
+import base64
+import gzip
+import hashlib
+import json
+import pathlib
+import re
+import sys
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+ORDER = {"type": "AddOrderMessage", "exchangeId": 1337, "creatorType": "client", "createdAt": 1700000000000,
+         "id": "00000000-0000-4000-8000-000000000001", "buy": "BTC", "sell": "USD", "amountToBuy": 0.5}
+SIGNED = {**ORDER, "price": "60000", "amount": "1", "remaining": "0.5", "status": "OPEN", "seq": 1, "maker": "02" + "11" * 32,
+          "created": 1700000000000, "expires": 1700000360000, "endpoint": "127.0.0.1:1337", "signature": "22" * 64}
+HEADER = {"exchangeId": 1337, "creatorType": "client", "createdAt": 1700000000000}
+MESSAGES = [
+    ORDER, SIGNED, [ORDER, SIGNED, 1], {**SIGNED, "status": "CANCELLED", "seq": 2},
+    {"type": "PingPongMessage", **HEADER, "message": "ping"},
+    {"type": "PingPongMessage", **HEADER, "message": "pong", "peer": "03" + "11" * 32, "instance": "00ff", "name": "me"},
+    {"type": "GetOrderbookMessage", **HEADER}, {"type": "GetOrderMatchesMessage", **HEADER, "orderId": ORDER["id"]},
+    {"type": "ExecuteOrderMessage", **HEADER, "orderId": ORDER["id"]},
+    {"type": "ExecuteOrderMessage", **HEADER, "orderId": ORDER["id"], "takeId": ORDER["id"], "amount": "0.5",
+     "price": "60000", "taker": "02" + "33" * 32, "signature": "44" * 64},
+    {"type": "ExecuteOrderResponse", **HEADER, "orderId": ORDER["id"], "lightningInvoice": "lnbcrt1", "expiresAt": 1,
+     "exiresAt": 1, "takeId": ORDER["id"], "amount": "0.5"},
+    {"type": "ErrorMessage", "code": "self-trade", "reason": "x", "retryAfterMs": 1000},
+]
+
+
+def golden(name):
+    return json.loads((TESTS / "golden" / name).read_text())
+
+
+def datagrams():
+    krpc = golden("krpc.json")
+    yield from (bytes.fromhex(item["hex"]) for item in krpc["trace"] if "hex" in item)
+    for probe in krpc["probes"].values():
+        yield from map(bytes.fromhex, [probe["query"], *probe["replies"]])
+
+
+def rpc_bodies():
+    for item in golden("rpc_node.json").values():
+        for text in item.values() if isinstance(item, dict) else []:
+            if isinstance(text, str) and "\r\n\r\n" in text:
+                yield text.split("\r\n\r\n", 1)[1].encode()
+
+
+def http_bodies():
+    targets = ["/lookup", "/announce", "/put", "/get"]
+    for case in golden("grape-http.json"):
+        for step in case["steps"]:
+            target = targets.index(step["path"]) if step["path"] in targets else 4
+            for body in (step.get("body"), step.get("reply")):
+                if isinstance(body, str) and len(body) < 2000:
+                    yield bytes([target, 0]) + body.encode()
+    for body in rpc_bodies():
+        yield bytes([0, 11]) + b'["r","key"]' + body
+
+
+def rpc_frames():
+    for body in rpc_bodies():
+        yield bytes([16, 1]) + body
+        yield bytes([16, 0]) + gzip.compress(body, mtime=0)
+    request = base64.b64decode(golden("rpc_node.json")["client_gzip"]["request_base64"])
+    yield bytes([16, 0]) + request.split(b"\r\n\r\n", 1)[1]
+
+
+def node_scripts():
+    all_datagrams = list(datagrams())
+    for size, profile in ((3, 0), (12, 1), (40, 3)):
+        for first in range(0, len(all_datagrams), size):
+            steps = [bytes([profile, 8, 2, 1, 2])]
+            for at, datagram in enumerate(all_datagrams[first:first + size]):
+                steps.append(bytes([0, at % 8]) + len(datagram).to_bytes(2, "little") + datagram)
+                steps.append(bytes([4, 0, 0, at, 1, at, at % 8, 1, at, 3]) + b"tok")
+            yield b"".join(steps + [bytes([2, 1, 1, 9, 3, 57, 5, 1, 7, 1, 2, 1, 1, 57, 5, 0, 1, 12])])
+
+
+def invoices():
+    source = (TESTS / "unit/bolt11/examples.hpp").read_text()
+    for text in re.findall(r'"((?:[^"\n]|"\s*\n?\s*")*)"', source):
+        joined = re.sub(r'"\s*"', "", text)
+        if joined.lower().startswith("ln"):
+            yield b"\0" + joined.encode()
+    fields = bytes([0]) + bytes(range(52)) + bytes([1]) + bytes(52) + bytes([2, 4]) + b"abcd"
+    yield bytes([1, 5]) + bytes(7) + bytes([3]) + fields
+
+
+def money():
+    texts = ["0", "1", "0.00000001", "60000.5", "1e8", "-1", "1.000000000", "0.1e-3", "21000000 1000000000", "1 60000",
+             "100e-2", "0.30000000000000004", "1E+2"]
+    return (text.encode() for text in texts)
+
+
+def write(folder, target, inputs):
+    path = folder / target
+    path.mkdir(parents=True, exist_ok=True)
+    for data in inputs:
+        (path / hashlib.sha1(data).hexdigest()).write_bytes(data)
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    messages = [json.dumps(message, separators=(",", ":")).encode() for message in MESSAGES]
+    write(folder, "bencode", datagrams())
+    write(folder, "krpc", datagrams())
+    write(folder, "grape_node", node_scripts())
+    write(folder, "json", [*messages, *rpc_bodies(), *(body[2:] for body in http_bodies()), b"\0" * 6 + b"\xf0\x3f"])
+    write(folder, "http_bodies", http_bodies())
+    write(folder, "rpc_frames", rpc_frames())
+    write(folder, "money", money())
+    write(folder, "bolt11", invoices())
+    write(folder, "exchange_messages", messages)
+    write(folder, "exchange_peer", (bytes([0]) + len(text).to_bytes(2, "little") + text for text in messages))
+    write(folder, "order_book", [bytes(range(64)), bytes(range(0, 256, 3)) * 3])
+
+
+main()
