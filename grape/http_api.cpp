@@ -4,6 +4,7 @@
 
 #include "grape/metrics.hpp"
 #include "grape/status_page.hpp"
+#include "proto/json/bencode_json.hpp"
 
 namespace grenache::grape {
 namespace {
@@ -16,11 +17,16 @@ constexpr char kHtmlType[] = "text/html; charset=utf-8";
 // The page has a style of its own and nothing else: whatever got into it could not run.
 constexpr char kPagePolicy[] = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
+net::HttpReply ok_reply(std::string body) { return {200, std::move(body), {}}; }
+
+net::HttpReply strict_reply(json::GrapeAnswer answer) {
+  return {answer.status, std::move(answer.body), {{"Content-Type", kJsonType}}};
+}
+
 net::HttpReply error_reply(GrapeErrc code, bool strict) {
-  auto answer = strict ? json::strict_error_answer(code) : json::error_answer(code);
-  net::HttpReply reply{answer.status, std::move(answer.body), {}};
-  if (strict) reply.headers.emplace_back("Content-Type", kJsonType);
-  return reply;
+  if (strict) return strict_reply(json::strict_error_answer(code));
+  auto answer = json::error_answer(code);
+  return {answer.status, std::move(answer.body), {}};
 }
 
 net::HttpReply page_reply(unsigned status, std::string body, char const* type) {
@@ -57,6 +63,14 @@ net::HttpReply HttpApi::refuse(Error const& error) const {
   return {500, "", {}};  // cut off by a stop
 }
 
+net::HttpReply HttpApi::refuse(PutRefusal const& refusal) const {
+  std::string const text = json::to_utf8(refusal.text);  // another node's words
+  if (strict_) return strict_reply(json::strict_error_answer(409, "ERR_GRAPE_PUT_CONFLICT", text));
+  std::string body;
+  json::append_quoted(body, text);
+  return ok_reply(std::move(body));
+}
+
 std::optional<net::HttpReply> HttpApi::page(net::HttpRequest const& request) const {
   if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) return std::nullopt;
   if (request.target == "/health") {
@@ -74,17 +88,36 @@ std::optional<net::HttpReply> HttpApi::page(net::HttpRequest const& request) con
 
 net::Awaitable<net::HttpReply> HttpApi::handle(net::HttpRequest& request) {
   if (auto found = page(request)) co_return std::move(*found);
-  auto const parsed = json::parse_grape_request(request.target, request.body);
+  auto parsed = json::parse_grape_request(request.target, request.body);
   if (!parsed) co_return refuse(parsed.error());
-  if (parsed->route == GrapeRoute::announce) {
-    auto data = json::parse_announce_data(parsed->data);
-    if (!data) co_return refuse(data.error());
-    co_return co_await announce(std::move(*data));
-  }
-  if (parsed->route == GrapeRoute::lookup) {
-    auto name = json::parse_lookup_data(parsed->data);
-    if (!name) co_return refuse(name.error());
-    co_return co_await lookup(std::move(*name));
+  auto reply = co_await dispatch(std::move(*parsed));
+  co_return reply;
+}
+
+net::Awaitable<net::HttpReply> HttpApi::dispatch(json::GrapeRequest request) {
+  switch (request.route) {
+    case GrapeRoute::announce:
+    case GrapeRoute::unannounce: {
+      auto data = json::parse_announce_data(request.data);
+      if (!data) co_return refuse(data.error());
+      if (request.route == GrapeRoute::announce) co_return co_await announce(std::move(*data));
+      co_return co_await unannounce(std::move(*data));
+    }
+    case GrapeRoute::lookup: {
+      auto name = json::parse_lookup_data(request.data);
+      if (!name) co_return refuse(name.error());
+      co_return co_await lookup(std::move(*name));
+    }
+    case GrapeRoute::get: {
+      auto data = json::parse_get_data(request.data);
+      if (!data) co_return refuse(data.error());
+      co_return co_await get(std::move(*data));
+    }
+    case GrapeRoute::put: {
+      auto data = json::parse_put_data(request.data);
+      if (!data) co_return refuse(data.error());
+      co_return co_await put(std::move(*data));
+    }
   }
   co_return refuse(GrapeErrc::request_not_found);
 }
@@ -94,9 +127,31 @@ net::Awaitable<net::HttpReply> HttpApi::announce(json::GrapeAnnounce announce) {
   if (!key) co_return refuse(GrapeErrc::announce);
   auto const stored = co_await runner_.announce(*key, announce.port);
   if (!stored) co_return refuse(stored.error());
-  net::HttpReply reply;
-  reply.body = json::announce_answer(static_cast<std::uint32_t>(*stored));
-  co_return reply;
+  co_return ok_reply(json::announce_answer(static_cast<std::uint32_t>(*stored)));
+}
+
+net::Awaitable<net::HttpReply> HttpApi::unannounce(json::GrapeAnnounce announce) {
+  auto const key = dht::ServiceKey::from_bytes(announce.name);
+  if (!key) co_return refuse(GrapeErrc::announce);
+  auto const removed = co_await runner_.unannounce(*key, announce.port);
+  if (!removed) co_return refuse(removed.error());
+  co_return ok_reply(json::announce_answer(static_cast<std::uint32_t>(*removed)));
+}
+
+net::Awaitable<net::HttpReply> HttpApi::get(json::GrapeGet get) {
+  auto const done = co_await runner_.get(get.target, std::move(get.salt));
+  if (!done) co_return refuse(done.error());
+  if (done->item) co_return ok_reply(json::get_answer(*done->item, done->from, done->token));
+  if (!strict_) co_return ok_reply("");
+  co_return strict_reply(json::strict_error_answer(404, "ERR_GRAPE_NOT_FOUND", "there is no such item"));
+}
+
+net::Awaitable<net::HttpReply> HttpApi::put(json::GrapePut put) {
+  NodeId const target = put.item.target();
+  auto const done = co_await runner_.put(std::move(put.item), put.cas);
+  if (!done) co_return refuse(done.error());
+  if (done->stored == 0 && done->refusal) co_return refuse(*done->refusal);
+  co_return ok_reply(json::put_answer(target));
 }
 
 net::Awaitable<net::HttpReply> HttpApi::lookup(std::string name) {
@@ -104,9 +159,7 @@ net::Awaitable<net::HttpReply> HttpApi::lookup(std::string name) {
   if (!key) co_return refuse(GrapeErrc::lookup);
   auto const peers = co_await runner_.lookup(*key);
   if (!peers) co_return refuse(peers.error());
-  net::HttpReply reply;
-  reply.body = json::lookup_answer(*peers);
-  co_return reply;
+  co_return ok_reply(json::lookup_answer(*peers));
 }
 
 }  // namespace grenache::grape

@@ -9,17 +9,20 @@
 #include "grape/node_runner.hpp"
 #include "grape/status.hpp"
 #include "proto/json/grape_api.hpp"
+#include "proto/json/grape_items.hpp"
 #include "proto/net/http_server.hpp"
 
 namespace grenache::grape {
 
-/// Serves /announce and /lookup of one node, with any method. Bodies and errors are those of
-/// proto/json/grape_api.hpp; tests/golden/grape-http.json holds what Node's Grape answers.
+/// Serves /announce, /lookup, /put and /get of one node, with any method. Bodies and errors are those of
+/// proto/json/grape_api.hpp and grape_items.hpp; tests/golden/grape-http.json holds what Node's Grape
+/// answers.
 ///
-/// Beyond Node: when the node has no room for one more lookup, the answer is the JSON string
-/// "ERR_GRAPE_BUSY". /put and /get are answered with ERR_REQ_NOTFOUND. GET and HEAD without a body, which are
-/// errors in Node, get pages of their own at exactly these paths: /health (200 or 503, JSON), /metrics
-/// (Prometheus) and / (HTML).
+/// Beyond Node: /unannounce, with the body of /announce, takes a service back; the answer is the number of
+/// other nodes that have forgotten it. When the node has no room for one more request, the answer is the JSON
+/// string "ERR_GRAPE_BUSY". A put that other nodes refuse is answered with their words. GET and HEAD without
+/// a body, which are errors in Node, get pages of their own at exactly these paths: /health (200 or 503,
+/// JSON), /metrics (Prometheus) and / (HTML).
 class HttpApi {
  public:
   struct Options {
@@ -42,10 +45,15 @@ class HttpApi {
  private:
   net::Awaitable<net::HttpReply> handle(net::HttpRequest& request);
   net::Awaitable<net::HttpReply> announce(json::GrapeAnnounce announce);
+  net::Awaitable<net::HttpReply> unannounce(json::GrapeAnnounce announce);
   net::Awaitable<net::HttpReply> lookup(std::string name);
+  net::Awaitable<net::HttpReply> get(json::GrapeGet get);
+  net::Awaitable<net::HttpReply> put(json::GrapePut put);
+  net::Awaitable<net::HttpReply> dispatch(json::GrapeRequest request);
   [[nodiscard]] std::optional<net::HttpReply> page(net::HttpRequest const& request) const;
   [[nodiscard]] net::HttpReply refuse(Error const& error) const;
   [[nodiscard]] net::HttpReply refuse(json::GrapeErrc code) const;
+  [[nodiscard]] net::HttpReply refuse(PutRefusal const& refusal) const;
 
   NodeRunner& runner_;
   bool strict_;

@@ -38,7 +38,6 @@ struct Flags {
   std::int64_t peer_age_ms = 240'000;
   std::int64_t liveness_ms = 300'000;
   std::int64_t cache_age_ms = 0;
-  std::uint32_t max_values = 5'000;
   LogOptions log;
 };
 
@@ -64,8 +63,7 @@ void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
   app.add_option("--dht_maxTables", options.node.peers.name_count_max, "Service names kept for others")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
-  app.add_option("--dht_maxValues", flags.max_values,
-                 "Accepted for compatibility; nothing of the kind is kept here")
+  app.add_option("--dht_maxValues", options.node.items.item_count_max, "Items (BEP 44) kept for others")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
   app.add_option("--dpa,--dht_peer_maxAge", flags.peer_age_ms,
@@ -86,6 +84,14 @@ void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
   add_log_options(app, flags.log);
 }
 
+// What we keep alive for our own users follows the life of an announcement: it is announced again three times
+// within it, and taken back when its owner has been silent for as long.
+void set_peer_age(NodeOptions& node, Duration age) {
+  node.peers.age_max = age;
+  node.keeper.announce_every = std::max<Duration>(age / 3, std::chrono::seconds{1});
+  node.keeper.owner_patience = age;
+}
+
 int run(int argc, char** argv) {
   CLI::App app{
       "A Grenache grape: a node of the DHT with an HTTP API to announce services and to look them up.",
@@ -99,7 +105,7 @@ int run(int argc, char** argv) {
   Grape::Options options;
   declare(app, flags, options);
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
-  options.node.peers.age_max = std::chrono::milliseconds{flags.peer_age_ms};
+  set_peer_age(options.node, std::chrono::milliseconds{flags.peer_age_ms});
   options.node.table.liveness = std::chrono::milliseconds{flags.liveness_ms};
   if (!flags.bind.empty()) options.bind = IpAddress::parse(flags.bind);
   parse_bootstrap(flags.bootstrap, options.bootstrap);

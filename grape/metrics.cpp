@@ -46,6 +46,9 @@ void add_node(Families& out, NodeStats const& node) {
   out.gauge("grape_queries_in_flight", "Queries of ours without an answer yet", node.queries_in_flight);
   out.gauge("grape_names_stored", "Service names stored", node.names_stored);
   out.gauge("grape_peers_stored", "Announced peers stored", node.peers_stored);
+  out.gauge("grape_items_stored", "Items (BEP 44) stored", node.items_stored);
+  out.gauge("grape_services_kept", "Services announced again until they are taken back", node.services_kept);
+  out.gauge("grape_own_items", "Items of users that are published again every hour", node.own_items);
   out.gauge("grape_lookups_running", "Names being looked up", node.lookups_running);
   out.gauge("grape_requests_waiting", "Users' requests that wait for the network", node.requests_waiting);
   out.counter("grape_datagrams_received_total", "Datagrams given to the node", node.datagrams_in);
@@ -57,6 +60,12 @@ void add_node(Families& out, NodeStats const& node) {
   out.counter("grape_lookups_total", "Lookups started by users", node.lookups);
   out.counter("grape_announces_total", "Announcements started by users", node.announces);
   out.counter("grape_announces_stored_total", "Announcements stored for other nodes", node.announces_stored);
+  out.counter("grape_unannounces_total", "Services taken back by users", node.unannounces);
+  out.counter("grape_peers_taken_back_total", "Announcements that other nodes took back",
+              node.peers_taken_back);
+  out.counter("grape_gets_total", "Items asked for by users", node.gets);
+  out.counter("grape_puts_total", "Items put by users", node.puts);
+  out.counter("grape_items_put_total", "Items put by other nodes, refreshes included", node.items_put);
   for (std::size_t i = 0; i < kDropReasonCount; ++i) {
     constexpr char kName[] = "grape_datagrams_dropped_total";
     ClientMetric& dropped =

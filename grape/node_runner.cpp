@@ -124,52 +124,57 @@ void NodeRunner::flush() {
 }
 
 void NodeRunner::tell(Event const& event) {
-  std::visit(Overloaded{
-                 [&](Ready const&) {
-                   log_.info("ready", {{"nodes", std::uint64_t{node_->node_count()}}});
-                 },
-                 [&](NodeAdded const& added) {
-                   log_.debug("node", {{"peer", added.endpoint.to_string()}, {"id", added.id.hex()}});
-                 },
-                 [&](PeerFound const& found) {
-                   log_.debug("peer", {{"name", found.name.bytes()}, {"peer", found.peer.to_string()}});
-                 },
-                 [&](AnnounceStored const& stored) {
-                   log_.debug("announce", {{"name", stored.name.bytes()}, {"peer", stored.peer.to_string()}});
-                 },
-                 [&](LookupDone const& done) {
-                   if (!done.peers.empty()) last_found_ = net::steady_now();
-                   auto const waiter = lookups_.find(done.id);
-                   if (waiter == lookups_.end()) return;
-                   waiter->second->done = done;
-                   waiter->second->changed.notify_all();
-                 },
-                 [&](AnnounceDone const& done) {
-                   auto const waiter = announces_.find(done.id);
-                   if (waiter == announces_.end()) return;
-                   waiter->second->done = done;
-                   waiter->second->changed.notify_all();
-                 },
-                 [&](Warning const& warning) {
-                   log_.warn("warning", {{"text", warning.text}});
-                 },
-                 [](auto const&) {},  // of requests that the HTTP API does not make
-             },
-             event);
+  std::visit(
+      Overloaded{
+          [&](Ready const&) {
+            log_.info("ready", {{"nodes", std::uint64_t{node_->node_count()}}});
+          },
+          [&](NodeAdded const& added) {
+            log_.debug("node", {{"peer", added.endpoint.to_string()}, {"id", added.id.hex()}});
+          },
+          [&](PeerFound const& found) {
+            log_.debug("peer", {{"name", found.name.bytes()}, {"peer", found.peer.to_string()}});
+          },
+          [&](AnnounceStored const& stored) {
+            log_.debug("announce", {{"name", stored.name.bytes()}, {"peer", stored.peer.to_string()}});
+          },
+          [&](LookupDone const& done) {
+            if (!done.peers.empty()) last_found_ = net::steady_now();
+            finish(done);
+          },
+          [&](AnnounceDone const& done) { finish(done); }, [&](UnannounceDone const& done) { finish(done); },
+          [&](GetDone const& done) { finish(done); }, [&](PutDone const& done) { finish(done); },
+          [&](Warning const& warning) {
+            log_.warn("warning", {{"text", warning.text}});
+          },
+          [](auto const&) {},  // of requests that the HTTP API does not make
+      },
+      event);
 }
 
 template <class Done>
-net::Awaitable<Result<Done>> NodeRunner::outcome_of(RequestId id, Waiters<Done>& waiters) {
+void NodeRunner::finish(Done const& done) {
+  auto& waiters = std::get<Waiters<Done>>(waiters_);
+  auto const waiter = waiters.find(done.id);
+  if (waiter == waiters.end()) return;
+  waiter->second->done = done;
+  waiter->second->changed.notify_all();
+}
+
+template <class Done>
+net::Awaitable<Result<Done>> NodeRunner::outcome_of(Result<RequestId> id) {
+  if (!id) co_return id.error();
+  auto& waiters = std::get<Waiters<Done>>(waiters_);
   Waiter<Done> waiter{executor_};
-  waiters.emplace(id, &waiter);
+  waiters.emplace(*id, &waiter);
   flush();
   while (!waiter.done) {
     net::Wake const wake = co_await waiter.changed.wait();
     if (wake == net::Wake::cancelled) break;
   }
-  waiters.erase(id);
+  waiters.erase(*id);
   if (!waiter.done) {
-    node_->cancel(id);
+    node_->cancel(*id);
     co_return Error{asio::error::operation_aborted};
   }
   co_return std::move(*waiter.done);
@@ -177,18 +182,35 @@ net::Awaitable<Result<Done>> NodeRunner::outcome_of(RequestId id, Waiters<Done>&
 
 net::Awaitable<Result<std::vector<Endpoint>>> NodeRunner::lookup(dht::ServiceKey name) {
   auto const id = node_->start_lookup(name, net::steady_now());
-  if (!id) co_return id.error();
-  auto done = co_await outcome_of(*id, lookups_);
+  auto done = co_await outcome_of<LookupDone>(id);
   if (!done) co_return done.error();
   co_return std::move(done->peers);
 }
 
 net::Awaitable<Result<std::size_t>> NodeRunner::announce(dht::ServiceKey name, std::uint16_t port) {
-  auto const id = node_->start_announce(name, port, net::steady_now());
-  if (!id) co_return id.error();
-  auto const done = co_await outcome_of(*id, announces_);
+  auto const id = node_->start_announce(name, port, net::steady_now(), true);
+  auto const done = co_await outcome_of<AnnounceDone>(id);
   if (!done) co_return done.error();
   co_return done->stored;
+}
+
+net::Awaitable<Result<std::size_t>> NodeRunner::unannounce(dht::ServiceKey name, std::uint16_t port) {
+  auto const id = node_->start_unannounce(name, port, net::steady_now());
+  auto const done = co_await outcome_of<UnannounceDone>(id);
+  if (!done) co_return done.error();
+  co_return done->removed;
+}
+
+net::Awaitable<Result<GetDone>> NodeRunner::get(NodeId target, std::string salt) {
+  auto const id = node_->start_get(target, salt, net::steady_now());
+  return outcome_of<GetDone>(id);
+}
+
+net::Awaitable<Result<PutDone>> NodeRunner::put(dht::Item item, std::optional<std::int64_t> cas) {
+  PutOptions how;
+  how.cas = cas;
+  auto const id = node_->start_put(std::move(item), net::steady_now(), how);
+  return outcome_of<PutDone>(id);
 }
 
 net::Awaitable<void> NodeRunner::stop() {

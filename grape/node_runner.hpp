@@ -5,6 +5,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "grape/core/node.hpp"
@@ -35,8 +37,15 @@ class NodeRunner {
 
   /// The peers that serve `name`, at most 100. The error tells that too many lookups are running.
   [[nodiscard]] net::Awaitable<Result<std::vector<Endpoint>>> lookup(dht::ServiceKey name);
-  /// Announces `port` of this host; returns how many other nodes stored it.
+  /// Announces `port` of this host; returns how many other nodes stored it. The node keeps it alive from now
+  /// on, as long as it is asked again within the life of an announcement.
   [[nodiscard]] net::Awaitable<Result<std::size_t>> announce(dht::ServiceKey name, std::uint16_t port);
+  /// Takes it back; returns how many other nodes said that they have forgotten it.
+  [[nodiscard]] net::Awaitable<Result<std::size_t>> unannounce(dht::ServiceKey name, std::uint16_t port);
+  /// An item, or none; see Node::start_get.
+  [[nodiscard]] net::Awaitable<Result<GetDone>> get(NodeId target, std::string salt);
+  /// Stores an item and publishes it again every hour; see Node::start_put.
+  [[nodiscard]] net::Awaitable<Result<PutDone>> put(dht::Item item, std::optional<std::int64_t> cas);
 
   /// After listen().
   [[nodiscard]] Node const& node() const { return *node_; }
@@ -60,7 +69,9 @@ class NodeRunner {
   net::Awaitable<void> receive_loop();
   net::Awaitable<void> resolve_loop(HostPort name, bool first);
   template <class Done>
-  net::Awaitable<Result<Done>> outcome_of(RequestId id, Waiters<Done>& waiters);
+  net::Awaitable<Result<Done>> outcome_of(Result<RequestId> id);
+  template <class Done>
+  void finish(Done const& done);
   void on_deadline();
   /// Tells what the node has to tell, and queues what it wants to send.
   void drain();
@@ -75,8 +86,9 @@ class NodeRunner {
   std::optional<net::Deadline>
       deadline_;  // ends with stop(): a timer that waits would keep the io_context running
   net::TaskGroup tasks_;
-  Waiters<LookupDone> lookups_;
-  Waiters<AnnounceDone> announces_;
+  std::tuple<Waiters<LookupDone>, Waiters<AnnounceDone>, Waiters<UnannounceDone>, Waiters<GetDone>,
+             Waiters<PutDone>>
+      waiters_;
   std::optional<TimePoint> last_found_;
 };
 

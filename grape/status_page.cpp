@@ -138,6 +138,7 @@ void add_numbers(Page& page, Status const& status) {
   page.number("nodes known", status.node.nodes);
   page.number("services stored", status.node.names_stored);
   page.number("peers stored", status.node.peers_stored);
+  page.number("items stored", status.node.items_stored);
   page.number("last successful lookup",
               status.last_lookup_age ? spoken(*status.last_lookup_age) + " ago" : "none yet");
   page.number("memory", megabytes(status.process.resident_bytes));
@@ -150,6 +151,9 @@ void add_tables(Page& page, Status const& status) {
   page.begin_table("Asked by programs");
   page.row("lookups", node.lookups);
   page.row("announcements", node.announces);
+  page.row("services kept alive", node.services_kept);
+  page.row("items got", node.gets);
+  page.row("items put", node.puts);
   page.row("requests that wait now", node.requests_waiting);
   page.row("HTTP requests", status.http.requests);
   page.row("HTTP connections open", status.http_connections);

@@ -17,66 +17,67 @@ bool is_service_name(Value const* value) {
 std::optional<GrapeRoute> route_of(std::string_view target) {
   if (target == "/lookup") return GrapeRoute::lookup;
   if (target == "/announce") return GrapeRoute::announce;
+  if (target == "/unannounce") return GrapeRoute::unannounce;
   if (target == "/put") return GrapeRoute::put;
   if (target == "/get") return GrapeRoute::get;
   return std::nullopt;
 }
 
-struct StrictMeaning {
-  unsigned status;
-  char const* message;
+struct Words {
+  char const* text;  // in Node's answers
+  unsigned strict_status;
+  char const* strict_error;
+  char const* strict_message;
 };
 
-StrictMeaning strict_meaning(GrapeErrc code) {
+constexpr char kPutError[] = "ERR_GRAPE_PUT";
+
+Words words_of(GrapeErrc code) {
   switch (code) {
     case GrapeErrc::payload_invalid:
-      return {400, "the body is not JSON"};
+      return {"ERR_GRAPE_PAYLOAD_INVALID", 400, nullptr, "the body is not JSON"};
     case GrapeErrc::payload_size:
-      return {413, "the body is over the limit"};
+      return {"ERR_GRAPE_PAYLOAD_SIZE", 413, nullptr, "the body is over the limit"};
     case GrapeErrc::request_not_found:
-      return {404, "there is no such route"};
+      return {"ERR_REQ_NOTFOUND", 404, nullptr, "there is no such route"};
     case GrapeErrc::lookup:
-      return {400, "data is no service name: a string of 1 to 1024 bytes"};
+      return {"ERR_GRAPE_LOOKUP", 400, nullptr, "data is no service name: a string of 1 to 1024 bytes"};
     case GrapeErrc::announce:
-      return {400, "data is no array of a service name (1 to 1024 bytes) and a port"};
+      return {"ERR_GRAPE_ANNOUNCE", 400, nullptr, "data is no array of a service name and a port"};
     case GrapeErrc::service_port:
-      return {400, "the port is no integer from 0 to 65535"};
+      return {"ERR_GRAPE_SERVICE_PORT", 400, nullptr, "the port is no integer from 0 to 65535"};
     case GrapeErrc::busy:
-      return {503, "too many requests wait already; try again later"};
+      return {"ERR_GRAPE_BUSY", 503, nullptr, "too many requests wait already; try again later"};
+    case GrapeErrc::hash_format:
+      return {"ERR_GRAPE_HASH_FORMAT", 400, nullptr, "data is no hash of 40 hex digits"};
+    case GrapeErrc::put_value_missing:
+      return {"opts.v not given", 400, kPutError, "v is missing"};
+    case GrapeErrc::put_value_size:
+      return {"v must be less than 1000 bytes in put()", 400, kPutError, "v is not shorter than 1000 bytes"};
+    case GrapeErrc::put_value:
+      return {"v cannot be bencoded", 400, kPutError, "v cannot be bencoded"};
+    case GrapeErrc::put_cas:
+      return {"opts.cas must be an integer if provided", 400, kPutError, "cas is no integer"};
+    case GrapeErrc::put_key:
+      return {"opts.k ed25519 public key must be 32 bytes", 400, kPutError, "k is no key of 32 bytes"};
+    case GrapeErrc::put_signature_missing:
+      return {"opts.sign function or options.sig signature is required for mutable put", 400, kPutError,
+              "sig is missing"};
+    case GrapeErrc::put_signature:
+      return {"invalid signature", 400, kPutError, "the signature does not hold"};
+    case GrapeErrc::put_salt:
+      return {"opts.salt is > 64 bytes long", 400, kPutError, "the salt is no text of at most 64 bytes"};
+    case GrapeErrc::put_seq_missing:
+      return {"opts.seq not provided for a mutable update", 400, kPutError, "seq is missing"};
+    case GrapeErrc::put_seq:
+      return {"opts.seq not an integer", 400, kPutError, "seq is no integer from 0 on"};
   }
-  return {500, "something failed inside"};
-}
-
-/// The text of a grape's error: a JSON string, or the bare text of a 413 or 500.
-std::string error_text(Result<Value> const& reply, std::string_view body) {
-  constexpr std::size_t kTextMax = 200;  // of what goes into logs and messages
-  if (reply && reply->as_string() && !reply->as_string()->empty()) {
-    return reply->as_string()->substr(0, kTextMax);
-  }
-  return body.empty() ? "empty answer" : std::string{body.substr(0, kTextMax)};
+  return {"ERR_GRAPE_GENERIC", 500, nullptr, "something failed inside"};
 }
 
 }  // namespace
 
-std::string_view describe(GrapeErrc code) {
-  switch (code) {
-    case GrapeErrc::payload_invalid:
-      return "ERR_GRAPE_PAYLOAD_INVALID";
-    case GrapeErrc::payload_size:
-      return "ERR_GRAPE_PAYLOAD_SIZE";
-    case GrapeErrc::request_not_found:
-      return "ERR_REQ_NOTFOUND";
-    case GrapeErrc::lookup:
-      return "ERR_GRAPE_LOOKUP";
-    case GrapeErrc::announce:
-      return "ERR_GRAPE_ANNOUNCE";
-    case GrapeErrc::service_port:
-      return "ERR_GRAPE_SERVICE_PORT";
-    case GrapeErrc::busy:
-      return "ERR_GRAPE_BUSY";
-  }
-  return "ERR_GRAPE_GENERIC";
-}
+std::string_view describe(GrapeErrc code) { return words_of(code).text; }
 
 Result<GrapeRequest> parse_grape_request(std::string_view target, std::string_view body) {
   auto message = parse(body);
@@ -120,13 +121,19 @@ GrapeAnswer error_answer(GrapeErrc code) {
   std::string const text{describe(code)};
   if (code == GrapeErrc::payload_invalid) return {500, text};
   if (code == GrapeErrc::payload_size) return {413, text};
-  return {200, '"' + text + '"'};
+  std::string body;
+  append_quoted(body, text);
+  return {200, std::move(body)};
+}
+
+GrapeAnswer strict_error_answer(unsigned status, std::string_view error, std::string_view message) {
+  return {status, to_text(Value::object({{"error", error}, {"message", message}}))};
 }
 
 GrapeAnswer strict_error_answer(GrapeErrc code) {
-  auto const [status, message] = strict_meaning(code);
-  return {status,
-          to_text(Value::object({{"error", describe(code)}, {"message", std::string_view{message}}}))};
+  Words const words = words_of(code);
+  char const* const error = words.strict_error ? words.strict_error : words.text;
+  return strict_error_answer(words.strict_status, error, words.strict_message);
 }
 
 std::string lookup_request(std::string_view rid, std::string_view name) {
@@ -145,10 +152,18 @@ std::string announce_request(std::string_view rid, std::string_view name, std::u
   return out.append(",").append(std::to_string(port)).append("]}");
 }
 
+std::string grape_error_text(std::string_view body) {
+  auto const reply = parse(body);
+  std::string const* text = reply ? reply->as_string() : nullptr;
+  if (reply && reply->find_string("error")) text = reply->find_string("message");
+  if (text && !text->empty()) return text->substr(0, kTextMax);
+  return body.empty() ? "empty answer" : std::string{body.substr(0, kTextMax)};
+}
+
 GrapeReply<std::vector<std::string>> parse_lookup_reply(std::string_view body, std::size_t peer_count_max) {
   auto const reply = parse(body);
   Value::Array const* const items = reply ? reply->as_array() : nullptr;
-  if (!items) return {std::nullopt, error_text(reply, body)};
+  if (!items) return {std::nullopt, grape_error_text(body)};
   std::vector<std::string> peers;
   std::set<std::string_view> seen;
   for (Value const& item : *items) {
@@ -163,7 +178,7 @@ GrapeReply<std::uint32_t> parse_announce_reply(std::string_view body) {
   auto const reply = parse(body);
   auto const count = reply ? reply->as_int() : std::nullopt;
   if (!count || *count < 0 || *count > std::numeric_limits<std::uint32_t>::max()) {
-    return {std::nullopt, error_text(reply, body)};
+    return {std::nullopt, grape_error_text(body)};
   }
   return {static_cast<std::uint32_t>(*count), {}};
 }

@@ -23,6 +23,18 @@ enum class GrapeErrc {
   announce,             // ERR_GRAPE_ANNOUNCE: nothing that can be announced
   service_port,         // ERR_GRAPE_SERVICE_PORT
   busy,                 // ERR_GRAPE_BUSY, ours: too many requests wait already
+  hash_format,          // ERR_GRAPE_HASH_FORMAT: nothing that can be got
+  // What is wrong with a put, in Node's words:
+  put_value_missing,
+  put_value_size,
+  put_value,  // ours: v has no bencoding
+  put_cas,
+  put_key,
+  put_signature_missing,
+  put_signature,  // ours: Node learns it from other nodes
+  put_salt,
+  put_seq_missing,
+  put_seq,
 };
 [[nodiscard]] std::string_view describe(GrapeErrc code);
 constexpr char const* category_name(GrapeErrc) { return "grenache.grape_api"; }
@@ -31,7 +43,7 @@ inline Error make_error_code(GrapeErrc code) { return make_enum_error(code); }
 /// In bytes. The DHT carries a name in one datagram, beside the rest of the message.
 constexpr std::size_t kServiceNameMax = 1024;
 
-enum class GrapeRoute { announce, lookup, put, get };
+enum class GrapeRoute { announce, unannounce, lookup, put, get };
 
 struct GrapeRequest {
   GrapeRoute route = GrapeRoute::lookup;
@@ -52,6 +64,7 @@ struct GrapeAnswer {
 // -- the grape's side
 
 /// Looks at the body first, then at the route (exactly `/announce`, `/lookup`, `/put`, `/get`), as Node does.
+/// `/unannounce` is ours: Node answers ERR_REQ_NOTFOUND.
 /// A body that is JSON but no object counts as one without `data`.
 [[nodiscard]] Result<GrapeRequest> parse_grape_request(std::string_view target, std::string_view body);
 
@@ -69,14 +82,16 @@ struct GrapeAnswer {
 [[nodiscard]] std::string announce_answer(std::uint32_t node_count);
 /// Bare text with status 500 or 413 for a bad payload, a JSON string with status 200 for the rest.
 [[nodiscard]] GrapeAnswer error_answer(GrapeErrc code);
-/// Ours, for those who asked for it: the JSON object `{"error":code,"message":…}` with status 4xx or 5xx.
+/// Ours, for those who asked for it: the JSON object `{"error":…,"message":…}` with status 4xx or 5xx.
 [[nodiscard]] GrapeAnswer strict_error_answer(GrapeErrc code);
+[[nodiscard]] GrapeAnswer strict_error_answer(unsigned status, std::string_view error,
+                                              std::string_view message);
 
 // -- the asking side
 
 /// `{"rid":…,"data":"name"}`
 [[nodiscard]] std::string lookup_request(std::string_view rid, std::string_view name);
-/// `{"rid":…,"data":["name",port]}`
+/// `{"rid":…,"data":["name",port]}`; also the body of /unannounce.
 [[nodiscard]] std::string announce_request(std::string_view rid, std::string_view name, std::uint16_t port);
 
 /// What a grape has answered: a value, or the text of its error.
@@ -91,6 +106,9 @@ struct GrapeReply {
 [[nodiscard]] GrapeReply<std::vector<std::string>> parse_lookup_reply(std::string_view body,
                                                                       std::size_t peer_count_max);
 [[nodiscard]] GrapeReply<std::uint32_t> parse_announce_reply(std::string_view body);
+/// The text of a grape's error: a JSON string, the object of a strict one, or the bare text of a 413 or 500.
+/// Short.
+[[nodiscard]] std::string grape_error_text(std::string_view body);
 
 }  // namespace grenache::json
 

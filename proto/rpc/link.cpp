@@ -60,6 +60,7 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
     RpcFailure last_failure{RpcErrc::grape_unreachable};
     bool confirmed = false;
     bool stopped = false;
+    bool due = false;  // not to wait for its time
   };
   using AnnouncementKey = std::pair<std::string, std::uint16_t>;
 
@@ -69,6 +70,7 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
         random{std::move(r)},
         http{e, http_options()},
         tasks{e},
+        announcers{e},
         halt{e},
         cache{options.cache},
         rota{options.grapes.size(), options.grape_pause} {}
@@ -91,6 +93,7 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
                                          std::shared_ptr<Announcement> announcement);
   static Awaitable<RpcResult<void>> announced(std::shared_ptr<Impl> self, AnnouncementKey key,
                                               Duration limit);
+  static Awaitable<void> take_back(std::shared_ptr<Impl> self, AnnouncementKey key);
   static Awaitable<bool> wait_ready(std::shared_ptr<Impl> self, Duration limit);
   static Awaitable<void> stop(std::shared_ptr<Impl> self);
   void shut_down();
@@ -100,11 +103,13 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
   Random random;
   net::HttpClient http;
   net::TaskGroup tasks;
+  net::TaskGroup announcers;
   net::AsyncEvent halt;
   LookupCache cache;
   GrapeRota rota;
   std::map<std::string, std::shared_ptr<Flight>> flights;
   std::map<AnnouncementKey, std::shared_ptr<Announcement>> announcements;
+  std::size_t confirmed_count = 0;  // announcements that a grape knows of, not taken back yet
   bool stopping = false;
 };
 
@@ -192,6 +197,7 @@ Awaitable<void> Link::Impl::keep_announcing(std::shared_ptr<Impl> self, Announce
   while (!announcement->stopped) {
     auto const stored = co_await announce(self, key.first, key.second);
     if (stored) {
+      if (!announcement->confirmed) ++self->confirmed_count;
       announcement->confirmed = true;
     } else {
       announcement->last_failure = stored.error();
@@ -199,12 +205,17 @@ Awaitable<void> Link::Impl::keep_announcing(std::shared_ptr<Impl> self, Announce
     announcement->changed.notify_all();
     Duration const interval = stored ? self->options.announce_interval : self->options.announce_retry;
     TimePoint const next = net::steady_now() + jittered(interval, self->random);
-    while (!announcement->stopped) {
+    while (!announcement->stopped && !announcement->due) {
       Wake const wake = co_await announcement->changed.wait(next);
       if (wake == Wake::cancelled) co_return;
       if (wake == Wake::timed_out) break;
     }
+    announcement->due = false;
   }
+  // Here, so that no announcement under way comes after it.
+  if (!announcement->confirmed) co_return;
+  co_await take_back(self, std::move(key));
+  --self->confirmed_count;
 }
 
 Awaitable<RpcResult<void>> Link::Impl::announced(std::shared_ptr<Impl> self, AnnouncementKey key,
@@ -220,6 +231,23 @@ Awaitable<RpcResult<void>> Link::Impl::announced(std::shared_ptr<Impl> self, Ann
     if (wake == Wake::cancelled) co_return RpcErrc::stopped;
   }
   co_return RpcResult<void>{};
+}
+
+/// One try: a grape that cannot be reached now forgets the service with its age.
+Awaitable<void> Link::Impl::take_back(std::shared_ptr<Impl> self, AnnouncementKey key) {
+  if (self->announcements.contains(key)) co_return;  // announced again already
+  net::HttpCall call;
+  call.destination = self->options.grapes[self->rota.pick(net::steady_now())];
+  call.target = "/unannounce";
+  call.body = json::announce_request(make_rid(self->random), key.first, key.second);
+  call.timeout = self->options.try_timeout;
+  call.repeatable = true;
+  (void)co_await self->http.request(std::move(call));
+  // Who began to announce it meanwhile may have been taken back with it.
+  auto const again = self->announcements.find(key);
+  if (again == self->announcements.end()) co_return;
+  again->second->due = true;
+  again->second->changed.notify_all();
 }
 
 Awaitable<bool> Link::Impl::wait_ready(std::shared_ptr<Impl> self, Duration limit) {
@@ -249,7 +277,7 @@ Awaitable<bool> Link::Impl::wait_ready(std::shared_ptr<Impl> self, Duration limi
 
 void Link::Impl::shut_down() {
   stopping = true;
-  for (auto const& [key, announcement] : announcements) {
+  for (auto const& [key, announcement] : std::exchange(announcements, {})) {
     announcement->stopped = true;
     announcement->changed.notify_all();
   }
@@ -258,7 +286,10 @@ void Link::Impl::shut_down() {
 
 Awaitable<void> Link::Impl::stop(std::shared_ptr<Impl> self) {
   self->shut_down();
+  // What no grape has heard of need not be taken back.
+  if (self->confirmed_count > 0) (void)co_await self->announcers.drained(self->options.try_timeout);
   co_await self->http.stop();
+  co_await self->announcers.drained(kForever);
   co_await self->tasks.drained(kForever);
 }
 
@@ -287,7 +318,7 @@ void Link::start_announcing(std::string name, std::uint16_t port) {
   if (impl_->announcements.contains(key)) return;
   auto announcement = std::make_shared<Impl::Announcement>(impl_->executor);
   impl_->announcements.emplace(key, announcement);
-  impl_->tasks.spawn(Impl::keep_announcing(impl_, std::move(key), std::move(announcement)));
+  impl_->announcers.spawn(Impl::keep_announcing(impl_, std::move(key), std::move(announcement)));
 }
 
 bool Link::stop_announcing(std::string_view name, std::uint16_t port) {

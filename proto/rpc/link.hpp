@@ -70,15 +70,16 @@ class Link {
 
   /// Announces now and again and again, until stopped. Does nothing when it does so already.
   void start_announcing(std::string name, std::uint16_t port);
-  /// No more announcements; the grapes forget the service when its age is reached. False when it was not
-  /// announced.
+  /// No more announcements, and the grape is asked to take the service back at once; where grapes cannot
+  /// (Node's do not know how) they forget it when its age is reached. False when it was not announced.
   bool stop_announcing(std::string_view name, std::uint16_t port);
   /// Completes when a grape has confirmed the announcement that was started; fails with the failure of the
   /// last attempt after `limit`, and with `stopped` when there is no such announcement.
   [[nodiscard]] net::Awaitable<RpcResult<void>> announced(std::string name, std::uint16_t port,
                                                           Duration limit);
 
-  /// Ends announcing, fails what is under way, and completes when nothing is left.
+  /// Ends announcing as stop_announcing() does, for as long as one try may take; fails what is under way, and
+  /// completes when nothing is left.
   [[nodiscard]] net::Awaitable<void> stop();
 
  private:

@@ -122,6 +122,40 @@ class Running(TestCase):
         self.assertEqual(grape.post("/lookup", json.dumps({"data": "x" * 20})), (200, "[]"))
 
 
+class Items(TestCase):
+    HELLO = "6d33adc2b6b2c14c3036feefb7fedbca1a880527"
+
+    def test_what_one_grape_put_another_gets(self):
+        one = self.start(Grape)
+        two = self.start(Grape, bootstrap=f"127.0.0.1:{one.dht_port}")
+        two.wait_event("ready")
+        self.assertEqual(one.post("/put", {"data": {"v": "hello world"}}), (200, f'"{self.HELLO}"'))
+        answer = json.loads(two.post("/get", {"data": self.HELLO})[1])
+        self.assertEqual(answer["v"], "hello world")
+        self.assertEqual(two.post("/get", {"data": "0" * 40}), (200, ""))
+
+    def test_a_lone_grape_keeps_items_for_its_users(self):
+        grape = self.start(Grape, "--strict")
+        self.assertEqual(grape.post("/put", {"data": "hello world"}), (200, f'"{self.HELLO}"'))
+        self.assertEqual(json.loads(grape.post("/get", {"data": {"hash": self.HELLO}})[1])["token"], None)
+        status, answer = grape.post("/get", {"data": "0" * 40})
+        self.assertEqual((status, json.loads(answer)["error"]), (404, "ERR_GRAPE_NOT_FOUND"))
+        status, answer = grape.post("/put", {"data": {}})
+        self.assertEqual((status, json.loads(answer)["error"]), (400, "ERR_GRAPE_PUT"))
+
+    def test_a_service_that_is_taken_back_is_gone_at_once_everywhere(self):
+        one = self.start(Grape)
+        two = self.start(Grape, bootstrap=f"127.0.0.1:{one.dht_port}")
+        two.wait_event("ready")
+        self.assertEqual(one.post("/announce", {"data": ["brief", 7]}), (200, "1"))
+        self.assertEqual(two.post("/lookup", {"data": "brief"}), (200, '["127.0.0.1:7"]'))
+        self.assertEqual(one.post("/unannounce", {"data": ["brief", 7]}), (200, "1"))
+        self.assertEqual(two.post("/lookup", {"data": "brief"}), (200, "[]"))
+        self.assertEqual(one.post("/lookup", {"data": "brief"}), (200, "[]"))
+        self.assertEqual(one.post("/unannounce", {"data": ["never", 7]})[0], 200)
+        self.assertEqual(one.post("/unannounce", {"data": "x"}), (200, '"ERR_GRAPE_ANNOUNCE"'))
+
+
 class Operating(TestCase):
     def test_health_is_200_only_when_the_network_is_reached(self):
         with taken_port(socket.SOCK_DGRAM) as silent:

@@ -1,20 +1,14 @@
 // The HTTP API, byte for byte as recorded from two real grapes (tests/golden/grape-http.json).
 import fs from 'node:fs'
 
-import { checkEqual, standIn, startNetwork, stopAll, suite } from './harness.mjs'
+import { checkEqual, startNetwork, stopAll, suite } from './harness.mjs'
 
 const cases = JSON.parse(fs.readFileSync(new URL('../golden/grape-http.json', import.meta.url)))
-// What the grape does not offer yet.
-const laterRoutes = ['/put', '/get']
 const recordedDhtPort = 20001
 
 await suite('HTTP API', async test => {
   const grapes = await startNetwork(['ours', 'ours'], { flags: ['--check_maxPayloadSize', '8192'] })
   for (const { name, steps } of cases) {
-    if (!standIn && steps.some(step => laterRoutes.includes(step.path))) {
-      test.notYet(name)
-      continue
-    }
     await test(name, async () => {
       for (const { path, body, method, status, reply } of steps) {
         const answer = await grapes[0].http(path, body, method)

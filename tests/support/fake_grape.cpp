@@ -41,6 +41,15 @@ net::Awaitable<net::HttpReply> FakeGrape::answer(net::HttpRequest& request) {
       peers.push_back(Endpoint::parse(each).value());
     }
     reply.body = json::lookup_answer(peers);
+  } else if (message->route == json::GrapeRoute::unannounce) {
+    ++unannounce_count;
+    auto const entry = json::parse_announce_data(message->data).value();
+    if (knows_unannounce) {
+      std::erase(services[entry.name], "127.0.0.1:" + std::to_string(entry.port));
+      reply.body = json::announce_answer(1);
+    } else {
+      reply.body = json::error_answer(json::GrapeErrc::request_not_found).body;
+    }
   } else {
     auto const entry = json::parse_announce_data(message->data).value();
     add(entry.name, "127.0.0.1:" + std::to_string(entry.port));

@@ -28,9 +28,11 @@ class FakeGrape {
   void release();
 
   std::map<std::string, std::vector<std::string>> services;
-  std::string error;  // when set, the body of every answer
+  std::string error;             // when set, the body of every answer
+  bool knows_unannounce = true;  // Node's Grape does not
   int lookup_count = 0;
   int announce_count = 0;
+  int unannounce_count = 0;
   net::AsyncEvent announced;
 
  private:

@@ -203,6 +203,54 @@ TEST_F(LinkTest, announcesAgainAndAgainUntilStopped) {
   test::run(io, test());
 }
 
+TEST_F(LinkTest, takesAServiceBackWhenItIsStopped) {
+  auto test = [this]() -> Awaitable<void> {
+    Link link{io.get_executor(), one_grape(), Random{1}};
+    link.start_announcing("stopped", 7000);
+    link.start_announcing("dropped with the link", 7001);
+    for (std::string const name : {"stopped", "dropped with the link"}) {
+      std::uint16_t const port = name == "stopped" ? 7000 : 7001;
+      auto const confirmed = co_await link.announced(name, port, 10s);
+      EXPECT_TRUE(confirmed);
+    }
+    link.stop_announcing("stopped", 7000);
+    co_await link.stop();
+    EXPECT_TRUE(grape->services["stopped"].empty());
+    EXPECT_TRUE(grape->services["dropped with the link"].empty());
+    EXPECT_EQ(grape->unannounce_count, 2);
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, announcesAgainWhatWasTakenBackTooEarly) {
+  auto test = [this]() -> Awaitable<void> {
+    Link link{io.get_executor(), one_grape(), Random{1}};
+    link.start_announcing("svc", 7000);
+    auto confirmed = co_await link.announced("svc", 7000, 10s);
+    EXPECT_TRUE(confirmed);
+    link.stop_announcing("svc", 7000);
+    link.start_announcing("svc", 7000);
+    confirmed = co_await link.announced("svc", 7000, 10s);
+    EXPECT_TRUE(confirmed);
+    EXPECT_EQ(grape->services["svc"], Destinations{"127.0.0.1:7000"});
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, aGrapeThatCannotTakeBackIsNoReasonToFail) {
+  auto test = [this]() -> Awaitable<void> {
+    grape->knows_unannounce = false;
+    Link link{io.get_executor(), one_grape(), Random{1}};
+    link.start_announcing("svc", 7000);
+    auto const confirmed = co_await link.announced("svc", 7000, 10s);
+    EXPECT_TRUE(confirmed);
+    co_await link.stop();
+    EXPECT_EQ(grape->unannounce_count, 1);
+  };
+  test::run(io, test());
+}
+
 TEST_F(LinkTest, anAnnouncementIsConfirmedWhenTheGrapeComesBack) {
   auto test = [this]() -> Awaitable<void> {
     Link::Options options = one_grape();
