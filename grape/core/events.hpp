@@ -75,12 +75,17 @@ struct PutDone {
   std::size_t stored = 0;
   std::optional<PutRefusal> refusal;
 };
+/// The node took another id, as enough others say that its address is this one (BEP 42).
+struct IdChanged {
+  NodeId id;
+  IpAddress address;
+};
 /// Something that an operator should know.
 struct Warning {
   std::string text;
 };
 
 using Event = std::variant<Ready, NodeAdded, PeerFound, AnnounceStored, LookupDone, AnnounceDone,
-                           UnannounceDone, GetDone, PutDone, Warning>;
+                           UnannounceDone, GetDone, PutDone, IdChanged, Warning>;
 
 }  // namespace grenache::grape

@@ -2,12 +2,38 @@
 
 #include <algorithm>
 
+#include "grape/core/address_rules.hpp"
 #include "grape/core/distance.hpp"
 #include "proto/base/check.hpp"
 
 namespace grenache::grape {
 
 using dht::Contact;
+
+namespace {
+
+bool is_preferred(Lookup::Options const& options, Contact const& node) {
+  return !options.prefer_fitting_ids || id_fits(node.id, node.endpoint.address);
+}
+
+// Counts up to k preferred nodes, or twice as many of any kind: where few are preferred, the others have to
+// do.
+class Enough {
+ public:
+  explicit Enough(Lookup::Options const& options) : options_{options} {}
+  void count(Contact const& node) {
+    ++all_;
+    if (is_preferred(options_, node)) ++preferred_;
+  }
+  [[nodiscard]] bool reached() const { return preferred_ >= options_.k || all_ >= 2 * options_.k; }
+
+ private:
+  Lookup::Options const& options_;
+  std::size_t all_ = 0;
+  std::size_t preferred_ = 0;
+};
+
+}  // namespace
 
 void Lookup::add(Contact const& node) {
   if (outcome_ != Outcome::running || node.id == own_) return;
@@ -16,14 +42,23 @@ void Lookup::add(Contact const& node) {
       [](Candidate const& candidate) { return candidate.node.id; });
   if (place != candidates_.end() && place->node.id == node.id) return;
   if (place == candidates_.end() && candidates_.size() >= options_.candidate_count_max) return;
-  auto const same = [&](Candidate const& candidate) { return candidate.node.endpoint == node.endpoint; };
-  if (std::ranges::count_if(candidates_, same) >= 2) return;
+  if (is_crowded(node.endpoint)) return;
   candidates_.insert(place, Candidate{node, State::heard, 0, 0, std::nullopt});
   if (candidates_.size() <= options_.candidate_count_max) return;
   // Waiting ones stay: their answer is still to come.
   auto const farthest = std::find_if(candidates_.rbegin(), candidates_.rend(),
                                      [](auto const& candidate) { return candidate.state != State::waiting; });
   if (farthest != candidates_.rend()) candidates_.erase(std::next(farthest).base());
+}
+
+bool Lookup::is_crowded(Endpoint const& newcomer) const {
+  std::size_t same = 0;
+  for (Candidate const& candidate : candidates_) {
+    if (candidate.node.endpoint == newcomer) ++same;
+    if (!options_.one_per_network || candidate.state == State::unreachable) continue;
+    if (network_of(candidate.node.endpoint.address) == network_of(newcomer.address)) return true;
+  }
+  return same >= 2;
 }
 
 Lookup::Candidate* Lookup::find(Contact const& node) {
@@ -34,11 +69,12 @@ Lookup::Candidate* Lookup::find(Contact const& node) {
 }
 
 Lookup::Candidate* Lookup::nearest_heard() {
-  std::size_t nearer = 0;
+  Enough nearer{options_};
   for (Candidate& candidate : candidates_) {
     if (candidate.state == State::unreachable || candidate.state == State::slow) continue;
     if (candidate.state == State::heard) return &candidate;
-    if (++nearer >= options_.k) break;
+    nearer.count(candidate.node);
+    if (nearer.reached()) break;
   }
   return nullptr;
 }
@@ -96,19 +132,19 @@ void Lookup::failed(Contact const& node) {
 
 void Lookup::judge() {
   if (outcome_ != Outcome::running) return;
-  std::size_t nearest = 0;
+  Enough nearest{options_};
   bool any_slow = false;
   bool all_answered = true;
   bool any_heard = false;
   for (Candidate const& candidate : candidates_) {
-    if (nearest >= options_.k) break;
+    if (nearest.reached()) break;
     any_slow |= candidate.state == State::slow;
     if (candidate.state == State::unreachable || candidate.state == State::slow) continue;
-    ++nearest;
+    nearest.count(candidate.node);
     all_answered &= candidate.state == State::queried;
     any_heard |= candidate.state == State::heard;
   }
-  if (all_answered && nearest >= options_.k) {
+  if (all_answered && nearest.reached()) {
     outcome_ = Outcome::completed;
   } else if (waiting_count_ > 0) {
     return;
@@ -125,11 +161,16 @@ std::size_t Lookup::answer_count() const {
 
 std::vector<Lookup::Target> Lookup::store_targets() const {
   std::vector<Target> targets;
+  std::vector<Target> others;
   for (Candidate const& candidate : candidates_) {
     if (targets.size() >= options_.k) break;
-    if (candidate.state == State::queried && candidate.token) {
-      targets.push_back({candidate.node, *candidate.token});
-    }
+    if (candidate.state != State::queried || !candidate.token) continue;
+    bool const good = is_preferred(options_, candidate.node);
+    (good ? targets : others).push_back({candidate.node, *candidate.token});
+  }
+  for (Target& other : others) {
+    if (targets.size() >= options_.k) break;
+    targets.push_back(std::move(other));
   }
   return targets;
 }

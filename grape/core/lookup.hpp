@@ -30,6 +30,11 @@ class Lookup {
     std::size_t candidate_count_max = 200;  // the nearest are kept
     std::size_t query_count_max = 250;      // a hostile network could lead us on for ever
     std::uint32_t try_count_max = 3;        // of one node; two losses in a row are common on bad links
+    /// One candidate of a /24 (/64): whoever has a network could surround a target with its nodes.
+    bool one_per_network = false;
+    /// Nodes whose ids do not fit their addresses (BEP 42) are asked, but do not count among the k, as long
+    /// as there are not 2 k in all; they are stored at only when there are too few others.
+    bool prefer_fitting_ids = false;
   };
 
   enum class Outcome : std::uint8_t {
@@ -67,7 +72,7 @@ class Lookup {
   [[nodiscard]] Outcome outcome() const { return outcome_; }
   [[nodiscard]] NodeId const& target() const { return target_; }
   [[nodiscard]] std::size_t answer_count() const;
-  /// The up to k nearest nodes that answered and gave a token, nearest first.
+  /// The up to k nearest nodes that answered and gave a token, nearest first; preferred ones first.
   [[nodiscard]] std::vector<Target> store_targets() const;
   void check() const;
 
@@ -80,6 +85,7 @@ class Lookup {
     std::uint32_t open_count = 0;  // queries that may still be answered
     std::optional<std::string> token;
   };
+  [[nodiscard]] bool is_crowded(Endpoint const& newcomer) const;
   [[nodiscard]] Candidate* find(dht::Contact const& node);
   [[nodiscard]] Candidate* nearest_heard();
   [[nodiscard]] Candidate* nearest_to_retry();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "grape/core/address_rules.hpp"
 #include "proto/base/check.hpp"
 
 namespace grenache::grape {
@@ -26,7 +27,15 @@ PutRefusal put_refusal(Error const& error) {
 
 PerFamily<NodeId> make_ids(NodeOptions const& options, Random& random) {
   NodeId const id = options.id ? *options.id : NodeId::random(random);
-  return {id, id};
+  PerFamily<NodeId> ids{id, id};
+  if (options.id || !options.id_by_address) return ids;
+  if (options.own_address && !options.own_address->is_private()) {
+    ids.v4 = fitting_id(*options.own_address, random);
+  }
+  if (options.own_address6 && !options.own_address6->is_private()) {
+    ids.v6 = fitting_id(*options.own_address6, random);
+  }
+  return ids;
 }
 
 }  // namespace
@@ -43,6 +52,8 @@ std::string_view to_string(DropReason reason) {
       return "unmatched_reply";
     case DropReason::rate_limited:
       return "rate_limited";
+    case DropReason::read_only:
+      return "read_only";
   }
   return "unknown";
 }
@@ -65,13 +76,18 @@ Node::Node(NodeOptions options, Random random)
       items_{options.items},
       own_items_{own_item_options(options_)},
       keeper_{options.keeper},
+      external_{ExternalAddress{options.external}, ExternalAddress{options.external}},
       bootstrap_{options.bootstrap},
-      service_{options.service, {families_, ids_, tables_, peers_, own_, items_, own_items_, random_}} {}
+      service_{options.service, {families_, ids_, tables_, peers_, own_, items_, own_items_, random_}} {
+  extras_.read_only = options_.read_only;
+  extras_.version = options_.version;
+  if (options_.ipv4 && options_.ipv6) extras_.want = dht::Want{true, true};
+}
 
 void Node::receive(Endpoint const& from, std::string_view bytes, TimePoint now) {
   ++stats_.datagrams_in;
   if (from.port == 0 || !speaks(family_of(from)) || from.address.is_unspecified() ||
-      from.address.is_multicast_or_reserved()) {
+      from.address.is_multicast_or_reserved() || (options_.drop_martians && is_martian(from.address))) {
     return drop(DropReason::bad_source);
   }
   auto const message = dht::parse_message(bytes, document_);

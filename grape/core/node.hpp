@@ -22,6 +22,7 @@
 
 #include "grape/core/bootstrap.hpp"
 #include "grape/core/events.hpp"
+#include "grape/core/external_address.hpp"
 #include "grape/core/family.hpp"
 #include "grape/core/item_store.hpp"
 #include "grape/core/keeper.hpp"
@@ -44,6 +45,15 @@ namespace grenache::grape {
 struct NodeOptions {
   /// Our id; random when not given.
   std::optional<NodeId> id;
+  /// Answers nothing and enters no table of others (BEP 43): for hosts that cannot be reached.
+  bool read_only = false;
+  /// Drops datagrams from addresses that are not of the public internet.
+  bool drop_martians = false;
+  /// Without an id given, and once enough nodes say what our public address is: an id that fits (BEP 42).
+  bool id_by_address = true;
+  /// What we say we are in queries; up to 4 bytes, nothing when empty. Who says it gets its address in
+  /// replies (BEP 42).
+  std::string version;
   /// The address families that the node speaks: it sends to and hears no others.
   bool ipv4 = true;
   bool ipv6 = false;
@@ -70,6 +80,7 @@ struct NodeOptions {
   std::size_t own_item_count_max = 1000;  // items of our users that are republished; at least 1
 
   Bootstrap::Options bootstrap;
+  ExternalAddress::Options external;
   ItemStore::Options items;
   Keeper::Options keeper;
   PeerStore::Options peers;
@@ -93,8 +104,9 @@ enum class DropReason : std::uint8_t {
   own_id,           // claims to come from us
   unmatched_reply,  // answers no query of ours from that endpoint
   rate_limited,
+  read_only,  // a query, and we answer none
 };
-inline constexpr std::size_t kDropReasonCount = 5;
+inline constexpr std::size_t kDropReasonCount = 6;
 [[nodiscard]] std::string_view to_string(DropReason reason);
 
 struct NodeStats {
@@ -196,6 +208,7 @@ class Node {
   [[nodiscard]] TimePoint next_deadline() const;
 
   [[nodiscard]] NodeId const& id() const { return ids_.v4; }
+  [[nodiscard]] NodeId const& id(Family family) const { return ids_[family]; }
   [[nodiscard]] bool is_ready() const { return phase_ == Phase::ready; }
   /// Nodes in the routing table.
   [[nodiscard]] std::size_t node_count() const { return tables_.v4.size() + tables_.v6.size(); }
@@ -237,6 +250,9 @@ class Node {
   void unanswered(Transactions::Query const& query, TimePoint now);
   void slow(Transactions::Query const& query, TimePoint now);
   void met(dht::Contact const& node, TimePoint now);
+  /// A node that we asked says what our address is.
+  void note_own_address(Endpoint const& voter, IpAddress const& address, TimePoint now);
+  void change_id(Family family, NodeId const& id, TimePoint now);
   void search_self(TimePoint now);
   /// `reply` is null when it named no nodes.
   void joined(dht::Contact const& node, dht::Reply const* reply, TimePoint now);
@@ -279,6 +295,8 @@ class Node {
   ItemStore items_;      // what others put, and what we did without keeping it
   ItemStore own_items_;  // what our users put; republished
   Keeper keeper_;
+  PerFamily<ExternalAddress> external_;
+  dht::QueryExtras extras_;
   Bootstrap bootstrap_;
   Service service_;
 

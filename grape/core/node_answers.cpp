@@ -33,6 +33,7 @@ void Node::reply(Endpoint const& to, dht::Query const& query, dht::ReplyFields f
 
 void Node::on(Endpoint const& from, dht::Query const& query, TimePoint now) {
   if (query.sender && is_own(*query.sender)) return drop(DropReason::own_id);
+  if (options_.read_only) return drop(DropReason::read_only);
   if (!rate_limit_.allow(from, now)) return drop(DropReason::rate_limited);
   ++stats_.queries_in;
   std::visit([&](auto const& body) { answer(from, query, body, now); }, query.body);
@@ -44,6 +45,7 @@ void Node::on(Endpoint const& from, dht::Query const& query, TimePoint now) {
 }
 
 void Node::on(Endpoint const& from, dht::Refusal const& refusal, TimePoint now) {
+  if (options_.read_only) return drop(DropReason::read_only);
   if (!rate_limit_.allow(from, now)) return drop(DropReason::rate_limited);
   ++stats_.queries_in;
   send_error(from, refusal.tid, refusal.code, refusal.text);

@@ -1,6 +1,7 @@
 // What a node does on its own account: its queries, joining the network, keeping the routing table alive.
 #include <algorithm>
 
+#include "grape/core/address_rules.hpp"
 #include "grape/core/node.hpp"
 #include "proto/base/check.hpp"
 
@@ -50,6 +51,7 @@ void Node::answered(Transactions::Query const& query, dht::Reply const& reply, T
   }
   bool const was_alone = table_of(query.to).size() == 0;
   met(node, now);
+  if (reply.ip) note_own_address(query.to, reply.ip->address, now);
   switch (query.purpose) {
     case Purpose::bootstrap:
       if (bootstrap_.answered(query.to, now, random_) || was_alone) joined(node, &reply, now);
@@ -70,6 +72,25 @@ void Node::met(Contact const& node, TimePoint now) {
   if (table_of(node.endpoint).answered(node, now)) tell(NodeAdded{node.endpoint, node.id});
 }
 
+void Node::note_own_address(Endpoint const& voter, IpAddress const& address, TimePoint now) {
+  Family const family = family_of(voter);
+  if (!options_.id_by_address || address.is_v6() != voter.address.is_v6() || is_martian(address)) return;
+  auto const agreed = external_[family].vote(voter.address, address);
+  if (!agreed || id_fits(ids_[family], *agreed)) return;
+  NodeId const id = fitting_id(*agreed, random_);
+  change_id(family, id, now);
+  tell(IdChanged{id, *agreed});
+}
+
+void Node::change_id(Family family, NodeId const& id, TimePoint now) {
+  std::vector<Contact> known;
+  tables_[family].all(known);
+  ids_[family] = id;
+  tables_[family] = RoutingTable{id, options_.table};
+  for (Contact const& node : known) (void)tables_[family].answered(node, now);
+  search_self(now);
+}
+
 // A way into the network opened: looks for the nodes around us, or tells the running search of it.
 void Node::joined(Contact const& node, dht::Reply const* reply, TimePoint now) {
   search_self(now);
@@ -80,7 +101,8 @@ void Node::joined(Contact const& node, dht::Reply const* reply, TimePoint now) {
 
 void Node::search_self(TimePoint now) {
   if (self_search_ && service_.is_running(*self_search_)) return;
-  self_search_ = service_.find_nodes(ids_.v4, now);
+  self_search_ = service_.find_nodes(ids_[families_.v4 ? Family::v4 : Family::v6], now);
+  if (families_.v4 && families_.v6 && ids_.v4 != ids_.v6) (void)service_.find_nodes(ids_.v6, now);
   self_search_at_ = now + self_search_wait_;
   self_search_wait_ = std::min(2 * self_search_wait_, options_.sparse_refresh);
 }
@@ -160,7 +182,7 @@ void Node::try_bootstrap(TimePoint now) {
     }
     ++stats_.queries_out;
     NodeId const& id = id_for(*address);
-    send(*address, dht::encode_query(*tid, id, dht::FindNode{id}));
+    send(*address, dht::encode_query(*tid, id, dht::FindNode{id}, extras_));
   }
 }
 
@@ -233,7 +255,7 @@ void Node::ping(Contact const& node, TimePoint now) {
   auto const tid = transactions_.open({node.endpoint, node.id, Purpose::verify, 0}, random_, now);
   if (!tid) return;
   ++stats_.queries_out;
-  send(node.endpoint, dht::encode_query(*tid, id_for(node.endpoint), dht::Ping{}));
+  send(node.endpoint, dht::encode_query(*tid, id_for(node.endpoint), dht::Ping{}, extras_));
 }
 
 void Node::pump(TimePoint now) {
@@ -264,7 +286,7 @@ void Node::send_ask(Service::Ask const& ask, TimePoint now) {
   ++stats_.queries_out;
   NodeId const& id = id_for(ask.to.endpoint);
   send(ask.to.endpoint,
-       std::visit([&](auto const& query) { return dht::encode_query(*tid, id, query); }, ask.query));
+       std::visit([&](auto const& query) { return dht::encode_query(*tid, id, query, extras_); }, ask.query));
 }
 
 }  // namespace grenache::grape

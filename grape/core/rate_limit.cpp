@@ -8,8 +8,6 @@
 namespace grenache::grape {
 namespace {
 
-constexpr Duration kBurst = std::chrono::seconds{2};
-
 std::uint64_t mix(std::uint64_t value) {
   value ^= value >> 32;
   value *= 0xd6e8feb86659fd93u;
@@ -48,11 +46,12 @@ bool RateLimit::allow(Endpoint const& from, TimePoint now) {
   bool const is_private = from.address.is_private();
   std::uint32_t const rate = is_private ? options_.private_per_second : options_.public_per_second;
   if (rate == 0) return true;
-  Duration const cost = Duration{std::chrono::seconds{1}} / rate;
+  // Each of the two buckets fills half as fast, so that both together allow the rate.
+  Duration const cost = Duration{std::chrono::seconds{2}} / rate;
   auto const [first, second] = buckets_of(from, is_private);
   Bucket& bucket = buckets_[first].full_at <= buckets_[second].full_at ? buckets_[first] : buckets_[second];
   TimePoint const full_at = std::max(bucket.full_at, now) + cost;
-  if (full_at > now + kBurst) return false;
+  if (full_at > now + options_.burst) return false;
   bucket.full_at = full_at;
   return true;
 }

@@ -24,14 +24,15 @@ class RateLimit {
   struct Options {
     std::uint32_t private_per_second = 20000;  // a whole cluster restarting on one machine stays below
     std::uint32_t public_per_second = 500;     // a busy node behind a shared address stays below
-    std::uint32_t bucket_count = 4096;         // 64 KiB in all
+    Duration burst = std::chrono::seconds{2};  // whose allowance may be used at once
+    std::uint32_t bucket_count = 4096;         // 32 KiB in all
   };
 
   /// A rate of 0 means no limit.
   RateLimit(Options options, Random& random);
 
-  /// Takes one query from the allowance of `from`; false when it is used up. A burst may be as long as the
-  /// allowance of two seconds.
+  /// Takes one query from the allowance of `from`; false when it is used up. A burst may be as long as
+  /// the options say.
   [[nodiscard]] bool allow(Endpoint const& from, TimePoint now);
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "grape/core/address_rules.hpp"
 #include "grape/core/distance.hpp"
 #include "proto/base/check.hpp"
 
@@ -53,11 +54,38 @@ bool RoutingTable::answered(Contact const& node, TimePoint now) {
   return insert(node, now);
 }
 
+bool RoutingTable::is_crowded(Bucket const& bucket, Contact const& newcomer) const {
+  if (!options_.one_per_network) return false;
+  IpAddress const& address = newcomer.endpoint.address;
+  IpAddress const network = network_of(address);
+  auto const other = [&](Node const& node) {
+    return node.contact.id != newcomer.id && node.contact.endpoint != newcomer.endpoint;
+  };
+  auto const near = [&](Node const& node) {
+    return other(node) && network_of(node.contact.endpoint.address) == network;
+  };
+  auto const same = [&](Node const& node) { return other(node) && node.contact.endpoint.address == address; };
+  if (std::ranges::any_of(bucket.nodes, near)) return true;
+  return std::ranges::any_of(buckets_,
+                             [&](Bucket const& any) { return std::ranges::any_of(any.nodes, same); });
+}
+
+RoutingTable::Node* RoutingTable::worse_than(Bucket& bucket, Contact const& newcomer) const {
+  auto const worst = std::ranges::max_element(bucket.nodes, {}, &Node::failures);
+  if (worst->failures > 0) return &*worst;
+  if (!options_.prefer_fitting_ids || !id_fits(newcomer.id, newcomer.endpoint.address)) return nullptr;
+  auto const misfit = std::ranges::find_if(bucket.nodes, [](Node const& node) {
+    return !id_fits(node.contact.id, node.contact.endpoint.address);
+  });
+  return misfit == bucket.nodes.end() ? nullptr : &*misfit;
+}
+
 bool RoutingTable::insert(Contact const& node, TimePoint now) {
   remove_endpoint(node.endpoint);
   for (;;) {
     std::size_t const index = index_of(node.id);
     Bucket& bucket = buckets_[index];
+    if (is_crowded(bucket, node)) return false;
     if (bucket.nodes.size() < options_.bucket_size) {
       bucket.nodes.push_back({node, now, now, 0});
       ++size_;
@@ -67,9 +95,8 @@ bool RoutingTable::insert(Contact const& node, TimePoint now) {
       split_last(now);
       continue;
     }
-    auto const worst = std::ranges::max_element(bucket.nodes, {}, &Node::failures);
-    if (worst->failures > 0) {
-      *worst = {node, now, now, 0};
+    if (Node* worse = worse_than(bucket, node)) {
+      *worse = {node, now, now, 0};
       return true;
     }
     add_replacement(bucket, node, now, now);
@@ -122,6 +149,7 @@ bool RoutingTable::heard(Contact const& node, TimePoint now) {
   auto const waiting =
       std::ranges::find_if(bucket.replacements, [&](auto const& item) { return item.contact == node; });
   TimePoint pinged_at = waiting == bucket.replacements.end() ? TimePoint::min() : waiting->pinged_at;
+  if (is_crowded(bucket, node)) return false;
   bool const ping =
       has_room(bucket) && (pinged_at == TimePoint::min() || now - pinged_at >= options_.candidate_retry);
   if (ping) pinged_at = now;
@@ -190,6 +218,12 @@ void RoutingTable::closest(NodeId const& target, std::size_t count, std::vector<
   std::size_t const size_max = out.size() + count;
   closest(target, size_max, false, out);
   if (out.size() < size_max) closest(target, size_max, true, out);
+}
+
+void RoutingTable::all(std::vector<Contact>& out) const {
+  for (Bucket const& bucket : buckets_) {
+    for (Node const& node : bucket.nodes) out.push_back(node.contact);
+  }
 }
 
 bool RoutingTable::is_failing(Contact const& node) const {

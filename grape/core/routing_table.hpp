@@ -42,6 +42,10 @@ class RoutingTable {
     /// The first refresh of a bucket with few nodes; each later one waits twice as long. Without it
     /// the far buckets of a newcomer hold little more than the bootstrap node.
     Duration sparse_refresh = std::chrono::seconds{5};
+    /// One node of an address in the table, and one of a /24 (/64) in a bucket.
+    bool one_per_network = false;
+    /// In a full bucket a node whose id fits its address (BEP 42) replaces one whose id does not.
+    bool prefer_fitting_ids = false;
   };
 
   RoutingTable(NodeId const& own, Options options) : own_{own}, options_{options} {}
@@ -72,6 +76,9 @@ class RoutingTable {
   /// A random id in a bucket to refresh now, as nothing touched it for long; nothing when all are fresh.
   [[nodiscard]] std::optional<NodeId> stale_bucket(TimePoint now, Random& random);
 
+  /// Appends all nodes, those that failed last time included.
+  void all(std::vector<dht::Contact>& out) const;
+  [[nodiscard]] NodeId const& own() const { return own_; }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t replacement_count() const;
   void check() const;
@@ -101,6 +108,9 @@ class RoutingTable {
   Bucket& bucket_of(NodeId const& id, TimePoint now);
   [[nodiscard]] Node const* find(dht::Contact const& node) const;
   [[nodiscard]] bool has_room(Bucket const& bucket) const;
+  [[nodiscard]] bool is_crowded(Bucket const& bucket, dht::Contact const& newcomer) const;
+  /// The node that `newcomer` replaces in a full bucket; null for none.
+  [[nodiscard]] Node* worse_than(Bucket& bucket, dht::Contact const& newcomer) const;
   bool insert(dht::Contact const& node, TimePoint now);
   void split_last(TimePoint now);
   void remove_endpoint(Endpoint const& endpoint);
