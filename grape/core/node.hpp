@@ -142,6 +142,14 @@ struct NodeStats {
   [[nodiscard]] std::uint64_t dropped_total() const;
 };
 
+/// What a node wants to find again after a restart.
+struct Snapshot {
+  PerFamily<NodeId> ids;
+  std::vector<dht::Contact> contacts;     // that answered when they were asked last
+  std::vector<dht::Item> items;           // of our users, republished
+  std::vector<Keeper::Service> services;  // kept for our users
+};
+
 /// How a put is meant.
 struct PutOptions {
   /// Only when this is the number of the item that is there now (BEP 44).
@@ -181,6 +189,13 @@ class Node {
   /// Gives the addresses that lead into the network; call once at the start, with an empty list when there
   /// are none, and again whenever more become known, as names resolve. Ready follows.
   void bootstrap(std::vector<Endpoint> const& addresses, TimePoint now);
+
+  /// What restore() takes. Bounded as the tables are; 200 contacts are usual.
+  [[nodiscard]] Snapshot snapshot(TimePoint now) const;
+  /// Goes on where an earlier life of this node ended; call it before bootstrap(). The contacts are asked
+  /// whether they still live, items and services are published again spread over their periods. An id given
+  /// in the options wins.
+  void restore(Snapshot const& snapshot, TimePoint now);
 
   /// Looks for the peers of `name`; a LookupDone follows. While the node looks for the network (before
   /// bootstrap() and Ready, and knowing nobody yet) the lookup waits for it, at most two seconds.

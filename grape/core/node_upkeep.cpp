@@ -84,7 +84,7 @@ void Node::note_own_address(Endpoint const& voter, IpAddress const& address, Tim
 
 void Node::change_id(Family family, NodeId const& id, TimePoint now) {
   std::vector<Contact> known;
-  tables_[family].all(known);
+  tables_[family].all_well(known);
   ids_[family] = id;
   tables_[family] = RoutingTable{id, options_.table};
   for (Contact const& node : known) (void)tables_[family].answered(node, now);
@@ -157,15 +157,39 @@ TimePoint Node::next_deadline() const {
 
 void Node::bootstrap(std::vector<Endpoint> const& addresses, TimePoint now) {
   bootstrap_.add(addresses, now);
-  if (phase_ == Phase::waiting && !addresses.empty()) {
+  if (phase_ == Phase::waiting) {
+    // Open pings are those of restore().
+    bool const hopeful = !addresses.empty() || transactions_.size() > 0;
     phase_ = Phase::joining;
-    ready_by_ = now + options_.ready_max;
-  } else if (phase_ == Phase::waiting) {
-    phase_ = Phase::joining;
-    ready_by_ = now;
+    ready_by_ = hopeful ? now + options_.ready_max : now;
   }
   try_bootstrap(now);
   pump(now);
+}
+
+Snapshot Node::snapshot(TimePoint now) const {
+  Snapshot snapshot;
+  snapshot.ids = ids_;
+  for (Family const family : kFamilies) tables_[family].all_well(snapshot.contacts);
+  own_items_.for_each(now, [&](dht::Item const& item) { snapshot.items.push_back(item); });
+  snapshot.services = keeper_.services();
+  return snapshot;
+}
+
+void Node::restore(Snapshot const& snapshot, TimePoint now) {
+  if (!options_.id) {
+    ids_ = snapshot.ids;
+    for (Family const family : kFamilies) tables_[family] = RoutingTable{ids_[family], options_.table};
+  }
+  for (Contact const& node : snapshot.contacts) {
+    if (!speaks(family_of(node.endpoint)) || !table_of(node.endpoint).heard(node, now)) continue;
+    // The others wait for the upkeep, or are found anew.
+    if (transactions_.verify_count() < options_.verify_count_max) ping(node, now);
+  }
+  for (dht::Item const& item : snapshot.items) keep_own_item(item, now, true);
+  for (Keeper::Service const& service : snapshot.services) {
+    if (keeper_.keep(service, now, random_, true)) (void)store_own(service, now);
+  }
 }
 
 void Node::try_bootstrap(TimePoint now) {

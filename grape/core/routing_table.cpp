@@ -220,10 +220,8 @@ void RoutingTable::closest(NodeId const& target, std::size_t count, std::vector<
   if (out.size() < size_max) closest(target, size_max, true, out);
 }
 
-void RoutingTable::all(std::vector<Contact>& out) const {
-  for (Bucket const& bucket : buckets_) {
-    for (Node const& node : bucket.nodes) out.push_back(node.contact);
-  }
+void RoutingTable::all_well(std::vector<Contact>& out) const {
+  for (Bucket const& bucket : buckets_) gather(bucket, false, out);
 }
 
 bool RoutingTable::is_failing(Contact const& node) const {

@@ -76,8 +76,8 @@ class RoutingTable {
   /// A random id in a bucket to refresh now, as nothing touched it for long; nothing when all are fresh.
   [[nodiscard]] std::optional<NodeId> stale_bucket(TimePoint now, Random& random);
 
-  /// Appends all nodes, those that failed last time included.
-  void all(std::vector<dht::Contact>& out) const;
+  /// Appends all nodes, except those that failed last time.
+  void all_well(std::vector<dht::Contact>& out) const;
   [[nodiscard]] NodeId const& own() const { return own_; }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t replacement_count() const;
