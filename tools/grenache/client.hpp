@@ -1,0 +1,22 @@
+// Asks grapes over HTTP, one request at a time.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "proto/base/endpoint.hpp"
+#include "proto/base/time.hpp"
+#include "tools/grenache/key_file.hpp"
+
+namespace grenache::client {
+
+struct Grapes {
+  std::vector<HostPort> addresses;  // at least one; asked in this order until one answers
+  Duration timeout{};               // for each
+};
+
+/// The body that the first grape which can be reached answers to `body`, whatever its status.
+[[nodiscard]] Outcome<std::string> ask(Grapes const& grapes, std::string const& target,
+                                       std::string const& body);
+
+}  // namespace grenache::client

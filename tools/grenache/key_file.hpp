@@ -1,0 +1,31 @@
+// The key with which a user signs mutable items.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include <boost/system/result.hpp>
+
+#include "proto/base/crypto.hpp"
+#include "proto/base/random.hpp"
+
+namespace grenache::client {
+
+/// In words for the user.
+struct Failure {
+  std::string reason;
+};
+template <class T>
+using Outcome = boost::system::result<T, Failure>;
+
+/// `$XDG_CONFIG_HOME/grenache/key`, or `~/.config/grenache/key`; empty when neither variable is set.
+[[nodiscard]] std::filesystem::path default_key_path();
+
+/// Writes a new key, 64 hex digits of an Ed25519 seed, into a file that nobody else can read; makes its
+/// folder. A key that is there already stays unless `replace` is set: what was signed with it could not be
+/// changed any more.
+[[nodiscard]] Outcome<Ed25519SecretKey> make_key(std::filesystem::path const& path, bool replace,
+                                                 Random& random);
+[[nodiscard]] Outcome<Ed25519SecretKey> load_key(std::filesystem::path const& path);
+
+}  // namespace grenache::client

@@ -1,0 +1,301 @@
+// The program `grenache`: puts and gets items, looks up and announces services, through a grape.
+#include <array>
+#include <cstdint>
+#include <exception>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include "proto/json/bencode_json.hpp"
+#include "proto/json/grape_api.hpp"
+#include "proto/json/grape_items.hpp"
+#include "proto/log/command_line.hpp"
+#include "proto/net/steady_clock.hpp"
+#include "proto/rpc/link.hpp"
+#include "tools/grenache/client.hpp"
+#include "tools/grenache/key_file.hpp"
+
+namespace grenache::client {
+namespace {
+
+using json::Value;
+
+constexpr std::size_t kPeerCountMax = 1000;
+
+struct Flags {
+  std::vector<std::string> grapes;
+  double timeout_s = 10;
+  bool json = false;
+  std::string key_path = default_key_path().string();
+  bool force = false;
+  std::string value;
+  bool is_mutable = false;
+  std::string salt;
+  std::optional<std::int64_t> seq;
+  std::optional<std::int64_t> cas;
+  std::string hash;
+  bool raw = false;
+  std::string name;
+  bool first = false;
+  std::uint16_t port = 0;
+
+  [[nodiscard]] Grapes grapes_to_ask() const {
+    Grapes out;
+    for (std::string const& url : grapes) out.addresses.push_back(rpc::parse_grape_url(url).value());
+    if (out.addresses.empty()) out.addresses.push_back({"127.0.0.1", 30001});
+    out.timeout = std::chrono::milliseconds{static_cast<std::int64_t>(timeout_s * 1000)};
+    return out;
+  }
+};
+
+/// Values come from strangers: on a terminal their control characters are shown, not obeyed.
+std::string printable(std::string const& text) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  if (::isatty(STDOUT_FILENO) == 0) return text;
+  std::string out;
+  for (char const c : json::to_utf8(text)) {
+    auto const code = static_cast<unsigned char>(c);
+    if ((code >= 0x20 && code != 0x7f) || c == '\n' || c == '\t') {
+      out += c;
+    } else {
+      out.append("\\x") += kDigits[code >> 4];
+      out += kDigits[code & 15];
+    }
+  }
+  return out;
+}
+
+void print(Value const& value) { std::cout << json::to_text(value) << '\n'; }
+
+std::string new_rid() {
+  Random random = Random::from_system();
+  return rpc::make_rid(random);
+}
+
+/// A number that grows with time, so that nobody has to remember the last one: microseconds of civil time.
+std::int64_t seq_of_now() { return to_unix_ms(net::wall_now()) * 1000; }
+
+std::optional<Failure> keygen(Flags const& flags) {
+  Random random = Random::from_system();
+  auto const key = make_key(flags.key_path, flags.force, random);
+  if (!key) return key.error();
+  std::string const id = key->public_key().hex();
+  if (flags.json) {
+    print(Value::object({{"k", id}, {"file", flags.key_path}}));
+  } else {
+    std::cout << id << '\n';
+  }
+  return std::nullopt;
+}
+
+Outcome<dht::Item> make_item(Flags const& flags) {
+  if (flags.value.size() >= json::kItemStringSizeMax) {
+    return Failure{"the value has " + std::to_string(flags.value.size()) + " bytes; 999 is the most"};
+  }
+  std::string const v = std::to_string(flags.value.size()) + ":" + flags.value;
+  if (json::to_utf8(flags.value) != flags.value) return Failure{"the value is not UTF-8"};
+  Result<dht::Item> item = dht::Item::immutable(v);
+  if (flags.is_mutable) {
+    auto const key = load_key(flags.key_path);
+    if (!key) return key.error();
+    item = dht::Item::sign(*key, flags.salt, flags.seq.value_or(seq_of_now()), v);
+  }
+  if (!item) return Failure{item.error().message()};
+  return *item;
+}
+
+std::optional<Failure> put(Flags const& flags) {
+  auto const item = make_item(flags);
+  if (!item) return item.error();
+  auto const body = ask(flags.grapes_to_ask(), "/put", json::put_request(new_rid(), *item, flags.cas));
+  if (!body) return body.error();
+  auto const reply = json::parse_put_reply(*body);
+  if (!reply.value) return Failure{"the grape refused: " + reply.error};
+  if (*reply.value != item->target()) return Failure{"the grape answered with another hash"};
+  if (!flags.json) {
+    std::cout << item->target().hex() << '\n';
+    return std::nullopt;
+  }
+  auto out = Value::object({{"hash", item->target().hex()}, {"mutable", item->is_mutable()}});
+  if (auto const& owner = item->owner()) {
+    out.set("k", owner->key.hex());
+    out.set("seq", owner->seq);
+    if (!owner->salt.empty()) out.set("salt", Value{owner->salt});
+  }
+  print(out);
+  return std::nullopt;
+}
+
+std::optional<Failure> get(Flags const& flags) {
+  json::GrapeGet const wanted{NodeId::from_hex(flags.hash).value(), flags.salt};
+  auto const body = ask(flags.grapes_to_ask(), "/get", json::get_request(new_rid(), wanted));
+  if (!body) return body.error();
+  auto const reply = json::parse_get_reply(*body, wanted);
+  if (!reply.value) return Failure{flags.hash + ": " + reply.error};
+  dht::Item const& item = reply.value->item;
+  Value const v = json::from_bencode(item.value()).value_or(Value{});
+  if (flags.raw) {
+    std::cout << printable(*body) << '\n';
+  } else if (flags.json) {
+    auto out = Value::object({{"hash", flags.hash}, {"v", v}, {"mutable", item.is_mutable()}});
+    if (auto const& owner = item.owner()) {
+      out.set("k", owner->key.hex());
+      out.set("seq", owner->seq);
+    }
+    print(out);
+  } else if (v.as_string()) {
+    std::cout << printable(item.value().substr(item.value().find(':') + 1)) << '\n';
+  } else {
+    print(v);
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> lookup(Flags const& flags) {
+  auto const body = ask(flags.grapes_to_ask(), "/lookup", json::lookup_request(new_rid(), flags.name));
+  if (!body) return body.error();
+  auto reply = json::parse_lookup_reply(*body, kPeerCountMax);
+  if (!reply.value) return Failure{"the grape refused: " + reply.error};
+  if (flags.first && reply.value->size() > 1) reply.value->resize(1);
+  if (flags.json) {
+    Value::Array peers{reply.value->begin(), reply.value->end()};
+    print(Value::object({{"name", flags.name}, {"peers", std::move(peers)}}));
+  } else {
+    for (std::string const& peer : *reply.value) std::cout << peer << '\n';
+  }
+  if (reply.value->empty()) return Failure{"nobody serves '" + flags.name + "'"};
+  return std::nullopt;
+}
+
+std::optional<Failure> tell_service(Flags const& flags, char const* target, char const* count_name) {
+  std::string const request = json::announce_request(new_rid(), flags.name, flags.port);
+  auto const body = ask(flags.grapes_to_ask(), target, request);
+  if (!body) return body.error();
+  auto const reply = json::parse_announce_reply(*body);
+  if (!reply.value) return Failure{"the grape refused: " + reply.error};
+  if (flags.json) {
+    print(Value::object({{"name", flags.name}, {"port", int{flags.port}}, {count_name, *reply.value}}));
+  } else {
+    std::cout << *reply.value << '\n';
+  }
+  return std::nullopt;
+}
+
+std::string name_problem(std::string const& name) {
+  if (name.empty() || name.size() > json::kServiceNameMax) return "a name has 1 to 1024 bytes";
+  return json::to_utf8(name) == name ? "" : "the name is not UTF-8";
+}
+
+void declare_common(CLI::App& app, Flags& flags) {
+  app.add_option(
+         "--grape", flags.grapes,
+         "HTTP API of a grape [http://127.0.0.1:30001]; of several the next is asked when one is away")
+      ->check([](std::string const& text) {
+        return rpc::parse_grape_url(text) ? "" : "'" + text + "' is no URL like http://127.0.0.1:30001";
+      });
+  app.add_option("--timeout", flags.timeout_s, "How long a grape may take, seconds")
+      ->check(CLI::Range(0.001, 3600.0))
+      ->capture_default_str();
+  app.add_flag("--json", flags.json, "Print one JSON object");
+}
+
+void declare_key(CLI::App& command, Flags& flags) {
+  command.add_option("--key", flags.key_path, "File of the key")->capture_default_str();
+}
+
+CLI::Option* declare_salt(CLI::App& command, Flags& flags) {
+  return command.add_option("--salt", flags.salt, "Salt of a mutable item: one key may own many")
+      ->check([](std::string const& text) {
+        return text.size() <= dht::Item::kSaltSizeMax ? "" : "a salt has at most 64 bytes";
+      });
+}
+
+void declare_items(CLI::App& app, Flags& flags) {
+  auto& keygen_command =
+      *app.add_subcommand("keygen", "Make the key that signs mutable items; prints its public half");
+  declare_key(keygen_command, flags);
+  keygen_command.add_flag("--force", flags.force, "Replace a key that is there");
+
+  auto& put_command =
+      *app.add_subcommand("put", "Store a value (BEP 44); prints the hash that finds it again");
+  put_command.add_option("value", flags.value, "A string of at most 999 bytes")->required();
+  auto* is_mutable =
+      put_command.add_flag("--mutable", flags.is_mutable, "One that can be changed under the same hash");
+  declare_key(put_command, flags);
+  declare_salt(put_command, flags)->needs(is_mutable);
+  put_command.add_option("--seq", flags.seq, "Number of this change [microseconds of the clock]")
+      ->check(CLI::NonNegativeNumber)
+      ->needs(is_mutable);
+  put_command.add_option("--cas", flags.cas, "Only when this is the number of what is there now")
+      ->check(CLI::NonNegativeNumber)
+      ->needs(is_mutable);
+
+  auto& get_command = *app.add_subcommand("get", "Print a value, after verifying its hash and signature");
+  get_command.add_option("hash", flags.hash, "40 hex digits, as put prints them")
+      ->required()
+      ->check([](std::string const& text) {
+        return NodeId::from_hex(text) ? "" : "'" + text + "' is no hash of 40 hex digits";
+      });
+  declare_salt(get_command, flags);
+  get_command.add_flag("--raw", flags.raw, "Print the grape's whole answer");
+}
+
+void declare_service(CLI::App& command, Flags& flags) {
+  command.add_option("name", flags.name, "Name of the service")->required()->check(name_problem);
+}
+
+void declare_services(CLI::App& app, Flags& flags) {
+  auto& lookup_command = *app.add_subcommand("lookup", "Print who serves a name, one ip:port a line");
+  declare_service(lookup_command, flags);
+  lookup_command.add_flag("--first", flags.first, "Only one of them");
+  auto& announce_command =
+      *app.add_subcommand("announce", "Tell the network that a port of the grape's host serves a name");
+  auto& unannounce_command = *app.add_subcommand("unannounce", "Take an announcement back at once");
+  for (CLI::App* command : {&announce_command, &unannounce_command}) {
+    declare_service(*command, flags);
+    command->add_option("port", flags.port, "TCP port; 0 means the UDP port of the grape")->required();
+  }
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Talks to a Grenache network through a grape.", "grenache"};
+  app.set_version_flag("--version", "grenache " GRENACHE_VERSION);
+  app.footer(
+      "Exit codes: 0 done, 1 not done or nothing found, 2 wrong usage.\n"
+      "  grenache put hello                          an item for all time\n"
+      "  grenache keygen; grenache put --mutable v1  one that can be changed\n"
+      "  grenache lookup rpc_test --json");
+  app.require_subcommand(1);
+  app.fallthrough();
+  Flags flags;
+  declare_common(app, flags);
+  declare_items(app, flags);
+  declare_services(app, flags);
+  if (auto const done = parse_command_line(app, argc, argv)) return *done;
+
+  std::optional<Failure> failure;
+  std::string const command = app.get_subcommands().front()->get_name();
+  if (command == "keygen") failure = keygen(flags);
+  if (command == "put") failure = put(flags);
+  if (command == "get") failure = get(flags);
+  if (command == "lookup") failure = lookup(flags);
+  if (command == "announce") failure = tell_service(flags, "/announce", "stored");
+  if (command == "unannounce") failure = tell_service(flags, "/unannounce", "removed");
+  if (!failure && !std::cout.flush()) failure = Failure{"cannot write the result"};
+  return failure ? fail(app, failure->reason) : 0;
+}
+
+}  // namespace
+}  // namespace grenache::client
+
+int main(int argc, char** argv) {
+  try {
+    return grenache::client::run(argc, argv);
+  } catch (std::exception const& error) {
+    std::cerr << "grenache: " << error.what() << '\n';
+    return grenache::kExitFailure;
+  }
+}
