@@ -1,6 +1,7 @@
 #include "grape/core/lookup.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "grape/core/address_rules.hpp"
 #include "grape/core/distance.hpp"
@@ -35,7 +36,7 @@ class Enough {
 
 }  // namespace
 
-void Lookup::add(Contact const& node) {
+void Lookup::add(Contact const& node, std::uint32_t hops) {
   if (outcome_ != Outcome::running || node.id == own_) return;
   auto const place = std::ranges::lower_bound(
       candidates_, node.id, [this](NodeId const& a, NodeId const& b) { return is_closer(target_, a, b); },
@@ -43,7 +44,7 @@ void Lookup::add(Contact const& node) {
   if (place != candidates_.end() && place->node.id == node.id) return;
   if (place == candidates_.end() && candidates_.size() >= options_.candidate_count_max) return;
   if (is_crowded(node.endpoint)) return;
-  candidates_.insert(place, Candidate{node, State::heard, 0, 0, std::nullopt});
+  candidates_.insert(place, Candidate{node, State::heard, 0, 0, hops, std::nullopt});
   if (candidates_.size() <= options_.candidate_count_max) return;
   // Waiting ones stay: their answer is still to come.
   auto const farthest = std::find_if(candidates_.rbegin(), candidates_.rend(),
@@ -62,6 +63,10 @@ bool Lookup::is_crowded(Endpoint const& newcomer) const {
 }
 
 Lookup::Candidate* Lookup::find(Contact const& node) {
+  return const_cast<Candidate*>(std::as_const(*this).find(node));
+}
+
+Lookup::Candidate const* Lookup::find(Contact const& node) const {
   auto const place = std::ranges::lower_bound(
       candidates_, node.id, [this](NodeId const& a, NodeId const& b) { return is_closer(target_, a, b); },
       [](Candidate const& candidate) { return candidate.node.id; });
@@ -157,6 +162,22 @@ void Lookup::judge() {
 
 std::size_t Lookup::answer_count() const {
   return static_cast<std::size_t>(std::ranges::count(candidates_, State::queried, &Candidate::state));
+}
+
+std::uint32_t Lookup::hops_to(Contact const& node) const {
+  Candidate const* candidate = find(node);
+  return candidate == nullptr ? 0 : candidate->hops;
+}
+
+std::uint32_t Lookup::hops() const {
+  std::uint32_t hops = 0;
+  std::size_t count = 0;
+  for (Candidate const& candidate : candidates_) {
+    if (candidate.state != State::queried) continue;
+    hops = std::max(hops, candidate.hops + 1);
+    if (++count == options_.k) break;
+  }
+  return hops;
 }
 
 std::vector<Lookup::Target> Lookup::store_targets() const {

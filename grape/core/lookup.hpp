@@ -56,7 +56,10 @@ class Lookup {
 
   /// Hears of a node. Known ids are ignored, and so is a third id at one endpoint: a liar may not make us
   /// query a victim again and again.
-  void add(dht::Contact const& node);
+  /// `hops`: how many nodes had to be asked, one after the other, to hear of it.
+  void add(dht::Contact const& node, std::uint32_t hops = 0);
+  /// That number for a node that is a candidate; 0 for others.
+  [[nodiscard]] std::uint32_t hops_to(dht::Contact const& node) const;
   /// The node to ask now, which then is waiting; nothing when enough are waiting or none is worth it.
   [[nodiscard]] std::optional<dht::Contact> next();
   /// A waiting or slow node answered. The nodes that it named come through add().
@@ -72,6 +75,9 @@ class Lookup {
   [[nodiscard]] Outcome outcome() const { return outcome_; }
   [[nodiscard]] NodeId const& target() const { return target_; }
   [[nodiscard]] std::size_t answer_count() const;
+  [[nodiscard]] std::size_t query_count() const { return query_count_; }
+  /// The longest way to one of the k nearest nodes that answered, itself included.
+  [[nodiscard]] std::uint32_t hops() const;
   /// The up to k nearest nodes that answered and gave a token, nearest first; preferred ones first.
   [[nodiscard]] std::vector<Target> store_targets() const;
   void check() const;
@@ -83,9 +89,11 @@ class Lookup {
     State state = State::heard;
     std::uint32_t try_count = 0;
     std::uint32_t open_count = 0;  // queries that may still be answered
+    std::uint32_t hops = 0;
     std::optional<std::string> token;
   };
   [[nodiscard]] bool is_crowded(Endpoint const& newcomer) const;
+  [[nodiscard]] Candidate const* find(dht::Contact const& node) const;
   [[nodiscard]] Candidate* find(dht::Contact const& node);
   [[nodiscard]] Candidate* nearest_heard();
   [[nodiscard]] Candidate* nearest_to_retry();

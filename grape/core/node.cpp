@@ -234,6 +234,9 @@ NodeStats Node::stats() const {
   stats.items_stored = items_.size() + own_items_.size();
   stats.services_kept = keeper_.service_count();
   stats.own_items = keeper_.item_count();
+  stats.searches_done = service_.effort().searches;
+  stats.search_queries = service_.effort().queries;
+  stats.search_hops = service_.effort().hops;
   stats.lookups_running = service_.lookup_count();
   stats.requests_waiting = service_.request_count();
   stats.ready = is_ready();

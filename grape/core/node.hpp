@@ -126,6 +126,9 @@ struct NodeStats {
   std::uint64_t gets = 0;              // started by users
   std::uint64_t puts = 0;              // started by users
   std::uint64_t items_put = 0;         // by others with us, refreshes included
+  std::uint64_t searches_done = 0;     // for names and items, those of announcements and puts included
+  std::uint64_t search_queries = 0;    // in all of them
+  std::uint64_t search_hops = 0;       // the sum of their longest ways
   // How it is now.
   std::size_t nodes = 0;
   std::size_t replacements = 0;

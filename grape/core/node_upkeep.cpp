@@ -96,7 +96,7 @@ void Node::joined(Contact const& node, dht::Reply const* reply, TimePoint now) {
   search_self(now);
   if (!self_search_) return;
   service_.add_node(*self_search_, node);
-  if (reply != nullptr) service_.add_nodes(*self_search_, *reply);
+  if (reply != nullptr) service_.add_nodes(*self_search_, node, *reply);
 }
 
 void Node::search_self(TimePoint now) {

@@ -16,8 +16,26 @@ Search::Search(Subject subject, Options const& options, PerFamily<NodeId> const&
   }
 }
 
-void Search::add(Contact const& node) {
-  if (auto& lookup = lookups_[family_of(node.endpoint)]) lookup->add(node);
+void Search::add(Contact const& node, std::uint32_t hops) {
+  if (auto& lookup = lookups_[family_of(node.endpoint)]) lookup->add(node, hops);
+}
+
+std::uint32_t Search::hops_to(Contact const& node) const {
+  auto const& lookup = lookups_[family_of(node.endpoint)];
+  return lookup ? lookup->hops_to(node) : 0;
+}
+
+std::size_t Search::query_count() const {
+  std::size_t count = 0;
+  for (Family const family : kFamilies) count += lookups_[family] ? lookups_[family]->query_count() : 0;
+  return count;
+}
+
+std::uint32_t Search::hops() const {
+  std::uint32_t hops = 0;
+  for (Family const family : kFamilies)
+    hops = std::max(hops, lookups_[family] ? lookups_[family]->hops() : 0);
+  return hops;
 }
 
 std::optional<Contact> Search::next() {

@@ -52,7 +52,8 @@ class Search {
 
   [[nodiscard]] Subject const& subject() const { return subject_; }
   /// Hears of a node; ignored in a family that is not searched.
-  void add(dht::Contact const& node);
+  void add(dht::Contact const& node, std::uint32_t hops = 0);
+  [[nodiscard]] std::uint32_t hops_to(dht::Contact const& node) const;
   /// The node to ask now; nothing when enough are waiting or none is worth it. Call it to notice the end.
   [[nodiscard]] std::optional<dht::Contact> next();
   [[nodiscard]] bool is_over() const;
@@ -78,6 +79,8 @@ class Search {
   [[nodiscard]] std::optional<Found> const& found() const { return found_; }
   /// The nodes to store at: the k nearest of each family that gave a token.
   [[nodiscard]] std::vector<Lookup::Target> store_targets() const;
+  [[nodiscard]] std::size_t query_count() const;
+  [[nodiscard]] std::uint32_t hops() const;
   void check() const;
 
  private:

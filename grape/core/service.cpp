@@ -14,6 +14,13 @@ namespace {
 // Of a service that is taken back: how many times as many nodes as usual are asked to forget it.
 constexpr std::size_t kWide = 3;
 
+constexpr std::size_t kNodesTaken = 20;  // of one reply
+
+bool is_usable(Contact const& node) {
+  IpAddress const& address = node.endpoint.address;
+  return !address.is_multicast_or_reserved() && !address.is_unspecified();
+}
+
 ServiceKey name_of(Subject const& subject) { return *ServiceKey::from_bytes(subject.key); }
 
 }  // namespace
@@ -165,18 +172,22 @@ void Service::begin(std::uint64_t id, Running& running, TimePoint now) {
   wake(id, running);
 }
 
-void Service::add_nodes(std::uint64_t search, dht::Reply const& reply) {
+void Service::add_nodes(std::uint64_t search, Contact const& from, dht::Reply const& reply) {
+  auto const found = searches_.find(search);
+  if (found == searches_.end()) return;
+  std::uint32_t const hops = found->second.search.hops_to(from) + 1;
   for (dht::CompactNodes const* nodes : {&reply.nodes, &reply.nodes6}) {
-    // Grape sends 20; more is no help but a way to make us work.
-    std::size_t const count = std::min<std::size_t>(nodes->size(), 2 * options_.search.lookup.k);
+    // Grape sends 20; more is no help but a way to make us work, or to drown what others say.
+    std::size_t const count = std::min<std::size_t>(nodes->size(), kNodesTaken);
     for (std::size_t i = 0; i < count; ++i) {
-      if (auto const node = nodes->at(i)) add_node(search, *node);
+      auto const node = nodes->at(i);
+      if (node && is_usable(*node)) found->second.search.add(*node, hops);
     }
   }
 }
 
 void Service::add_node(std::uint64_t search, Contact const& node) {
-  if (node.endpoint.address.is_multicast_or_reserved() || node.endpoint.address.is_unspecified()) return;
+  if (!is_usable(node)) return;
   with_search(search, [&](Running& running) { running.search.add(node); });
 }
 
@@ -299,8 +310,8 @@ void Service::search_answered(std::uint64_t owner, Contact const& from, dht::Rep
     } else if (search.subject().kind == Subject::Kind::item) {
       search.take_item(reply);
     }
+    add_nodes(owner, from, reply);
   });
-  add_nodes(owner, reply);
 }
 
 void Service::search_slow(std::uint64_t owner, Contact const& to) {
@@ -348,6 +359,11 @@ void Service::finish(std::uint64_t id, TimePoint now) {
   Subject const& subject = running.search.subject();
   if (auto const shared = shared_.find(subject); shared != shared_.end() && shared->second == id) {
     shared_.erase(shared);
+  }
+  if (subject.kind != Subject::Kind::nodes) {
+    ++effort_.searches;
+    effort_.queries += running.search.query_count();
+    effort_.hops += running.search.hops();
   }
   for (Waiter& waiter : running.waiters) {
     if (waiter.job) {

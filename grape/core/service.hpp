@@ -94,7 +94,7 @@ class Service {
   /// Starts a search for nodes near `target`, without a request. Nothing when too many searches run.
   [[nodiscard]] std::optional<std::uint64_t> find_nodes(NodeId const& target, TimePoint now);
   /// Tells a running search of more nodes.
-  void add_nodes(std::uint64_t search, dht::Reply const& reply);
+  void add_nodes(std::uint64_t search, dht::Contact const& from, dht::Reply const& reply);
   void add_node(std::uint64_t search, dht::Contact const& node);
   [[nodiscard]] bool is_running(std::uint64_t search) const { return searches_.contains(search); }
 
@@ -125,6 +125,13 @@ class Service {
 
   [[nodiscard]] std::size_t lookup_count() const { return shared_.size(); }
   [[nodiscard]] std::size_t request_count() const { return requests_.size(); }
+  /// Of all searches for names and items that are over: how many, with how many queries and hops.
+  struct Effort {
+    std::uint64_t searches = 0;
+    std::uint64_t queries = 0;
+    std::uint64_t hops = 0;
+  };
+  [[nodiscard]] Effort const& effort() const { return effort_; }
   /// Requests that the node made on its own account.
   [[nodiscard]] std::size_t silent_count() const { return silent_count_; }
   void check() const;
@@ -187,6 +194,7 @@ class Service {
   std::deque<std::uint64_t> awake_;              // searches and stores that may have something to ask
   std::deque<Told> events_;
   std::size_t silent_count_ = 0;
+  Effort effort_;
 };
 
 }  // namespace grenache::grape

@@ -1,6 +1,7 @@
 #include "tests/support/sim_network.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <variant>
 
 #include "proto/base/check.hpp"
@@ -33,15 +34,16 @@ std::size_t SimNetwork::add_node_at(Endpoint endpoint, std::vector<Endpoint> boo
   return index;
 }
 
-void SimNetwork::start(std::size_t index) {
+void SimNetwork::start(std::size_t index, grape::Snapshot const* state) {
   Host& host = at(index);
   Random::Seed seed;
   random_.fill(seed);
   host.node = std::make_unique<grape::Node>(host.options, Random{seed});
   ++host.life;
   host.timer_at = TimePoint::max();
-  host.node->expire(now_);
-  host.node->bootstrap(host.bootstrap, now_);
+  if (state != nullptr) host.node->restore(*state, clock_of(host));
+  host.node->expire(clock_of(host));
+  host.node->bootstrap(host.bootstrap, clock_of(host));
   flush(index);
 }
 
@@ -49,7 +51,8 @@ void SimNetwork::crash(std::size_t index) {
   Host& host = at(index);
   host.node.reset();
   host.lookups.clear();
-  host.announces.clear();
+  host.stores.clear();
+  host.gets.clear();
 }
 
 void SimNetwork::restart(std::size_t index) {
@@ -57,22 +60,39 @@ void SimNetwork::restart(std::size_t index) {
   start(index);
 }
 
-void SimNetwork::push(Item item) {
-  item.sequence = sequence_++;
-  queue_.push_back(std::move(item));
-  std::ranges::push_heap(queue_, [](Item const& a, Item const& b) {
-    return a.at != b.at ? a.at > b.at : a.sequence > b.sequence;
-  });
+void SimNetwork::restart_with_state(std::size_t index) {
+  grape::Snapshot const state = node(index).snapshot(clock_of(at(index)));
+  crash(index);
+  start(index, &state);
+}
+
+void SimNetwork::advance_clock(std::size_t index, Duration by) {
+  Host& host = at(index);
+  host.ahead += by;
+  if (!host.node) return;
+  host.node->expire(clock_of(host));
+  flush(index);
+}
+
+void SimNetwork::push(TimePoint at, Item item) {
+  std::size_t slot = slots_.size();
+  if (free_slots_.empty()) {
+    slots_.push_back(std::move(item));
+  } else {
+    slot = free_slots_.back();
+    free_slots_.pop_back();
+    slots_[slot] = std::move(item);
+  }
+  queue_.push({at, sequence_++, slot});
 }
 
 bool SimNetwork::step() {
   if (queue_.empty()) return false;
-  std::ranges::pop_heap(queue_, [](Item const& a, Item const& b) {
-    return a.at != b.at ? a.at > b.at : a.sequence > b.sequence;
-  });
-  Item const item = std::move(queue_.back());
-  queue_.pop_back();
-  now_ = item.at;
+  Place const place = queue_.top();
+  queue_.pop();
+  Item const item = std::exchange(slots_[place.slot], {});
+  free_slots_.push_back(place.slot);
+  now_ = place.at;
   if (item.task) {
     item.task();
   } else {
@@ -87,13 +107,26 @@ void SimNetwork::deliver(Item const& item) {
   if (item.is_timer) {
     if (item.life != host.life) return;
     host.timer_at = TimePoint::max();
-    if (host.node->next_deadline() <= now_) host.node->expire(now_);
+    if (host.node->next_deadline() <= clock_of(host)) host.node->expire(clock_of(host));
   } else {
     ++delivered_;
     note(now_, item.from, host.endpoint, item.bytes);
-    host.node->receive(item.from, item.bytes, now_);
+    if (host.liar) return answer_with_lies(item.host, item);
+    host.node->receive(item.from, item.bytes, clock_of(host));
   }
   flush(item.host);
+}
+
+void SimNetwork::answer_with_lies(std::size_t index, Item const& item) {
+  dht::BencodeDocument document;
+  auto const message = dht::parse_message(item.bytes, document);
+  auto const* query = message ? std::get_if<dht::Query>(&*message) : nullptr;
+  if (query == nullptr) {
+    node(index).receive(item.from, item.bytes, clock_of(at(index)));
+  } else if (auto lie = at(index).liar(item.from, *query)) {
+    transmit(index, {item.from, std::move(*lie)});
+  }
+  flush(index);
 }
 
 void SimNetwork::flush(std::size_t index) {
@@ -108,15 +141,14 @@ void SimNetwork::flush(std::size_t index) {
     }
   }
   if (!host.node) return;
-  TimePoint const deadline = std::max(host.node->next_deadline(), now_);
+  TimePoint const deadline = std::max(host.node->next_deadline() - host.ahead, now_);
   if (deadline >= host.timer_at) return;
   host.timer_at = deadline;
   Item timer;
-  timer.at = deadline;
   timer.host = index;
   timer.is_timer = true;
   timer.life = host.life;
-  push(std::move(timer));
+  push(deadline, std::move(timer));
 }
 
 void SimNetwork::transmit(std::size_t from, grape::Datagram datagram) {
@@ -127,22 +159,22 @@ void SimNetwork::transmit(std::size_t from, grape::Datagram datagram) {
   int const copies = random_.chance(faults_.repeat_percent, 100) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
     auto const spread = static_cast<std::uint64_t>((faults_.delay_max - faults_.delay_min).count());
+    TimePoint const arrival =
+        now_ + faults_.delay_min + Duration{static_cast<std::int64_t>(random_.below(spread + 1))};
     Item item;
-    item.at = now_ + faults_.delay_min + Duration{static_cast<std::int64_t>(random_.below(spread + 1))};
     item.host = to->second;
     item.from = at(from).endpoint;
     item.bytes = datagram.bytes;
-    push(std::move(item));
+    push(arrival, std::move(item));
   }
 }
 
 void SimNetwork::inject(Endpoint const& from, Endpoint const& to, std::string bytes) {
   Item item;
-  item.at = now_;
   item.host = by_endpoint_.at(to);
   item.from = from;
   item.bytes = std::move(bytes);
-  push(std::move(item));
+  push(now_, std::move(item));
 }
 
 void SimNetwork::tell(std::size_t index, grape::Event const& event) {
@@ -152,7 +184,13 @@ void SimNetwork::tell(std::size_t index, grape::Event const& event) {
     // Taken out first: the receiver may start the next one.
     if (auto waiter = host.lookups.extract(done->id)) waiter.mapped()(done->peers);
   } else if (auto const* announced = std::get_if<grape::AnnounceDone>(&event)) {
-    if (auto waiter = host.announces.extract(announced->id)) waiter.mapped()(announced->stored);
+    if (auto waiter = host.stores.extract(announced->id)) waiter.mapped()(announced->stored);
+  } else if (auto const* back = std::get_if<grape::UnannounceDone>(&event)) {
+    if (auto waiter = host.stores.extract(back->id)) waiter.mapped()(back->removed);
+  } else if (auto const* put = std::get_if<grape::PutDone>(&event)) {
+    if (auto waiter = host.stores.extract(put->id)) waiter.mapped()(put->stored);
+  } else if (auto const* got = std::get_if<grape::GetDone>(&event)) {
+    if (auto waiter = host.gets.extract(got->id)) waiter.mapped()(got->item);
   }
 }
 
@@ -172,21 +210,20 @@ void SimNetwork::note(TimePoint at, Endpoint const& from, Endpoint const& to, st
 
 void SimNetwork::post(Duration delay, std::function<void()> task) {
   Item item;
-  item.at = now_ + delay;
   item.task = std::move(task);
-  push(std::move(item));
+  push(now_ + delay, std::move(item));
 }
 
 void SimNetwork::run_for(Duration duration) {
   TimePoint const end = now_ + duration;
-  while (!queue_.empty() && queue_.front().at <= end) step();
+  while (!queue_.empty() && queue_.top().at <= end) step();
   now_ = end;
 }
 
 bool SimNetwork::run_until(std::function<bool()> const& done, Duration limit) {
   TimePoint const end = now_ + limit;
   while (!done()) {
-    if (queue_.empty() || queue_.front().at > end) {
+    if (queue_.empty() || queue_.top().at > end) {
       now_ = end;
       return done();
     }
@@ -207,16 +244,41 @@ bool SimNetwork::run_until_ready(Duration limit) {
 }
 
 void SimNetwork::lookup(std::size_t index, std::string_view name, OnPeers on_peers) {
-  auto const id = node(index).start_lookup(*dht::ServiceKey::from_bytes(name), now_);
+  auto const id = node(index).start_lookup(*dht::ServiceKey::from_bytes(name), clock_of(at(index)));
   GRN_CHECK(id.has_value());
   at(index).lookups.emplace(*id, std::move(on_peers));
   flush(index);
 }
 
-void SimNetwork::announce(std::size_t index, std::string_view name, std::uint16_t port, OnStored on_stored) {
-  auto const id = node(index).start_announce(*dht::ServiceKey::from_bytes(name), port, now_);
+void SimNetwork::announce(std::size_t index, std::string_view name, std::uint16_t port, OnStored on_stored,
+                          bool keep) {
+  auto const key = *dht::ServiceKey::from_bytes(name);
+  auto const id = node(index).start_announce(key, port, clock_of(at(index)), keep);
   GRN_CHECK(id.has_value());
-  at(index).announces.emplace(*id, std::move(on_stored));
+  at(index).stores.emplace(*id, std::move(on_stored));
+  flush(index);
+}
+
+void SimNetwork::unannounce(std::size_t index, std::string_view name, std::uint16_t port,
+                            OnStored on_removed) {
+  auto const key = *dht::ServiceKey::from_bytes(name);
+  auto const id = node(index).start_unannounce(key, port, clock_of(at(index)));
+  GRN_CHECK(id.has_value());
+  at(index).stores.emplace(*id, std::move(on_removed));
+  flush(index);
+}
+
+void SimNetwork::get(std::size_t index, NodeId const& target, std::string_view salt, OnItem on_item) {
+  auto const id = node(index).start_get(target, salt, clock_of(at(index)));
+  GRN_CHECK(id.has_value());
+  at(index).gets.emplace(*id, std::move(on_item));
+  flush(index);
+}
+
+void SimNetwork::put(std::size_t index, dht::Item item, OnStored on_stored) {
+  auto const id = node(index).start_put(std::move(item), clock_of(at(index)));
+  GRN_CHECK(id.has_value());
+  at(index).stores.emplace(*id, std::move(on_stored));
   flush(index);
 }
 

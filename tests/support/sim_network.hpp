@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <queue>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,15 @@ class SimNetwork {
   void crash(std::size_t index);
   /// A new node, with a new id and nothing known, starts at the same endpoint with the same bootstrap.
   void restart(std::size_t index);
+  /// The node stops and starts again with what it would have saved.
+  void restart_with_state(std::size_t index);
+  /// The clock of the node goes forward at once, as after the sleep of its machine.
+  void advance_clock(std::size_t index, Duration by);
+  /// Answers a query in the place of the node: the bytes to send, or nothing for silence.
+  using Liar = std::function<std::optional<std::string>(Endpoint const& from, dht::Query const& query)>;
+  /// From now on queries to the node are answered by `liar`. Replies reach the node, so that it keeps its
+  /// place in the network.
+  void set_liar(std::size_t index, Liar liar) { at(index).liar = std::move(liar); }
   /// Datagrams pass only between nodes of one group; all begin in group 0.
   void set_group(std::size_t index, int group) { at(index).group = group; }
   void set_faults(Faults faults) { faults_ = faults; }
@@ -70,7 +80,12 @@ class SimNetwork {
   using OnPeers = std::function<void(std::vector<Endpoint> const&)>;
   using OnStored = std::function<void(std::size_t stored)>;
   void lookup(std::size_t index, std::string_view name, OnPeers on_peers);
-  void announce(std::size_t index, std::string_view name, std::uint16_t port, OnStored on_stored);
+  void announce(std::size_t index, std::string_view name, std::uint16_t port, OnStored on_stored,
+                bool keep = false);
+  void unannounce(std::size_t index, std::string_view name, std::uint16_t port, OnStored on_removed);
+  using OnItem = std::function<void(std::optional<dht::Item> const&)>;
+  void get(std::size_t index, NodeId const& target, std::string_view salt, OnItem on_item);
+  void put(std::size_t index, dht::Item item, OnStored on_stored);
   /// The same, running the network meanwhile; nothing when the node gave no answer within `limit`.
   [[nodiscard]] std::optional<std::vector<Endpoint>> lookup_now(std::size_t index, std::string_view name,
                                                                 Duration limit = std::chrono::seconds{30});
@@ -101,14 +116,15 @@ class SimNetwork {
     std::vector<Endpoint> bootstrap;
     std::unique_ptr<grape::Node> node;
     int group = 0;
-    std::uint64_t life = 0;                 // counts restarts
+    std::uint64_t life = 0;  // counts restarts
+    Duration ahead{};        // its clock, of ours
+    Liar liar;
     TimePoint timer_at = TimePoint::max();  // the earliest timer in the queue
     std::map<grape::RequestId, OnPeers> lookups;
-    std::map<grape::RequestId, OnStored> announces;
+    std::map<grape::RequestId, OnStored> stores;
+    std::map<grape::RequestId, OnItem> gets;
   };
   struct Item {
-    TimePoint at;
-    std::uint64_t sequence = 0;
     std::function<void()> task;  // or else
     std::size_t host = 0;        // a datagram from `from` to `host`, or without bytes its timer
     bool is_timer = false;
@@ -117,11 +133,23 @@ class SimNetwork {
     std::uint64_t life = 0;
   };
 
+  // The queue holds what orders the items, and where they are.
+  struct Place {
+    TimePoint at;
+    std::uint64_t sequence = 0;
+    std::size_t slot = 0;
+    [[nodiscard]] bool operator<(Place const& other) const {
+      return at != other.at ? at > other.at : sequence > other.sequence;
+    }
+  };
+
   [[nodiscard]] Host& at(std::size_t index) { return *hosts_.at(index); }
-  void start(std::size_t index);
-  void push(Item item);
+  [[nodiscard]] TimePoint clock_of(Host const& host) const { return now_ + host.ahead; }
+  void start(std::size_t index, grape::Snapshot const* state = nullptr);
+  void push(TimePoint at, Item item);
   bool step();
   void deliver(Item const& item);
+  void answer_with_lies(std::size_t index, Item const& item);
   void transmit(std::size_t from, grape::Datagram datagram);
   void tell(std::size_t index, grape::Event const& event);
   void note(TimePoint at, Endpoint const& from, Endpoint const& to, std::string_view bytes);
@@ -130,7 +158,9 @@ class SimNetwork {
   Faults faults_;
   TimePoint now_{};
   std::uint64_t sequence_ = 0;
-  std::vector<Item> queue_;  // a heap, the next item first
+  std::priority_queue<Place> queue_;  // the next item first
+  std::vector<Item> slots_;
+  std::vector<std::size_t> free_slots_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::map<Endpoint, std::size_t> by_endpoint_;
   std::function<void(std::size_t, grape::Event const&)> observer_;
