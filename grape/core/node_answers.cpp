@@ -195,13 +195,17 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::Put const&
   if (!tokens_.verify(put.token, from, query.sender, target.view())) {
     return send_error(from, query.tid, KrpcCode::protocol, dht::kBadPutToken);
   }
-  auto item = item_of(put, items_, target, now);
+  // Of two stores the one with the newer item decides.
+  bool const own_decides = own_items_.find(target, now) != nullptr &&
+                           find_item(target, now) == own_items_.find(target, now);
+  auto item = item_of(put, own_decides ? own_items_ : items_, target, now);
   Error error = item ? Error{} : item.error();
   if (item) {
     // Somebody replaced what a user of ours put here: nothing to republish any more.
     dht::Item const* own = own_items_.find(target, now);
     if (own != nullptr && item->is_mutable() && own->seq() < item->seq()) drop_own_item(target);
-    auto const stored = items_.put(std::move(*item), put.cas, from.address, now);
+    auto const cas = own_decides ? std::nullopt : put.cas;
+    auto const stored = items_.put(std::move(*item), cas, from.address, now);
     if (!stored) error = stored.error();
   }
   if (error) {
