@@ -2,16 +2,22 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <boost/asio/thread_pool.hpp>
+
 #include "grape/http_api.hpp"
 #include "grape/node_runner.hpp"
+#include "grape/state.hpp"
 #include "grape/status.hpp"
 #include "proto/base/endpoint.hpp"
 #include "proto/log/log.hpp"
 #include "proto/net/asio.hpp"
+#include "proto/net/async_event.hpp"
+#include "proto/net/task_group.hpp"
 
 namespace grenache::grape {
 
@@ -25,6 +31,8 @@ class Grape {
     std::vector<HostPort> bootstrap;  // grapes to join
     HttpApi::Options api;
     NodeOptions node;
+    std::filesystem::path state_folder;             // empty: nothing is remembered over a restart
+    Duration save_every = std::chrono::minutes{5};  // a crash forgets no more than this
   };
 
   /// `log` must outlive the grape, which stays where it is.
@@ -32,7 +40,8 @@ class Grape {
   Grape(Grape const&) = delete;
   Grape& operator=(Grape const&) = delete;
 
-  /// Binds both ports and joins the network. Returns why it cannot, in words for an operator. Once.
+  /// Binds both ports, restores the state and joins the network. Returns why it cannot, in words for an
+  /// operator. Once.
   [[nodiscard]] std::optional<std::string> start();
 
   /// After start().
@@ -42,16 +51,26 @@ class Grape {
   /// How it is now.
   [[nodiscard]] Status status() const;
 
-  /// Answers what has been asked, for at most half a second, and closes everything.
+  /// Answers what has been asked, for at most half a second, closes everything, and saves the state.
   [[nodiscard]] net::Awaitable<void> stop();
 
  private:
+  [[nodiscard]] std::optional<std::string> open_state();
+  void restore_state();
+  void tell_save_failure(Error const& error);
+  net::Awaitable<void> save_loop();
+
   Options options_;
   Log const& log_;
   NodeRunner runner_;
   HttpApi api_;
   Endpoint dht_;
   TimePoint started_;
+  net::TaskGroup tasks_;
+  net::AsyncEvent halt_;
+  bool stopping_ = false;
+  std::optional<StateFolder> state_;
+  std::optional<boost::asio::thread_pool> disk_;  // one thread: fsync takes its time
 };
 
 }  // namespace grenache::grape

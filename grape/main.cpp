@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "grape/core/profile.hpp"
 #include "grape/grape.hpp"
 #include "proto/log/command_line.hpp"
 
@@ -35,15 +37,48 @@ std::string parse_bootstrap(std::string const& text, std::vector<HostPort>& out)
 struct Flags {
   std::string bind;
   std::string bootstrap;
-  std::int64_t peer_age_ms = 240'000;
-  std::int64_t liveness_ms = 300'000;
+  std::string profile = "cluster";
+  // Not given: as the profile says.
+  std::optional<std::size_t> concurrency;
+  std::optional<std::uint32_t> max_tables;
+  std::optional<std::uint32_t> max_values;
+  std::optional<std::int64_t> peer_age_ms;
+  std::optional<std::int64_t> liveness_ms;
   std::int64_t cache_age_ms = 0;
   LogOptions log;
 };
 
-void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
+void declare_limits(CLI::App& app, Flags& flags) {
   constexpr std::int64_t kDayMs = 86'400'000;
-  app.add_option("-b,--bind", flags.bind, "Address to listen on, UDP and HTTP [all IPv4 addresses]")
+  auto const shown = options_of(Profile::cluster);
+  auto const ms = [](Duration duration) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+  };
+  app.add_option("--dc,--dht_concurrency", flags.concurrency,
+                 "Queries of lookups and announcements in flight")
+      ->check(CLI::Range(1, 1'000))
+      ->default_str(std::to_string(shown.concurrency));
+  app.add_option("--dht_maxTables", flags.max_tables, "Service names kept for others")
+      ->check(CLI::Range(1, 10'000'000))
+      ->default_str(std::to_string(shown.peers.name_count_max));
+  app.add_option("--dht_maxValues", flags.max_values, "Items (BEP 44) kept for others")
+      ->check(CLI::Range(1, 10'000'000))
+      ->default_str(std::to_string(shown.items.item_count_max));
+  app.add_option("--dpa,--dht_peer_maxAge", flags.peer_age_ms,
+                 "Life of an announced service that is not announced again, ms")
+      ->check(CLI::Range(std::int64_t{1}, kDayMs))
+      ->default_str(ms(shown.peers.age_max));
+  app.add_option("--dnl,--dht_nodeLiveness", flags.liveness_ms,
+                 "Silence after which a node is asked whether it is alive, ms")
+      ->check(CLI::Range(std::int64_t{1'000}, kDayMs))
+      ->default_str(ms(shown.table.liveness));
+  app.add_option("--cache_maxAge", flags.cache_age_ms, "Accepted for compatibility; nothing is cached here")
+      ->check(CLI::Range(std::int64_t{0}, kDayMs));
+}
+
+void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
+  app.add_option("-b,--bind", flags.bind,
+                 "Address to listen on, UDP and HTTP [all IPv4 addresses]; :: for IPv6 as well")
       ->check([](std::string const& text) {
         return IpAddress::parse(text) ? "" : "'" + text + "' is not an IP address";
       });
@@ -56,26 +91,14 @@ void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
         std::vector<HostPort> ignored;
         return parse_bootstrap(text, ignored);
       });
-  app.add_option("--dc,--dht_concurrency", options.node.concurrency,
-                 "Queries of lookups and announcements in flight")
-      ->check(CLI::Range(1, 1'000))
+  app.add_option(
+         "--profile", flags.profile,
+         "cluster: grapes of one operator; public: strangers, as in the mainline DHT, with its limits")
+      ->check(CLI::IsMember{{"cluster", "public"}})
       ->capture_default_str();
-  app.add_option("--dht_maxTables", options.node.peers.name_count_max, "Service names kept for others")
-      ->check(CLI::Range(1, 10'000'000))
-      ->capture_default_str();
-  app.add_option("--dht_maxValues", options.node.items.item_count_max, "Items (BEP 44) kept for others")
-      ->check(CLI::Range(1, 10'000'000))
-      ->capture_default_str();
-  app.add_option("--dpa,--dht_peer_maxAge", flags.peer_age_ms,
-                 "Life of an announced service that is not announced again, ms")
-      ->check(CLI::Range(std::int64_t{1}, kDayMs))
-      ->capture_default_str();
-  app.add_option("--dnl,--dht_nodeLiveness", flags.liveness_ms,
-                 "Silence after which a node is asked whether it is alive, ms")
-      ->check(CLI::Range(std::int64_t{1'000}, kDayMs))
-      ->capture_default_str();
-  app.add_option("--cache_maxAge", flags.cache_age_ms, "Accepted for compatibility; nothing is cached here")
-      ->check(CLI::Range(std::int64_t{0}, kDayMs));
+  app.add_option("--state-dir", options.state_folder,
+                 "Folder that keeps node id, known nodes and own items over restarts [nothing is kept]");
+  declare_limits(app, flags);
   app.add_option("--check_maxPayloadSize", options.api.body_bytes_max, "Largest HTTP body, bytes")
       ->check(CLI::Range(1, 1'048'576))
       ->capture_default_str();
@@ -92,6 +115,16 @@ void set_peer_age(NodeOptions& node, Duration age) {
   node.keeper.owner_patience = age;
 }
 
+NodeOptions node_options(Flags const& flags) {
+  NodeOptions node = options_of(parse_profile(flags.profile).value());
+  if (flags.concurrency) node.concurrency = *flags.concurrency;
+  if (flags.max_tables) node.peers.name_count_max = *flags.max_tables;
+  if (flags.max_values) node.items.item_count_max = *flags.max_values;
+  if (flags.peer_age_ms) set_peer_age(node, std::chrono::milliseconds{*flags.peer_age_ms});
+  if (flags.liveness_ms) node.table.liveness = std::chrono::milliseconds{*flags.liveness_ms};
+  return node;
+}
+
 int run(int argc, char** argv) {
   CLI::App app{
       "A Grenache grape: a node of the DHT with an HTTP API to announce services and to look them up.",
@@ -105,15 +138,14 @@ int run(int argc, char** argv) {
   Grape::Options options;
   declare(app, flags, options);
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
-  set_peer_age(options.node, std::chrono::milliseconds{flags.peer_age_ms});
-  options.node.table.liveness = std::chrono::milliseconds{flags.liveness_ms};
+  options.node = node_options(flags);
   if (!flags.bind.empty()) options.bind = IpAddress::parse(flags.bind);
   parse_bootstrap(flags.bootstrap, options.bootstrap);
 
   Log const log = flags.log.make();
   asio::io_context io{1};
   Grape grape{io.get_executor(), options, log};
-  asio::signal_set signals{io, SIGINT, SIGTERM};
+  asio::signal_set signals{io, SIGINT, SIGTERM, SIGHUP};
   if (auto const failure = grape.start()) return fail(app, *failure);
   signals.async_wait([&](boost::system::error_code error, int) {
     if (!error) asio::co_spawn(io, grape.stop(), asio::detached);

@@ -36,12 +36,19 @@ Result<Endpoint> NodeRunner::listen(Endpoint const& bind, NodeOptions options) {
   if (!opened) return opened.error();
   Endpoint const local = *opened;
   options.port = local.port;
-  if (!local.address.is_unspecified()) options.own_address = local.address;
+  options.ipv6 = local.address.is_v6();
+  options.ipv4 = !options.ipv6 || local.address.is_unspecified();
+  if (!local.address.is_unspecified()) {
+    (options.ipv6 ? options.own_address6 : options.own_address) = local.address;
+  }
   node_.emplace(std::move(options), Random::from_system());
   deadline_.emplace(executor_, [this] { on_deadline(); });
   tasks_.spawn(receive_loop());
   return local;
 }
+
+Snapshot NodeRunner::snapshot() const { return node_->snapshot(net::steady_now()); }
+void NodeRunner::restore(Snapshot const& snapshot) { node_->restore(snapshot, net::steady_now()); }
 
 void NodeRunner::bootstrap(std::vector<HostPort> addresses) {
   std::vector<Endpoint> numeric;
@@ -65,7 +72,7 @@ net::Awaitable<void> NodeRunner::resolve_loop(HostPort name, bool first) {
   net::AsyncEvent never{executor_};
   for (;;) {
     auto const [error, found] =
-        co_await resolver.async_resolve(udp::v4(), name.host, std::to_string(name.port), net::kTuple);
+        co_await resolver.async_resolve(name.host, std::to_string(name.port), net::kTuple);
     if (error == asio::error::operation_aborted) co_return;
     std::vector<Endpoint> addresses;
     if (error) {

@@ -27,9 +27,13 @@ class NodeRunner {
   NodeRunner(NodeRunner const&) = delete;
   NodeRunner& operator=(NodeRunner const&) = delete;
 
-  /// Binds the socket (port 0 takes a free one), makes the node and begins to answer. Once. Errors are the
-  /// system's.
+  /// Binds the socket (port 0 takes a free one; `::` speaks both IPv4 and IPv6), makes the node and begins to
+  /// answer. Once. Errors are the system's.
   [[nodiscard]] Result<Endpoint> listen(Endpoint const& bind, NodeOptions options);
+
+  /// What to remember over a restart, and to go on from; the latter between listen() and bootstrap().
+  [[nodiscard]] Snapshot snapshot() const;
+  void restore(Snapshot const& snapshot);
 
   /// Joins the network through these. Names are resolved, again and again until they do; the rest goes on
   /// meanwhile.

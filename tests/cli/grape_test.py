@@ -1,8 +1,12 @@
 """The program `grape` as an operator meets it."""
 
+import hashlib
 import json
+import pathlib
 import signal
 import socket
+import stat
+import tempfile
 import unittest
 
 from support import BIN, LIMIT_S, Grape, Process, TestCase, run, taken_port
@@ -16,7 +20,7 @@ class CommandLine(TestCase):
         self.assertEqual(result.returncode, 0)
         for flag in ["-b,", "--bind", "--dp", "--dht_port", "--dc", "--dht_concurrency", "--dht_maxTables", "--dht_maxValues", "--bn",
                      "--bootstrap", "--aph", "--api_port", "--dpa", "--dht_peer_maxAge", "--cache_maxAge", "--dnl",
-                     "--dht_nodeLiveness", "--check_maxPayloadSize", "--help", "--version", "--log-level", "--log-format", "--strict"]:
+                     "--dht_nodeLiveness", "--check_maxPayloadSize", "--help", "--version", "--log-level", "--log-format", "--strict", "--profile", "--state-dir"]:
             self.assertIn(flag, result.stdout)
 
     def test_version(self):
@@ -50,8 +54,8 @@ class CommandLine(TestCase):
 
 
 class Running(TestCase):
-    def test_both_signals_stop_it_within_a_second_with_exit_code_0(self):
-        for sig in [signal.SIGTERM, signal.SIGINT]:
+    def test_signals_stop_it_within_a_second_with_exit_code_0(self):
+        for sig in [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]:
             with self.subTest(signal=sig):
                 grape = self.start(Grape)
                 grape.wait_event("ready")
@@ -154,6 +158,92 @@ class Items(TestCase):
         self.assertEqual(one.post("/lookup", {"data": "brief"}), (200, "[]"))
         self.assertEqual(one.post("/unannounce", {"data": ["never", 7]})[0], 200)
         self.assertEqual(one.post("/unannounce", {"data": "x"}), (200, '"ERR_GRAPE_ANNOUNCE"'))
+
+
+class State(TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name, "state")
+        self.file = self.folder / "state"
+
+    def start_with_state(self, **options):
+        return self.start(Grape, "--state-dir", str(self.folder), **options)
+
+    def test_id_nodes_items_and_services_survive_a_restart(self):
+        other = self.start(Grape)
+        grape = self.start_with_state(bootstrap=f"127.0.0.1:{other.dht_port}")
+        grape.wait_event("ready")
+        before = json.loads(grape.request("GET", "/health")[2])
+        grape.post("/put", {"data": "kept"})
+        grape.post("/announce", {"data": ["kept", 1337]})
+        self.assertEqual(grape.stop()[0], 0)
+        self.assertEqual(stat.S_IMODE(self.file.stat().st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE(self.folder.stat().st_mode), 0o700)
+        again = self.start_with_state()
+        restored = again.wait_event("restored")
+        self.assertEqual((restored["id"], restored["contacts"], restored["items"], restored["services"]), (before["id"], 1, 1, 1))
+        again.wait_event("ready")
+        self.assertEqual(json.loads(again.request("GET", "/health")[2])["nodes"], 1, "found again without a bootstrap")
+        target = hashlib.sha1(b"4:kept").hexdigest()
+        self.assertEqual(json.loads(again.post("/get", {"data": target})[1])["v"], "kept")
+
+    def test_a_damaged_file_is_one_warning_and_a_fresh_start(self):
+        self.start_with_state().stop()
+        for bytes_ in [b"", b"garbage", self.file.read_bytes()[:-1]]:
+            with self.subTest(bytes=bytes_[:20]):
+                self.file.write_bytes(bytes_)
+                grape = self.start_with_state()
+                grape.wait_event("ready")
+                self.assertEqual(grape.stop()[0], 0)
+                self.assertEqual(sum('"warning"' in line for line in grape.lines), 1, grape.lines)
+                again = self.start_with_state()
+                again.wait_event("restored")
+                again.stop()
+
+    def test_a_kill_at_any_time_leaves_a_whole_file(self):
+        grape = self.start_with_state()
+        grape.wait_event("ready")
+        grape.process.kill()
+        grape.wait()
+        again = self.start_with_state()
+        again.wait_event("ready")
+        again.stop()
+        self.assertFalse(any('"warning"' in line for line in again.lines), again.lines)
+
+    def test_a_folder_serves_one_grape_at_a_time_and_must_be_writable(self):
+        self.start_with_state()
+        result = run("grape", *BASE, "--state-dir", str(self.folder), "--log-level", "error")
+        self.assertEqual(result.returncode, 1)
+        self.assert_one_line(result.stderr, "grape: another grape uses the state in ")
+        result = run("grape", *BASE, "--state-dir", "/proc/nowhere/state", "--log-level", "error")
+        self.assertEqual(result.returncode, 1)
+        self.assert_one_line(result.stderr, "grape: cannot keep state in /proc/nowhere/state: ")
+
+
+class Networks(TestCase):
+    def test_both_families_on_one_socket(self):
+        try:
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+                probe.bind(("::1", 0))
+        except OSError:
+            self.skipTest("no IPv6 here")
+        both = self.start(Grape, bind="::")
+        v4 = self.start(Grape, bootstrap=f"127.0.0.1:{both.dht_port}")
+        v6 = self.start(Grape, bind="::1", bootstrap=f"[::1]:{both.dht_port}", host="::1")
+        v4.wait_event("ready")
+        v6.wait_event("ready")
+        self.assertEqual(json.loads(both.request("GET", "/health")[2])["nodes"], 2)
+        self.assertEqual(v6.post("/announce", {"data": ["six", 6]}), (200, "1"))
+        self.assertEqual(both.post("/lookup", {"data": "six"}), (200, '["[::1]:6"]'))
+        self.assertEqual(v4.post("/announce", {"data": ["four", 4]}), (200, "1"))
+        self.assertEqual(both.post("/lookup", {"data": "four"}), (200, '["127.0.0.1:4"]'))
+
+    def test_the_public_profile_serves_as_well(self):
+        grape = self.start(Grape, "--profile", "public")
+        self.assertEqual(grape.post("/announce", {"data": ["a", 1]})[0], 200)
+        self.assertEqual(grape.post("/lookup", {"data": "a"}), (200, '["127.0.0.1:1"]'))
+        self.assertEqual(run("grape", *BASE, "--profile", "nonsense").returncode, 2)
 
 
 class Operating(TestCase):

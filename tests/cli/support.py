@@ -111,7 +111,7 @@ class Process:
 
 
 class Grape(Process):
-    def __init__(self, *arguments, bootstrap="", bind="127.0.0.1", dht_port=0, level="debug"):
+    def __init__(self, *arguments, bootstrap="", bind="127.0.0.1", dht_port=0, level="debug", host="127.0.0.1"):
         super().__init__(
             BIN / "grape", "--bind", bind, "--dp", str(dht_port), "--aph", "0", "--bn", bootstrap, "--log-format", "json",
             "--log-level", level, *arguments)
@@ -121,31 +121,27 @@ class Grape(Process):
         except AssertionError:
             self.close()
             raise
+        self.host = host
         self.url = f"http://127.0.0.1:{self.api_port}"
 
     def request(self, method, path, body=None):
         """(status, headers, body)"""
-        return request(self.api_port, method, path, body)
+        return request(self.api_port, method, path, body, self.host)
 
     def post(self, path, body):
-        return post(self.api_port, path, body if isinstance(body, (str, bytes)) else json.dumps(body))
+        status, _, text = self.request("POST", path, body if isinstance(body, (str, bytes)) else json.dumps(body))
+        return status, text
 
 
-def request(port, method, path, body=None):
+def request(port, method, path, body=None, host="127.0.0.1"):
     """(status, headers, body) of one request."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
+    connection = http.client.HTTPConnection(host, port, timeout=LIMIT_S)
     try:
         connection.request(method, path, body.encode() if isinstance(body, str) else body)
         reply = connection.getresponse()
         return reply.status, reply.headers, reply.read().decode()
     finally:
         connection.close()
-
-
-def post(port, path, body):
-    """(status, body) of one POST."""
-    status, _, text = request(port, "POST", path, body)
-    return status, text
 
 
 class Redis(Process):

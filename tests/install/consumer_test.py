@@ -18,7 +18,7 @@ class Install(support.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             prefix, consumer = pathlib.Path(folder, "prefix"), pathlib.Path(folder, "build")
             subprocess.run(["cmake", "--install", build, "--prefix", prefix], check=True, stdout=subprocess.DEVNULL)
-            self.assertEqual(sorted(path.name for path in (prefix / "bin").iterdir()), ["exchange", "grape"])
+            self.assertEqual(sorted(path.name for path in (prefix / "bin").iterdir()), ["exchange", "grape", "grenache"])
             subprocess.run(
                 ["cmake", "-G", "Ninja", "-S", source, "-B", consumer, f"-DCMAKE_PREFIX_PATH={prefix}",
                  f"-DCMAKE_CXX_COMPILER={os.environ['GRENACHE_CXX']}"], check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,148 @@
+"""The client `grenache` as a user meets it."""
+
+import json
+import os
+import pathlib
+import stat
+import tempfile
+import unittest
+
+from support import Grape, TestCase, free_port, run
+
+HELLO = "6d33adc2b6b2c14c3036feefb7fedbca1a880527"  # of "hello world"
+
+
+class Client(TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.home = pathlib.Path(folder.name)
+        self.key = self.home / ".config/grenache/key"
+
+    def grenache(self, *arguments, code=0):
+        """Runs it with a home of its own; its standard output."""
+        result = run("grenache", *arguments, env={"HOME": str(self.home), "XDG_CONFIG_HOME": ""})
+        self.assertEqual(result.returncode, code, result.stdout + result.stderr)
+        self.error = result.stderr
+        if code == 0:
+            self.assertEqual(result.stderr, "")
+        else:
+            self.assert_one_line(result.stderr, "grenache: ")
+        return result.stdout
+
+
+class CommandLine(Client):
+    def test_help_names_the_commands(self):
+        text = self.grenache("--help")
+        for word in ["keygen", "put", "get", "lookup", "announce", "unannounce", "--grape", "--json"]:
+            self.assertIn(word, text)
+        for flag in ["--mutable", "--salt", "--seq", "--cas", "--key"]:
+            self.assertIn(flag, self.grenache("put", "--help"))
+        self.assertIn("--raw", self.grenache("get", "--help"))
+        self.assertEqual(self.grenache("--version").split()[0], "grenache")
+
+    def test_wrong_usage_is_one_line_and_exit_code_2(self):
+        for arguments in [
+                [], ["nonsense"], ["put"], ["get"], ["get", "xyz"], ["get", "ab"], ["lookup"], ["lookup", ""], ["announce", "a"],
+                ["announce", "a", "70000"], ["put", "x", "--salt", "s"], ["put", "x", "--seq", "1"], ["put", "x", "--cas", "1"],
+                ["put", "x", "--mutable", "--seq", "-1"], ["put", "x", "--mutable", "--salt", "s" * 65],
+                ["lookup", "a", "--grape", "ftp://x"], ["lookup", "a", "b"]]:
+            with self.subTest(arguments=arguments):
+                self.grenache(*arguments, code=2)
+
+    def test_no_grape_is_one_line_and_exit_code_1(self):
+        self.grenache("lookup", "x", "--grape", f"http://127.0.0.1:{free_port()}", code=1)
+        self.assertIn("no grape at 127.0.0.1:", self.error)
+
+
+class Keys(Client):
+    def test_keygen_makes_a_key_for_its_owner_alone_and_keeps_it(self):
+        public = self.grenache("keygen").strip()
+        self.assertRegex(public, r"^[0-9a-f]{64}$")
+        self.assertEqual(stat.S_IMODE(os.stat(self.key).st_mode), 0o600)
+        self.grenache("keygen", code=1)
+        self.assertIn("exists already", self.error)
+        other = json.loads(self.grenache("keygen", "--force", "--json"))
+        self.assertEqual(other["file"], str(self.key))
+        self.assertNotEqual(other["k"], public)
+
+    def test_a_key_that_is_missing_open_or_no_key_is_refused(self):
+        self.grenache("put", "--mutable", "x", code=1)
+        self.assertIn("grenache keygen", self.error)
+        self.grenache("keygen")
+        os.chmod(self.key, 0o644)
+        self.grenache("put", "--mutable", "x", code=1)
+        self.assertIn("chmod 600", self.error)
+        os.chmod(self.key, 0o600)
+        self.key.write_text("nonsense\n")
+        self.grenache("put", "--mutable", "x", code=1)
+        self.assertIn("holds no key", self.error)
+
+
+class Items(Client):
+    def setUp(self):
+        super().setUp()
+        one = self.start(Grape)
+        two = self.start(Grape, bootstrap=f"127.0.0.1:{one.dht_port}")
+        two.wait_event("ready")
+        self.one, self.two = ["--grape", one.url], ["--grape", two.url]
+
+    def test_a_value_put_on_one_grape_is_got_from_another(self):
+        self.assertEqual(self.grenache("put", "hello world", *self.one), HELLO + "\n")
+        self.assertEqual(self.grenache("get", HELLO, *self.two), "hello world\n")
+        self.assertEqual(json.loads(self.grenache("get", HELLO, "--json", *self.two)), {"hash": HELLO, "v": "hello world", "mutable": False})
+        self.assertEqual(json.loads(self.grenache("get", HELLO, "--raw", *self.two))["v"], "hello world")
+        self.grenache("get", "0" * 40, *self.one, code=1)
+        self.assertIn("not found", self.error)
+
+    def test_the_longest_value_has_999_bytes(self):
+        value = "ä" * 499 + "x"
+        target = self.grenache("put", value, *self.one).strip()
+        self.assertEqual(self.grenache("get", target, *self.two), value + "\n")
+        self.grenache("put", "x" * 1000, *self.one, code=1)
+        self.assertIn("999", self.error)
+
+    def test_a_mutable_item_changes_under_one_hash(self):
+        self.grenache("keygen")
+        target = self.grenache("put", "--mutable", "first", *self.one).strip()
+        self.assertEqual(self.grenache("get", target, *self.two), "first\n")
+        second = json.loads(self.grenache("put", "--mutable", "second", "--json", *self.two))
+        self.assertEqual((second["hash"], second["mutable"]), (target, True))
+        self.assertEqual(self.grenache("get", target, *self.one), "second\n")
+        self.grenache("put", "--mutable", "late", "--seq", "1", *self.one, code=1)
+        self.assertIn("refused", self.error)
+        self.grenache("put", "--mutable", "swap", "--cas", "1", *self.one, code=1)
+        self.grenache("put", "--mutable", "swap", "--cas", str(second["seq"]), *self.one)
+        self.assertEqual(self.grenache("get", target, *self.two), "swap\n")
+
+    def test_a_salt_gives_a_key_many_items(self):
+        self.grenache("keygen")
+        plain = self.grenache("put", "--mutable", "plain", *self.one).strip()
+        salted = self.grenache("put", "--mutable", "--salt", "s", "salted", *self.one).strip()
+        self.assertNotEqual(plain, salted)
+        self.assertEqual(self.grenache("get", salted, "--salt", "s", *self.two), "salted\n")
+        self.assertEqual(self.grenache("get", plain, *self.two), "plain\n")
+        self.grenache("get", salted, *self.two, code=1)
+
+
+class Services(Client):
+    def test_announces_finds_and_takes_back(self):
+        grape = self.start(Grape)
+        at = ["--grape", f"http://127.0.0.1:{free_port()}", "--grape", grape.url]
+        self.assertEqual(self.grenache("announce", "svc", "7", *at), "0\n")
+        self.grenache("announce", "svc", "8", *at)
+        self.assertEqual(sorted(self.grenache("lookup", "svc", *at).split()), ["127.0.0.1:7", "127.0.0.1:8"])
+        self.assertEqual(len(self.grenache("lookup", "svc", "--first", *at).split()), 1)
+        self.grenache("unannounce", "svc", "8", *at)
+        self.assertEqual(json.loads(self.grenache("lookup", "svc", "--json", *at)), {"name": "svc", "peers": ["127.0.0.1:7"]})
+        self.grenache("lookup", "nobody", *at, code=1)
+        self.assertIn("nobody serves", self.error)
+
+    def test_errors_of_a_strict_grape_are_told_too(self):
+        grape = self.start(Grape, "--strict")
+        self.grenache("get", "0" * 40, "--grape", grape.url, code=1)
+        self.assertIn("no such item", self.error)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
