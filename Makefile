@@ -4,9 +4,9 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 RELEASE := build/release
 
-.PHONY: build all deps test demo install help dev asan tsan clang fuzz lint format tidy coverage clean
+.PHONY: build all deps test demo bench install help dev asan tsan clang lint format tidy coverage clean
 
-build: ## build optimized binaries: build/release/bin/grape and build/release/bin/exchange
+build: ## build optimized binaries: grape, grenache and exchange in build/release/bin
 	@tools/install-deps build
 	@cmake --preset release
 	@cmake --build $(RELEASE) -j $(JOBS)
@@ -18,6 +18,10 @@ test: build ## install what is missing, build, run every test that belongs to a 
 
 demo: build ## two grapes, a Redis and `exchange --playbook` on free ports
 	@tools/demo $(RELEASE)/bin
+
+bench: build ## UDP queries a second, and processor time of each, beside a bare echo
+	@cmake --build $(RELEASE) -j $(JOBS) --target benches
+	@tests/bench/udp.py $(RELEASE)
 
 install: build ## install binaries, libraries and headers below PREFIX (default /usr/local)
 	@cmake --install $(RELEASE) --prefix "$(PREFIX)"
