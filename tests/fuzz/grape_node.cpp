@@ -32,14 +32,14 @@ NodeOptions small_options() {
   options.peers.peer_per_address_max = 3;
   options.table.bucket_size = 2;
   options.table.replacement_count_max = 2;
-  options.service.lookup.k = 2;
-  options.service.lookup.branch_max = 2;
-  options.service.lookup.candidate_count_max = 8;
-  options.service.lookup.query_count_max = 12;
+  options.service.search.lookup.k = 2;
+  options.service.search.lookup.branch_max = 2;
+  options.service.search.lookup.candidate_count_max = 8;
+  options.service.search.lookup.query_count_max = 12;
   options.service.search_count_max = 3;
   options.service.request_count_max = 5;
   options.service.peer_count_max = 4;
-  options.service.peer_gather_max = 8;
+  options.service.search.peer_gather_max = 8;
   options.transactions.count_max = 16;
   options.rate.private_per_second = 8;
   options.rate.public_per_second = 4;
@@ -278,7 +278,7 @@ class Script {
   }
   void tell(AnnounceDone const& done) {
     GRN_CHECK(waiting_.erase(done.id) == 1);
-    GRN_CHECK(done.stored <= options_.service.lookup.k);
+    GRN_CHECK(done.stored <= options_.service.search.lookup.k);
   }
   void tell(Ready const&) { GRN_CHECK(++ready_count_ == 1); }
   template <class Other>

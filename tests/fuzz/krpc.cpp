@@ -31,10 +31,13 @@ struct Describe {
     GRN_CHECK(ServiceKey::is_valid(query.info_hash));
     note(out, "get_peers", query.info_hash);
   }
-  void operator()(AnnouncePeer const& query) {
+  void operator()(AnnouncePeer const& query) { describe_announce("announce_peer", query); }
+  void operator()(UnannouncePeer const& query) { describe_announce("unannounce_peer", query); }
+  template <class Announce>
+  void describe_announce(std::string_view method, Announce const& query) {
     GRN_CHECK(ServiceKey::is_valid(query.info_hash) && query.token.size() <= kTokenSizeMax);
     GRN_CHECK(query.port != 0 || query.implied_port.value_or(false));
-    note(out, "announce_peer", query.info_hash);
+    note(out, method, query.info_hash);
     note(out, "port", std::optional<std::int64_t>{query.port});
     if (query.implied_port) out += *query.implied_port ? "implied " : "explicit ";
     note(out, "token", query.token);
@@ -103,7 +106,7 @@ struct Encode {
           if constexpr (std::is_same_v<std::decay_t<decltype(body)>, UnknownQuery>) {
             return {};
           } else {
-            return encode_query(query.tid, *query.sender, body);
+            return encode_query(query.tid, *query.sender, body, {});
           }
         },
         query.body);
