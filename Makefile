@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 RELEASE := build/release
 
-.PHONY: build all deps test demo bench install help dev asan tsan clang lint format tidy coverage clean
+.PHONY: build test demo install deps bench help dev asan tsan clang fuzz lint format tidy coverage clean
 
 build: ## build optimized binaries: grape, grenache and exchange in build/release/bin
 	@tools/install-deps build
@@ -46,6 +46,13 @@ fuzz: ## run each fuzz target for SECONDS (default 60); crashers stay in build/f
 	@cmake --preset fuzz
 	@cmake --build build/fuzz -j $(JOBS) --target fuzz_targets
 	@tests/fuzz/run build/fuzz $(SECONDS)
+
+bench: build ## measure beside Node's grape and a bare UDP echo: some minutes, on a quiet machine
+	@tools/install-deps build test dev
+	@cmake --build $(RELEASE) -j $(JOBS) --target benches
+	@tests/interop/packages $(abspath $(RELEASE))/interop
+	@python3 tests/bench/udp.py $(RELEASE)
+	@GRENACHE_BIN=$(RELEASE)/bin INTEROP_MODULES=$(RELEASE)/interop python3 tests/bench/grape_http.py
 
 lint: ## check the house rules that a compiler does not
 	@tools/lint.py
