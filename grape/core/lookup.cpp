@@ -17,6 +17,10 @@ bool is_preferred(Lookup::Options const& options, Contact const& node) {
   return !options.prefer_fitting_ids || id_fits(node.id, node.endpoint.address);
 }
 
+// A liar may not make us query a victim again and again; nor, by naming it under false ids, keep us from the
+// true one for ever.
+constexpr std::size_t kIdsOfEndpoint = 2;
+
 // Counts up to k preferred nodes, or twice as many of any kind: where few are preferred, the others have to
 // do.
 class Enough {
@@ -36,41 +40,92 @@ class Enough {
 
 }  // namespace
 
-void Lookup::add(Contact const& node, std::uint32_t hops) {
+void Lookup::add(Contact const& node, Contact const* from) {
   if (outcome_ != Outcome::running || node.id == own_) return;
+  Candidate const* named_by = from == nullptr ? nullptr : find(*from);
+  if (named_by != nullptr && is_distrusted(*named_by)) return;
   auto const place = std::ranges::lower_bound(
       candidates_, node.id, [this](NodeId const& a, NodeId const& b) { return is_closer(target_, a, b); },
       [](Candidate const& candidate) { return candidate.node.id; });
   if (place != candidates_.end() && place->node.id == node.id) return;
   if (place == candidates_.end() && candidates_.size() >= options_.candidate_count_max) return;
   if (is_crowded(node.endpoint)) return;
-  candidates_.insert(place, Candidate{node, State::heard, 0, 0, hops, std::nullopt});
-  if (candidates_.size() <= options_.candidate_count_max) return;
-  // Waiting ones stay: their answer is still to come.
-  auto const farthest = std::find_if(candidates_.rbegin(), candidates_.rend(),
-                                     [](auto const& candidate) { return candidate.state != State::waiting; });
-  if (farthest != candidates_.rend()) candidates_.erase(std::next(farthest).base());
+  Candidate candidate;
+  candidate.node = node;
+  candidate.hops = named_by == nullptr ? 0 : named_by->hops + 1;
+  candidate.named_by = named_by == nullptr ? own_ : named_by->node.id;
+  candidates_.insert(place, std::move(candidate));
+  if (candidates_.size() > options_.candidate_count_max) trim();
+}
+
+// Waiting ones stay, as their answer is still to come, and those that answered go last: liars name as many
+// nodes as they like, but these are real.
+void Lookup::trim() {
+  auto const rank = [](Candidate const& candidate) {
+    switch (candidate.state) {
+      case State::unreachable:
+        return 0;
+      case State::heard:
+      case State::slow:
+        return 1;
+      case State::queried:
+        return 2;
+      case State::waiting:
+        return 3;
+    }
+    return 3;
+  };
+  // Of equal ones the last, which is the farthest.
+  auto const goes = std::ranges::min_element(candidates_.rbegin(), candidates_.rend(), {}, rank);
+  if (goes->state != State::waiting) candidates_.erase(std::next(goes).base());
+}
+
+bool Lookup::is_distrusted(Candidate const& candidate) {
+  // Honest nodes name dead ones too: where a third is dead and datagrams get lost, one in two seems false.
+  return candidate.named_false >= 4 + 2 * candidate.named_true;
+}
+
+void Lookup::credit(Candidate const& candidate, bool was_slow) {
+  Candidate* by = find_id(candidate.named_by);
+  if (by == nullptr) return;
+  ++by->named_true;
+  if (was_slow && by->named_false > 0) --by->named_false;
+}
+
+void Lookup::blame(Candidate const& candidate) {
+  Candidate* by = find_id(candidate.named_by);
+  if (by == nullptr) return;
+  ++by->named_false;
+  if (!is_distrusted(*by)) return;
+  NodeId const liar = by->node.id;
+  std::erase_if(candidates_,
+                [&](Candidate const& item) { return item.state == State::heard && item.named_by == liar; });
 }
 
 bool Lookup::is_crowded(Endpoint const& newcomer) const {
-  std::size_t same = 0;
+  std::size_t alive = 0;
+  std::size_t all = 0;
   for (Candidate const& candidate : candidates_) {
-    if (candidate.node.endpoint == newcomer) ++same;
+    if (candidate.node.endpoint == newcomer) {
+      ++all;
+      if (candidate.state != State::unreachable) ++alive;
+    }
     if (!options_.one_per_network || candidate.state == State::unreachable) continue;
     if (network_of(candidate.node.endpoint.address) == network_of(newcomer.address)) return true;
   }
-  return same >= 2;
+  return alive >= kIdsOfEndpoint || all >= 2 * kIdsOfEndpoint;
 }
 
 Lookup::Candidate* Lookup::find(Contact const& node) {
-  return const_cast<Candidate*>(std::as_const(*this).find(node));
+  Candidate* candidate = find_id(node.id);
+  return candidate != nullptr && candidate->node == node ? candidate : nullptr;
 }
 
-Lookup::Candidate const* Lookup::find(Contact const& node) const {
+Lookup::Candidate* Lookup::find_id(NodeId const& id) {
   auto const place = std::ranges::lower_bound(
-      candidates_, node.id, [this](NodeId const& a, NodeId const& b) { return is_closer(target_, a, b); },
+      candidates_, id, [this](NodeId const& a, NodeId const& b) { return is_closer(target_, a, b); },
       [](Candidate const& candidate) { return candidate.node.id; });
-  return place != candidates_.end() && place->node == node ? &*place : nullptr;
+  return place != candidates_.end() && place->node.id == id ? &*place : nullptr;
 }
 
 Lookup::Candidate* Lookup::nearest_heard() {
@@ -111,6 +166,7 @@ void Lookup::answered(Contact const& node, std::optional<std::string_view> token
   if (candidate == nullptr) return;
   if (candidate->state == State::waiting) --waiting_count_;
   if (candidate->state != State::waiting && candidate->state != State::slow) return;
+  credit(*candidate, candidate->state == State::slow);
   candidate->state = State::queried;
   if (token) candidate->token = std::string{*token};
 }
@@ -120,6 +176,7 @@ void Lookup::slow(Contact const& node) {
   if (candidate == nullptr || candidate->state != State::waiting) return;
   candidate->state = State::slow;
   --waiting_count_;
+  blame(*candidate);
 }
 
 void Lookup::timed_out(Contact const& node) {
@@ -131,8 +188,10 @@ void Lookup::timed_out(Contact const& node) {
 void Lookup::failed(Contact const& node) {
   Candidate* candidate = find(node);
   if (candidate == nullptr) return;
-  if (candidate->state == State::waiting) --waiting_count_;
+  bool const was_waiting = candidate->state == State::waiting;
+  if (was_waiting) --waiting_count_;
   if (candidate->state != State::queried) candidate->state = State::unreachable;
+  if (was_waiting) blame(*candidate);
 }
 
 void Lookup::judge() {
@@ -162,11 +221,6 @@ void Lookup::judge() {
 
 std::size_t Lookup::answer_count() const {
   return static_cast<std::size_t>(std::ranges::count(candidates_, State::queried, &Candidate::state));
-}
-
-std::uint32_t Lookup::hops_to(Contact const& node) const {
-  Candidate const* candidate = find(node);
-  return candidate == nullptr ? 0 : candidate->hops;
 }
 
 std::uint32_t Lookup::hops() const {

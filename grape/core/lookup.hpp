@@ -54,12 +54,12 @@ class Lookup {
   Lookup(NodeId const& target, NodeId const& own, Options options)
       : target_{target}, own_{own}, options_{options} {}
 
-  /// Hears of a node. Known ids are ignored, and so is a third id at one endpoint: a liar may not make us
-  /// query a victim again and again.
-  /// `hops`: how many nodes had to be asked, one after the other, to hear of it.
-  void add(dht::Contact const& node, std::uint32_t hops = 0);
-  /// That number for a node that is a candidate; 0 for others.
-  [[nodiscard]] std::uint32_t hops_to(dht::Contact const& node) const;
+  /// Hears of a node. Known ids are ignored, and so is a third id at one endpoint, as long as the first two
+  /// are not found to be false, and a fifth in any case.
+  ///
+  /// `from` is the candidate that named it, or null. Who names many nodes that do not answer, and few that
+  /// do, is not believed any more, and what else it named is forgotten.
+  void add(dht::Contact const& node, dht::Contact const* from = nullptr);
   /// The node to ask now, which then is waiting; nothing when enough are waiting or none is worth it.
   [[nodiscard]] std::optional<dht::Contact> next();
   /// A waiting or slow node answered. The nodes that it named come through add().
@@ -88,13 +88,21 @@ class Lookup {
     dht::Contact node;
     State state = State::heard;
     std::uint32_t try_count = 0;
-    std::uint32_t open_count = 0;  // queries that may still be answered
-    std::uint32_t hops = 0;
+    std::uint32_t open_count = 0;   // queries that may still be answered
+    std::uint32_t hops = 0;         // nodes that had to be asked, one after the other, to hear of it
+    NodeId named_by;                // our own id for none
+    std::uint32_t named_true = 0;   // nodes named by it that answered
+    std::uint32_t named_false = 0;  // that did not, at least not soon
     std::optional<std::string> token;
   };
   [[nodiscard]] bool is_crowded(Endpoint const& newcomer) const;
-  [[nodiscard]] Candidate const* find(dht::Contact const& node) const;
   [[nodiscard]] Candidate* find(dht::Contact const& node);
+  [[nodiscard]] Candidate* find_id(NodeId const& id);
+  [[nodiscard]] static bool is_distrusted(Candidate const& candidate);
+  /// Credits or blames who named `candidate`.
+  void credit(Candidate const& candidate, bool was_slow);
+  void blame(Candidate const& candidate);
+  void trim();
   [[nodiscard]] Candidate* nearest_heard();
   [[nodiscard]] Candidate* nearest_to_retry();
   void judge();

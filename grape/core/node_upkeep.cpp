@@ -42,6 +42,7 @@ void Node::answered(Transactions::Query const& query, dht::Reply const& reply, T
     table_of(query.to).evict({*query.expected, query.to});
     if (query.purpose == Purpose::search) {
       service_.search_failed(query.owner, {*query.expected, query.to});
+      service_.add_node(query.owner, node);  // its true name
     } else if (query.purpose == Purpose::store) {
       service_.store_failed(query.owner, {*query.expected, query.to});
     }

@@ -16,13 +16,8 @@ Search::Search(Subject subject, Options const& options, PerFamily<NodeId> const&
   }
 }
 
-void Search::add(Contact const& node, std::uint32_t hops) {
-  if (auto& lookup = lookups_[family_of(node.endpoint)]) lookup->add(node, hops);
-}
-
-std::uint32_t Search::hops_to(Contact const& node) const {
-  auto const& lookup = lookups_[family_of(node.endpoint)];
-  return lookup ? lookup->hops_to(node) : 0;
+void Search::add(Contact const& node, Contact const* from) {
+  if (auto& lookup = lookups_[family_of(node.endpoint)]) lookup->add(node, from);
 }
 
 std::size_t Search::query_count() const {

@@ -52,8 +52,7 @@ class Search {
 
   [[nodiscard]] Subject const& subject() const { return subject_; }
   /// Hears of a node; ignored in a family that is not searched.
-  void add(dht::Contact const& node, std::uint32_t hops = 0);
-  [[nodiscard]] std::uint32_t hops_to(dht::Contact const& node) const;
+  void add(dht::Contact const& node, dht::Contact const* from = nullptr);
   /// The node to ask now; nothing when enough are waiting or none is worth it. Call it to notice the end.
   [[nodiscard]] std::optional<dht::Contact> next();
   [[nodiscard]] bool is_over() const;

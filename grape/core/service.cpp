@@ -175,13 +175,12 @@ void Service::begin(std::uint64_t id, Running& running, TimePoint now) {
 void Service::add_nodes(std::uint64_t search, Contact const& from, dht::Reply const& reply) {
   auto const found = searches_.find(search);
   if (found == searches_.end()) return;
-  std::uint32_t const hops = found->second.search.hops_to(from) + 1;
   for (dht::CompactNodes const* nodes : {&reply.nodes, &reply.nodes6}) {
     // Grape sends 20; more is no help but a way to make us work, or to drown what others say.
     std::size_t const count = std::min<std::size_t>(nodes->size(), kNodesTaken);
     for (std::size_t i = 0; i < count; ++i) {
       auto const node = nodes->at(i);
-      if (node && is_usable(*node)) found->second.search.add(*node, hops);
+      if (node && is_usable(*node)) found->second.search.add(*node, &from);
     }
   }
 }

@@ -315,11 +315,10 @@ Report growth(std::uint64_t seed, std::size_t nodes) {
   options.rate.bucket_count = 64;  // ten thousand nodes have to fit one machine
   net.add_node({}, options);
   while (net.size() < nodes) {
-    net.run_for(milliseconds{2});
+    net.run_for(milliseconds{5});
     net.add_node(first_node(), options);
   }
   run.expect(net.run_until_ready(minutes{1}), "not all nodes got ready");
-  net.run_for(seconds{15});
   std::size_t const services = std::min<std::size_t>(nodes, 200);
   for (std::size_t i = 0; i < services; ++i) {
     announce(run, i, false);

@@ -110,12 +110,14 @@ TEST_P(Scenarios, keepThePromises) {
   EXPECT_GT(report.delivered, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(FixedSeeds, Scenarios,
-                         testing::Values(Fixed{"everywhere", 1, 1000}, Fixed{"everywhere", 2, 50},
-                                         Fixed{"everywhere", 3, 200}, Fixed{"partition", 1, 100},
-                                         Fixed{"partition", 2, 10}, Fixed{"restart_all", 1, 200},
-                                         Fixed{"restart_all", 2, 5}, Fixed{"pair", 1, 2}, Fixed{"pair", 2, 2},
-                                         Fixed{"pair", 3, 2}, Fixed{"pair", 4, 2}));
+INSTANTIATE_TEST_SUITE_P(
+    FixedSeeds, Scenarios,
+    testing::Values(Fixed{"everywhere", 1, 700}, Fixed{"everywhere", 2, 50}, Fixed{"everywhere", 3, 200},
+                    Fixed{"partition", 1, 100}, Fixed{"partition", 2, 10}, Fixed{"restart_all", 1, 200},
+                    Fixed{"restart_all", 2, 5}, Fixed{"churn", 1, 200}, Fixed{"taken_back", 1, 100},
+                    Fixed{"restart_storm", 1, 200}, Fixed{"hostile", 1, 200}, Fixed{"hostile", 2, 100},
+                    Fixed{"clock_jumps", 1, 50}, Fixed{"items", 1, 60}, Fixed{"growth", 1, 3000},
+                    Fixed{"pair", 1, 2}, Fixed{"pair", 2, 2}, Fixed{"pair", 3, 2}, Fixed{"pair", 4, 2}));
 
 TEST(Replay, equalSeedsGiveEqualHistoriesAndOthersDoNot) {
   Scenario const* scenario = find_scenario("everywhere");

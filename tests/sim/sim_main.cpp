@@ -15,7 +15,8 @@ namespace {
 
 int usage() {
   std::cerr << "usage: sim --scenario NAME [--seed N] [--nodes N] [--runs N]\n"
-               "  --runs: that many seeds, counting from --seed\nscenarios:\n";
+               "  --runs: that many seeds, counting from --seed\n  growth without --nodes: 100, 1000 and "
+               "10000\nscenarios:\n";
   for (Scenario const& scenario : scenarios()) {
     std::cerr << "  " << scenario.name << ": " << scenario.promise << " (" << scenario.default_nodes
               << " nodes)\n";
@@ -59,6 +60,10 @@ int main_with(int count, char** arguments) {
   std::uint64_t const runs = values.contains("--runs") ? values["--runs"] : 1;
   if (nodes < 2) return usage();
   bool all_well = true;
+  if (scenario->name == "growth" && !values.contains("--nodes")) {
+    for (std::size_t const size : {100, 1000, 10000}) all_well &= run(*scenario, seed, size);
+    return all_well ? 0 : 1;
+  }
   for (std::uint64_t i = 0; i < runs; ++i) all_well &= run(*scenario, seed + i, nodes);
   return all_well ? 0 : 1;
 }

@@ -108,12 +108,58 @@ TEST(Lookup, aLiarCannotLeadItOnForEver) {
   EXPECT_NE(lookup.outcome(), Outcome::running);
 }
 
+TEST(Lookup, aLiarIsNotBelievedForLong) {
+  Lookup lookup{NodeId{}, kOwn, {}};
+  dht::Contact const liar = node(200);
+  dht::Contact const honest = node(201);
+  lookup.add(liar);
+  lookup.add(honest);
+  std::vector<dht::Contact> asked;
+  while (auto const to = lookup.next()) asked.push_back(*to);
+  ASSERT_EQ(asked.size(), 2u);
+  lookup.answered(liar, "t");
+  for (std::uint8_t n = 1; n < 21; ++n) lookup.add(node(n), &liar);
+  lookup.answered(honest, "t");
+  for (std::uint8_t n = 100; n < 110; ++n) lookup.add(node(n), &honest);
+  int lies = 0;
+  while (auto const to = lookup.next()) {
+    bool const real = to->id >= node(100).id;
+    if (real) {
+      lookup.answered(*to, "t");
+    } else {
+      ++lies;
+      lookup.failed(*to);
+    }
+    lookup.check();
+  }
+  EXPECT_EQ(lies, 4);
+  EXPECT_EQ(lookup.store_targets().size(), 12u);
+}
+
+TEST(Lookup, nodesThatAnsweredAreNotPushedOutByThoseThatAreOnlyNamed) {
+  Lookup::Options options;
+  options.candidate_count_max = 50;
+  options.k = 5;
+  Lookup lookup{NodeId{}, kOwn, options};
+  for (std::uint8_t n = 250; n < 255; ++n) lookup.add(node(n));
+  std::vector<dht::Contact> asked;
+  while (auto const to = lookup.next()) asked.push_back(*to);
+  for (dht::Contact const& to : asked) lookup.answered(to, "t");
+  for (std::uint8_t n = 1; n < 200; ++n) lookup.add(node(n));
+  while (auto const to = lookup.next()) lookup.failed(*to);
+  EXPECT_EQ(lookup.store_targets().size(), 5u);
+  lookup.check();
+}
+
 TEST(Lookup, oneEndpointIsAskedUnderTwoIdsAtMost) {
   Lookup lookup{NodeId{}, kOwn, {}};
   for (std::uint8_t n = 1; n < 100; ++n) lookup.add({node(n).id, node(1).endpoint});
   int asked = 0;
   while (lookup.next()) ++asked;
   EXPECT_EQ(asked, 2);
+  lookup.failed({node(1).id, node(1).endpoint});
+  lookup.add({node(150).id, node(1).endpoint});
+  EXPECT_EQ(lookup.next(), (dht::Contact{node(150).id, node(1).endpoint})) << "one of them was false";
 }
 
 }  // namespace
