@@ -299,9 +299,9 @@ Report items(std::uint64_t seed, std::size_t nodes) {
   for (std::size_t i = 0; i < count; ++i) {
     auto const asker = [&] { return nodes + below(run.random, nodes - count); };
     net.get(asker(), fixed[i].target(), "",
-            [&](std::optional<dht::Item> const& item) { found += item ? 1 : 0; });
+            [&](std::optional<dht::Item> const& item) { found += item ? 1u : 0u; });
     net.get(asker(), changing[i].target(), changing[i].owner()->salt,
-            [&](std::optional<dht::Item> const& item) { found += item && item->seq() == 2 ? 1 : 0; });
+            [&](std::optional<dht::Item> const& item) { found += item && item->seq() == 2 ? 1u : 0u; });
   }
   net.run_for(seconds{20});
   run.expect(found == 2 * count, std::to_string(found) + " of " + std::to_string(2 * count) + " items found");
