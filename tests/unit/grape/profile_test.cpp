@@ -197,7 +197,10 @@ TEST_F(NodeTest, takesAnIdThatFitsTheAddressThatOthersSee) {
   NodeId const before = node_->id();
   for (int i = 1; i <= 20; ++i) {
     auto const id_of_network = [](char network) {
-      return *NodeId::from_bytes(static_cast<char>(network * 12) + std::string(18, 'N') + network);
+      std::string bytes(NodeId::kSize, 'N');
+      bytes.front() = static_cast<char>(network * 12);
+      bytes.back() = network;
+      return *NodeId::from_bytes(bytes);
     };
     NodeId const id = id_of_network(static_cast<char>(i));
     (void)receive(public_at(i, 1), dht::encode_query("in", id, dht::Ping{}));
