@@ -97,7 +97,8 @@ TEST_F(NodeItemsTest, refusesBadPutsWithTheCodesOfBep44) {
   query.v = "i4e";
   query.seq = 4;
   EXPECT_EQ(put(query, item.target()), 206);
-  query = put_of(version(5, "i5e"), "");
+  auto const fifth = version(5, "i5e");
+  query = put_of(fifth, "");
   query.cas = 2;
   EXPECT_EQ(put(query, item.target()), 301);
   query.cas = 3;
@@ -108,10 +109,11 @@ TEST_F(NodeItemsTest, refusesBadPutsWithTheCodesOfBep44) {
   EXPECT_EQ(put(query, dht::item_target(big)), 205);
   query.v = "d1:b1:x1:a1:ye";
   EXPECT_EQ(put(query, dht::item_target(query.v)), 203);
-  query = put_of(version(9, "i9e"), "");
+  auto const ninth = version(9, "i9e");
+  query = put_of(ninth, "");
   query.sig.reset();
   EXPECT_EQ(put(query, item.target()), 203);
-  query = put_of(version(9, "i9e"), "");
+  query = put_of(ninth, "");
   query.seq = -9;
   EXPECT_EQ(put(query, item.target()), 302);
   std::string const salt(65, 's');

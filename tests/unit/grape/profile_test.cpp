@@ -325,7 +325,7 @@ TEST_F(DualNodeTest, searchesBothNetworksAndUnitesWhatTheySay) {
   }
   EXPECT_EQ(announces, 2u);
   ASSERT_EQ(events<LookupDone>().size(), 1u);
-  auto const& peers = events<LookupDone>()[0].peers;
+  auto const peers = events<LookupDone>()[0].peers;
   EXPECT_NE(std::ranges::find(peers, v6(9, 9, 90)), peers.end());
   EXPECT_NE(std::ranges::find(peers, at(90)), peers.end());
 }
