@@ -29,7 +29,7 @@ header { display: flex; flex-wrap: wrap; gap: .4rem 1rem; align-items: center; }
 .badge { padding: .15rem .75rem; border-radius: 1rem; border: 1.5px solid currentColor; font-weight: 600; }
 .ok { color: var(--ok); } .joining { color: var(--wait); } .alone { color: var(--bad); }
 .about { margin: .5rem 0 1.5rem; color: var(--soft); }
-.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: 1rem; margin: 0 0 1rem; }
+.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.7rem, 1fr)); gap: 1rem; margin: 0 0 1rem; }
 .numbers div, section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
   padding: .9rem 1.1rem; }
 .numbers div { display: flex; flex-direction: column; justify-content: space-between; }
