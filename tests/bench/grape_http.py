@@ -38,14 +38,13 @@ class Pair:
         self.port = grapes[0].api_port
         for _ in range(10_000):
             try:
-                if support.post(self.port, "/announce", '{"data":["bench-service",1337]}')[1] == "1":
+                if support.request(self.port, "POST", "/announce", '{"data":["bench-service",1337]}')[2] == "1":
                     break
             except OSError:
                 pass
         else:
             raise SystemExit(f"{name}: the two grapes do not meet")
-        # Without items, the answer is an error text and the rows put and get measure nothing but that.
-        self.hash = json.loads(support.post(self.port, "/put", '{"data":{"v":"bench value"}}')[1])
+        self.hash = json.loads(support.request(self.port, "POST", "/put", '{"data":{"v":"bench value"}}')[2])
 
     def memory_mb(self):
         text = pathlib.Path(f"/proc/{self.grapes[0].process.pid}/status").read_text()
