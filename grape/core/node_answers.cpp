@@ -196,8 +196,8 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::Put const&
     return send_error(from, query.tid, KrpcCode::protocol, dht::kBadPutToken);
   }
   // Of two stores the one with the newer item decides.
-  bool const own_decides = own_items_.find(target, now) != nullptr &&
-                           find_item(target, now) == own_items_.find(target, now);
+  bool const own_decides =
+      own_items_.find(target, now) != nullptr && find_item(target, now) == own_items_.find(target, now);
   auto item = item_of(put, own_decides ? own_items_ : items_, target, now);
   Error error = item ? Error{} : item.error();
   if (item) {

@@ -64,8 +64,8 @@ struct HostPort {
   std::string host;
   std::uint16_t port = 0;
 
-  /// `host:port`, `1.2.3.4:5` or `[::1]:5` with a port from 1 to 65535; nothing for anything else. The host is
-  /// made of ASCII letters, digits and `.-_:%` alone, so it can stand in a header line or a log.
+  /// `host:port`, `1.2.3.4:5` or `[::1]:5` with a port from 1 to 65535; nothing for anything else. The host
+  /// is made of ASCII letters, digits and `.-_:%` alone, so it can stand in a header line or a log.
   [[nodiscard]] static std::optional<HostPort> parse(std::string_view text);
 };
 

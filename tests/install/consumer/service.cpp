@@ -1,4 +1,5 @@
-// A Grenache service and its client in one program, on the installed library. The grape's URL is the only argument.
+// A Grenache service and its client in one program, on the installed library. The grape's URL is the only
+// argument.
 #include <cstdio>
 #include <exception>
 
@@ -48,7 +49,8 @@ int main(int argc, char** argv) {
   }
   asio::io_context io{1};
   int code = 1;
-  asio::co_spawn(io, run(io, *grape), [&](std::exception_ptr failure, int result) { code = failure ? 1 : result; });
+  asio::co_spawn(io, run(io, *grape),
+                 [&](std::exception_ptr failure, int result) { code = failure ? 1 : result; });
   io.run();
   return code;
 }
