@@ -397,11 +397,19 @@ void Service::answer_early(std::uint64_t id, TimePoint now) {
 
 void Service::start_storing(Running& running, Waiter& waiter) {
   std::uint64_t const id = next_id_++;
-  auto& storing = stores_
-                      .emplace(id, Storing{running.search.subject(), waiter.id,
-                                           StoreTask{std::move(*waiter.job), running.search.store_targets()},
-                                           waiter.silent, false})
-                      .first->second;
+  auto targets = running.search.store_targets();
+  if (auto const* back = std::get_if<UnannounceJob>(&*waiter.job)) {
+    for (auto& holder : holders_.take({running.search.subject().key, back->port})) {
+      bool const known = std::ranges::any_of(
+          targets, [&](Lookup::Target const& target) { return target.node == holder.node; });
+      if (!known) targets.push_back(std::move(holder));
+    }
+  }
+  auto& storing =
+      stores_
+          .emplace(id, Storing{running.search.subject(), waiter.id,
+                               StoreTask{std::move(*waiter.job), std::move(targets)}, waiter.silent, false})
+          .first->second;
   requests_.at(waiter.id) = id;
   if (storing.task.is_over()) {
     finish_storing(id);
@@ -415,7 +423,8 @@ void Service::finish_storing(std::uint64_t id) {
   Storing const& storing = node.mapped();
   StoreTask const& task = storing.task;
   end_request(storing.id, storing.silent);
-  if (std::holds_alternative<AnnounceJob>(task.job())) {
+  if (auto const* announce = std::get_if<AnnounceJob>(&task.job())) {
+    holders_.add({storing.subject.key, announce->port}, task.holders());
     tell(AnnounceDone{storing.id, name_of(storing.subject), task.stored()}, storing.silent);
   } else if (std::holds_alternative<UnannounceJob>(task.job())) {
     tell(UnannounceDone{storing.id, name_of(storing.subject), task.stored()}, storing.silent);
@@ -487,6 +496,7 @@ void Service::check() const {
   }
   GRN_CHECK(waiters + stores_.size() == requests_.size());
   GRN_CHECK(silent == silent_count_);
+  holders_.check();
   for (auto const& [id, until] : held_) GRN_CHECK(searches_.contains(id));
 }
 

@@ -12,6 +12,7 @@
 
 #include "grape/core/events.hpp"
 #include "grape/core/family.hpp"
+#include "grape/core/holders.hpp"
 #include "grape/core/item_store.hpp"
 #include "grape/core/peer_store.hpp"
 #include "grape/core/routing_table.hpp"
@@ -33,14 +34,15 @@ inline Error make_error_code(ServiceErrc code) { return make_enum_error(code); }
 /// 20 nearest nodes that gave a token. What comes out is the union of what the network says and what this
 /// node stores itself, so that a lone node serves its own users.
 ///
-/// Taking a service back looks at three times as many nodes: those that were among the nearest when it was
-/// announced and are not any more have it too.
+/// Taking a service back goes to the nodes that took it, and to three times as many of the nearest as usual:
+/// those to which it was announced by an earlier life of this node are most likely among them.
 ///
 /// Knows no sockets and no transactions: the node asks next() what to send, and reports what came of it.
 class Service {
  public:
   struct Options {
     Search::Options search;
+    Holders::Options holders;
     std::size_t search_count_max = 2000;          // names being looked up at a time
     std::size_t request_count_max = 20000;        // requests waiting, all names together
     std::size_t peer_count_max = 100;             // in a result; as Grape
@@ -74,7 +76,7 @@ class Service {
     bool silent = false;
   };
 
-  Service(Options options, World world) : options_{options}, world_{world} {}
+  Service(Options options, World world) : options_{options}, world_{world}, holders_{options.holders} {}
 
   /// While `hold` is set, new searches wait for release(), at most hold_max.
   [[nodiscard]] Result<RequestId> lookup(dht::ServiceKey const& name, bool hold, TimePoint now);
@@ -185,6 +187,7 @@ class Service {
   Options options_;
   World world_;
 
+  Holders holders_;
   std::uint64_t next_id_ = 1;  // of requests, searches and stores alike
   std::map<std::uint64_t, Running> searches_;
   std::map<std::uint64_t, Storing> stores_;

@@ -13,7 +13,7 @@ constexpr std::size_t kTextSizeMax = 200;  // of an error that a node sent
 
 StoreTask::StoreTask(StoreJob job, std::vector<Lookup::Target> targets) : job_{std::move(job)} {
   goals_.reserve(targets.size());
-  for (auto& target : targets) goals_.push_back({std::move(target), 0, 0, true, false});
+  for (auto& target : targets) goals_.push_back({std::move(target), 0, 0, true, false, false});
 }
 
 Lookup::Target const* StoreTask::next() {
@@ -45,6 +45,7 @@ void StoreTask::timed_out(dht::Contact const& node) {
 void StoreTask::answered(dht::Contact const& node, bool stored) {
   Goal* goal = find(node);
   if (goal == nullptr || goal->done) return;
+  goal->stored = stored;
   if (stored) ++stored_;
   finish(*goal);
 }
@@ -54,6 +55,14 @@ void StoreTask::refused(dht::Contact const& node, dht::ErrorReply const& error) 
     refusal_ = PutRefusal{error.code, std::string{error.text.substr(0, kTextSizeMax)}};
   }
   answered(node, false);
+}
+
+std::vector<Lookup::Target> StoreTask::holders() const {
+  std::vector<Lookup::Target> holders;
+  for (Goal const& goal : goals_) {
+    if (goal.stored) holders.push_back(goal.target);
+  }
+  return holders;
 }
 
 void StoreTask::finish(Goal& goal) {

@@ -50,6 +50,8 @@ class StoreTask {
 
   [[nodiscard]] bool is_over() const { return done_count_ == goals_.size(); }
   [[nodiscard]] std::size_t stored() const { return stored_; }
+  /// The targets that stored it.
+  [[nodiscard]] std::vector<Lookup::Target> holders() const;
   /// The last refusal that tells the putter something (301, 302).
   [[nodiscard]] std::optional<PutRefusal> const& refusal() const { return refusal_; }
   void check() const;
@@ -61,6 +63,7 @@ class StoreTask {
     std::uint32_t open_count = 0;  // queries that may still be answered
     bool wants_query = true;
     bool done = false;
+    bool stored = false;
   };
   [[nodiscard]] Goal* find(dht::Contact const& node);
   void finish(Goal& goal);

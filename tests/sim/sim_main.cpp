@@ -61,7 +61,7 @@ int main_with(int count, char** arguments) {
   if (nodes < 2) return usage();
   bool all_well = true;
   if (scenario->name == "growth" && !values.contains("--nodes")) {
-    for (std::size_t const size : {100, 1000, 10000}) all_well &= run(*scenario, seed, size);
+    for (std::size_t const size : {100u, 1000u, 10000u}) all_well &= run(*scenario, seed, size);
     return all_well ? 0 : 1;
   }
   for (std::uint64_t i = 0; i < runs; ++i) all_well &= run(*scenario, seed + i, nodes);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "grape/core/bootstrap.hpp"
+#include "grape/core/holders.hpp"
 #include "grape/core/peer_store.hpp"
 #include "grape/core/rate_limit.hpp"
 #include "grape/core/tokens.hpp"
@@ -220,6 +221,29 @@ TEST(Bootstrap, anAnswerIsNewsOnceUntilItFailsAgain) {
   (void)bootstrap.next(kStart + minutes{5});
   bootstrap.failed(at(1), kStart + minutes{5}, random);
   EXPECT_TRUE(bootstrap.answered(at(1), kStart + minutes{6}, random));
+}
+
+TEST(Holders, remembersTheLatestWithinItsBounds) {
+  Holders holders{{.service_count_max = 2, .holder_count_max = 3}};
+  auto const target = [](std::uint8_t n, std::string token) {
+    NodeId id;
+    id.array()[0] = n;
+    return Lookup::Target{{id, {IpAddress{10, 0, 0, n}, 1}}, std::move(token)};
+  };
+  holders.add({"x", 1}, {target(1, "old"), target(2, "t"), target(3, "t")});
+  holders.add({"x", 1}, {target(1, "new"), target(4, "t")});
+  holders.add({"x", 2}, {target(1, "t")});
+  holders.check();
+  auto const held = holders.take({"x", 1});
+  ASSERT_EQ(held.size(), 3u);
+  EXPECT_EQ(held[0].node, target(3, "").node);
+  EXPECT_EQ(held[1].token, "new");
+  EXPECT_TRUE(holders.take({"x", 1}).empty());
+  holders.add({"y", 1}, {target(1, "t")});
+  holders.add({"z", 1}, {target(1, "t")});
+  EXPECT_EQ(holders.size(), 2u);
+  EXPECT_TRUE(holders.take({"x", 2}).empty()) << "announced longest ago";
+  holders.check();
 }
 
 }  // namespace
