@@ -19,10 +19,6 @@ test: build ## install what is missing, build, run every test that belongs to a 
 demo: build ## two grapes, a Redis and `exchange --playbook` on free ports
 	@tools/demo $(RELEASE)/bin
 
-bench: build ## UDP queries a second, and processor time of each, beside a bare echo
-	@cmake --build $(RELEASE) -j $(JOBS) --target benches
-	@tests/bench/udp.py $(RELEASE)
-
 install: build ## install binaries, libraries and headers below PREFIX (default /usr/local)
 	@cmake --install $(RELEASE) --prefix "$(PREFIX)"
 

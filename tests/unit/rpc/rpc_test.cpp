@@ -153,7 +153,7 @@ TEST_F(RpcTest, worksInGzipBothWays) {
     RpcRequestOptions options;
     options.compress = true;
     std::string const large(100'000, 'x');
-    auto const reply = co_await client->request("svc", Value{large}, options);
+    auto const reply = co_await client->request("svc", large, options);
     EXPECT_TRUE(reply);
     EXPECT_EQ(*reply->at(2)->as_string(), large);
   };
@@ -167,14 +167,14 @@ TEST_F(RpcTest, aBombIsNeitherExpandedByTheServerNorByTheClient) {
     Service& service = serve("A", server_options);
     RpcRequestOptions options;
     options.compress = true;
-    auto reply = co_await client->request("svc", Value{std::string(20'000, 'x')}, options);
+    auto reply = co_await client->request("svc", std::string(20'000, 'x'), options);
     EXPECT_EQ(reply.error().code, RpcErrc::request_generic);
     EXPECT_EQ(service.request_count, 0);
 
     RpcClient::Options client_options;
     client_options.expanded_bytes_max = 1'000;
     make_client(client_options);
-    reply = co_await client->request("svc", Value{std::string(5'000, 'x')}, options);
+    reply = co_await client->request("svc", std::string(5'000, 'x'), options);
     EXPECT_EQ(reply.error().code, RpcErrc::reply_encoding_compression);
     EXPECT_EQ(service.request_count, 1);
   };
@@ -186,7 +186,7 @@ TEST_F(RpcTest, aRequestTooLargeIsRefusedInWords) {
     RpcServer::Options server_options;
     server_options.body_bytes_max = 1000;
     serve("A", server_options);
-    auto const reply = co_await client->request("svc", Value{std::string(2'000, 'x')});
+    auto const reply = co_await client->request("svc", std::string(2'000, 'x'));
     EXPECT_EQ(reply.error().text(), "ERR_REQUEST_GENERIC: [null, \"ERR_REQUEST_SIZE\", null]");
   };
   test::run(io, test());
