@@ -22,7 +22,7 @@ namespace grenache::grape {
 class RateLimit {
  public:
   struct Options {
-    std::uint32_t private_per_second = 20000;  // a whole cluster restarting on one machine stays below
+    std::uint32_t private_per_second = 200000;  // more than one busy grape asks of another
     std::uint32_t public_per_second = 500;     // a busy node behind a shared address stays below
     Duration burst = std::chrono::seconds{2};  // whose allowance may be used at once
     std::uint32_t bucket_count = 4096;         // 32 KiB in all
