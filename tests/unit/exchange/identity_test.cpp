@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "tests/support/temporary_folder.hpp"
+
 namespace grenache::exchange {
 namespace {
 
@@ -13,19 +15,14 @@ namespace fs = std::filesystem;
 
 class IdentityTest : public testing::Test {
  protected:
-  IdentityTest() {
-    auto pattern = (fs::temp_directory_path() / "grenache-identity-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~IdentityTest() override { fs::remove_all(folder_); }
-
   static mode_t mode_of(fs::path const& path) {
     struct stat status {};
     EXPECT_EQ(::stat(path.c_str(), &status), 0);
     return status.st_mode & 0777u;
   }
 
-  fs::path folder_;
+  test::TemporaryFolder temporary_;
+  fs::path const folder_ = temporary_.path();
   Random random_{1};
 };
 
