@@ -19,6 +19,12 @@ ItemStore::Options own_item_options(NodeOptions const& options) {
   return {options.own_item_count_max, std::chrono::hours{24 * 365 * 20}};
 }
 
+Service::Options service_options(NodeOptions const& options) {
+  Service::Options service = options.service;
+  service.search.drop_martians = options.drop_martians;
+  return service;
+}
+
 PutRefusal put_refusal(Error const& error) {
   bool const cas = error == ItemStoreErrc::cas_mismatch;
   auto const code = cas ? dht::KrpcCode::cas_mismatch : dht::KrpcCode::sequence_too_low;
@@ -78,7 +84,8 @@ Node::Node(NodeOptions options, Random random)
       keeper_{options.keeper},
       external_{ExternalAddress{options.external}, ExternalAddress{options.external}},
       bootstrap_{options.bootstrap},
-      service_{options.service, {families_, ids_, tables_, peers_, own_, items_, own_items_, random_}} {
+      service_{service_options(options_),
+               {families_, ids_, tables_, peers_, own_, items_, own_items_, random_}} {
   extras_.read_only = options_.read_only;
   extras_.version = options_.version;
   if (options_.ipv4 && options_.ipv6) extras_.want = dht::Want{true, true};

@@ -47,7 +47,8 @@ struct NodeOptions {
   std::optional<NodeId> id;
   /// Answers nothing and enters no table of others (BEP 43): for hosts that cannot be reached.
   bool read_only = false;
-  /// Drops datagrams from addresses that are not of the public internet.
+  /// Drops datagrams from addresses that are not of the public internet, and believes in no nodes and peers
+  /// there.
   bool drop_martians = false;
   /// Without an id given, and once enough nodes say what our public address is: an id that fits (BEP 42).
   bool id_by_address = true;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "grape/core/address_rules.hpp"
 #include "proto/base/check.hpp"
 
 namespace grenache::grape {
@@ -10,13 +11,22 @@ using dht::Contact;
 
 Search::Search(Subject subject, Options const& options, PerFamily<NodeId> const& own,
                PerFamily<bool> const& families)
-    : subject_{std::move(subject)}, peer_gather_max_{options.peer_gather_max} {
+    : subject_{std::move(subject)},
+      peer_gather_max_{options.peer_gather_max},
+      drop_martians_{options.drop_martians} {
   for (Family const family : kFamilies) {
     if (families[family]) lookups_[family].emplace(subject_.target, own[family], options.lookup);
   }
 }
 
+bool Search::is_usable(Endpoint const& endpoint) const {
+  IpAddress const& address = endpoint.address;
+  if (address.is_multicast_or_reserved() || address.is_unspecified()) return false;
+  return !drop_martians_ || !is_martian(address);
+}
+
 void Search::add(Contact const& node, Contact const* from) {
+  if (!is_usable(node.endpoint)) return;
   if (auto& lookup = lookups_[family_of(node.endpoint)]) lookup->add(node, from);
 }
 
@@ -67,7 +77,7 @@ std::vector<Endpoint> Search::take_peers(std::vector<Endpoint> const& peers) {
   std::vector<Endpoint> news;
   for (Endpoint const& peer : peers) {
     if (peers_.size() >= peer_gather_max_) break;
-    if (peer.address.is_multicast_or_reserved() || peer.address.is_unspecified()) continue;
+    if (!is_usable(peer)) continue;
     auto const place = std::ranges::lower_bound(peers_, peer);
     if (place != peers_.end() && *place == peer) continue;
     peers_.insert(place, peer);

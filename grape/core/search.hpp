@@ -44,6 +44,9 @@ class Search {
   struct Options {
     Lookup::Options lookup;
     std::size_t peer_gather_max = 2000;  // of a name, before choosing: a hostile reply holds thousands
+    /// Believes in no nodes and peers at addresses that are not of the public internet: who names them would
+    /// have us, or our users, send to services of this very host.
+    bool drop_martians = false;
   };
 
   /// `own` are our ids; `families` says where to search.
@@ -51,7 +54,7 @@ class Search {
          PerFamily<bool> const& families);
 
   [[nodiscard]] Subject const& subject() const { return subject_; }
-  /// Hears of a node; ignored in a family that is not searched.
+  /// Hears of a node; ignored in a family that is not searched, and at an address that cannot be.
   void add(dht::Contact const& node, dht::Contact const* from = nullptr);
   /// The node to ask now; nothing when enough are waiting or none is worth it. Call it to notice the end.
   [[nodiscard]] std::optional<dht::Contact> next();
@@ -83,8 +86,11 @@ class Search {
   void check() const;
 
  private:
+  [[nodiscard]] bool is_usable(Endpoint const& endpoint) const;
+
   Subject subject_;
   std::size_t peer_gather_max_;
+  bool drop_martians_;
   PerFamily<std::optional<Lookup>> lookups_;
   std::vector<Endpoint> peers_;
   std::optional<Found> found_;

@@ -16,11 +16,6 @@ constexpr std::size_t kWide = 3;
 
 constexpr std::size_t kNodesTaken = 20;  // of one reply
 
-bool is_usable(Contact const& node) {
-  IpAddress const& address = node.endpoint.address;
-  return !address.is_multicast_or_reserved() && !address.is_unspecified();
-}
-
 ServiceKey name_of(Subject const& subject) { return *ServiceKey::from_bytes(subject.key); }
 
 }  // namespace
@@ -180,13 +175,12 @@ void Service::add_nodes(std::uint64_t search, Contact const& from, dht::Reply co
     std::size_t const count = std::min<std::size_t>(nodes->size(), kNodesTaken);
     for (std::size_t i = 0; i < count; ++i) {
       auto const node = nodes->at(i);
-      if (node && is_usable(*node)) found->second.search.add(*node, &from);
+      if (node) found->second.search.add(*node, &from);
     }
   }
 }
 
 void Service::add_node(std::uint64_t search, Contact const& node) {
-  if (!is_usable(node)) return;
   with_search(search, [&](Running& running) { running.search.add(node); });
 }
 

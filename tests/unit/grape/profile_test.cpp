@@ -181,6 +181,31 @@ TEST_F(NodeTest, thePublicProfileDropsMartiansAndSlowsFloods) {
   EXPECT_EQ(receive(public_at(2, 1), ping).size(), 1u);
 }
 
+TEST_F(NodeTest, inThePublicProfileNobodyLeadsANodeToItsOwnHost) {
+  reset(options_of(Profile::public_network));
+  Endpoint const liar = public_at(1, 1);
+  introduce(id_of('L'), liar);
+  sent_.clear();
+  ASSERT_TRUE(node_->start_lookup(name_of("x"), now_));
+  drain();
+  ASSERT_EQ(queries().size(), 1u);
+  Endpoint const local{IpAddress{127, 0, 0, 1}, 6379};
+  Endpoint const far = public_at(2, 1);
+  std::string nodes;
+  append_compact(nodes, dht::Contact{id_of('x'), local});
+  append_compact(nodes, dht::Contact{id_of('y'), far});
+  std::vector<Endpoint> const values{local, far};
+  dht::ReplyFields fields;
+  fields.nodes = nodes;
+  fields.values = values;
+  (void)receive(liar, dht::encode_reply(queries()[0].as<dht::Query>().tid, id_of('L'), fields));
+  ASSERT_EQ(queries().size(), 1u);
+  EXPECT_EQ(queries()[0].to, far);
+  (void)receive(far, dht::encode_reply(queries()[0].as<dht::Query>().tid, id_of('y'), {}));
+  ASSERT_EQ(events<LookupDone>().size(), 1u);
+  EXPECT_EQ(events<LookupDone>()[0].peers, std::vector<Endpoint>{far});
+}
+
 TEST_F(NodeTest, whoSaysWhatItIsHearsItsAddress) {
   dht::QueryExtras extras;
   EXPECT_EQ(receive(at(9), dht::encode_query("aa", id_of('x'), dht::Ping{}, extras))[0].bytes.substr(0, 4),
