@@ -1,79 +1,54 @@
-// A whole DHT node under a script: datagrams from several endpoints, answers to its queries, time, requests.
+// A whole DHT node under a script: datagrams from several endpoints of both address families, answers to its
+// queries, time, requests of users, restarts.
 //
-// The input is read as steps (see Script::step); after each the invariants of the node and the rules of its
-// answers are checked. At the end time runs on alone until every request has been answered.
+// The first byte chooses the options (see fuzz_node::options_of); the rest is read as steps (see
+// Script::step). After each the invariants of the node and the rules of its answers are checked. At the end
+// time runs on alone until every request has been answered.
 #include <map>
 #include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "grape/core/address_rules.hpp"
 #include "grape/core/node.hpp"
 #include "proto/base/check.hpp"
 #include "proto/dht/bencode_writer.hpp"
+#include "tests/fuzz/grape_node_choices.hpp"
 #include "tests/fuzz/input.hpp"
 
 namespace grenache::grape {
 namespace {
 
+using namespace fuzz_node;
+
 constexpr std::size_t kStepCountMax = 120;
 constexpr std::size_t kQueryCountMax = 64;  // of the node's own, remembered to be answered
 constexpr std::size_t kTidSize = 2;
-
-// Tables so small that few bytes fill them.
-NodeOptions small_options() {
-  NodeOptions options;
-  options.concurrency = 4;
-  options.verify_count_max = 4;
-  options.upkeep_ping_max = 2;
-  options.bootstrap.address_count_max = 3;
-  options.peers.name_count_max = 3;
-  options.peers.peer_count_max = 6;
-  options.peers.peer_per_address_max = 3;
-  options.table.bucket_size = 2;
-  options.table.replacement_count_max = 2;
-  options.service.search.lookup.k = 2;
-  options.service.search.lookup.branch_max = 2;
-  options.service.search.lookup.candidate_count_max = 8;
-  options.service.search.lookup.query_count_max = 12;
-  options.service.search_count_max = 3;
-  options.service.request_count_max = 5;
-  options.service.peer_count_max = 4;
-  options.service.search.peer_gather_max = 8;
-  options.transactions.count_max = 16;
-  options.rate.private_per_second = 8;
-  options.rate.public_per_second = 4;
-  options.rate.bucket_count = 16;
-  return options;
-}
-
-NodeOptions options_of(std::uint8_t choice) {
-  NodeOptions options = (choice & 1) != 0 ? small_options() : NodeOptions{};
-  options.id = NodeId{};
-  options.port = 20001;
-  if ((choice & 2) != 0) options.own_address = IpAddress{10, 0, 0, 1};
-  return options;
-}
+constexpr int kRoundCountMax = 50;  // of expire() at one time
 
 struct OwnQuery {
   Endpoint to;
   std::string tid;
 };
 
-// What the node may send to. An operator who gives another bootstrap address gets what he asked for; from the
-// network none is believed.
-bool is_usable(Endpoint const& endpoint) {
-  return endpoint.port != 0 && !endpoint.address.is_v6() && !endpoint.address.is_unspecified() &&
-         !endpoint.address.is_multicast_or_reserved();
-}
+// Who got a token, and for what.
+struct Grant {
+  Endpoint asker;
+  NodeId id;
+  std::string key;
+  std::string token;
+};
 
 class Script {
  public:
   Script(std::uint8_t const* data, std::size_t size)
-      : input_{data, size}, options_{options_of(input_.byte())}, node_{options_, Random{1}} {}
+      : input_{data, size}, options_{fuzz_node::options_of(input_.byte())} {
+    node_.emplace(options_, Random{1});
+  }
 
   void run() {
-    node_.expire(now_);
+    node_->expire(now_);
     drain(nullptr);
     for (std::size_t i = 0; i < kStepCountMax && !input_.empty(); ++i) step();
     settle();
@@ -81,16 +56,20 @@ class Script {
 
  private:
   void step() {
-    switch (input_.below(10)) {
-      case 0:
-        return receive(endpoint(), input_.long_text());
+    switch (input_.below(16)) {
+      case 0: {
+        auto const from = endpoint();
+        (void)receive(from, input_.long_text());
+        return;
+      }
       case 1:
         return pass(std::chrono::milliseconds{std::int64_t{1} << input_.below(24)});
       case 2:
-        return began(node_.start_lookup(name(), now_));
+        return began(node_->start_lookup(name(), now_));
       case 3: {
+        auto const key = name();
         auto const port = input_.number<std::uint16_t>();
-        return began(node_.start_announce(name(), port, now_));
+        return began(node_->start_announce(key, port, now_, (port & 1) != 0));
       }
       case 4:
         return answer_query();
@@ -100,42 +79,58 @@ class Script {
         return ask();
       case 7:
         return announce();
-      case 8: {
-        std::vector<Endpoint> addresses;
-        for (auto count = input_.below(4); count > 0; --count) {
-          auto const address = endpoint();
-          if (is_usable(address)) addresses.push_back(address);
-        }
-        node_.bootstrap(addresses, now_);
-        return drain(nullptr);
-      }
+      case 8:
+        return bootstrap();
       case 9: {
         RequestId const id{input_.byte()};
-        node_.cancel(id);
+        node_->cancel(id);
         waiting_.erase(id);
         return drain(nullptr);
       }
+      case 10: {
+        auto const& wanted = item();
+        auto const salt = wanted.owner() ? wanted.owner()->salt : std::string{};
+        return began(node_->start_get(wanted.target(), salt, now_));
+      }
+      case 11: {
+        auto const& value = item();
+        auto const how = input_.byte();
+        PutOptions options;
+        options.keep = (how & 1) != 0;
+        if ((how & 2) != 0) options.cas = how / 64;
+        return began(node_->start_put(value, now_, options));
+      }
+      case 12: {
+        auto const key = name();
+        return began(node_->start_unannounce(key, input_.number<std::uint16_t>(), now_));
+      }
+      case 13:
+        return put();
+      case 14:
+        return unannounce();
+      case 15:
+        return restart();
     }
   }
 
-  // One of a few hosts with a few ports, and the strange ones among them.
+  // Some hosts with a few ports, pairs of them in one /24 or /64, and the strange ones among them.
   Endpoint endpoint() {
     auto const choice = input_.byte();
     auto const host = static_cast<std::uint8_t>(choice % 16);
+    auto const net = static_cast<std::uint8_t>(host / 2);
     std::uint16_t const port = choice == 255 ? 0 : static_cast<std::uint16_t>(20001 + choice / 64);
-    if (host < 8) return {IpAddress{10, 0, 0, host}, port};
-    if (host < 12) return {IpAddress{203, 0, 113, host}, port};
-    if (host == 12) return {IpAddress{127, 0, 0, 1}, port};
-    if (host == 13) return {IpAddress{IpAddress::V6{0x20, 0x01, 0x0d, 0xb8}}, port};
-    if (host == 14) return {IpAddress{224, 0, 0, 1}, port};
-    return {IpAddress{}, port};
+    return {(choice & 32) != 0 ? address6(host, net) : address4(host, net), port};
   }
-
-  // An id at a distance that one byte chooses: of our own 0, the first byte is the one that counts.
-  NodeId node_id() {
+  // An id at a distance that one byte chooses: of our own 0, the first byte is the one that counts. The last
+  // choices are ids that fit the address (BEP 42).
+  NodeId node_id(Endpoint const& of) {
     NodeId id;
     auto const choice = input_.byte();
     if (choice == 0) return id;
+    if (choice >= 240) {
+      Random random{choice};
+      return fitting_id(of.address, random);
+    }
     auto const bit = choice % 64u;
     id.array()[bit / 8] = static_cast<std::uint8_t>(0x80 >> bit % 8);
     id.array()[19] = choice;
@@ -149,78 +144,227 @@ class Script {
     return *dht::ServiceKey::from_bytes(std::string(size, static_cast<char>('a' + choice / 64)));
   }
 
-  std::string compact_nodes() {
-    std::string out;
+  dht::Item const& item() { return kItems[input_.below(kItems.size())]; }
+
+  PerFamily<std::string> compact_nodes() {
+    PerFamily<std::string> out;
     for (auto count = input_.below(24); count > 0; --count) {
-      dht::Contact const node{node_id(), endpoint()};
-      if (!node.endpoint.address.is_v6()) append_compact(out, node);
+      auto const where = endpoint();
+      append_compact(out[family_of(where)], dht::Contact{node_id(where), where});
     }
     return out;
   }
 
-  void receive(Endpoint const& from, std::string_view bytes) {
-    node_.receive(from, bytes, now_);
+  // What the node answered at once; queries of its own are remembered apart.
+  struct Answer {
+    bool any = false;
+    std::optional<std::int64_t> error;
+    std::string token;
+    std::vector<Endpoint> values;
+    bool has_item = false;
+    std::int64_t seq = 0;
+  };
+  Answer receive(Endpoint const& from, std::string_view bytes) {
+    answer_ = {};
+    node_->receive(from, bytes, now_);
     drain(&from);
+    return std::exchange(answer_, {});
+  }
+  template <class Query>
+  Answer query(Endpoint const& from, NodeId const& id, Query const& query,
+               dht::QueryExtras const& extras = {}) {
+    return receive(from, dht::encode_query("qy", id, query, extras));
   }
 
   // Answers one of the node's queries, from where it asked or from elsewhere.
   void answer_query() {
-    auto const query = take_query();
-    auto const from = input_.flag() ? endpoint() : query.to;
-    auto const id = node_id();
+    auto const own = take_query();
+    auto const from = input_.flag() ? endpoint() : own.to;
+    auto const id = node_id(from);
     auto const nodes = compact_nodes();
-    std::vector<Endpoint> values(input_.below(8));
+    auto const content = input_.byte();
+    std::vector<Endpoint> values(content % 8u);
     for (auto& value : values) value = endpoint();
-    if (auto const count = input_.byte(); count > 200) values.resize(count * std::size_t{20}, {{}, count});
+    if (content > 240) values.resize(content * std::size_t{20}, {{}, content});
     dht::ReplyFields fields;
-    fields.nodes = nodes;
+    fields.nodes = nodes.v4;
+    fields.nodes6 = nodes.v6;
     fields.values = values;
     fields.token = input_.short_text();
-    receive(from, dht::encode_reply(query.tid, id, fields));
+    if ((content & 16) != 0) fields.ip = endpoint();
+    if ((content & 32) != 0) {
+      auto const& found = item();
+      fields.v = found.value();
+      if (auto const& owner = found.owner(); owner && (content & 8) == 0) {
+        fields.k = owner->key.view();
+        fields.sig = owner->signature.view();
+        fields.seq = (content & 64) == 0 ? owner->seq : input_.byte();
+      }
+    }
+    (void)receive(from, dht::encode_reply(own.tid, id, fields));
   }
 
   void fail_query() {
-    auto const query = take_query();
-    auto const code = static_cast<dht::KrpcCode>(input_.byte());
-    receive(query.to, dht::encode_error(query.tid, code, input_.short_text()));
+    auto const own = take_query();
+    auto const code = static_cast<dht::KrpcCode>(input_.number<std::uint16_t>() % 512);
+    (void)receive(own.to, dht::encode_error(own.tid, code, input_.short_text()));
   }
 
   void ask() {
     auto const from = endpoint();
-    auto const id = node_id();
-    auto const tid = input_.bytes(kTidSize);
-    switch (input_.below(4)) {
+    auto const id = node_id(from);
+    auto const choice = input_.byte();
+    dht::QueryExtras extras;
+    if ((choice & 8) != 0) extras.want = dht::Want{(choice & 16) != 0, (choice & 32) != 0};
+    extras.read_only = (choice & 64) != 0;
+    if ((choice & 128) != 0) extras.version = "LT12";
+    switch (choice % 5) {
       case 0:
-        return receive(from, dht::encode_query(tid, id, dht::Ping{}));
+        return (void)query(from, id, dht::Ping{}, extras);
       case 1:
-        return receive(from, dht::encode_query(tid, id, dht::FindNode{node_id()}));
+        return (void)query(from, id, dht::FindNode{node_id(from)}, extras);
       case 2:
-        return receive(from, dht::encode_query(tid, id, dht::GetPeers{name().bytes()}));
-      default:
-        return receive(from, dht::encode_query(tid, id, dht::Get{node_id(), {}}));
+        return (void)query(from, id, dht::GetPeers{name().bytes()}, extras);
+      case 3:
+        return (void)query(from, id, dht::Get{node_id(from), {}}, extras);
+      default: {
+        auto const& wanted = item();
+        return (void)query(from, id, dht::Get{wanted.target(), input_.number<std::int8_t>()}, extras);
+      }
     }
   }
 
-  // With the token that this endpoint got for this name, or with the last one that anybody got.
+  // One who stores: where it is, who it says it is, and for what it has a token.
+  struct Storer {
+    Endpoint endpoint;
+    NodeId id;
+    bool has_asked = false;     // a token just now, and got one
+    bool may_store = false;     // the token that it brings is its own, for this key
+    bool is_malformed = false;  // what it asks for is refused whatever the token
+  };
+  // With the token that it just got for `key`, or with the last one that anybody got for anything.
+  template <class Query>
+  Storer storer(Query const& query_for_token, std::string_view key) {
+    Storer who{endpoint(), {}};
+    who.id = node_id(who.endpoint);
+    if (input_.flag()) {
+      auto const answer = query(who.endpoint, who.id, query_for_token);
+      who.has_asked = !answer.token.empty();
+      if (who.has_asked) grant_ = {who.endpoint, who.id, std::string{key}, answer.token};
+    }
+    who.may_store = grant_.asker == who.endpoint && grant_.id == who.id && grant_.key == key;
+    return who;
+  }
+  // `count` of what was stored may grow for the right token alone, and is not refused for it.
+  template <class Query>
+  Answer store(Storer const& who, Query const& what, std::uint64_t NodeStats::*count) {
+    auto const before = node_->stats().*count;
+    auto const answer = query(who.endpoint, who.id, what);
+    bool const refused = answer.error == static_cast<std::int64_t>(dht::KrpcCode::protocol);
+    if (!who.may_store || who.is_malformed) {
+      GRN_CHECK(node_->stats().*count == before);
+      GRN_CHECK(!answer.any || answer.error);
+    } else if (who.has_asked && answer.any) {
+      GRN_CHECK(!refused);
+    }
+    return answer;
+  }
+
   void announce() {
-    auto const from = endpoint();
-    auto const id = node_id();
     auto const key = name();
-    if (input_.flag()) receive(from, dht::encode_query("tk", id, dht::GetPeers{key.bytes()}));
+    auto who = storer(dht::GetPeers{key.bytes()}, key.bytes());
     dht::AnnouncePeer announce;
     announce.info_hash = key.bytes();
-    announce.token = token_;
+    announce.token = grant_.token;
     announce.port = input_.number<std::uint16_t>();
     if (auto const implied = input_.below(3); implied > 0) announce.implied_port = implied == 1;
-    receive(from, dht::encode_query("an", id, announce));
+    who.is_malformed = announce.port == 0 && !announce.implied_port.value_or(false);
+    (void)store(who, announce, &NodeStats::announces_stored);
+  }
+
+  void unannounce() {
+    auto const key = name();
+    auto who = storer(dht::GetPeers{key.bytes()}, key.bytes());
+    dht::UnannouncePeer back;
+    back.info_hash = key.bytes();
+    back.token = grant_.token;
+    back.port = input_.number<std::uint16_t>();
+    if (auto const implied = input_.below(3); implied > 0) back.implied_port = implied == 1;
+    bool const is_implied = back.implied_port.value_or(false);
+    who.is_malformed = back.port == 0 && !is_implied;
+    auto const done = store(who, back, &NodeStats::peers_taken_back);
+    if (!done.any || done.error || who.endpoint.address.is_loopback())
+      return;  // there our own users announce
+    Endpoint const gone{who.endpoint.address, is_implied ? who.endpoint.port : back.port};
+    auto const left = query(who.endpoint, who.id, dht::GetPeers{key.bytes()}).values;
+    GRN_CHECK(std::ranges::find(left, gone) == left.end());
+  }
+
+  void put() {
+    auto const& value = item();
+    NodeId const target = value.target();
+    auto who = storer(dht::Get{target, {}}, target.view());
+    auto const how = input_.byte();
+    dht::Put put;
+    put.token = grant_.token;
+    put.v = value.value();
+    std::string signature;
+    if (auto const& owner = value.owner()) {
+      signature = owner->signature.view();
+      if ((how & 1) != 0) signature[how / 4] = static_cast<char>(~signature[how / 4]);
+      put.k = owner->key.view();
+      put.sig = signature;
+      put.seq = owner->seq;
+      if (!owner->salt.empty()) put.salt = owner->salt;
+      if ((how & 2) != 0) put.cas = how / 64;
+    }
+    bool const is_forged = value.is_mutable() && (how & 1) != 0;
+    auto const done = store(who, put, &NodeStats::items_put);
+    if (!done.any) return;
+    GRN_CHECK(!is_forged || done.error);
+    if (done.error) return;
+    auto const found = query(who.endpoint, who.id, dht::Get{target, {}});
+    GRN_CHECK(!found.any || (found.has_item && found.seq >= value.seq()));
+  }
+
+  void bootstrap() {
+    std::vector<Endpoint> addresses;
+    for (auto count = input_.below(4); count > 0; --count) {
+      auto const address = endpoint();
+      if (is_usable(options_, address)) addresses.push_back(address);
+    }
+    node_->bootstrap(addresses, now_);
+    drain(nullptr);
+  }
+
+  // With what it would have saved.
+  void restart() {
+    auto const snapshot = node_->snapshot(now_);
+    node_.emplace(options_, Random{input_.byte()});
+    waiting_.clear();
+    queries_.clear();
+    grant_ = {};
+    ready_count_ = 0;
+    node_->restore(snapshot, now_);
+    drain(nullptr);
+    GRN_CHECK(node_->snapshot(now_).ids.v4 == snapshot.ids.v4 || !options_.id);
+    GRN_CHECK(node_->stats().own_items == snapshot.items.size());
+    GRN_CHECK(node_->stats().services_kept == snapshot.services.size());
+    node_->expire(now_);
+    drain(nullptr);
+    node_->bootstrap({}, now_);
+    drain(nullptr);
   }
 
   void pass(Duration duration) {
     now_ += duration;
-    node_.expire(now_);
-    drain(nullptr);
-    // Else the one who runs it would spin.
-    GRN_CHECK(node_.next_deadline() > now_);
+    // What ends at once may let the next one begin. Else the one who runs it would spin.
+    int rounds = 0;
+    do {
+      GRN_CHECK(++rounds <= kRoundCountMax);
+      node_->expire(now_);
+      drain(nullptr);
+    } while (node_->next_deadline() <= now_);
   }
 
   void began(Result<RequestId> const& id) {
@@ -239,7 +383,7 @@ class Script {
   // Takes all outputs. `asker` is who sent the datagram that caused them.
   void drain(Endpoint const* asker) {
     std::size_t answers = 0;
-    while (auto const output = node_.poll_output()) {
+    while (auto const output = node_->poll_output()) {
       if (auto const* const datagram = std::get_if<Datagram>(&*output)) {
         if (sent(*datagram)) continue;
         ++answers;
@@ -255,22 +399,33 @@ class Script {
 
   // True for a query; it is remembered.
   bool sent(Datagram const& datagram) {
-    GRN_CHECK(is_usable(datagram.to));
+    GRN_CHECK(is_usable(options_, datagram.to));
     auto const message = dht::parse_message(datagram.bytes, document_);
     GRN_CHECK(message && document_.is_canonical());
     GRN_CHECK(!std::holds_alternative<dht::Refusal>(*message));
-    if (auto const* const reply = std::get_if<dht::Reply>(&*message)) {
-      GRN_CHECK(reply->sender == node_.id());
-      if (reply->token) token_ = *reply->token;
+    NodeId const& own = node_->id(family_of(datagram.to));
+    if (auto const* const query = std::get_if<dht::Query>(&*message)) {
+      GRN_CHECK(query->sender == own && query->tid.size() == kTidSize);
+      if (queries_.size() == kQueryCountMax) queries_.erase(queries_.begin());
+      queries_.push_back({datagram.to, std::string{query->tid}});
+      return true;
     }
-    auto const* const query = std::get_if<dht::Query>(&*message);
-    if (!query) return false;
-    GRN_CHECK(query->sender == node_.id() && query->tid.size() == kTidSize);
-    if (queries_.size() == kQueryCountMax) queries_.erase(queries_.begin());
-    queries_.push_back({datagram.to, std::string{query->tid}});
-    return true;
+    answer_.any = true;
+    if (auto const* const reply = std::get_if<dht::Reply>(&*message)) {
+      GRN_CHECK(reply->sender == own);
+      answer_.token = reply->token.value_or("");
+      answer_.values = reply->values;
+      answer_.has_item = reply->v.has_value();
+      answer_.seq = reply->seq.value_or(0);
+    } else {
+      answer_.error = std::get<dht::ErrorReply>(*message).code;
+    }
+    return false;
   }
 
+  [[nodiscard]] std::size_t store_count_max() const {
+    return options_.service.search.lookup.k * (options_.ipv6 ? 2 : 1);
+  }
   void tell(LookupDone const& done) {
     GRN_CHECK(waiting_.erase(done.id) == 1);
     GRN_CHECK(done.peers.size() <= options_.service.peer_count_max);
@@ -278,27 +433,43 @@ class Script {
   }
   void tell(AnnounceDone const& done) {
     GRN_CHECK(waiting_.erase(done.id) == 1);
-    GRN_CHECK(done.stored <= options_.service.search.lookup.k);
+    GRN_CHECK(done.stored <= store_count_max());
+  }
+  void tell(UnannounceDone const& done) {
+    GRN_CHECK(waiting_.erase(done.id) == 1);
+    GRN_CHECK(done.removed <= 3 * store_count_max() + options_.service.holders.holder_count_max);
+  }
+  void tell(GetDone const& done) {
+    GRN_CHECK(waiting_.erase(done.id) == 1);
+    GRN_CHECK(!done.item || done.item->target() == done.target);
+  }
+  void tell(PutDone const& done) {
+    GRN_CHECK(waiting_.erase(done.id) == 1);
+    GRN_CHECK(done.stored <= store_count_max());
   }
   void tell(Ready const&) { GRN_CHECK(++ready_count_ == 1); }
   template <class Other>
   void tell(Other const&) {}
 
   void check() {
-    node_.check();
-    auto const stats = node_.stats();
+    node_->check();
+    auto const stats = node_->stats();
     GRN_CHECK(stats.queries_in_flight <= options_.transactions.count_max);
     GRN_CHECK(stats.names_stored <= 2 * options_.peers.name_count_max);
+    GRN_CHECK(stats.items_stored <= options_.items.item_count_max + options_.own_item_count_max);
+    GRN_CHECK(stats.services_kept <= options_.keeper.service_count_max);
     GRN_CHECK(stats.lookups_running <= options_.service.search_count_max);
-    GRN_CHECK(stats.requests_waiting == waiting_.size());
-    GRN_CHECK(waiting_.size() <= options_.service.request_count_max);
+    // Beside those of users there are those of the node itself.
+    GRN_CHECK(stats.requests_waiting >= waiting_.size());
+    GRN_CHECK(stats.requests_waiting <= waiting_.size() + options_.keep_concurrency);
+    GRN_CHECK(stats.requests_waiting <= options_.service.request_count_max);
   }
 
   // Without any more answers, every request ends by itself within minutes.
   void settle() {
     auto const limit = now_ + std::chrono::minutes{10};
     while (!waiting_.empty()) {
-      auto const next = node_.next_deadline();
+      auto const next = node_->next_deadline();
       GRN_CHECK(next <= limit);
       pass(std::max(next - now_, Duration{0}));
     }
@@ -307,10 +478,11 @@ class Script {
   fuzz::Input input_;
   NodeOptions options_;
   TimePoint now_{std::chrono::hours{1}};
-  Node node_;
+  std::optional<Node> node_;
   std::set<RequestId> waiting_;
   std::vector<OwnQuery> queries_;
-  std::string token_;
+  Grant grant_;  // the last one
+  Answer answer_;
   int ready_count_ = 0;
   dht::BencodeDocument document_;
 };

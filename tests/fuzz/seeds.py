@@ -69,9 +69,49 @@ def rpc_frames():
     yield bytes([16, 0]) + request.split(b"\r\n\r\n", 1)[1]
 
 
+def connections():
+    steps = [step for case in golden("grape-http.json") for step in case["steps"]]
+    texts = []
+    for step in steps:
+        body = step["body"] if isinstance(step.get("body"), str) else ""
+        if len(body) < 2000:
+            texts.append(f"POST {step['path']} HTTP/1.1\r\nHost: a:1\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}".encode())
+    texts += [
+        b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nHEAD / HTTP/1.0\r\n\r\n",
+        b"POST /get HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4;a=b\r\n{\"a\"\r\n3\r\n:1}\r\n0\r\nTrailer: x\r\n\r\n",
+        b"POST /put HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 65\r\n\r\n" + b"x" * 65,
+        b"GET / HTTP/1.1\r\nLong: " + b"x" * 300 + b"\r\n\r\n", b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
+    ]
+    for at, text in enumerate(texts):
+        for small in (0, 1):
+            yield bytes([small, 3, 1 + at % 20, 7, 30]) + text
+            yield bytes([small, 2, 40, 90]) + text + texts[(at + 1) % len(texts)] + texts[(at + 2) % len(texts)]
+
+
+def stores():
+    """Wire stores, requests of users and a restart, under every combination of options."""
+    for options in range(32):
+        # An asker of either family: pings, gets a token and announces, finds it, takes it back; puts every item.
+        host = 0x22 if options & 8 else 2
+        script = bytes([8, 2, 1, host, 6, host, 9, 0, 6, host, 9, 0x98, 7, host, 9, 65, 1, 57, 5, 0, 6, host, 9, 2, 65])
+        script += bytes([14, host, 9, 65, 1, 57, 5, 0])
+        for item in range(16):
+            script += bytes([13, host, 9, 1, item, 0])
+        script += bytes([11, 1, 1, 11, 9, 0x42, 10, 1, 10, 9, 3, 65, 57, 5, 2, 65, 12, 65, 57, 5])
+        for answer in range(6):
+            script += bytes([4, answer, 0, 0xf0 + answer, 2, 4, answer + 1, 0x24, answer + 2, 0x30 + answer, 9 + answer, 3]) + b"tok" + bytes([2, answer])
+        yield bytes([options]) + script + bytes([1, 12, 15, 3, 1, 16, 10, 2, 11, 5, 0, 1, 22])
+
+
 def node_scripts():
     all_datagrams = list(datagrams())
-    for size, profile in ((3, 0), (12, 1), (40, 3)):
+    yield from stores()
+    for size, profile in ((3, 0), (12, 1), (40, 3), (12, 5), (12, 13)):
         for first in range(0, len(all_datagrams), size):
             steps = [bytes([profile, 8, 2, 1, 2])]
             for at, datagram in enumerate(all_datagrams[first:first + size]):
@@ -111,6 +151,7 @@ def main():
     write(folder, "grape_node", node_scripts())
     write(folder, "json", [*messages, *rpc_bodies(), *(body[2:] for body in http_bodies()), b"\0" * 6 + b"\xf0\x3f"])
     write(folder, "http_bodies", http_bodies())
+    write(folder, "http_framing", connections())
     write(folder, "rpc_frames", rpc_frames())
     write(folder, "money", money())
     write(folder, "bolt11", invoices())
