@@ -40,7 +40,7 @@ struct Request {
   friend bool operator==(Request const&, Request const&) = default;
 };
 
-enum class End { open, malformed, long_header, too_large, closed };
+enum class End { open, refused, long_header, closed };
 
 /// What a connection comes to: requests, and how it stands after the last of its bytes.
 struct Outcome {
@@ -125,13 +125,11 @@ class Connection {
     GRN_CHECK(used <= buffer_.size());
     buffer_.consume(used);
     if (error && error != http::error::need_more) {
-      outcome_.end = error == http::error::body_limit     ? End::too_large
-                     : error == http::error::header_limit ? End::long_header
-                                                          : End::malformed;
+      outcome_.end = error == http::error::header_limit ? End::long_header : End::refused;
       return false;
     }
     if (parser_->is_header_done() && is_ambiguous()) {
-      outcome_.end = End::malformed;
+      outcome_.end = End::refused;
       return false;
     }
     if (!parser_->is_done()) return false;
