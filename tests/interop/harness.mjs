@@ -11,7 +11,7 @@ import { createRequire } from 'node:module'
 import net from 'node:net'
 import path from 'node:path'
 import readline from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 const modules = path.resolve(process.env.INTEROP_MODULES || here)
@@ -32,6 +32,11 @@ if (!fs.existsSync(path.join(modules, 'node_modules', '.complete'))) {
 /// Loads a package of the real peers.
 export function load (name) {
   return createRequire(path.join(modules, 'package.json'))(name)
+}
+
+/// The same for a package that is an ECMAScript module; `entry` is the file that it exports.
+export async function loadModule (name, entry) {
+  return await import(pathToFileURL(path.join(modules, 'node_modules', name, entry)))
 }
 
 export function check (condition, message) {
