@@ -27,19 +27,6 @@ constexpr std::size_t kQueryCountMax = 64;  // of the node's own, remembered to 
 constexpr std::size_t kTidSize = 2;
 constexpr int kRoundCountMax = 50;  // of expire() at one time
 
-struct OwnQuery {
-  Endpoint to;
-  std::string tid;
-};
-
-// Who got a token, and for what.
-struct Grant {
-  Endpoint asker;
-  NodeId id;
-  std::string key;
-  std::string token;
-};
-
 class Script {
  public:
   Script(std::uint8_t const* data, std::size_t size)
@@ -81,12 +68,8 @@ class Script {
         return announce();
       case 8:
         return bootstrap();
-      case 9: {
-        RequestId const id{input_.byte()};
-        node_->cancel(id);
-        waiting_.erase(id);
-        return drain(nullptr);
-      }
+      case 9:
+        return cancel();
       case 10: {
         auto const& wanted = item();
         auto const salt = wanted.owner() ? wanted.owner()->salt : std::string{};
@@ -327,6 +310,19 @@ class Script {
     GRN_CHECK(!found.any || (found.has_item && found.seq >= value.seq()));
   }
 
+  // One of the open requests, or one that never was. The ids of the node's own requests nobody knows.
+  void cancel() {
+    auto const choice = input_.byte();
+    if (choice == 255 || waiting_.empty()) {
+      node_->cancel(RequestId{std::uint64_t{1} << 40});
+    } else {
+      auto const id = std::next(waiting_.begin(), choice % static_cast<std::ptrdiff_t>(waiting_.size()));
+      node_->cancel(*id);
+      waiting_.erase(id);
+    }
+    drain(nullptr);
+  }
+
   void bootstrap() {
     std::vector<Endpoint> addresses;
     for (auto count = input_.below(4); count > 0; --count) {
@@ -450,7 +446,6 @@ class Script {
   void tell(Ready const&) { GRN_CHECK(++ready_count_ == 1); }
   template <class Other>
   void tell(Other const&) {}
-
   void check() {
     node_->check();
     auto const stats = node_->stats();

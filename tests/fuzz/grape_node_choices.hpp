@@ -98,4 +98,18 @@ inline IpAddress address6(std::uint8_t host, std::uint8_t net) {
          !address.is_multicast_or_reserved() && !(options.drop_martians && is_martian(address));
 }
 
+/// A query of the node that waits for an answer.
+struct OwnQuery {
+  Endpoint to;
+  std::string tid;
+};
+
+/// Who got a token, and for what.
+struct Grant {
+  Endpoint asker;
+  NodeId id;
+  std::string key;
+  std::string token;
+};
+
 }  // namespace grenache::grape::fuzz_node

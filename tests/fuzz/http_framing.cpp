@@ -40,7 +40,7 @@ struct Request {
   friend bool operator==(Request const&, Request const&) = default;
 };
 
-enum class End { open, refused, long_header, closed };
+enum class End { open, long_header, closed };
 
 /// What a connection comes to: requests, and how it stands after the last of its bytes.
 struct Outcome {
@@ -48,14 +48,12 @@ struct Outcome {
   End end = End::open;
 };
 
-// What is wrong with a request that has not ended may be noticed early or late: the deadline ends it as well.
-// Whether a header at the limit passes depends on whether its first line came alone.
+// The requests are the same, whenever and for whatever reason the last one is refused. Whether a header at
+// the limit passes depends on whether its first line came alone.
 bool agree(Outcome const& a, Outcome const& b) {
-  if (a.end == End::long_header || b.end == End::long_header) {
-    auto const [left, right] = std::ranges::mismatch(a.requests, b.requests);
-    return left == a.requests.end() || right == b.requests.end();
-  }
-  return a.requests == b.requests && (a.end == b.end || a.end == End::open || b.end == End::open);
+  if (a.end != End::long_header && b.end != End::long_header) return a.requests == b.requests;
+  auto const [left, right] = std::ranges::mismatch(a.requests, b.requests);
+  return left == a.requests.end() || right == b.requests.end();
 }
 
 bool is_plain(std::string_view text) {
@@ -125,11 +123,11 @@ class Connection {
     GRN_CHECK(used <= buffer_.size());
     buffer_.consume(used);
     if (error && error != http::error::need_more) {
-      outcome_.end = error == http::error::header_limit ? End::long_header : End::refused;
+      outcome_.end = error == http::error::header_limit ? End::long_header : End::closed;
       return false;
     }
     if (parser_->is_header_done() && is_ambiguous()) {
-      outcome_.end = End::refused;
+      outcome_.end = End::closed;
       return false;
     }
     if (!parser_->is_done()) return false;
