@@ -117,7 +117,7 @@ void NodeRunner::on_deadline() {
 void NodeRunner::drain() {
   while (auto output = node_->poll_output()) {
     if (auto* datagram = std::get_if<Datagram>(&*output)) {
-      socket_.send(datagram->to, std::move(datagram->bytes));
+      node_->reuse(socket_.send(datagram->to, std::move(datagram->bytes)));
     } else {
       tell(std::get<Event>(*output));
     }

@@ -110,7 +110,8 @@ std::string encode_state(Snapshot const& snapshot) {
   }
   out.end();
   out.end();
-  return std::string{kMagic} + sha1(out.view()).hex() + '\n' + out.view();
+  std::string const body = out.take();
+  return std::string{kMagic} + sha1(body).hex() + '\n' + body;
 }
 
 std::optional<Snapshot> decode_state(std::string_view bytes) {

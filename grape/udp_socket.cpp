@@ -169,17 +169,18 @@ std::size_t UdpSocket::receive_one() {
   return 1;
 }
 
-void UdpSocket::send(Endpoint const& to, std::string bytes) {
-  if (!socket_.is_open()) return;
+std::string UdpSocket::send(Endpoint const& to, std::string bytes) {
+  if (!socket_.is_open()) return bytes;
   mmsghdr& header = batches_->out[waiting_];
   if (!write_address(batches_->to[waiting_], header.msg_hdr.msg_namelen, to, v6_)) {
     ++counters_.send_failures;
-    return;
+    return bytes;
   }
   std::string& kept = batches_->bytes[waiting_];
-  kept = std::move(bytes);
+  kept.swap(bytes);
   batches_->out_parts[waiting_] = {kept.data(), kept.size()};
   if (++waiting_ == options_.batch_max) flush();
+  return bytes;
 }
 
 void UdpSocket::flush() {

@@ -54,8 +54,9 @@ class UdpSocket {
   [[nodiscard]] std::size_t batch_max() const { return options_.batch_max; }
 
   /// Sends with the next flush(), or at once when a batch is full. What finds no room in the system, or no
-  /// way to go, is lost and counted, as it could be lost anywhere on its way.
-  void send(Endpoint const& to, std::string bytes);
+  /// way to go, is lost and counted, as it could be lost anywhere on its way. Returns a string that is not
+  /// needed any more, for its memory.
+  std::string send(Endpoint const& to, std::string bytes);
   void flush();
 
   [[nodiscard]] SocketCounters const& counters() const { return counters_; }

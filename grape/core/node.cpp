@@ -13,6 +13,8 @@ namespace grenache::grape {
 namespace {
 
 IpAddress const kLoopback{127, 0, 0, 1};
+constexpr std::size_t kSpareMax = 64;
+constexpr std::size_t kSpareBytesMax = 4096;
 
 ItemStore::Options own_item_options(NodeOptions const& options) {
   // They do not expire: republishing keeps them alive elsewhere.
@@ -223,12 +225,14 @@ dht::Item const* Node::find_item(NodeId const& target, TimePoint now) const {
 void Node::cancel(RequestId id) { service_.cancel(id); }
 
 std::optional<Output> Node::poll_output() {
-  if (!outputs_.empty()) {
-    Output output = std::move(outputs_.front());
-    outputs_.pop_front();
-    return output;
-  }
+  if (polled_ < outputs_.size()) return std::move(outputs_[polled_++]);
+  outputs_.clear();
+  polled_ = 0;
   return std::nullopt;
+}
+
+void Node::reuse(std::string bytes) {
+  if (spare_.size() < kSpareMax && bytes.capacity() <= kSpareBytesMax) spare_.push_back(std::move(bytes));
 }
 
 NodeStats Node::stats() const {

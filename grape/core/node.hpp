@@ -13,7 +13,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -223,6 +222,9 @@ class Node {
 
   /// What to send or to tell next; nothing when all is done. Drain it after every input.
   [[nodiscard]] std::optional<Output> poll_output();
+  /// Takes the memory of a datagram that was sent, for answers to come. Who never calls this pays one
+  /// allocation for each answer.
+  void reuse(std::string bytes);
   /// When expire() wants to be called; in the past when it is late. TimePoint::max() never happens.
   [[nodiscard]] TimePoint next_deadline() const;
 
@@ -327,8 +329,10 @@ class Node {
   TimePoint upkeep_at_ = TimePoint::min();  // the first expire() sets it
 
   NodeStats stats_;
-  std::deque<Output> outputs_;
+  std::vector<Output> outputs_;
+  std::size_t polled_ = 0;  // of the outputs
   // Kept between datagrams for their memory.
+  std::vector<std::string> spare_;
   dht::BencodeDocument document_;
   std::vector<dht::Contact> contacts_;
   PerFamily<std::string> nodes_;

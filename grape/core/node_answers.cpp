@@ -28,7 +28,12 @@ void Node::send_error(Endpoint const& to, std::string_view tid, KrpcCode code, s
 void Node::reply(Endpoint const& to, dht::Query const& query, dht::ReplyFields fields) {
   // Grape never says what it is, and gets the bytes that it is used to.
   if (query.has_version) fields.ip = to;
-  send(to, dht::encode_reply(query.tid, id_for(to), fields));
+  std::string buffer;
+  if (!spare_.empty()) {
+    buffer = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  send(to, dht::encode_reply(query.tid, id_for(to), fields, std::move(buffer)));
 }
 
 void Node::on(Endpoint const& from, dht::Query const& query, TimePoint now) {
@@ -87,7 +92,7 @@ void Node::add_nodes(dht::ReplyFields& fields, Endpoint const& from, dht::Query 
 }
 
 void Node::answer(Endpoint const& from, dht::Query const& query, dht::GetPeers const& get, TimePoint now) {
-  std::size_t const overhead = dht::reply_overhead(query.tid.size(), Sha1::kSize);
+  std::size_t const overhead = dht::reply_overhead(query.tid.size(), Tokens::Token::kSize);
   std::size_t const room = options_.reply_size_max - std::min(options_.reply_size_max, overhead);
   Family const family = family_of(from);
   std::size_t const value_size = dht::value_size(family == Family::v6);
@@ -100,12 +105,12 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::GetPeers c
   }
   dht::ReplyFields fields;
   fields.values = values;
-  Sha1 token;
+  Tokens::Token token;
   if (peers_.has_room(get.info_hash)) {
     token = tokens_.make(from, query.sender, get.info_hash);
     fields.token = token.view();
   }
-  std::size_t const used = values.size() * value_size + Sha1::kSize;
+  std::size_t const used = values.size() * value_size + Tokens::Token::kSize;
   add_nodes(fields, from, query, dht::target_of(get.info_hash),
             options_.reply_size_max - std::min(options_.reply_size_max, used));
   reply(from, query, fields);
@@ -139,9 +144,9 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::Unannounce
 
 void Node::answer(Endpoint const& from, dht::Query const& query, dht::Get const& get, TimePoint now) {
   dht::ReplyFields fields;
-  Sha1 const token = tokens_.make(from, query.sender, get.target.view());
+  auto const token = tokens_.make(from, query.sender, get.target.view());
   fields.token = token.view();
-  std::size_t used = Sha1::kSize;
+  std::size_t used = Tokens::Token::kSize;
   if (dht::Item const* item = find_item(get.target, now)) {
     // BEP 44: whoever has this number or a newer one wants the number only.
     bool const news = !item->is_mutable() || !get.seq || item->seq() > *get.seq;

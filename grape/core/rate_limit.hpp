@@ -23,9 +23,9 @@ class RateLimit {
  public:
   struct Options {
     std::uint32_t private_per_second = 200000;  // more than one busy grape asks of another
-    std::uint32_t public_per_second = 500;     // a busy node behind a shared address stays below
-    Duration burst = std::chrono::seconds{2};  // whose allowance may be used at once
-    std::uint32_t bucket_count = 4096;         // 32 KiB in all
+    std::uint32_t public_per_second = 500;      // a busy node behind a shared address stays below
+    Duration burst = std::chrono::seconds{2};   // whose allowance may be used at once
+    std::uint32_t bucket_count = 4096;          // 32 KiB in all
   };
 
   /// A rate of 0 means no limit.

@@ -194,8 +194,13 @@ void RoutingTable::closest(NodeId const& target, std::size_t size_max, bool fail
     auto const first = out.begin() + static_cast<std::ptrdiff_t>(begin);
     auto const last =
         out.begin() + static_cast<std::ptrdiff_t>(std::max(begin, std::min(size_max, out.size())));
-    std::partial_sort(first, last, out.end(),
-                      [&](Contact const& a, Contact const& b) { return is_closer(target, a.id, b.id); });
+    auto const closer = [&](Contact const& a, Contact const& b) { return is_closer(target, a.id, b.id); };
+    // Most buckets fit whole, and few nodes are sorted faster than a few are picked.
+    if (last == out.end()) {
+      std::sort(first, last, closer);
+    } else {
+      std::partial_sort(first, last, out.end(), closer);
+    }
     out.erase(last, out.end());
   };
   // Nodes of the target's own bucket are nearest. All nearer buckets share with it exactly the bits that we

@@ -1,45 +1,43 @@
 #include "grape/core/tokens.hpp"
 
+#include <algorithm>
+
 namespace grenache::grape {
 
 Tokens::Tokens(Options options, Random& random)
     : options_{options}, current_{make_secret(random)}, previous_{make_secret(random)} {}
 
-Tokens::Secret Tokens::make_secret(Random& random) {
-  std::array<std::uint8_t, 64> key{};
-  random.fill(std::span{key}.first(32));
-  Secret secret;
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    secret.inner[i] = static_cast<char>(key[i] ^ 0x36);
-    secret.outer[i] = static_cast<char>(key[i] ^ 0x5c);
-  }
-  return secret;
+SipHash Tokens::make_secret(Random& random) {
+  SipHash::Key key;
+  random.fill(key);
+  return SipHash{key};
 }
 
-Sha1 Tokens::hmac(Secret const& secret, Endpoint const& asker, std::optional<NodeId> const& id,
-                  std::string_view key) {
-  std::string message{secret.inner.data(), secret.inner.size()};
-  message.reserve(message.size() + 40 + key.size());
-  message += asker.address.is_v6() ? '6' : '4';
-  message += asker.address.view();
-  message += static_cast<char>(asker.port >> 8);
-  message += static_cast<char>(asker.port & 0xff);
-  message += id.value_or(NodeId{}).view();
-  message += key;
-  Sha1 const inner = sha1(message);
-  message.assign(secret.outer.data(), secret.outer.size());
-  message += inner.view();
-  return sha1(message);
+Tokens::Message::Message(Endpoint const& asker, std::optional<NodeId> const& id, std::string_view key) {
+  append(asker.address.is_v6() ? "6" : "4");
+  append(asker.address.view());
+  std::array<char, 2> const port{static_cast<char>(asker.port >> 8), static_cast<char>(asker.port & 0xff)};
+  append({port.data(), port.size()});
+  append(id.value_or(NodeId{}).view());
+  append(key);
 }
 
-Sha1 Tokens::make(Endpoint const& asker, std::optional<NodeId> const& id, std::string_view key) const {
-  return hmac(current_, asker, id, key);
+void Tokens::Message::append(std::string_view part) {
+  part = part.substr(0, bytes_.size() - size_);
+  std::ranges::copy(part, bytes_.begin() + static_cast<std::ptrdiff_t>(size_));
+  size_ += part.size();
+}
+
+Tokens::Token Tokens::make(Endpoint const& asker, std::optional<NodeId> const& id,
+                           std::string_view key) const {
+  return current_(Message{asker, id, key}.view());
 }
 
 bool Tokens::verify(std::string_view token, Endpoint const& bearer, std::optional<NodeId> const& id,
                     std::string_view key) const {
-  bool const is_current = equal_constant_time(token, hmac(current_, bearer, id, key).view());
-  bool const is_previous = equal_constant_time(token, hmac(previous_, bearer, id, key).view());
+  Message const message{bearer, id, key};
+  bool const is_current = equal_constant_time(token, current_(message.view()).view());
+  bool const is_previous = equal_constant_time(token, previous_(message.view()).view());
   return is_current || is_previous;
 }
 
@@ -50,7 +48,7 @@ void Tokens::expire(TimePoint now, Random& random) {
   bool const overslept = !first && now - rotate_at_ >= options_.period;
   rotate_at_ = now + options_.period;
   if (first) return;
-  previous_ = overslept ? make_secret(random) : current_;
+  previous_ = overslept ? make_secret(random) : std::move(current_);
   current_ = make_secret(random);
 }
 

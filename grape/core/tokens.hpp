@@ -3,7 +3,6 @@
 
 #include <array>
 #include <optional>
-#include <string>
 #include <string_view>
 
 #include "proto/base/crypto.hpp"
@@ -11,12 +10,13 @@
 #include "proto/base/ids.hpp"
 #include "proto/base/random.hpp"
 #include "proto/base/time.hpp"
+#include "proto/dht/krpc.hpp"
 
 namespace grenache::grape {
 
-/// Makes and verifies tokens of 20 bytes, without remembering any.
+/// Makes and verifies tokens of 16 bytes, without remembering any.
 ///
-/// A token is the HMAC-SHA1, under a secret that changes, of the asker's address, port and node id and of the
+/// A token is the SipHash, under a secret that changes, of the asker's address, port and node id and of the
 /// key that it asked for. So it proves that its bearer received our reply, and serves for nothing else. (The
 /// token of Grape binds the address alone: with one of them a host may store under every name.) Grape uses
 /// one socket and one id for both steps, so it notices no difference.
@@ -31,8 +31,10 @@ class Tokens {
   Tokens(Options options, Random& random);
 
   /// `id` is nothing for an asker that gave none.
-  [[nodiscard]] Sha1 make(Endpoint const& asker, std::optional<NodeId> const& id, std::string_view key) const;
-  /// Takes the same time whatever the token.
+  using Token = SipHash::Tag;
+  [[nodiscard]] Token make(Endpoint const& asker, std::optional<NodeId> const& id,
+                           std::string_view key) const;
+  /// Takes the same time whatever the token. Of `key` ServiceKey::kSizeMax bytes count.
   [[nodiscard]] bool verify(std::string_view token, Endpoint const& bearer, std::optional<NodeId> const& id,
                             std::string_view key) const;
 
@@ -41,17 +43,23 @@ class Tokens {
   [[nodiscard]] TimePoint next_deadline() const { return rotate_at_; }
 
  private:
-  struct Secret {
-    std::array<char, 64> inner{};
-    std::array<char, 64> outer{};
+  /// What a token binds, one after the other.
+  class Message {
+   public:
+    Message(Endpoint const& asker, std::optional<NodeId> const& id, std::string_view key);
+    [[nodiscard]] std::string_view view() const { return {bytes_.data(), size_}; }
+
+   private:
+    void append(std::string_view part);
+
+    std::array<char, 64 + dht::ServiceKey::kSizeMax> bytes_;
+    std::size_t size_ = 0;
   };
-  static Secret make_secret(Random& random);
-  static Sha1 hmac(Secret const& secret, Endpoint const& asker, std::optional<NodeId> const& id,
-                   std::string_view key);
+  static SipHash make_secret(Random& random);
 
   Options options_;
-  Secret current_;
-  Secret previous_;
+  SipHash current_;
+  SipHash previous_;
   TimePoint rotate_at_ = TimePoint::min();  // the first expire() sets it
 };
 

@@ -17,6 +17,7 @@ template <class Digest>
 Digest digest(EVP_MD const* algorithm, std::string_view bytes) {
   Digest out;
   unsigned size = 0;
+  GRN_CHECK(algorithm != nullptr);
   GRN_CHECK(EVP_Digest(bytes.data(), bytes.size(), out.array().data(), &size, algorithm, nullptr) == 1);
   GRN_CHECK(size == Digest::kSize);
   return out;
@@ -53,8 +54,35 @@ bool verify_parsed(PeerId const& signer, Sha256 const& digest, secp256k1_ecdsa_s
 
 }  // namespace
 
-Sha1 sha1(std::string_view bytes) { return digest<Sha1>(EVP_sha1(), bytes); }
-Sha256 sha256(std::string_view bytes) { return digest<Sha256>(EVP_sha256(), bytes); }
+// EVP_sha1() and its like look the algorithm up under a lock in every use.
+Sha1 sha1(std::string_view bytes) {
+  static EVP_MD const* const algorithm = EVP_MD_fetch(nullptr, "SHA1", nullptr);
+  return digest<Sha1>(algorithm, bytes);
+}
+Sha256 sha256(std::string_view bytes) {
+  static EVP_MD const* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return digest<Sha256>(algorithm, bytes);
+}
+
+void SipHash::Free::operator()(evp_mac_ctx_st* context) const { EVP_MAC_CTX_free(context); }
+
+SipHash::SipHash(Key const& key) {
+  static EVP_MAC* const algorithm = EVP_MAC_fetch(nullptr, "SIPHASH", nullptr);
+  context_.reset(EVP_MAC_CTX_new(algorithm));
+  GRN_CHECK(context_ != nullptr);
+  GRN_CHECK(EVP_MAC_init(context_.get(), key.data(), key.size(), nullptr) == 1);
+}
+
+SipHash::Tag SipHash::operator()(std::string_view message) const {
+  Tag tag;
+  std::size_t size = 0;
+  auto const* const bytes = reinterpret_cast<unsigned char const*>(message.data());
+  GRN_CHECK(EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1);  // with the key it has
+  GRN_CHECK(EVP_MAC_update(context_.get(), bytes, message.size()) == 1);
+  GRN_CHECK(EVP_MAC_final(context_.get(), tag.array().data(), &size, Tag::kSize) == 1);
+  GRN_CHECK(size == Tag::kSize);
+  return tag;
+}
 
 bool equal_constant_time(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;

@@ -3,12 +3,15 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "proto/base/ids.hpp"
 #include "proto/base/random.hpp"
+
+struct evp_mac_ctx_st;  // OpenSSL's EVP_MAC_CTX
 
 namespace grenache {
 
@@ -17,6 +20,23 @@ using Sha256 = FixedBytes<struct Sha256Tag, 32>;
 
 [[nodiscard]] Sha1 sha1(std::string_view bytes);
 [[nodiscard]] Sha256 sha256(std::string_view bytes);
+
+/// SipHash-2-4 under a secret key of 128 bits: a MAC for short messages, ten times as fast as an HMAC. One
+/// thread.
+class SipHash {
+ public:
+  using Key = std::array<std::uint8_t, 16>;
+  using Tag = FixedBytes<struct SipHashTag, 16>;
+
+  explicit SipHash(Key const& key);
+  [[nodiscard]] Tag operator()(std::string_view message) const;
+
+ private:
+  struct Free {
+    void operator()(evp_mac_ctx_st* context) const;
+  };
+  std::unique_ptr<evp_mac_ctx_st, Free> context_;
+};
 
 /// Compares in a time that depends on the lengths only.
 [[nodiscard]] bool equal_constant_time(std::string_view a, std::string_view b);

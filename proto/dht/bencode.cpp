@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 
 #include "proto/base/check.hpp"
 
@@ -36,118 +37,157 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+// Most keys of a message have one byte, and most others differ in the first.
+bool equal_bytes(char const* bytes, std::string_view key) {
+  if (key.empty()) return true;
+  return *bytes == key.front() && (key.size() == 1 || std::memcmp(bytes, key.data(), key.size()) == 0);
+}
+bool comes_before(std::string_view a, std::string_view b) {
+  if (a.empty() || b.empty() || a.front() == b.front()) return a < b;
+  return static_cast<unsigned char>(a.front()) < static_cast<unsigned char>(b.front());
+}
+
 }  // namespace
 
+// Errors are plain enums in here, none of them kNone: a Result for each of a datagram's tokens costs more
+// than reading it.
 struct BencodeDocument::Reader {
-  BencodeDocument& document;
-  Limits limits;
-  std::uint32_t at = 0;
+  static constexpr BencodeErrc kNone{};
 
-  // What surrounds the value that is being read, outermost first.
+  // What surrounds the value that is being read, outermost first. Set when it is entered.
   struct Frame {
-    std::uint32_t token = 0;
-    bool wants_key = false;
-    std::string_view last_key;
-    bool has_key = false;
+    std::uint32_t token;
+    bool is_dict;
+    bool wants_key;
+    bool has_key;
+    std::uint32_t last_key;  // its token
   };
-  std::array<Frame, kDepthMax> frames{};
+
+  BencodeDocument& document;
+  std::string_view input;
+  std::size_t depth_max;
+  std::size_t token_count_max;
+  std::uint32_t at = 0;
   std::size_t depth = 0;
+  std::array<Frame, kDepthMax> frames;  // not initialised
 
-  [[nodiscard]] std::string_view input() const { return document.input_; }
-  [[nodiscard]] bool at_end() const { return at >= input().size(); }
+  Reader(BencodeDocument& target, std::string_view bytes, Limits const& limits)
+      : document{target},
+        input{bytes},
+        depth_max{std::min(limits.depth_max, kDepthMax)},
+        token_count_max{limits.token_count_max} {}
 
-  Result<void> read_all() {
+  [[nodiscard]] bool at_end() const { return at >= input.size(); }
+  [[nodiscard]] std::uint32_t token_count() const {
+    return static_cast<std::uint32_t>(document.tokens_.size());
+  }
+  [[nodiscard]] std::string_view content_of(Token const& token) const {
+    return input.substr(token.content, token.end - token.content);
+  }
+
+  BencodeErrc read_all() {
     do {
-      if (auto const step = read_one(); !step) return step;
+      if (BencodeErrc const error = read_one(); error != kNone) return error;
     } while (depth > 0);
-    if (!at_end()) return BencodeErrc::trailing_bytes;
-    return {};
+    return at_end() ? kNone : BencodeErrc::trailing_bytes;
   }
 
   // Reads one scalar, or the beginning or the end of a container.
-  Result<void> read_one() {
+  BencodeErrc read_one() {
     if (at_end()) return BencodeErrc::truncated;
-    char const c = input()[at];
+    char const c = input[at];
     if (c == 'e') return close();
     if (depth > 0 && frames[depth - 1].wants_key && !is_digit(c)) return BencodeErrc::key_no_string;
-    if (document.tokens_.size() >= limits.token_count_max) return BencodeErrc::too_many_tokens;
+    if (token_count() >= token_count_max) return BencodeErrc::too_many_tokens;
+    if (is_digit(c)) return read_string();
     if (c == 'd' || c == 'l') return open(c == 'd');
     if (c == 'i') return read_integer();
-    if (is_digit(c)) return read_string();
     return BencodeErrc::bad_character;
   }
 
-  Result<void> open(bool dict) {
-    if (depth >= std::min(limits.depth_max, kDepthMax)) return BencodeErrc::too_deep;
-    frames[depth++] = {static_cast<std::uint32_t>(document.tokens_.size()), dict, {}, false};
-    document.tokens_.push_back({at, at + 1, at, 0, dict ? BencodeType::dict : BencodeType::list});
+  BencodeErrc open(bool dict) {
+    if (depth >= depth_max) return BencodeErrc::too_deep;
+    frames[depth++] = {token_count(), dict, dict, false, 0};
+    add_token(at, at + 1, dict ? BencodeType::dict : BencodeType::list);
     ++at;
-    return {};
+    return kNone;
   }
 
-  Result<void> close() {
+  BencodeErrc close() {
     if (depth == 0) return BencodeErrc::bad_character;
     Frame const& frame = frames[depth - 1];
+    if (frame.is_dict && !frame.wants_key) return BencodeErrc::missing_value;
     Token& token = document.tokens_[frame.token];
-    if (token.type == BencodeType::dict && !frame.wants_key) return BencodeErrc::missing_value;
     token.end = ++at;
-    token.next = static_cast<std::uint32_t>(document.tokens_.size());
+    token.next = token_count();
     --depth;
     value_done();
-    return {};
+    return kNone;
   }
 
-  Result<void> read_integer() {
+  BencodeErrc read_integer() {
     std::uint32_t const begin = at;
-    auto const end = input().find('e', begin);
+    auto const end = input.find('e', begin);
     if (end == std::string_view::npos) return BencodeErrc::truncated;
-    std::string_view const text = input().substr(begin + 1, end - begin - 1);
+    std::string_view const text = input.substr(begin + 1, end - begin - 1);
     std::string_view const digits = text.starts_with('-') ? text.substr(1) : text;
     if (digits.empty() || (digits[0] == '0' && text.size() > 1)) return BencodeErrc::bad_integer;
     std::int64_t value = 0;
     auto const [last, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || last != text.data() + text.size()) return BencodeErrc::bad_integer;
     at = static_cast<std::uint32_t>(end) + 1;
-    add_scalar({begin, begin + 1, at, 0, BencodeType::integer});
-    return {};
+    add_scalar(begin, begin + 1, BencodeType::integer);
+    return kNone;
   }
 
-  Result<void> read_string() {
+  BencodeErrc read_string() {
     std::uint32_t const begin = at;
     std::uint32_t size = 0;
-    for (; !at_end() && is_digit(input()[at]); ++at) {
-      size = size * 10 + static_cast<std::uint32_t>(input()[at] - '0');
+    for (; !at_end() && is_digit(input[at]); ++at) {
+      size = size * 10 + static_cast<std::uint32_t>(input[at] - '0');
       if (size > kSizeMax / 16) return BencodeErrc::bad_length;
     }
-    if (input()[begin] == '0' && at - begin > 1) return BencodeErrc::bad_length;
+    if (input[begin] == '0' && at - begin > 1) return BencodeErrc::bad_length;
     if (at_end()) return BencodeErrc::truncated;
-    if (input()[at] != ':') return BencodeErrc::bad_length;
+    if (input[at] != ':') return BencodeErrc::bad_length;
     ++at;
-    if (size > input().size() - at) return BencodeErrc::truncated;
+    if (size > input.size() - at) return BencodeErrc::truncated;
     std::uint32_t const content = at;
     at += size;
-    if (depth > 0 && frames[depth - 1].wants_key) note_key(input().substr(content, size));
-    add_scalar({begin, content, at, 0, BencodeType::string});
-    return {};
+    if (depth > 0 && frames[depth - 1].wants_key) note_key(input.substr(content, size));
+    add_scalar(begin, content, BencodeType::string);
+    return kNone;
   }
 
+  // Before the key's token is added.
   void note_key(std::string_view key) {
     Frame& frame = frames[depth - 1];
-    if (frame.has_key && frame.last_key >= key) document.canonical_ = false;
-    frame.last_key = key;
+    if (frame.has_key && !comes_before(content_of(document.tokens_[frame.last_key]), key)) {
+      document.canonical_ = false;
+    }
+    frame.last_key = token_count();
     frame.has_key = true;
   }
 
-  void add_scalar(Token token) {
-    token.next = static_cast<std::uint32_t>(document.tokens_.size()) + 1;
-    document.tokens_.push_back(token);
+  // Field by field: reading a whole token back just after it was written makes the processor wait.
+  void add_token(std::uint32_t begin, std::uint32_t content, BencodeType type) {
+    Token& token = document.tokens_.emplace_back();
+    token.begin = begin;
+    token.content = content;
+    token.end = at;
+    token.type = type;
+  }
+
+  void add_scalar(std::uint32_t begin, std::uint32_t content, BencodeType type) {
+    add_token(begin, content, type);
+    document.tokens_.back().next = token_count();
     value_done();
   }
 
   void value_done() {
     if (depth == 0) return;
     Frame& frame = frames[depth - 1];
-    if (document.tokens_[frame.token].type == BencodeType::dict) frame.wants_key = !frame.wants_key;
+    if (frame.is_dict) frame.wants_key = !frame.wants_key;
   }
 };
 
@@ -156,9 +196,10 @@ Result<void> BencodeDocument::decode(std::string_view input, Limits limits) {
   tokens_.clear();
   canonical_ = true;
   if (input.size() > kSizeMax) return BencodeErrc::bad_length;
-  auto const done = Reader{*this, limits}.read_all();
-  if (!done) tokens_.clear();
-  return done;
+  BencodeErrc const error = Reader{*this, input, limits}.read_all();
+  if (error == Reader::kNone) return {};
+  tokens_.clear();
+  return error;
 }
 
 BencodeValue BencodeDocument::root() const {
@@ -180,10 +221,14 @@ std::optional<std::string_view> BencodeValue::as_string() const {
 
 BencodeValue BencodeValue::dict_find(std::string_view key) const {
   if (!is(BencodeType::dict)) return {};
-  for (BencodeValue name = first(); name;) {
-    BencodeValue const value = name.next_in(*this);
-    if (*name.as_string() == key) return value;
-    name = value.next_in(*this);
+  auto const* const tokens = document_->tokens_.data();
+  char const* const input = document_->input_.data();
+  std::uint32_t const end = tokens[index_].next;
+  for (std::uint32_t name = index_ + 1; name < end; name = tokens[name + 1].next) {
+    auto const& token = tokens[name];  // of a string, so its value is the next token
+    if (token.end - token.content == key.size() && equal_bytes(input + token.content, key)) {
+      return {document_, name + 1};
+    }
   }
   return {};
 }

@@ -1,6 +1,7 @@
 #include "proto/dht/compact.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "proto/base/check.hpp"
 
@@ -13,8 +14,13 @@ void append_compact(std::string& out, Endpoint const& peer) {
 }
 
 void append_compact(std::string& out, Contact const& node) {
-  out += node.id.view();
-  append_compact(out, node.endpoint);
+  std::string_view const address = node.endpoint.address.view();
+  std::array<char, kCompactNode6Size> record;
+  auto* end = std::ranges::copy(node.id.view(), record.data()).out;
+  end = std::ranges::copy(address, end).out;
+  *end++ = static_cast<char>(node.endpoint.port >> 8);
+  *end++ = static_cast<char>(node.endpoint.port & 0xff);
+  out.append(record.data(), end);
 }
 
 std::optional<Endpoint> read_compact_peer(std::string_view bytes) {

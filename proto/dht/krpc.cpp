@@ -430,11 +430,12 @@ std::size_t reply_overhead(std::size_t tid_size, std::size_t token_size) {
   return 130 + tid_size + token_size;
 }
 
-std::string encode_reply(std::string_view tid, NodeId const& sender, ReplyFields const& fields) {
-  std::string out;
-  out.reserve(reply_overhead(tid.size(), fields.token.size()) + fields.nodes.size() + fields.nodes6.size() +
-              21 * fields.values.size() + fields.v.size() + fields.sig.size());
-  BencodeWriter writer{std::move(out)};
+std::string encode_reply(std::string_view tid, NodeId const& sender, ReplyFields const& fields,
+                         std::string buffer) {
+  buffer.clear();
+  buffer.reserve(reply_overhead(tid.size(), fields.token.size()) + fields.nodes.size() +
+                 fields.nodes6.size() + 21 * fields.values.size() + fields.v.size() + fields.sig.size());
+  BencodeWriter writer{std::move(buffer)};
   writer.begin_dict();
   if (fields.ip) {
     std::string ip;

@@ -213,7 +213,9 @@ struct ReplyFields {
   std::string_view sig;
   std::optional<std::int64_t> seq;
 };
-[[nodiscard]] std::string encode_reply(std::string_view tid, NodeId const& sender, ReplyFields const& fields);
+/// `buffer` lends its memory; what it holds is lost.
+[[nodiscard]] std::string encode_reply(std::string_view tid, NodeId const& sender, ReplyFields const& fields,
+                                       std::string buffer = {});
 /// Bytes that encode_reply() needs beyond the content of `values` (value_size() each), `nodes` and `nodes6`
 /// and an item; for bounding replies.
 [[nodiscard]] std::size_t reply_overhead(std::size_t tid_size, std::size_t token_size);

@@ -2,9 +2,11 @@
 //
 //     udp_flood --serve                      echoes on a free port, which it prints, until it is killed
 //     udp_flood PORT QUERY SECONDS [SOCKETS WINDOW]
+//     udp_flood PORT announce COUNT          announces COUNT names, each with a token of its own
 //
-// QUERY is ping, find_node or get_peers. From each of SOCKETS ports WINDOW queries are under way; what is
-// lost is asked again after a while. Prints replies, seconds and bytes of the first reply.
+// QUERY is ping, find_node, get_peers or get:TARGET (40 hex digits). From each of SOCKETS ports WINDOW
+// queries are under way; what is lost is asked again after a while. Prints replies (names that were stored),
+// seconds and bytes of the first reply.
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -61,7 +63,14 @@ std::string query_text(std::string_view query) {
   if (query == "ping") return head + "e1:q4:ping1:t2:aa1:y1:qe";
   if (query == "find_node") return head + "6:target20:mnopqrstuvwxyz123456e1:q9:find_node1:t2:aa1:y1:qe";
   if (query == "get_peers") return head + "9:info_hash10:a_service1e1:q9:get_peers1:t2:aa1:y1:qe";
-  throw std::runtime_error{"QUERY is ping, find_node or get_peers"};
+  if (query.starts_with("get:") && query.size() == 44) {
+    std::string target;
+    for (std::size_t i = 4; i < query.size(); i += 2) {
+      target += static_cast<char>(std::stoi(std::string{query.substr(i, 2)}, nullptr, 16));
+    }
+    return head + "6:target20:" + target + "e1:q3:get1:t2:aa1:y1:qe";
+  }
+  throw std::runtime_error{"QUERY is ping, find_node, get_peers, get:TARGET or announce"};
 }
 
 struct Lane {
@@ -139,12 +148,105 @@ class Flood {
   unsigned reply_size_ = 0;
 };
 
+/// Announces names one after the other, WINDOW of them at a time: asks for a token, then brings it back.
+class Announcer {
+ public:
+  Announcer(int port, unsigned count) : count_{count} {
+    fd_ = loopback_socket();
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(static_cast<std::uint16_t>(port));
+    if (::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) {
+      throw std::runtime_error{"cannot connect"};
+    }
+  }
+
+  void run() {
+    auto const begin = Clock::now();
+    for (unsigned slot = 0; slot < kWindowMax; ++slot) next(slot);
+    auto heard = Clock::now();
+    while (open_ > 0 && Clock::now() - heard < std::chrono::seconds{5}) {
+      pollfd poll{fd_, POLLIN, 0};
+      if (::poll(&poll, 1, 100) == 0) {
+        for (unsigned slot = 0; slot < kWindowMax; ++slot) send(slot);  // something was lost
+        continue;
+      }
+      std::array<char, 2048> bytes;
+      ssize_t const size = ::recv(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT);
+      if (size <= 0) continue;
+      heard = Clock::now();
+      take({bytes.data(), static_cast<std::size_t>(size)});
+    }
+    std::chrono::duration<double> const took = Clock::now() - begin;
+    std::printf("%u %.3f 0\n", stored_, took.count());
+  }
+
+ private:
+  struct Slot {
+    std::string query;  // empty when idle
+    std::string name;
+    bool announces = false;
+  };
+
+  void next(unsigned slot) {
+    slots_[slot] = {};
+    if (begun_ == count_) return;
+    std::array<char, 21> name{};
+    std::snprintf(name.data(), name.size(), "service-%012u", begun_++);
+    ++open_;
+    slots_[slot].name = name.data();
+    ask(slot, "9:info_hash20:" + slots_[slot].name, "9:get_peers");
+  }
+  void ask(unsigned slot, std::string const& arguments, std::string const& method) {
+    std::string const tid{static_cast<char>('0' + slots_[slot].announces), static_cast<char>(slot)};
+    slots_[slot].query =
+        "d1:ad2:id20:abcdefghij0123456789" + arguments + "e1:q" + method + "1:t2:" + tid + "1:y1:qe";
+    send(slot);
+  }
+  void send(unsigned slot) {
+    std::string const& query = slots_[slot].query;
+    if (!query.empty()) (void)::send(fd_, query.data(), query.size(), 0);
+  }
+  void take(std::string_view reply) {
+    auto const tid = reply.rfind("1:t2:");
+    if (tid == std::string_view::npos || tid + 7 > reply.size()) return;
+    auto const slot = static_cast<unsigned char>(reply[tid + 6]);
+    if (slot >= kWindowMax || slots_[slot].query.empty()) return;
+    if ((reply[tid + 5] == '1') != slots_[slot].announces) return;  // an answer to an older try
+    bool const is_reply = reply.ends_with("1:y1:re");
+    auto const token = reply.find("5:token");
+    if (slots_[slot].announces || !is_reply || token == std::string_view::npos) {
+      stored_ += slots_[slot].announces && is_reply;
+      --open_;
+      return next(slot);
+    }
+    slots_[slot].announces = true;
+    std::string_view const rest = reply.substr(token + 7);
+    std::size_t const size = std::strtoul(std::string{rest.substr(0, 3)}.c_str(), nullptr, 10);
+    std::string_view const bytes = rest.substr(0, rest.find(':') + 1 + size);
+    ask(slot, "9:info_hash20:" + slots_[slot].name + "4:porti1337e5:token" + std::string{bytes},
+        "13:announce_peer");
+  }
+
+  int fd_ = -1;
+  unsigned count_;
+  unsigned begun_ = 0;
+  unsigned open_ = 0;
+  unsigned stored_ = 0;
+  std::array<Slot, kWindowMax> slots_;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
     if (argc == 2 && std::string_view{argv[1]} == "--serve") serve();
     if (argc != 4 && argc != 6) throw std::runtime_error{"PORT QUERY SECONDS [SOCKETS WINDOW]"};
+    if (std::string_view{argv[2]} == "announce") {
+      Announcer{std::atoi(argv[1]), static_cast<unsigned>(std::atoi(argv[3]))}.run();
+      return 0;
+    }
     unsigned const sockets = argc == 6 ? static_cast<unsigned>(std::atoi(argv[4])) : 32;
     unsigned const window = argc == 6 ? static_cast<unsigned>(std::atoi(argv[5])) : 16;
     Flood{std::atoi(argv[1]), query_text(argv[2]), sockets, window}.run(

@@ -160,7 +160,7 @@ std::string shape(std::string const& bytes, bool with_nodes) {
   std::string text = "reply " + to_hex(reply.tid) + " id " + reply.sender.hex();
   if (with_nodes && !reply.nodes.empty()) text += " nodes";
   if (reply.v) text += " v " + std::string{*reply.v};
-  if (reply.token) text += " token of " + std::to_string(reply.token->size());
+  if (reply.token) text += " token";  // BEP 5 leaves its length to whoever makes it: Node 20 bytes, we 16
   if (reply.has_values) text += " values";
   return text;
 }

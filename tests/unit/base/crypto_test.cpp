@@ -5,6 +5,16 @@
 namespace grenache {
 namespace {
 
+// The first of the 128-bit vectors that come with SipHash's reference implementation.
+TEST(SipHash, matchesTheReferenceVector) {
+  SipHash::Key key;
+  for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::uint8_t>(i);
+  SipHash const hash{key};
+  EXPECT_EQ(hash("").hex(), "a3817f04ba25a8e66df67214c7550293");
+  EXPECT_NE(hash("a"), hash("b"));
+  EXPECT_EQ(hash("").hex(), "a3817f04ba25a8e66df67214c7550293");
+}
+
 TEST(Crypto, hashesAsTheStandardsSay) {
   // FIPS 180-4 examples for "abc".
   EXPECT_EQ(sha1("abc").hex(), "a9993e364706816aba3e25717850c26c9cd0d89d");

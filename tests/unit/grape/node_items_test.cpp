@@ -81,7 +81,7 @@ TEST_F(NodeItemsTest, storesAndAnswersItems) {
   EXPECT_EQ(reply.k, item.owner()->key.view());
   EXPECT_EQ(reply.sig, item.owner()->signature.view());
   EXPECT_EQ(reply.seq, 1);
-  EXPECT_EQ(reply.token.value_or("").size(), 20u);
+  EXPECT_FALSE(reply.token.value_or("").empty());
   // Whoever has it hears its number only.
   auto const same = receive(at(1), dht::encode_query("aa", id_of('B'), dht::Get{item.target(), 1}));
   ASSERT_EQ(same.size(), 1u);

