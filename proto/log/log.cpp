@@ -9,6 +9,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 
 #include "proto/base/check.hpp"
+#include "proto/json/bencode_json.hpp"
 
 namespace grenache {
 namespace {
@@ -82,6 +83,7 @@ void Log::write(LogLevel level, std::string_view event, Fields fields) const {
       append_text(line, value);
     }
   }
+  line = json::to_utf8(line);  // names of services are any bytes
   logger_->log(kSpdlogLevels[index], spdlog::string_view_t{line.data(), line.size()});
 }
 

@@ -25,7 +25,7 @@ enum class LogFormat { text, json };
 ///
 /// As JSON a line is one object with `ts` (ISO 8601, UTC, milliseconds), `level`, `event` and the fields.
 /// Field values that came from a network are escaped in both formats, so that they cannot forge a line or
-/// steer a terminal.
+/// steer a terminal. Bytes that are no UTF-8 come as U+FFFD.
 class Log {
  public:
   using Fields = std::initializer_list<json::Value::Member>;

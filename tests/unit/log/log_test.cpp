@@ -35,6 +35,15 @@ TEST(Log, textEscapesWhatCouldForgeALine) {
       << line;
 }
 
+TEST(Log, bytesThatAreNoTextBecomeText) {
+  for (LogFormat const format : {LogFormat::json, LogFormat::text}) {
+    auto const line = stderr_of([&] {
+      Log{LogLevel::info, format}.info("announce", {{"name", "\xa6/\xffx \u00fc"}});
+    });
+    EXPECT_NE(line.find("\"\xef\xbf\xbd/\xef\xbf\xbdx \u00fc\""), std::string::npos) << line;
+  }
+}
+
 TEST(Log, leavesOutWhatIsBelowTheLevel) {
   EXPECT_EQ(stderr_of([] { Log{LogLevel::warn, LogFormat::text}.info("listening"); }), "");
   EXPECT_NE(stderr_of([] { Log{LogLevel::warn, LogFormat::text}.error("failed"); }), "");
