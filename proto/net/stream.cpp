@@ -1,0 +1,44 @@
+#include "proto/net/stream.hpp"
+
+#include <openssl/ssl.h>
+
+namespace grenache::net {
+
+Stream::Stream(Socket socket, std::shared_ptr<TlsContext> tls, std::string const& destination)
+    : context_{std::move(tls)}, socket_{std::move(socket)} {
+  if (!context_) return;
+  tls_ = std::make_unique<asio::ssl::stream<Socket&>>(socket_, context_->native());
+  context_->prepare(tls_->native_handle(), destination);
+}
+
+Awaitable<Error> Stream::handshake() {
+  if (!tls_) co_return Error{};
+  auto const role = context_->is_server() ? asio::ssl::stream_base::server : asio::ssl::stream_base::client;
+  auto const [error] = co_await tls_->async_handshake(role, kTuple);
+  co_return error;
+}
+
+Awaitable<void> Stream::finish() {
+  Error ignored;
+  if (tls_) {
+    // A shutdown of Asio's waits for the other side's as well, which may never come.
+    SSL_set_quiet_shutdown(tls_->native_handle(), 0);
+    SSL_set_shutdown(tls_->native_handle(), SSL_RECEIVED_SHUTDOWN);
+    auto const [error] = co_await tls_->async_shutdown(kTuple);
+    (void)error;
+  }
+  socket_.shutdown(Socket::shutdown_send, ignored);
+}
+
+void Stream::close() {
+  Error ignored;
+  socket_.close(ignored);
+}
+
+std::optional<PeerCertificate> Stream::peer_certificate() const {
+  return tls_ ? context_->peer_certificate(tls_->native_handle()) : std::nullopt;
+}
+
+bool Stream::resumed() const { return tls_ && SSL_session_reused(tls_->native_handle()) == 1; }
+
+}  // namespace grenache::net
