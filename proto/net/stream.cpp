@@ -11,6 +11,11 @@ Stream::Stream(Socket socket, std::shared_ptr<TlsContext> tls, std::string const
   context_->prepare(tls_->native_handle(), destination);
 }
 
+Stream::~Stream() {
+  // OpenSSL forgets the session of a connection that goes without a farewell; peers often go like that.
+  if (tls_) SSL_set_shutdown(tls_->native_handle(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+}
+
 Awaitable<Error> Stream::handshake() {
   if (!tls_) co_return Error{};
   auto const role = context_->is_server() ? asio::ssl::stream_base::server : asio::ssl::stream_base::client;

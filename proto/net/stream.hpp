@@ -24,6 +24,7 @@ class Stream {
 
   /// Without a context: plain TCP. A client names its destination, for the sessions that are resumed.
   Stream(Socket socket, std::shared_ptr<TlsContext> tls, std::string const& destination = {});
+  ~Stream();
   Stream(Stream const&) = delete;
   Stream& operator=(Stream const&) = delete;
 
