@@ -11,9 +11,7 @@ using dht::Contact;
 
 Search::Search(Subject subject, Options const& options, PerFamily<NodeId> const& own,
                PerFamily<bool> const& families)
-    : subject_{std::move(subject)},
-      peer_gather_max_{options.peer_gather_max},
-      drop_martians_{options.drop_martians} {
+    : subject_{std::move(subject)}, drop_martians_{options.drop_martians}, peers_{options.peer_gather_max} {
   for (Family const family : kFamilies) {
     if (families[family]) lookups_[family].emplace(subject_.target, own[family], options.lookup);
   }
@@ -73,17 +71,11 @@ void Search::failed(Contact const& node) {
   if (auto& lookup = lookups_[family_of(node.endpoint)]) lookup->failed(node);
 }
 
-std::vector<Endpoint> Search::take_peers(std::vector<Endpoint> const& peers) {
-  std::vector<Endpoint> news;
-  for (Endpoint const& peer : peers) {
-    if (peers_.size() >= peer_gather_max_) break;
-    if (!is_usable(peer)) continue;
-    auto const place = std::ranges::lower_bound(peers_, peer);
-    if (place != peers_.end() && *place == peer) continue;
-    peers_.insert(place, peer);
-    news.push_back(peer);
-  }
-  return news;
+std::vector<Endpoint> Search::take_peers(std::vector<Endpoint> peers, Random& random) {
+  std::erase_if(peers, [this](Endpoint const& peer) { return !is_usable(peer); });
+  random.shuffle(peers);
+  if (peers.size() > kPeersTaken) peers.resize(kPeersTaken);
+  return peers_.add(peers);
 }
 
 void Search::take_item(dht::Reply const& reply) {
@@ -114,7 +106,7 @@ std::vector<Lookup::Target> Search::store_targets() const {
 }
 
 void Search::check() const {
-  GRN_CHECK(peers_.size() <= peer_gather_max_);
+  peers_.check();
   for (Family const family : kFamilies) {
     if (lookups_[family]) lookups_[family]->check();
   }

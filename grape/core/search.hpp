@@ -10,6 +10,7 @@
 
 #include "grape/core/family.hpp"
 #include "grape/core/lookup.hpp"
+#include "grape/core/peer_choice.hpp"
 #include "proto/base/endpoint.hpp"
 #include "proto/base/ids.hpp"
 #include "proto/dht/item.hpp"
@@ -41,6 +42,9 @@ struct Subject {
 /// A Lookup in each address family that the node speaks, and the union of what they bring.
 class Search {
  public:
+  /// Peers of one reply that count: as many as a result has.
+  static constexpr std::size_t kPeersTaken = 100;
+
   struct Options {
     Lookup::Options lookup;
     std::size_t peer_gather_max = 2000;  // of a name, before choosing: a hostile reply holds thousands
@@ -65,14 +69,13 @@ class Search {
   void timed_out(dht::Contact const& node);
   void failed(dht::Contact const& node);
 
-  /// Takes peers out of a reply, and returns those that are new.
-  std::vector<Endpoint> take_peers(std::vector<Endpoint> const& peers);
+  /// Takes peers out of a reply, at most kPeersTaken of them, and returns those that are new.
+  std::vector<Endpoint> take_peers(std::vector<Endpoint> peers, Random& random);
   /// Takes an item out of a reply, if it is the one that is sought and newer than what was found so far.
   /// Verifies its signature.
   void take_item(dht::Reply const& reply);
 
-  /// What was found, ascending.
-  [[nodiscard]] std::vector<Endpoint> const& peers() const { return peers_; }
+  [[nodiscard]] PeerChoice const& peers() const { return peers_; }
   struct Found {
     dht::Item item;
     NodeId from;
@@ -89,10 +92,9 @@ class Search {
   [[nodiscard]] bool is_usable(Endpoint const& endpoint) const;
 
   Subject subject_;
-  std::size_t peer_gather_max_;
   bool drop_martians_;
   PerFamily<std::optional<Lookup>> lookups_;
-  std::vector<Endpoint> peers_;
+  PeerChoice peers_;
   std::optional<Found> found_;
 };
 

@@ -297,7 +297,7 @@ void Service::search_answered(std::uint64_t owner, Contact const& from, dht::Rep
     Search& search = running.search;
     search.answered(from, reply.token);
     if (search.subject().kind == Subject::Kind::peers) {
-      for (Endpoint const& peer : search.take_peers(reply.values)) {
+      for (Endpoint const& peer : search.take_peers(reply.values, world_.random)) {
         tell(PeerFound{name_of(search.subject()), peer}, false);
       }
     } else if (search.subject().kind == Subject::Kind::item) {
@@ -429,22 +429,15 @@ void Service::finish_storing(std::uint64_t id) {
 
 std::vector<Endpoint> Service::peers_of(Search const& search, TimePoint now) {
   std::string const& name = search.subject().key;
-  std::size_t const gather_max = options_.search.peer_gather_max;
-  std::vector<Endpoint> peers = search.peers();
-  auto const stored = world_.peers.sample(name, gather_max, now, world_.random);
-  peers.insert(peers.end(), stored.begin(), stored.end());
+  PeerChoice peers = search.peers();
+  auto stored = world_.peers.sample(name, Search::kPeersTaken, now, world_.random);
+  world_.random.shuffle(stored);
+  peers.add(stored);
   // Ours are stored as 127.0.0.1, which is the same service as the address that others saw it come from.
-  std::size_t const known = peers.size();
-  for (Endpoint const& ours : world_.own_peers.sample(name, gather_max, now, world_.random)) {
-    auto const end = peers.begin() + static_cast<std::ptrdiff_t>(known);
-    bool const seen = std::any_of(peers.begin(), end, [&](Endpoint const& p) { return p.port == ours.port; });
-    if (!seen) peers.push_back(ours);
-  }
-  std::ranges::sort(peers);
-  peers.erase(std::unique(peers.begin(), peers.end()), peers.end());
-  world_.random.shuffle(peers);
-  if (peers.size() > options_.peer_count_max) peers.resize(options_.peer_count_max);
-  return peers;
+  auto ours = world_.own_peers.sample(name, Search::kPeersTaken, now, world_.random);
+  std::erase_if(ours, [&](Endpoint const& peer) { return peers.has_port(peer.port); });
+  peers.add(ours);
+  return peers.choose(options_.peer_count_max, world_.random);
 }
 
 GetDone Service::item_of(Search const& search, RequestId id, TimePoint now) const {

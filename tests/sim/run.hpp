@@ -47,8 +47,11 @@ class Run {
   }
 
   [[nodiscard]] static std::string name_of(std::size_t node) { return "service " + std::to_string(node); }
-  [[nodiscard]] static Endpoint peer_of(std::size_t node) {
-    return {SimNetwork::endpoint_of(node).address, 1337};
+  /// Whether a lookup found the service of `node`, under one of its addresses.
+  [[nodiscard]] bool is_found(std::size_t node, std::vector<Endpoint> const& peers) const {
+    return std::ranges::any_of(net.endpoints(node), [&](Endpoint const& endpoint) {
+      return std::ranges::find(peers, Endpoint{endpoint.address, 1337}) != peers.end();
+    });
   }
 
   // Every node that is up announces a service of its own, `between` after the one before.
@@ -89,7 +92,7 @@ class Run {
         net.lookup(i, name_of(other), [this, i, other, left, begin](std::vector<Endpoint> const& peers) {
           --*left;
           slowest = std::max(slowest, net.now() - begin);
-          if (std::ranges::find(peers, peer_of(other)) == peers.end()) {
+          if (!is_found(other, peers)) {
             report.failures.push_back("node " + std::to_string(i) + " does not find " + name_of(other));
           }
         });
@@ -117,5 +120,46 @@ class Run {
   std::size_t stored_total = 0;
   Duration slowest{};
 };
+
+inline std::size_t below(Random& random, std::size_t bound) {
+  return static_cast<std::size_t>(random.below(bound));
+}
+
+/// Lookups of the services of some nodes by other nodes, and how many of them found their peer.
+class Lookups {
+ public:
+  explicit Lookups(Run& run) : run_{run} {}
+
+  void look(std::size_t asker, std::size_t owner) {
+    ++started_;
+    run_.net.lookup(asker, Run::name_of(owner), [this, owner](std::vector<Endpoint> const& peers) {
+      ++done_;
+      if (run_.is_found(owner, peers)) ++found_;
+    });
+  }
+  /// Until all are done, except those whose asker is gone.
+  void settle() {
+    run_.net.run_until([this] { return done_ == started_; }, std::chrono::seconds{15});
+  }
+  [[nodiscard]] std::size_t done() const { return done_; }
+  [[nodiscard]] std::size_t found() const { return found_; }
+  /// Nearly all: nine hundred and ninety-nine of a thousand.
+  [[nodiscard]] bool are_well() const { return done_ > 0 && 1000 * found_ >= 999 * done_; }
+  [[nodiscard]] std::string text() const {
+    return std::to_string(found_) + " of " + std::to_string(done_) + " lookups found it";
+  }
+
+ private:
+  Run& run_;
+  std::size_t started_ = 0;
+  std::size_t done_ = 0;
+  std::size_t found_ = 0;
+};
+
+/// `node` announces its service.
+inline void announce(Run& run, std::size_t node, bool keep) {
+  run.net.announce(
+      node, Run::name_of(node), 1337, [](std::size_t) {}, keep);
+}
 
 }  // namespace grenache::sim

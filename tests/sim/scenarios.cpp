@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "tests/sim/address_scenarios.hpp"
 #include "tests/sim/fault_scenarios.hpp"
 #include "tests/sim/run.hpp"
 
@@ -103,6 +104,9 @@ std::vector<Scenario> const& scenarios() {
       {"clock_jumps", "machines sleep for hours and the network goes on", 100, clock_jumps},
       {"items", "items survive the nodes that hold them", 100, items},
       {"growth", "lookups stay short as the network grows", 1000, growth},
+      {"ipv6", "nodes of one and of both address families find whom they can reach", 100, ipv6},
+      {"public_profile", "on the public internet lookups find live services", 200, public_profile},
+      {"sybil", "who has few networks cannot hide a service, however many ids he makes", 200, sybil},
       {"pair", "two nodes find each other whoever starts first", 2, pair},
   };
   return all;

@@ -22,13 +22,26 @@ std::size_t SimNetwork::add_node(std::vector<Endpoint> bootstrap, grape::NodeOpt
 
 std::size_t SimNetwork::add_node_at(Endpoint endpoint, std::vector<Endpoint> bootstrap,
                                     grape::NodeOptions options) {
+  Site site;
+  site.endpoints.push_back(endpoint);
+  return add_node_at(site, std::move(bootstrap), std::move(options));
+}
+
+std::size_t SimNetwork::add_node_at(Site const& site, std::vector<Endpoint> bootstrap,
+                                    grape::NodeOptions options) {
   std::size_t const index = hosts_.size();
-  GRN_CHECK(by_endpoint_.emplace(endpoint, index).second);
   auto host = std::make_unique<Host>();
-  host->endpoint = endpoint;
-  host->options = options;
-  host->options.port = endpoint.port;
-  host->options.own_address = endpoint.address;
+  host->endpoints = site.endpoints;
+  host->options = std::move(options);
+  host->options.port = site.endpoints.at(0).port;
+  host->options.ipv4 = false;
+  for (Endpoint const& endpoint : site.endpoints) {
+    GRN_CHECK(by_endpoint_.emplace(endpoint, index).second);
+    bool const v6 = endpoint.address.is_v6();
+    (v6 ? host->options.ipv6 : host->options.ipv4) = true;
+    if (!site.knows_addresses) continue;
+    (v6 ? host->options.own_address6 : host->options.own_address) = endpoint.address;
+  }
   host->bootstrap = std::move(bootstrap);
   hosts_.push_back(std::move(host));
   start(index);
@@ -111,7 +124,7 @@ void SimNetwork::deliver(Item const& item) {
     if (host.node->next_deadline() <= clock_of(host)) host.node->expire(clock_of(host));
   } else {
     ++delivered_;
-    note(now_, item.from, host.endpoint, item.bytes);
+    note(now_, item.from, item.to, item.bytes);
     if (host.liar) return answer_with_lies(item.host, item);
     host.node->receive(item.from, item.bytes, clock_of(host));
   }
@@ -153,7 +166,12 @@ void SimNetwork::flush(std::size_t index) {
 }
 
 void SimNetwork::transmit(std::size_t from, grape::Datagram datagram) {
-  if (datagram_observer_) datagram_observer_(at(from).endpoint, datagram.to, datagram.bytes);
+  auto const& endpoints = at(from).endpoints;
+  auto const source = std::ranges::find_if(endpoints, [&](Endpoint const& endpoint) {
+    return endpoint.address.is_v6() == datagram.to.address.is_v6();
+  });
+  GRN_CHECK(source != endpoints.end());
+  if (datagram_observer_) datagram_observer_(*source, datagram.to, datagram.bytes);
   auto const to = by_endpoint_.find(datagram.to);
   if (to == by_endpoint_.end() || at(to->second).group != at(from).group) return;
   if (random_.chance(faults_.loss_percent, 100)) return;
@@ -164,7 +182,8 @@ void SimNetwork::transmit(std::size_t from, grape::Datagram datagram) {
         now_ + faults_.delay_min + Duration{static_cast<std::int64_t>(random_.below(spread + 1))};
     Item item;
     item.host = to->second;
-    item.from = at(from).endpoint;
+    item.from = *source;
+    item.to = datagram.to;
     item.bytes = datagram.bytes;
     push(arrival, std::move(item));
   }
@@ -174,6 +193,7 @@ void SimNetwork::inject(Endpoint const& from, Endpoint const& to, std::string by
   Item item;
   item.host = by_endpoint_.at(to);
   item.from = from;
+  item.to = to;
   item.bytes = std::move(bytes);
   push(now_, std::move(item));
 }

@@ -41,6 +41,18 @@ class SimNetwork {
   /// The same at an endpoint of your choice, which must be free.
   std::size_t add_node_at(Endpoint endpoint, std::vector<Endpoint> bootstrap,
                           grape::NodeOptions options = {});
+  /// Where a host is: at one endpoint of one or of each address family, with the same port.
+  struct Site {
+    std::vector<Endpoint> endpoints;
+    /// Else the node has to hear from others what its addresses are.
+    bool knows_addresses = true;
+  };
+  /// The same of one or both families; the node speaks those that it has an endpoint of.
+  std::size_t add_node_at(Site const& site, std::vector<Endpoint> bootstrap, grape::NodeOptions options = {});
+  /// Where the node is.
+  [[nodiscard]] std::vector<Endpoint> const& endpoints(std::size_t index) const {
+    return hosts_.at(index)->endpoints;
+  }
   /// The endpoint that the node `index` gets from add_node().
   [[nodiscard]] static Endpoint endpoint_of(std::size_t index);
 
@@ -111,7 +123,7 @@ class SimNetwork {
 
  private:
   struct Host {
-    Endpoint endpoint;
+    std::vector<Endpoint> endpoints;
     grape::NodeOptions options;
     std::vector<Endpoint> bootstrap;
     std::unique_ptr<grape::Node> node;
@@ -129,6 +141,7 @@ class SimNetwork {
     std::size_t host = 0;        // a datagram from `from` to `host`, or without bytes its timer
     bool is_timer = false;
     Endpoint from;
+    Endpoint to;
     std::string bytes;
     std::uint64_t life = 0;
   };

@@ -1,0 +1,54 @@
+#include "grape/core/peer_choice.hpp"
+
+#include <algorithm>
+
+#include "proto/base/check.hpp"
+
+namespace grenache::grape {
+
+std::vector<Endpoint> PeerChoice::add(std::vector<Endpoint> const& peers) {
+  std::vector<Endpoint> news;
+  for (std::size_t turn = 0; turn < peers.size(); ++turn) {
+    if (insert(peers[turn], turn)) news.push_back(peers[turn]);
+  }
+  return news;
+}
+
+bool PeerChoice::insert(Endpoint const& peer, std::size_t turn) {
+  auto place = std::ranges::lower_bound(peers_, peer, {}, &Peer::endpoint);
+  if (place != peers_.end() && place->endpoint == peer) {
+    place->turn = std::min(place->turn, turn);
+    return false;
+  }
+  if (peers_.size() >= count_max_) {
+    auto const last = std::ranges::max_element(peers_, {}, &Peer::turn);
+    if (last == peers_.end() || last->turn <= turn) return false;
+    peers_.erase(last);
+    place = std::ranges::lower_bound(peers_, peer, {}, &Peer::endpoint);
+  }
+  peers_.insert(place, {peer, turn});
+  return true;
+}
+
+std::vector<Endpoint> PeerChoice::choose(std::size_t count, Random& random) const {
+  std::vector<Peer> order = peers_;
+  random.shuffle(order);
+  std::ranges::stable_sort(order, {}, &Peer::turn);
+  if (order.size() > count) order.resize(count);
+  random.shuffle(order);
+  std::vector<Endpoint> chosen;
+  chosen.reserve(order.size());
+  for (Peer const& peer : order) chosen.push_back(peer.endpoint);
+  return chosen;
+}
+
+bool PeerChoice::has_port(std::uint16_t port) const {
+  return std::ranges::any_of(peers_, [port](Peer const& peer) { return peer.endpoint.port == port; });
+}
+
+void PeerChoice::check() const {
+  GRN_CHECK(peers_.size() <= count_max_);
+  GRN_CHECK(std::ranges::is_sorted(peers_, {}, &Peer::endpoint));
+}
+
+}  // namespace grenache::grape

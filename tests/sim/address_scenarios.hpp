@@ -1,0 +1,13 @@
+// Scenarios of both address families and of the public internet; scenarios() lists them with what they
+// promise.
+#pragma once
+
+#include "tests/sim/scenarios.hpp"
+
+namespace grenache::sim {
+
+[[nodiscard]] Report ipv6(std::uint64_t seed, std::size_t nodes);
+[[nodiscard]] Report public_profile(std::uint64_t seed, std::size_t nodes);
+[[nodiscard]] Report sybil(std::uint64_t seed, std::size_t nodes);
+
+}  // namespace grenache::sim
