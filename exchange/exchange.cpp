@@ -30,15 +30,15 @@ rpc::Link::Options link_options(Exchange::Options const& options) {
   return out;
 }
 
-rpc::RpcClient::Options client_options() {
-  rpc::RpcClient::Options out;
+rpc::Client::Options client_options() {
+  rpc::Client::Options out;
   out.reply_bytes_max = kAnswerBytesMax;
   out.expanded_bytes_max = kAnswerBytesMax;
   return out;
 }
 
-rpc::RpcServer::Options server_options() {
-  rpc::RpcServer::Options out;
+rpc::Server::Options server_options() {
+  rpc::Server::Options out;
   out.body_bytes_max = kRequestBytesMax;
   out.expanded_bytes_max = kRequestBytesMax;
   return out;
@@ -64,7 +64,7 @@ struct Exchange::Impl {
   struct Waiting {
     explicit Waiting(net::Executor const& executor) : event{executor} {}
     net::AsyncEvent event;
-    std::optional<rpc::RpcReply> reply;
+    std::optional<rpc::Reply> reply;
   };
 
   Impl(net::Executor e, Options o, SecretKey key, Random random, Log const& l);
@@ -87,7 +87,7 @@ struct Exchange::Impl {
   void tell(output::CallFailed const& event) const;
   void tell(output::TakeAnswered const& event) const;
 
-  Awaitable<rpc::RpcReply> serve(rpc::RpcRequest& request);
+  Awaitable<rpc::Reply> serve(rpc::Request& request);
   Awaitable<void> call(output::Call call);
   Awaitable<void> broadcast(output::Broadcast broadcast);
   Awaitable<void> poll();
@@ -101,8 +101,8 @@ struct Exchange::Impl {
   Log const& log;
   Peer core;
   rpc::Link link;
-  rpc::RpcClient client;
-  rpc::RpcServer server;
+  rpc::Client client;
+  rpc::Server server;
   std::unique_ptr<RedisClient> redis;
   std::unique_ptr<ReservationStore> store;
   RedisReservations* redis_store = nullptr;  // store, when it is one
@@ -123,7 +123,7 @@ Exchange::Impl::Impl(net::Executor e, Options o, SecretKey key, Random random, L
       core{options.peer, std::move(key), child(random)},
       link{executor, link_options(options), child(random)},
       client{executor, link, client_options(), child(random)},
-      server{executor, server_options(), [this](rpc::RpcRequest& request) { return serve(request); }},
+      server{executor, server_options(), [this](rpc::Request& request) { return serve(request); }},
       tasks{executor},
       changed{executor} {
   make_store(child(random));
@@ -158,8 +158,8 @@ void Exchange::Impl::pump() {
 void Exchange::Impl::carry_out(output::Reply& reply) {
   auto const found = waiting.find(reply.request);
   if (found == waiting.end()) return;
-  found->second->reply = reply.error.empty() ? rpc::RpcReply{std::move(reply.result)}
-                                             : rpc::RpcReply::failure(std::move(reply.error));
+  found->second->reply =
+      reply.error.empty() ? rpc::Reply{std::move(reply.result)} : rpc::Reply::failure(std::move(reply.error));
   found->second->event.notify_all();
 }
 
@@ -243,7 +243,7 @@ void Exchange::Impl::tell(output::TakeAnswered const& event) const {
 
 // Coroutines
 
-Awaitable<rpc::RpcReply> Exchange::Impl::serve(rpc::RpcRequest& request) {
+Awaitable<rpc::Reply> Exchange::Impl::serve(rpc::Request& request) {
   auto const id = ++last_request;
   auto const mine = std::make_shared<Waiting>(executor);
   waiting.emplace(id, mine);
@@ -254,12 +254,12 @@ Awaitable<rpc::RpcReply> Exchange::Impl::serve(rpc::RpcRequest& request) {
     if (wake == net::Wake::cancelled) break;
   }
   waiting.erase(id);
-  if (!mine->reply) co_return rpc::RpcReply::failure("ERR_STOPPED");
+  if (!mine->reply) co_return rpc::Reply::failure("ERR_STOPPED");
   co_return std::move(*mine->reply);
 }
 
 Awaitable<void> Exchange::Impl::call(output::Call wanted) {
-  rpc::RpcRequestOptions request;
+  rpc::RequestOptions request;
   request.timeout = options.call_timeout;
   auto reply = co_await client.request_to(std::move(wanted.endpoint), options.service,
                                           std::move(wanted.payload), request);
@@ -277,7 +277,7 @@ Awaitable<void> Exchange::Impl::call(output::Call wanted) {
 Awaitable<void> Exchange::Impl::broadcast(output::Broadcast wanted) {
   bool const is_relay = wanted.count_max != 0;
   if (is_relay) ++relay_count;
-  rpc::RpcMapOptions map;
+  rpc::MapOptions map;
   map.timeout = options.call_timeout;
   map.limit = wanted.count_max;
   auto const replies = co_await client.map(options.service, std::move(wanted.payload), map);

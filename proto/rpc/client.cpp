@@ -27,7 +27,7 @@ constexpr std::size_t kDetailMax = 300;  // of what a peer may put into our mess
 
 /// How one attempt at one destination has ended.
 struct Attempt {
-  RpcResult<Value> reply = RpcFailure(RpcErrc::request_generic);
+  RpcResult<Value> reply = Failure(Errc::request_generic);
   bool transport_failed = false;
   bool surely_unseen = false;  // no connection came about: the service has not seen the request
 };
@@ -37,13 +37,13 @@ bool is_unreachable(Error const& failure) {
          failure == error::network_unreachable || failure == HttpClientErrc::not_resolved;
 }
 
-RpcFailure generic(std::string_view detail) {
-  return RpcFailure(RpcErrc::request_generic, std::string{detail.substr(0, kDetailMax)});
+Failure generic(std::string_view detail) {
+  return Failure(Errc::request_generic, std::string{detail.substr(0, kDetailMax)});
 }
 
-RpcFailure failure_of(Error const& failure) {
-  if (failure == HttpClientErrc::timed_out) return RpcErrc::timeout;
-  if (failure == HttpClientErrc::stopped || failure == error::operation_aborted) return RpcErrc::stopped;
+Failure failure_of(Error const& failure) {
+  if (failure == HttpClientErrc::timed_out) return Errc::timeout;
+  if (failure == HttpClientErrc::stopped || failure == error::operation_aborted) return Errc::stopped;
   return generic(failure.message());
 }
 
@@ -56,28 +56,28 @@ RpcResult<Value> read_reply(net::HttpResponse const& response, std::string_view 
   std::string_view body = response.body;
   if (compress) {
     auto text = net::gunzip(body, expanded_bytes_max);
-    if (!text) return RpcFailure(RpcErrc::reply_encoding_compression, text.error().message());
+    if (!text) return Failure(Errc::reply_encoding_compression, text.error().message());
     expanded = std::move(*text);
     body = expanded;
   }
   auto reply = json::parse_rpc_reply(body);
-  if (!reply) return RpcErrc::reply_empty;
+  if (!reply) return Errc::reply_empty;
   // Node would wait on for the rid until its timeout; on this connection nothing else will come.
   std::string const* const answered = reply->rid.as_string();
-  if (!answered || *answered != rid) return RpcFailure(RpcErrc::reply_empty, "the answer to another request");
-  if (reply->error) return RpcFailure(RpcErrc::remote, std::move(*reply->error));
+  if (!answered || *answered != rid) return Failure(Errc::reply_empty, "the answer to another request");
+  if (reply->error) return Failure(Errc::remote, std::move(*reply->error));
   return std::move(reply->result);
 }
 
 }  // namespace
 
-struct RpcClient::Impl : std::enable_shared_from_this<Impl> {
+struct Client::Impl : std::enable_shared_from_this<Impl> {
   struct Mapping {
     explicit Mapping(net::Executor const& executor) : finished{executor} {}
     net::AsyncEvent finished;
     std::string name;
     std::string payload;
-    RpcMapOptions options;
+    MapOptions options;
     TimePoint deadline;
     std::vector<MapEntry> entries;
     std::size_t next = 0;
@@ -106,15 +106,15 @@ struct RpcClient::Impl : std::enable_shared_from_this<Impl> {
   static Awaitable<RpcResult<std::vector<std::string>>> find(std::shared_ptr<Impl> self,
                                                              std::string const& name, TimePoint deadline);
   static Awaitable<RpcResult<Value>> request(std::shared_ptr<Impl> self, std::string name, Value payload,
-                                             RpcRequestOptions options);
+                                             RequestOptions options);
   static Awaitable<RpcResult<Value>> request_to(std::shared_ptr<Impl> self, std::string destination,
-                                                std::string name, Value payload, RpcRequestOptions options);
+                                                std::string name, Value payload, RequestOptions options);
   static Awaitable<Attempt> try_all(std::shared_ptr<Impl> self, std::vector<std::string> destinations,
                                     std::string const& name, std::string const& payload, TimePoint deadline,
-                                    RpcRequestOptions const& options);
+                                    RequestOptions const& options);
   static Awaitable<void> map_worker(std::shared_ptr<Impl> self, std::shared_ptr<Mapping> mapping);
   static Awaitable<RpcResult<std::vector<MapEntry>>> map(std::shared_ptr<Impl> self, std::string name,
-                                                         Value payload, RpcMapOptions options);
+                                                         Value payload, MapOptions options);
   static Awaitable<void> stop(std::shared_ptr<Impl> self);
 
   net::Executor executor;
@@ -128,9 +128,9 @@ struct RpcClient::Impl : std::enable_shared_from_this<Impl> {
 };
 
 /// `payload` is JSON text: it is printed once, whatever the number of attempts.
-Awaitable<Attempt> RpcClient::Impl::attempt(std::shared_ptr<Impl> self, std::string const& destination,
-                                            std::string const& name, std::string const& payload,
-                                            TimePoint deadline, bool compress, bool repeatable) {
+Awaitable<Attempt> Client::Impl::attempt(std::shared_ptr<Impl> self, std::string const& destination,
+                                         std::string const& name, std::string const& payload,
+                                         TimePoint deadline, bool compress, bool repeatable) {
   Attempt outcome;
   auto const to = HostPort::parse(destination);
   if (!to) {
@@ -167,20 +167,20 @@ Awaitable<Attempt> RpcClient::Impl::attempt(std::shared_ptr<Impl> self, std::str
 }
 
 /// The destinations of a service without those that are excluded.
-Awaitable<RpcResult<std::vector<std::string>>> RpcClient::Impl::find(std::shared_ptr<Impl> self,
-                                                                     std::string const& name,
-                                                                     TimePoint deadline) {
+Awaitable<RpcResult<std::vector<std::string>>> Client::Impl::find(std::shared_ptr<Impl> self,
+                                                                  std::string const& name,
+                                                                  TimePoint deadline) {
   auto found = co_await self->link.lookup(name, deadline);
   if (!found) co_return found.error();
   std::erase_if(*found, [&](std::string const& each) { return self->excluded.contains(each); });
-  if (found->empty()) co_return RpcErrc::lookup_empty;
+  if (found->empty()) co_return Errc::lookup_empty;
   co_return std::move(*found);
 }
 
 /// The last attempt: an answer, or a failure of the transport when no more may be asked.
-Awaitable<Attempt> RpcClient::Impl::try_all(std::shared_ptr<Impl> self, std::vector<std::string> destinations,
-                                            std::string const& name, std::string const& payload,
-                                            TimePoint deadline, RpcRequestOptions const& options) {
+Awaitable<Attempt> Client::Impl::try_all(std::shared_ptr<Impl> self, std::vector<std::string> destinations,
+                                         std::string const& name, std::string const& payload,
+                                         TimePoint deadline, RequestOptions const& options) {
   std::set<std::string> tried;
   unsigned retries = options.retry_count;
   bool const repeatable = options.retry_count > 0;
@@ -198,8 +198,8 @@ Awaitable<Attempt> RpcClient::Impl::try_all(std::shared_ptr<Impl> self, std::vec
   co_return last;
 }
 
-Awaitable<RpcResult<Value>> RpcClient::Impl::request(std::shared_ptr<Impl> self, std::string name,
-                                                     Value payload, RpcRequestOptions options) {
+Awaitable<RpcResult<Value>> Client::Impl::request(std::shared_ptr<Impl> self, std::string name, Value payload,
+                                                  RequestOptions options) {
   TimePoint const deadline = net::steady_now() + options.timeout;
   auto found = co_await find(self, name, deadline);
   if (!found) co_return found.error();
@@ -210,9 +210,9 @@ Awaitable<RpcResult<Value>> RpcClient::Impl::request(std::shared_ptr<Impl> self,
   co_return std::move(outcome.reply);
 }
 
-Awaitable<RpcResult<Value>> RpcClient::Impl::request_to(std::shared_ptr<Impl> self, std::string destination,
-                                                        std::string name, Value payload,
-                                                        RpcRequestOptions options) {
+Awaitable<RpcResult<Value>> Client::Impl::request_to(std::shared_ptr<Impl> self, std::string destination,
+                                                     std::string name, Value payload,
+                                                     RequestOptions options) {
   TimePoint const deadline = net::steady_now() + options.timeout;
   std::string const text = json::to_text(payload);
   std::vector<std::string> only;
@@ -221,7 +221,7 @@ Awaitable<RpcResult<Value>> RpcClient::Impl::request_to(std::shared_ptr<Impl> se
   co_return std::move(outcome.reply);
 }
 
-Awaitable<void> RpcClient::Impl::map_worker(std::shared_ptr<Impl> self, std::shared_ptr<Mapping> mapping) {
+Awaitable<void> Client::Impl::map_worker(std::shared_ptr<Impl> self, std::shared_ptr<Mapping> mapping) {
   while (mapping->next < mapping->entries.size()) {
     MapEntry& entry = mapping->entries[mapping->next++];
     Attempt outcome = co_await attempt(self, entry.destination, mapping->name, mapping->payload,
@@ -231,9 +231,9 @@ Awaitable<void> RpcClient::Impl::map_worker(std::shared_ptr<Impl> self, std::sha
   if (--mapping->workers == 0) mapping->finished.notify_all();
 }
 
-Awaitable<RpcResult<std::vector<RpcClient::MapEntry>>> RpcClient::Impl::map(std::shared_ptr<Impl> self,
-                                                                            std::string name, Value payload,
-                                                                            RpcMapOptions options) {
+Awaitable<RpcResult<std::vector<Client::MapEntry>>> Client::Impl::map(std::shared_ptr<Impl> self,
+                                                                      std::string name, Value payload,
+                                                                      MapOptions options) {
   auto mapping = std::make_shared<Mapping>(self->executor);
   mapping->deadline = net::steady_now() + options.timeout;
   auto found = co_await find(self, name, mapping->deadline);
@@ -246,45 +246,45 @@ Awaitable<RpcResult<std::vector<RpcClient::MapEntry>>> RpcClient::Impl::map(std:
   mapping->payload = json::to_text(payload);
   mapping->options = options;
   for (std::string& destination : *found) {
-    mapping->entries.push_back(MapEntry{std::move(destination), RpcFailure(RpcErrc::timeout)});
+    mapping->entries.push_back(MapEntry{std::move(destination), Failure(Errc::timeout)});
   }
   mapping->workers = std::min(mapping->entries.size(), self->options.map_parallel_max);
   for (std::size_t i = mapping->workers; i > 0; --i) self->tasks.spawn(map_worker(self, mapping));
   while (mapping->workers > 0) {
     Wake const wake = co_await mapping->finished.wait();
-    if (wake == Wake::cancelled) co_return RpcErrc::stopped;
+    if (wake == Wake::cancelled) co_return Errc::stopped;
   }
   co_return std::move(mapping->entries);
 }
 
-Awaitable<void> RpcClient::Impl::stop(std::shared_ptr<Impl> self) {
+Awaitable<void> Client::Impl::stop(std::shared_ptr<Impl> self) {
   co_await self->http.stop();
   while (self->tasks.size() > 0) {
     co_await self->tasks.drained(std::chrono::seconds{1});
   }
 }
 
-RpcClient::RpcClient(net::Executor const& executor, Link& link, Options options, Random random)
+Client::Client(net::Executor const& executor, Link& link, Options options, Random random)
     : impl_{std::make_shared<Impl>(executor, link, options, std::move(random))} {}
-RpcClient::~RpcClient() = default;
+Client::~Client() = default;
 
-void RpcClient::exclude(std::string destination) { impl_->excluded.insert(std::move(destination)); }
+void Client::exclude(std::string destination) { impl_->excluded.insert(std::move(destination)); }
 
-Awaitable<RpcResult<Value>> RpcClient::request(std::string name, Value payload, RpcRequestOptions options) {
+Awaitable<RpcResult<Value>> Client::request(std::string name, Value payload, RequestOptions options) {
   return Impl::request(impl_, std::move(name), std::move(payload), options);
 }
-Awaitable<RpcResult<Value>> RpcClient::request(std::string name, Value payload) {
-  return Impl::request(impl_, std::move(name), std::move(payload), RpcRequestOptions{});
+Awaitable<RpcResult<Value>> Client::request(std::string name, Value payload) {
+  return Impl::request(impl_, std::move(name), std::move(payload), RequestOptions{});
 }
-Awaitable<RpcResult<Value>> RpcClient::request_to(std::string destination, std::string name, Value payload,
-                                                  RpcRequestOptions options) {
+Awaitable<RpcResult<Value>> Client::request_to(std::string destination, std::string name, Value payload,
+                                               RequestOptions options) {
   return Impl::request_to(impl_, std::move(destination), std::move(name), std::move(payload), options);
 }
-Awaitable<RpcResult<std::vector<RpcClient::MapEntry>>> RpcClient::map(std::string name, Value payload,
-                                                                      RpcMapOptions options) {
+Awaitable<RpcResult<std::vector<Client::MapEntry>>> Client::map(std::string name, Value payload,
+                                                                MapOptions options) {
   return Impl::map(impl_, std::move(name), std::move(payload), options);
 }
-Awaitable<void> RpcClient::stop() { return Impl::stop(impl_); }
-std::size_t RpcClient::connection_count() const { return impl_->http.connection_count(); }
+Awaitable<void> Client::stop() { return Impl::stop(impl_); }
+std::size_t Client::connection_count() const { return impl_->http.connection_count(); }
 
 }  // namespace grenache::rpc

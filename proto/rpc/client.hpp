@@ -1,4 +1,4 @@
-// RpcClient: calls Grenache services over HTTP.
+// Client: calls Grenache services over HTTP.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,7 @@
 namespace grenache::rpc {
 
 /// How to make a request.
-struct RpcRequestOptions {
+struct RequestOptions {
   /// Over everything: the lookup, all attempts, the answer.
   Duration timeout = std::chrono::seconds{10};
   /// How many more destinations are asked when the transport fails after the request may have arrived. A
@@ -30,7 +30,7 @@ struct RpcRequestOptions {
   bool compress = false;
 };
 
-struct RpcMapOptions {
+struct MapOptions {
   Duration timeout = std::chrono::seconds{10};  // for the lookup and all answers together
   std::size_t limit = 0;                        // ask so many of them, by chance; 0: all
   bool compress = false;
@@ -40,9 +40,9 @@ struct RpcMapOptions {
 ///
 /// A request goes to a random destination. When the transport fails, another one is asked, never the same
 /// again unless it is the only one; destinations that failed are left for last for a while. An answer is
-/// final, be it an error: the service's own text comes back as RpcErrc::remote. One thread; the link must
+/// final, be it an error: the service's own text comes back as Errc::remote. One thread; the link must
 /// outlive the client's requests.
-class RpcClient {
+class Client {
  public:
   struct Options {
     std::size_t reply_bytes_max = 8 * 1024 * 1024;      // of a reply as sent
@@ -60,10 +60,10 @@ class RpcClient {
 
   struct Impl;  // of the .cpp alone
 
-  RpcClient(net::Executor const& executor, Link& link, Options options, Random random);
-  ~RpcClient();
-  RpcClient(RpcClient const&) = delete;
-  RpcClient& operator=(RpcClient const&) = delete;
+  Client(net::Executor const& executor, Link& link, Options options, Random random);
+  ~Client();
+  Client(Client const&) = delete;
+  Client& operator=(Client const&) = delete;
 
   /// Requests and maps never go to `destination` ("ip:port"): a peer's own server. Fails with lookup_empty
   /// when it is all that was found.
@@ -72,20 +72,20 @@ class RpcClient {
   /// Asks one instance of the service `name`. The result, or lookup_empty, grape_unreachable, grape_refused,
   /// timeout, request_generic, reply_empty, reply_encoding_compression, remote, stopped.
   [[nodiscard]] net::Awaitable<RpcResult<json::Value>> request(std::string name, json::Value payload,
-                                                               RpcRequestOptions options);
+                                                               RequestOptions options);
   [[nodiscard]] net::Awaitable<RpcResult<json::Value>> request(std::string name, json::Value payload);
 
   /// Asks the one at `destination` ("host:port"), without a lookup. retry_count is the number of repetitions
   /// there.
   [[nodiscard]] net::Awaitable<RpcResult<json::Value>> request_to(std::string destination, std::string name,
                                                                   json::Value payload,
-                                                                  RpcRequestOptions options);
+                                                                  RequestOptions options);
 
   /// Asks all instances of `name`, side by side. An entry for each, in the order of the lookup (of those that
   /// `limit` has left, in random order); one that is dead fails alone. Fails as a whole only when the lookup
   /// does.
   [[nodiscard]] net::Awaitable<RpcResult<std::vector<MapEntry>>> map(std::string name, json::Value payload,
-                                                                     RpcMapOptions options);
+                                                                     MapOptions options);
 
   /// Fails requests under way with `stopped`, and later ones too; completes when the last has returned.
   [[nodiscard]] net::Awaitable<void> stop();

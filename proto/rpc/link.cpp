@@ -23,6 +23,7 @@ using Destinations = std::vector<std::string>;
 namespace {
 
 constexpr std::size_t kReplyBytesMax = 1024 * 1024;  // of a grape: 100 peers are 3 KiB, an item 1 KiB
+constexpr unsigned kUnavailable = 503;
 constexpr std::string_view kScheme = "http://";
 constexpr Duration kForever = std::chrono::hours{24 * 365};
 
@@ -56,8 +57,8 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
   };
   struct Announcement {
     explicit Announcement(net::Executor const& executor) : changed{executor} {}
-    net::AsyncEvent changed;  // confirmed, failed or stopped
-    RpcFailure last_failure{RpcErrc::grape_unreachable};
+    net::AsyncEvent changed;                // confirmed, failed or stopped
+    Failure last_failure{Errc::not_ready};  // until the first attempt has ended
     bool confirmed = false;
     bool stopped = false;
     bool due = false;  // not to wait for its time
@@ -83,6 +84,7 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
 
   static Awaitable<RpcResult<net::HttpResponse>> ask(std::shared_ptr<Impl> self, std::string target,
                                                      std::string body);
+  static Awaitable<Failure> why_empty(std::shared_ptr<Impl> self);
   static Awaitable<RpcResult<Destinations>> lookup(std::shared_ptr<Impl> self, std::string name,
                                                    TimePoint deadline);
   static Awaitable<RpcResult<Destinations>> ask_for(std::shared_ptr<Impl> self, std::string name);
@@ -131,11 +133,26 @@ Awaitable<RpcResult<net::HttpResponse>> Link::Impl::ask(std::shared_ptr<Impl> se
       co_return std::move(*response);
     }
     bool const cancelled = response.error() == boost::asio::error::operation_aborted;
-    if (self->stopping || cancelled) co_return RpcErrc::stopped;
+    if (self->stopping || cancelled) co_return Errc::stopped;
     self->rota.failed(index, net::steady_now());
     last = response.error().message();
   }
-  co_return RpcFailure(RpcErrc::grape_unreachable, last);
+  co_return Failure(Errc::grape_unreachable, last);
+}
+
+/// Whether a grape that knows nobody can know better soon: ours tells with /health. Node's has no such page.
+Awaitable<Failure> Link::Impl::why_empty(std::shared_ptr<Impl> self) {
+  net::HttpCall call;
+  call.destination = self->options.grapes[self->rota.pick(net::steady_now())];
+  call.method = "GET";
+  call.target = "/health";
+  call.timeout = self->options.try_timeout;
+  call.repeatable = true;
+  auto const response = co_await self->http.request(std::move(call));
+  if (!response || response->status != kUnavailable) co_return Errc::lookup_empty;
+  auto const health = json::parse(response->body);
+  std::string const* const status = health ? health->find_string("status") : nullptr;
+  co_return Failure(Errc::not_ready, status ? "the grape is " + *status : "");
 }
 
 Awaitable<RpcResult<Destinations>> Link::Impl::ask_for(std::shared_ptr<Impl> self, std::string name) {
@@ -143,8 +160,11 @@ Awaitable<RpcResult<Destinations>> Link::Impl::ask_for(std::shared_ptr<Impl> sel
   auto response = co_await ask(self, "/lookup", std::move(body));
   if (!response) co_return response.error();
   auto reply = json::parse_lookup_reply(response->body, self->options.peer_count_max);
-  if (!reply.value) co_return RpcFailure(RpcErrc::grape_refused, reply.error);
-  if (reply.value->empty()) co_return RpcErrc::lookup_empty;
+  if (!reply.value) co_return Failure(Errc::grape_refused, reply.error);
+  if (reply.value->empty()) {
+    Failure reason = co_await why_empty(self);
+    co_return reason;
+  }
   self->cache.store(name, *reply.value, net::steady_now());
   co_return std::move(*reply.value);
 }
@@ -159,14 +179,14 @@ Awaitable<void> Link::Impl::fly(std::shared_ptr<Impl> self, std::string name,
 
 Awaitable<RpcResult<Destinations>> Link::Impl::lookup(std::shared_ptr<Impl> self, std::string name,
                                                       TimePoint deadline) {
-  if (self->stopping) co_return RpcErrc::stopped;
+  if (self->stopping) co_return Errc::stopped;
   if (auto const* const known = self->cache.find(name, net::steady_now())) co_return *known;
   std::shared_ptr<Flight> flight;
   if (auto const found = self->flights.find(name); found != self->flights.end()) {
     flight = found->second;
   } else {
     if (self->flights.size() >= self->options.lookup_count_max) {
-      co_return RpcFailure(RpcErrc::grape_unreachable, "too many lookups under way");
+      co_return Failure(Errc::request_limit, "too many lookups under way");
     }
     flight = std::make_shared<Flight>(self->executor);
     self->flights.emplace(name, flight);
@@ -176,8 +196,8 @@ Awaitable<RpcResult<Destinations>> Link::Impl::lookup(std::shared_ptr<Impl> self
   while (!flight->result) {
     Wake const wake = co_await flight->done.wait(deadline);
     if (flight->result) break;
-    if (wake == Wake::timed_out) co_return RpcErrc::timeout;
-    if (wake == Wake::cancelled) co_return RpcErrc::stopped;
+    if (wake == Wake::timed_out) co_return Errc::timeout;
+    if (wake == Wake::cancelled) co_return Errc::stopped;
   }
   co_return *flight->result;
 }
@@ -188,7 +208,7 @@ Awaitable<RpcResult<std::uint32_t>> Link::Impl::announce(std::shared_ptr<Impl> s
   auto response = co_await ask(self, "/announce", std::move(body));
   if (!response) co_return response.error();
   auto const reply = json::parse_announce_reply(response->body);
-  if (!reply.value) co_return RpcFailure(RpcErrc::grape_refused, reply.error);
+  if (!reply.value) co_return Failure(Errc::grape_refused, reply.error);
   co_return *reply.value;
 }
 
@@ -221,14 +241,14 @@ Awaitable<void> Link::Impl::keep_announcing(std::shared_ptr<Impl> self, Announce
 Awaitable<RpcResult<void>> Link::Impl::announced(std::shared_ptr<Impl> self, AnnouncementKey key,
                                                  Duration limit) {
   auto const found = self->announcements.find(key);
-  if (found == self->announcements.end()) co_return RpcErrc::stopped;
+  if (found == self->announcements.end()) co_return Errc::stopped;
   std::shared_ptr<Announcement> const announcement = found->second;
   TimePoint const deadline = net::steady_now() + limit;
   while (!announcement->confirmed) {
-    if (announcement->stopped) co_return RpcErrc::stopped;
+    if (announcement->stopped) co_return Errc::stopped;
     Wake const wake = co_await announcement->changed.wait(deadline);
     if (wake == Wake::timed_out) co_return announcement->last_failure;
-    if (wake == Wake::cancelled) co_return RpcErrc::stopped;
+    if (wake == Wake::cancelled) co_return Errc::stopped;
   }
   co_return RpcResult<void>{};
 }

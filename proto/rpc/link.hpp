@@ -55,8 +55,9 @@ class Link {
   [[nodiscard]] net::Awaitable<bool> wait_ready(Duration limit);
 
   /// The destinations ("ip:port") of a service, from the cache or a grape. Fails with lookup_empty when
-  /// nobody is known, grape_unreachable when no grape answered in any try, grape_refused with the text of a
-  /// grape's error, timeout at `deadline`. What fails is not cached.
+  /// nobody is known, not_ready when nobody is known and the grape's /health says that it has not joined its
+  /// network, grape_unreachable when no grape answered in any try, grape_refused with the text of a grape's
+  /// error, timeout at `deadline`. What fails is not cached.
   [[nodiscard]] net::Awaitable<RpcResult<std::vector<std::string>>> lookup(std::string name,
                                                                            TimePoint deadline);
   /// The same without a deadline of its own: at most try_count times try_timeout.
@@ -74,7 +75,8 @@ class Link {
   /// (Node's do not know how) they forget it when its age is reached. False when it was not announced.
   bool stop_announcing(std::string_view name, std::uint16_t port);
   /// Completes when a grape has confirmed the announcement that was started; fails with the failure of the
-  /// last attempt after `limit`, and with `stopped` when there is no such announcement.
+  /// last attempt after `limit` (not_ready when none has ended), and with `stopped` when there is no such
+  /// announcement.
   [[nodiscard]] net::Awaitable<RpcResult<void>> announced(std::string name, std::uint16_t port,
                                                           Duration limit);
 

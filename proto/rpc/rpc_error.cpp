@@ -2,32 +2,40 @@
 
 namespace grenache::rpc {
 
-std::string_view name_of(RpcErrc code) {
+std::string_view describe(Errc code) {
   switch (code) {
-    case RpcErrc::timeout:
+    case Errc::timeout:
       return "ERR_TIMEOUT";
-    case RpcErrc::lookup_empty:
+    case Errc::lookup_empty:
       return "ERR_GRAPE_LOOKUP_EMPTY";
-    case RpcErrc::grape_unreachable:
+    case Errc::grape_unreachable:
       return "ERR_GRAPE_UNREACHABLE";
-    case RpcErrc::grape_refused:
+    case Errc::grape_refused:
       return "ERR_GRAPE_GENERIC";
-    case RpcErrc::request_generic:
+    case Errc::request_generic:
       return "ERR_REQUEST_GENERIC";
-    case RpcErrc::reply_empty:
+    case Errc::reply_empty:
       return "ERR_REPLY_EMPTY";
-    case RpcErrc::reply_encoding_compression:
+    case Errc::reply_encoding_compression:
       return "ERR_REPLY_ENCODING_COMPRESSION";
-    case RpcErrc::remote:
+    case Errc::remote:
       return "ERR_REMOTE";
-    case RpcErrc::stopped:
+    case Errc::stopped:
       return "ERR_STOPPED";
+    case Errc::not_ready:
+      return "ERR_GRAPE_NOT_READY";
+    case Errc::request_size:
+      return "ERR_REQUEST_SIZE";
+    case Errc::reply_size:
+      return "ERR_REPLY_SIZE";
+    case Errc::request_limit:
+      return "ERR_REQUEST_LIMIT";
   }
   return "ERR_UNKNOWN";
 }
 
-std::string RpcFailure::text() const {
-  if (code == RpcErrc::remote) return detail;
+std::string Failure::text() const {
+  if (code == Errc::remote) return detail;
   std::string out{name_of(code)};
   if (!detail.empty()) out.append(": ").append(detail);
   return out;

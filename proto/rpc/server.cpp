@@ -18,7 +18,7 @@ using net::HttpRequest;
 
 namespace {
 
-net::HttpServer::Options http_options(RpcServer::Options const& options) {
+net::HttpServer::Options http_options(Server::Options const& options) {
   net::HttpServer::Options http;
   http.body_bytes_max = options.body_bytes_max;
   http.connection_count_max = options.connection_count_max;
@@ -36,7 +36,7 @@ HttpReply refusal(RpcEnvelopeErrc code) {
 
 }  // namespace
 
-struct RpcServer::Impl {
+struct Server::Impl {
   struct Announced {
     Link* link;
     std::string name;
@@ -53,7 +53,7 @@ struct RpcServer::Impl {
              [service](HttpRequest& request) { return handle(service, request); }} {}
 
   static Awaitable<HttpReply> handle(std::shared_ptr<Service const> service, HttpRequest& request);
-  static Awaitable<RpcReply> call_handler(Service const& service, RpcRequest& request);
+  static Awaitable<Reply> call_handler(Service const& service, Request& request);
   static Awaitable<RpcResult<void>> ready(std::shared_ptr<Impl> self, Duration limit);
   static Awaitable<bool> stop(std::shared_ptr<Impl> self, Duration limit);
   void stop_announcing() {
@@ -65,17 +65,17 @@ struct RpcServer::Impl {
   std::vector<Announced> announced;
 };
 
-Awaitable<RpcReply> RpcServer::Impl::call_handler(Service const& service, RpcRequest& request) {
-  RpcReply reply;
+Awaitable<Reply> Server::Impl::call_handler(Service const& service, Request& request) {
+  Reply reply;
   try {
     reply = co_await service.handler(request);
   } catch (std::exception const&) {
-    reply = RpcReply::failure("ERR_REQUEST_HANDLER");
+    reply = Reply::failure("ERR_REQUEST_HANDLER");
   }
   co_return reply;
 }
 
-Awaitable<HttpReply> RpcServer::Impl::handle(std::shared_ptr<Service const> service, HttpRequest& request) {
+Awaitable<HttpReply> Server::Impl::handle(std::shared_ptr<Service const> service, HttpRequest& request) {
   bool const compressed = request.header("grc-compress") == "gzip";
   if (compressed) {
     // As Node: a body that does not expand is taken as it is. A bomb ends here too, and then is no JSON.
@@ -90,12 +90,12 @@ Awaitable<HttpReply> RpcServer::Impl::handle(std::shared_ptr<Service const> serv
   }
   if (!envelope) co_return refusal(RpcEnvelopeErrc::request_parse);
 
-  RpcRequest call;
+  Request call;
   call.rid = envelope->rid;  // kept: the handler may move from its request
   call.key = std::move(envelope->key);
   call.payload = std::move(envelope->payload);
   call.peer = request.peer;
-  RpcReply const outcome = co_await call_handler(*service, call);
+  Reply const outcome = co_await call_handler(*service, call);
   HttpReply reply;
   reply.body = outcome.error ? json::rpc_error_reply(envelope->rid, *outcome.error)
                              : json::rpc_reply(envelope->rid, outcome.result);
@@ -103,7 +103,7 @@ Awaitable<HttpReply> RpcServer::Impl::handle(std::shared_ptr<Service const> serv
   co_return reply;
 }
 
-Awaitable<RpcResult<void>> RpcServer::Impl::ready(std::shared_ptr<Impl> self, Duration limit) {
+Awaitable<RpcResult<void>> Server::Impl::ready(std::shared_ptr<Impl> self, Duration limit) {
   TimePoint const deadline = net::steady_now() + limit;
   std::vector<Announced> const expected = self->announced;
   for (Announced const& each : expected) {
@@ -114,29 +114,29 @@ Awaitable<RpcResult<void>> RpcServer::Impl::ready(std::shared_ptr<Impl> self, Du
   co_return RpcResult<void>{};
 }
 
-Awaitable<bool> RpcServer::Impl::stop(std::shared_ptr<Impl> self, Duration limit) {
+Awaitable<bool> Server::Impl::stop(std::shared_ptr<Impl> self, Duration limit) {
   self->stop_announcing();
   bool const graceful = co_await self->http.stop(limit);
   co_return graceful;
 }
 
-RpcServer::RpcServer(net::Executor const& executor, Options options, Handler handler) {
+Server::Server(net::Executor const& executor, Options options, Handler handler) {
   auto service = std::make_shared<Impl::Service const>(Impl::Service{options, std::move(handler)});
   impl_ = std::make_shared<Impl>(executor, options, service);
 }
 
-RpcServer::~RpcServer() = default;
+Server::~Server() = default;
 
-Result<Endpoint> RpcServer::listen(Endpoint const& bind) { return impl_->http.listen(bind); }
-Endpoint RpcServer::local_endpoint() const { return impl_->http.local_endpoint(); }
+Result<Endpoint> Server::listen(Endpoint const& bind) { return impl_->http.listen(bind); }
+Endpoint Server::local_endpoint() const { return impl_->http.local_endpoint(); }
 
-void RpcServer::announce(Link& link, std::string name) {
+void Server::announce(Link& link, std::string name) {
   GRN_CHECK(local_endpoint().port != 0);
   link.start_announcing(name, local_endpoint().port);
   impl_->announced.push_back(Impl::Announced{&link, std::move(name)});
 }
 
-Awaitable<RpcResult<void>> RpcServer::ready(Duration limit) { return Impl::ready(impl_, limit); }
-Awaitable<bool> RpcServer::stop(Duration limit) { return Impl::stop(impl_, limit); }
+Awaitable<RpcResult<void>> Server::ready(Duration limit) { return Impl::ready(impl_, limit); }
+Awaitable<bool> Server::stop(Duration limit) { return Impl::stop(impl_, limit); }
 
 }  // namespace grenache::rpc

@@ -1,4 +1,4 @@
-// RpcServer: a Grenache service over HTTP.
+// Server: a Grenache service over HTTP.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@
 
 namespace grenache::rpc {
 
-struct RpcRequest {
+struct Request {
   json::Value rid;      // as sent; a UUID as a rule
   std::string key;      // the name of the service that the caller looked up; empty when none was sent
   json::Value payload;  // null when none was sent
@@ -27,14 +27,14 @@ struct RpcRequest {
 };
 
 /// A result or an error text.
-struct RpcReply {
+struct Reply {
   json::Value result;
   std::optional<std::string> error;
 
-  RpcReply() = default;
-  RpcReply(json::Value value) : result{std::move(value)} {}
-  [[nodiscard]] static RpcReply failure(std::string text) {
-    RpcReply reply;
+  Reply() = default;
+  Reply(json::Value value) : result{std::move(value)} {}
+  [[nodiscard]] static Reply failure(std::string text) {
+    Reply reply;
     reply.error = std::move(text);
     return reply;
   }
@@ -48,7 +48,7 @@ struct RpcReply {
 /// `[null, "ERR_REQUEST_SIZE", null]`. The status is not 200 because a Node client waits for its own rid in
 /// such an answer, but reports every other status at once. A handler that throws is answered
 /// ERR_REQUEST_HANDLER.
-class RpcServer {
+class Server {
  public:
   struct Options {
     std::size_t body_bytes_max = 8 * 1024 * 1024;       // of a request as sent
@@ -58,14 +58,14 @@ class RpcServer {
   };
 
   /// Makes the reply. The request stays valid until the awaitable completes; it may be moved from.
-  using Handler = std::function<net::Awaitable<RpcReply>(RpcRequest& request)>;
+  using Handler = std::function<net::Awaitable<Reply>(Request& request)>;
 
   struct Impl;  // of the .cpp alone
 
-  RpcServer(net::Executor const& executor, Options options, Handler handler);
-  ~RpcServer();
-  RpcServer(RpcServer const&) = delete;
-  RpcServer& operator=(RpcServer const&) = delete;
+  Server(net::Executor const& executor, Options options, Handler handler);
+  ~Server();
+  Server(Server const&) = delete;
+  Server& operator=(Server const&) = delete;
 
   /// Binds and begins to serve; port 0 takes a free one. Once.
   [[nodiscard]] Result<Endpoint> listen(Endpoint const& bind);

@@ -25,7 +25,7 @@ using json::Value;
 using net::Awaitable;
 
 Endpoint const kFreePort{IpAddress{127, 0, 0, 1}, 0};
-RpcRequestOptions const kDefaults{};
+RequestOptions const kDefaults{};
 
 std::string to_bytes(std::string_view utf8) {
   std::string bytes;
@@ -108,14 +108,14 @@ std::string recorded(std::string_view entry, std::string_view member) {
 }
 
 /// The service of the recording. JavaScript leaves out what is undefined.
-Awaitable<RpcReply> echo(RpcRequest& request) {
+Awaitable<Reply> echo(Request& request) {
   std::string const* const text = request.payload.as_string();
-  if (text && *text == "err") co_return RpcReply::failure("boom");
-  if (text && *text == "undef") co_return RpcReply{};
+  if (text && *text == "err") co_return Reply::failure("boom");
+  if (text && *text == "undef") co_return Reply{};
   Value result = Value::object();
   if (!request.key.empty()) result.set("key", request.key);
   if (!request.payload.is_null()) result.set("payload", request.payload);
-  co_return RpcReply{std::move(result)};
+  co_return Reply{std::move(result)};
 }
 
 struct GoldenRpc : testing::Test {
@@ -124,7 +124,7 @@ struct GoldenRpc : testing::Test {
   std::string ask_server(std::string const& request) {
     std::string reply;
     auto task = [&]() -> Awaitable<void> {
-      RpcServer server{io.get_executor(), RpcServer::Options{}, echo};
+      Server server{io.get_executor(), Server::Options{}, echo};
       Endpoint const at = server.listen(kFreePort).value();
       test::RawClient client{io.get_executor()};
       co_await client.connect(at);
@@ -145,7 +145,7 @@ struct GoldenRpc : testing::Test {
     std::string body;
     RpcResult<Value> result;
   };
-  Exchange ask_with_client(Value const& payload, RpcRequestOptions const& options, Answer const& answer) {
+  Exchange ask_with_client(Value const& payload, RequestOptions const& options, Answer const& answer) {
     Exchange exchange;
     auto handle = [&](net::HttpRequest& request) -> Awaitable<net::HttpReply> {
       exchange.first_line = std::string{request.method} + ' ' + std::string{request.target};
@@ -164,7 +164,7 @@ struct GoldenRpc : testing::Test {
       Link::Options link_options;
       link_options.grapes.resize(1);
       Link link{io.get_executor(), link_options, Random{1}};
-      RpcClient client{io.get_executor(), link, RpcClient::Options{}, Random{1}};
+      Client client{io.get_executor(), link, Client::Options{}, Random{1}};
       exchange.result = co_await client.request_to(at.to_string(), "svc", payload, options);
       co_await client.stop();
       co_await server.stop(std::chrono::seconds{10});
@@ -249,7 +249,7 @@ TEST_F(GoldenRpc, theClientSendsWhatNodesDoes) {
 
 TEST_F(GoldenRpc, theClientSendsGzipAsNodesDoes) {
   Message const expected{from_base64(recorded("client_gzip", "request_base64"))};
-  RpcRequestOptions options;
+  RequestOptions options;
   options.compress = true;
   Exchange const actual =
       ask_with_client(Value::object({{"hello", "world"}}), options, [](std::string const& rid) {
@@ -285,13 +285,13 @@ TEST_F(GoldenRpc, theClientReportsWhatNodesDoes) {
   auto const another = [](std::string const&) { return okay("another"); };
   Exchange const wrong_rid = ask_with_client(Value{}, kDefaults, another);
   ASSERT_FALSE(wrong_rid.result);
-  EXPECT_EQ(wrong_rid.result.error().code, RpcErrc::reply_empty);
+  EXPECT_EQ(wrong_rid.result.error().code, Errc::reply_empty);
   auto const not_zipped = [](std::string const& rid) { return okay(rid); };
-  RpcRequestOptions compressed;
+  RequestOptions compressed;
   compressed.compress = true;
   Exchange const bad_zip = ask_with_client(Value{}, compressed, not_zipped);
   ASSERT_FALSE(bad_zip.result);
-  EXPECT_EQ(bad_zip.result.error().code, RpcErrc::reply_encoding_compression);
+  EXPECT_EQ(bad_zip.result.error().code, Errc::reply_encoding_compression);
 }
 
 }  // namespace

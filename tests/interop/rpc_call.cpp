@@ -24,9 +24,9 @@ net::Awaitable<int> run(net::Executor executor, Call call) {
   rpc::Link::Options link_options;
   link_options.grapes = {call.grape};
   rpc::Link link{executor, link_options, Random::from_system()};
-  rpc::RpcClient::Options const client_options;
-  rpc::RpcClient client{executor, link, client_options, Random::from_system()};
-  rpc::RpcRequestOptions request_options;
+  rpc::Client::Options const client_options;
+  rpc::Client client{executor, link, client_options, Random::from_system()};
+  rpc::RequestOptions request_options;
   request_options.compress = call.gzip;
   auto const reply = co_await client.request(call.name, call.payload, request_options);
   auto const answer = reply ? json::Value::object({{"result", *reply}})

@@ -15,19 +15,19 @@ namespace {
 
 constexpr Duration kLimit = std::chrono::seconds{10};
 
-net::Awaitable<rpc::RpcReply> echo(rpc::RpcRequest& request) {
+net::Awaitable<rpc::Reply> echo(rpc::Request& request) {
   auto const* text = request.payload.as_string();
-  if (text != nullptr && *text == "err") co_return rpc::RpcReply::failure("boom");
+  if (text != nullptr && *text == "err") co_return rpc::Reply::failure("boom");
   auto reply = json::Value::object({{"key", request.key}, {"payload", request.payload}});
-  co_return rpc::RpcReply{std::move(reply)};
+  co_return rpc::Reply{std::move(reply)};
 }
 
 net::Awaitable<int> serve(net::Executor executor, HostPort grape, std::string name) {
   rpc::Link::Options link_options;
   link_options.grapes = {std::move(grape)};
   rpc::Link link{executor, link_options, Random::from_system()};
-  rpc::RpcServer::Options const server_options;
-  rpc::RpcServer server{executor, server_options, echo};
+  rpc::Server::Options const server_options;
+  rpc::Server server{executor, server_options, echo};
   auto const bound = server.listen(Endpoint{IpAddress{127, 0, 0, 1}, 0});
   if (!bound) {
     std::cerr << "rpc_echo_server: cannot listen: " << bound.error().message() << '\n';

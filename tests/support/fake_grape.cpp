@@ -27,6 +27,11 @@ void FakeGrape::release() {
 
 net::Awaitable<net::HttpReply> FakeGrape::answer(net::HttpRequest& request) {
   net::HttpReply reply;
+  if (request.target == "/health" && !health.empty()) {
+    reply.status = 503;
+    reply.body = json::to_text(json::Value::object({{"status", health}}));
+    co_return reply;
+  }
   auto const message = json::parse_grape_request(request.target, request.body);
   if (!message) {
     auto const refusal = json::error_answer(static_cast<json::GrapeErrc>(message.error().value()));

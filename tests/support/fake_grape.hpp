@@ -28,7 +28,8 @@ class FakeGrape {
   void release();
 
   std::map<std::string, std::vector<std::string>> services;
-  std::string error;             // when set, the body of every answer
+  std::string error;   // when set, the body of every answer
+  std::string health;  // when set, what GET /health says with status 503; Node's Grape has no such page
   bool knows_unannounce = true;  // Node's Grape does not
   int lookup_count = 0;
   int announce_count = 0;

@@ -16,20 +16,20 @@ namespace json = grenache::json;
 namespace rpc = grenache::rpc;
 using namespace std::chrono_literals;
 
-asio::awaitable<rpc::RpcReply> echo(rpc::RpcRequest& request) { co_return rpc::RpcReply{request.payload}; }
+asio::awaitable<rpc::Reply> echo(rpc::Request& request) { co_return rpc::Reply{request.payload}; }
 
 asio::awaitable<int> run(asio::io_context& io, grenache::HostPort grape) {
   rpc::Link::Options options;
   options.grapes = {grape};
   rpc::Link link{io.get_executor(), options, grenache::Random::from_system()};
-  rpc::RpcServer server{io.get_executor(), {}, echo};
+  rpc::Server server{io.get_executor(), {}, echo};
   auto const listening = server.listen({grenache::IpAddress{127, 0, 0, 1}, 0});
   if (!listening) co_return 1;
   server.announce(link, "rpc_test");
   auto const ready = co_await server.ready(10s);
   if (!ready) co_return 2;
 
-  rpc::RpcClient client{io.get_executor(), link, {}, grenache::Random::from_system()};
+  rpc::Client client{io.get_executor(), link, {}, grenache::Random::from_system()};
   auto const reply = co_await client.request("rpc_test", "hello");
   if (!reply) std::fprintf(stderr, "%s\n", reply.error().text().c_str());
   bool const right = reply.has_value() && *reply == json::Value{"hello"};

@@ -132,8 +132,8 @@ struct Race {
   std::vector<std::string> others;
 };
 
-Awaitable<void> ask(rpc::RpcClient& client, std::string endpoint, json::Value payload, Race& race) {
-  rpc::RpcRequestOptions const request;
+Awaitable<void> ask(rpc::Client& client, std::string endpoint, json::Value payload, Race& race) {
+  rpc::RequestOptions const request;
   auto const reply = co_await client.request_to(std::move(endpoint), "exchange", std::move(payload), request);
   if (!reply) {
     auto const refusal = parse_refusal(reply.error().text());
@@ -158,7 +158,7 @@ Awaitable<Race> race_for(net::Executor executor, HostPort grape, OrderRecord ord
   rpc::Link::Options link_options;
   link_options.grapes = {grape};
   rpc::Link link{executor, link_options, Random{7}};
-  rpc::RpcClient client{executor, link, rpc::RpcClient::Options{}, Random{8}};
+  rpc::Client client{executor, link, rpc::Client::Options{}, Random{8}};
   Race race;
   net::TaskGroup tasks{executor};
   for (std::uint64_t i = 0; i < kTakers; ++i) {
@@ -263,7 +263,7 @@ TEST_F(ExchangeTest, answersBothFormsOfPayloadsInTheirOwnForm) {
     rpc::Link::Options link_options;
     link_options.grapes = {grape_.address()};
     rpc::Link link{io_.get_executor(), link_options, Random{7}};
-    rpc::RpcClient client{io_.get_executor(), link, rpc::RpcClient::Options{}, Random{8}};
+    rpc::Client client{io_.get_executor(), link, rpc::Client::Options{}, Random{8}};
     auto const question = to_json(GetOrderbookMessage{{1500, CreatorType::client, net::wall_now()}});
     auto const as_object = co_await client.request("exchange", question);
     auto const text = json::to_text(question);
@@ -299,7 +299,7 @@ TEST_F(ExchangeTest, servesTheOriginalsClient) {
     rpc::Link::Options link_options;
     link_options.grapes = {grape_.address()};
     rpc::Link link{io_.get_executor(), link_options, Random{7}};
-    rpc::RpcClient client{io_.get_executor(), link, rpc::RpcClient::Options{}, Random{8}};
+    rpc::Client client{io_.get_executor(), link, rpc::Client::Options{}, Random{8}};
     auto const text =
         R"({"type":"ExecuteOrderMessage","exchangeId":1500,"creatorType":"client","createdAt":1,)"
         R"("orderId":")" +

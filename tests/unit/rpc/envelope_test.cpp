@@ -62,12 +62,12 @@ TEST(RpcEnvelope, writesAndReadsReplies) {
   for (std::string_view const text : {"", "nonsense", "{}", "null"}) EXPECT_FALSE(parse_rpc_reply(text));
 }
 
-TEST(RpcFailure, readsAsInNode) {
-  using rpc::RpcErrc;
-  using rpc::RpcFailure;
-  EXPECT_EQ(RpcFailure(RpcErrc::timeout).text(), "ERR_TIMEOUT");
-  EXPECT_EQ(RpcFailure(RpcErrc::request_generic, "fail").text(), "ERR_REQUEST_GENERIC: fail");
-  EXPECT_EQ(RpcFailure(RpcErrc::remote, "boom").text(), "boom");
+TEST(Failure, readsAsInNode) {
+  using rpc::Errc;
+  using rpc::Failure;
+  EXPECT_EQ(Failure(Errc::timeout).text(), "ERR_TIMEOUT");
+  EXPECT_EQ(Failure(Errc::request_generic, "fail").text(), "ERR_REQUEST_GENERIC: fail");
+  EXPECT_EQ(Failure(Errc::remote, "boom").text(), "boom");
 }
 
 }  // namespace

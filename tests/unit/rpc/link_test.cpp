@@ -107,11 +107,34 @@ TEST_F(LinkTest, asksOnceWhatIsCachedOrUnderWay) {
   test::run(io, test());
 }
 
+TEST_F(LinkTest, tellsAGrapeThatHasNotJoinedFromOneThatKnowsNobody) {
+  auto test = [this]() -> Awaitable<void> {
+    Link link{io.get_executor(), one_grape(), Random{1}};
+    grape->health = "joining";
+    auto result = co_await link.lookup("svc");
+    EXPECT_EQ(result.error().code, Errc::not_ready);
+    EXPECT_EQ(result.error().text(), "ERR_GRAPE_NOT_READY: the grape is joining");
+    grape->health.clear();
+    result = co_await link.lookup("svc");
+    EXPECT_EQ(result.error().code, Errc::lookup_empty);
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST(RpcError, hasTheGrenacheNameAsItsMessage) {
+  Error const error = Errc::lookup_empty;
+  EXPECT_STREQ(error.category().name(), "grenache.rpc");
+  EXPECT_EQ(error.message(), "ERR_GRAPE_LOOKUP_EMPTY");
+  EXPECT_EQ(error, Errc::lookup_empty);
+  EXPECT_NE(error, Errc::not_ready);
+}
+
 TEST_F(LinkTest, tellsEmptyFromUnreachableFromRefused) {
   auto test = [this]() -> Awaitable<void> {
     Link link{io.get_executor(), one_grape(), Random{1}};
     auto result = co_await link.lookup("nobody");
-    EXPECT_EQ(result.error().code, RpcErrc::lookup_empty);
+    EXPECT_EQ(result.error().code, Errc::lookup_empty);
     EXPECT_EQ(result.error().text(), "ERR_GRAPE_LOOKUP_EMPTY");
     result = co_await link.lookup("nobody");
     EXPECT_EQ(grape->lookup_count, 2);  // not cached: somebody may have come
@@ -120,11 +143,11 @@ TEST_F(LinkTest, tellsEmptyFromUnreachableFromRefused) {
     result = co_await link.lookup("nobody");
     EXPECT_EQ(result.error().text(), "ERR_GRAPE_GENERIC: ERR_GRAPE_LOOKUP");
     auto const announced = co_await link.announce("a", 1);
-    EXPECT_EQ(announced.error().code, RpcErrc::grape_refused);
+    EXPECT_EQ(announced.error().code, Errc::grape_refused);
 
     grape.reset();
     result = co_await link.lookup("nobody");
-    EXPECT_EQ(result.error().code, RpcErrc::grape_unreachable);
+    EXPECT_EQ(result.error().code, Errc::grape_unreachable);
     EXPECT_EQ(result.error().text(), "ERR_GRAPE_UNREACHABLE: Connection refused");
     co_await link.stop();
   };
@@ -171,7 +194,7 @@ TEST_F(LinkTest, aDeadlineEndsTheWaitButNotTheSharedLookup) {
     std::vector<RpcResult<Destinations>> results;
     tasks.spawn(look_up(link, "svc", results));
     auto const result = co_await link.lookup("svc", net::steady_now() + 20ms);
-    EXPECT_EQ(result.error().code, RpcErrc::timeout);
+    EXPECT_EQ(result.error().code, Errc::timeout);
     grape->release();
     co_await tasks.drained(10s);
     EXPECT_TRUE(results.at(0));
@@ -262,7 +285,7 @@ TEST_F(LinkTest, anAnnouncementIsConfirmedWhenTheGrapeComesBack) {
     link.start_announcing("svc", 7000);
     auto confirmed = co_await link.announced("svc", 7000, 30ms);
     EXPECT_FALSE(confirmed);
-    EXPECT_EQ(confirmed.error().code, RpcErrc::grape_unreachable);
+    EXPECT_EQ(confirmed.error().code, Errc::grape_unreachable);
     grape.emplace(io.get_executor(), port);
     confirmed = co_await link.announced("svc", 7000, 10s);
     EXPECT_TRUE(confirmed);
@@ -299,9 +322,9 @@ TEST_F(LinkTest, stopFailsWhatIsUnderWay) {
     while (grape->announce_count == 0) co_await grape->announced.wait();
     co_await link.stop();
     co_await tasks.drained(10s);
-    EXPECT_EQ(results.at(0).error().code, RpcErrc::stopped);
+    EXPECT_EQ(results.at(0).error().code, Errc::stopped);
     auto const late = co_await link.lookup("svc");
-    EXPECT_EQ(late.error().code, RpcErrc::stopped);
+    EXPECT_EQ(late.error().code, Errc::stopped);
   };
   test::run(io, test());
 }

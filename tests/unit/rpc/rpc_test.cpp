@@ -1,4 +1,4 @@
-// RpcServer and RpcClient together, found through a fake grape.
+// Server and Client together, found through a fake grape.
 #include <list>
 
 #include <gtest/gtest.h>
@@ -21,30 +21,30 @@ using net::Awaitable;
 using test::FakeGrape;
 
 Endpoint const kFreePort{IpAddress{127, 0, 0, 1}, 0};
-RpcRequestOptions const kDefaults{};
+RequestOptions const kDefaults{};
 
 /// A service that answers with its name and the payload. "wait" waits for release, "fail" is an error,
 /// "throw" a bug.
 struct Service {
-  Service(boost::asio::io_context& io, std::string n, RpcServer::Options options = {})
+  Service(boost::asio::io_context& io, std::string n, Server::Options options = {})
       : name{std::move(n)},
         entered{io.get_executor()},
         release{io.get_executor()},
         server{std::in_place, io.get_executor(), options,
-               [this](RpcRequest& request) { return answer(request); }} {
+               [this](Request& request) { return answer(request); }} {
     at = server->listen(kFreePort).value();
   }
-  Awaitable<RpcReply> answer(RpcRequest& request) {
+  Awaitable<Reply> answer(Request& request) {
     ++request_count;
     std::string const* const text = request.payload.as_string();
     std::string const what = text ? *text : "";
-    if (what == "fail") co_return RpcReply::failure("ERR_OWN: no");
+    if (what == "fail") co_return Reply::failure("ERR_OWN: no");
     if (what == "throw") throw std::runtime_error{"a bug"};
     if (what == "wait") {
       entered.notify_all();
       co_await release.wait();
     }
-    co_return RpcReply{Value::array({name, request.key, request.payload})};
+    co_return Reply{Value::array({name, request.key, request.payload})};
   }
   Awaitable<void> until_entered(int count) {
     while (request_count < count) co_await entered.wait();
@@ -55,7 +55,7 @@ struct Service {
   net::AsyncEvent entered;
   net::AsyncEvent release;
   Endpoint at;
-  std::optional<RpcServer> server;
+  std::optional<Server> server;
 };
 
 struct RpcTest : testing::Test {
@@ -63,19 +63,19 @@ struct RpcTest : testing::Test {
   net::TaskGroup tasks{io.get_executor()};
   FakeGrape grape{io.get_executor()};
   std::optional<Link> link;
-  std::optional<RpcClient> client;
+  std::optional<Client> client;
   std::list<Service> services;
 
   RpcTest() {
     Link::Options options;
     options.grapes = {grape.address()};
     link.emplace(io.get_executor(), options, Random{1});
-    make_client(RpcClient::Options{});
+    make_client(Client::Options{});
   }
-  void make_client(RpcClient::Options const& options) {
+  void make_client(Client::Options const& options) {
     client.emplace(io.get_executor(), *link, options, Random{2});
   }
-  Service& serve(std::string name, RpcServer::Options options = {}) {
+  Service& serve(std::string name, Server::Options options = {}) {
     Service& service = services.emplace_back(io, std::move(name), options);
     grape.add("svc", service.at.to_string());
     return service;
@@ -126,7 +126,7 @@ TEST_F(RpcTest, isNotReadyWithoutAGrape) {
     service.server->announce(*link, "one");
     auto const ready = co_await service.server->ready(20ms);
     EXPECT_FALSE(ready);
-    EXPECT_EQ(ready.error().code, RpcErrc::grape_unreachable);
+    EXPECT_EQ(ready.error().code, Errc::not_ready);
     grape.release();
     co_await link->stop();
   };
@@ -138,7 +138,7 @@ TEST_F(RpcTest, theErrorOfTheServiceReachesTheCallerAndIsNotRetried) {
     Service& a = serve("A");
     Service& b = serve("B");
     auto reply = co_await client->request("svc", "fail");
-    EXPECT_EQ(reply.error().code, RpcErrc::remote);
+    EXPECT_EQ(reply.error().code, Errc::remote);
     EXPECT_EQ(reply.error().text(), "ERR_OWN: no");
     EXPECT_EQ(a.request_count + b.request_count, 1);
     reply = co_await client->request("svc", "throw");
@@ -150,7 +150,7 @@ TEST_F(RpcTest, theErrorOfTheServiceReachesTheCallerAndIsNotRetried) {
 TEST_F(RpcTest, worksInGzipBothWays) {
   auto test = [this]() -> Awaitable<void> {
     serve("A");
-    RpcRequestOptions options;
+    RequestOptions options;
     options.compress = true;
     std::string const large(100'000, 'x');
     auto const reply = co_await client->request("svc", large, options);
@@ -162,20 +162,20 @@ TEST_F(RpcTest, worksInGzipBothWays) {
 
 TEST_F(RpcTest, aBombIsNeitherExpandedByTheServerNorByTheClient) {
   auto test = [this]() -> Awaitable<void> {
-    RpcServer::Options server_options;
+    Server::Options server_options;
     server_options.expanded_bytes_max = 10'000;
     Service& service = serve("A", server_options);
-    RpcRequestOptions options;
+    RequestOptions options;
     options.compress = true;
     auto reply = co_await client->request("svc", std::string(20'000, 'x'), options);
-    EXPECT_EQ(reply.error().code, RpcErrc::request_generic);
+    EXPECT_EQ(reply.error().code, Errc::request_generic);
     EXPECT_EQ(service.request_count, 0);
 
-    RpcClient::Options client_options;
+    Client::Options client_options;
     client_options.expanded_bytes_max = 1'000;
     make_client(client_options);
     reply = co_await client->request("svc", std::string(5'000, 'x'), options);
-    EXPECT_EQ(reply.error().code, RpcErrc::reply_encoding_compression);
+    EXPECT_EQ(reply.error().code, Errc::reply_encoding_compression);
     EXPECT_EQ(service.request_count, 1);
   };
   test::run(io, test());
@@ -183,7 +183,7 @@ TEST_F(RpcTest, aBombIsNeitherExpandedByTheServerNorByTheClient) {
 
 TEST_F(RpcTest, aRequestTooLargeIsRefusedInWords) {
   auto test = [this]() -> Awaitable<void> {
-    RpcServer::Options server_options;
+    Server::Options server_options;
     server_options.body_bytes_max = 1000;
     serve("A", server_options);
     auto const reply = co_await client->request("svc", std::string(2'000, 'x'));
@@ -196,7 +196,7 @@ TEST_F(RpcTest, asksAnotherWhenADestinationIsDead) {
   auto test = [this]() -> Awaitable<void> {
     for (int i = 0; i < 4; ++i) grape.add("svc", dead());
     serve("A");
-    RpcRequestOptions options;
+    RequestOptions options;
     options.retry_count = 0;  // the dead have not seen the request: asking on is no repetition
     for (int i = 0; i < 10; ++i) {
       auto const reply = co_await client->request("svc", "x", options);
@@ -216,10 +216,10 @@ TEST_F(RpcTest, repeatsAsOftenAsAllowedAfterALostConnection) {
     };
     tasks.spawn(lose(a));
     tasks.spawn(lose(b));
-    RpcRequestOptions options;
+    RequestOptions options;
     options.retry_count = 1;
     auto reply = co_await client->request("svc", "wait", options);
-    EXPECT_EQ(reply.error().code, RpcErrc::request_generic);
+    EXPECT_EQ(reply.error().code, Errc::request_generic);
     EXPECT_EQ(a.request_count, 1);
     EXPECT_EQ(b.request_count, 1);
     int const lookups = grape.lookup_count;
@@ -234,7 +234,7 @@ TEST_F(RpcTest, doesNotRepeatWhatMustNotHappenTwice) {
   auto test = [this]() -> Awaitable<void> {
     Service& a = serve("A");
     std::vector<RpcResult<Value>> results;
-    RpcRequestOptions options;
+    RequestOptions options;
     options.retry_count = 0;
     auto once = [&]() -> Awaitable<void> {
       auto result = co_await client->request("svc", "wait", options);
@@ -246,7 +246,7 @@ TEST_F(RpcTest, doesNotRepeatWhatMustNotHappenTwice) {
     link->forget("svc");
     a.server.reset();
     co_await tasks.drained(10s);
-    EXPECT_EQ(results.at(0).error().code, RpcErrc::request_generic);
+    EXPECT_EQ(results.at(0).error().code, Errc::request_generic);
     EXPECT_EQ(b.request_count, 0);
   };
   test::run(io, test());
@@ -255,14 +255,14 @@ TEST_F(RpcTest, doesNotRepeatWhatMustNotHappenTwice) {
 TEST_F(RpcTest, aTimeoutCoversLookupAndRequest) {
   auto test = [this]() -> Awaitable<void> {
     serve("A");
-    RpcRequestOptions options;
+    RequestOptions options;
     options.timeout = 20ms;
     auto reply = co_await client->request("svc", "wait", options);
-    EXPECT_EQ(reply.error().code, RpcErrc::timeout);
+    EXPECT_EQ(reply.error().code, Errc::timeout);
     EXPECT_EQ(reply.error().text(), "ERR_TIMEOUT");
     grape.hold();
     reply = co_await client->request("other", "x", options);
-    EXPECT_EQ(reply.error().code, RpcErrc::timeout);
+    EXPECT_EQ(reply.error().code, Errc::timeout);
     grape.release();
   };
   test::run(io, test());
@@ -273,14 +273,14 @@ TEST_F(RpcTest, neverCallsItself) {
     Service& self = serve("self");
     client->exclude(self.at.to_string());
     auto reply = co_await client->request("svc", "x");
-    EXPECT_EQ(reply.error().code, RpcErrc::lookup_empty);
+    EXPECT_EQ(reply.error().code, Errc::lookup_empty);
     serve("A");
     link->forget("svc");
     for (int i = 0; i < 5; ++i) {
       reply = co_await client->request("svc", "x");
       EXPECT_EQ(who(reply), "A");
     }
-    auto const entries = co_await client->map("svc", "x", RpcMapOptions());
+    auto const entries = co_await client->map("svc", "x", MapOptions());
     EXPECT_TRUE(entries);
     EXPECT_EQ(entries->size(), 1u);
     EXPECT_EQ(self.request_count, 0);
@@ -294,7 +294,7 @@ TEST_F(RpcTest, mapAsksAllAndOneDeadFailsAlone) {
     std::string const gone = dead();
     grape.add("svc", gone);
     serve("B");
-    auto const entries = co_await client->map("svc", "x", RpcMapOptions());
+    auto const entries = co_await client->map("svc", "x", MapOptions());
     EXPECT_TRUE(entries);
     EXPECT_EQ(entries->size(), 3u);
     EXPECT_EQ(who(entries->at(0).reply), "A");
@@ -307,22 +307,22 @@ TEST_F(RpcTest, mapAsksAllAndOneDeadFailsAlone) {
 
 TEST_F(RpcTest, mapIsBoundedInNumberAndInParallel) {
   auto test = [this]() -> Awaitable<void> {
-    RpcClient::Options options;
+    Client::Options options;
     options.map_parallel_max = 2;
     make_client(options);
     for (int i = 0; i < 5; ++i) serve(std::to_string(i));
-    RpcMapOptions limited;
+    MapOptions limited;
     limited.limit = 3;
     auto entries = co_await client->map("svc", "x", limited);
     EXPECT_EQ(entries->size(), 3u);
     std::set<std::string> names;
     for (auto const& entry : *entries) names.insert(who(entry.reply));
     EXPECT_EQ(names.size(), 3u);
-    entries = co_await client->map("svc", "x", RpcMapOptions());
+    entries = co_await client->map("svc", "x", MapOptions());
     EXPECT_EQ(entries->size(), 5u);
     for (auto const& entry : *entries) EXPECT_TRUE(entry.reply);
-    auto const nobody = co_await client->map("nobody", "x", RpcMapOptions());
-    EXPECT_EQ(nobody.error().code, RpcErrc::lookup_empty);
+    auto const nobody = co_await client->map("nobody", "x", MapOptions());
+    EXPECT_EQ(nobody.error().code, Errc::lookup_empty);
   };
   test::run(io, test());
 }
@@ -363,7 +363,7 @@ TEST_F(RpcTest, stopFailsWhatIsUnderWay) {
     co_await service.until_entered(1);
     co_await client->stop();
     co_await tasks.drained(10s);
-    EXPECT_EQ(results.at(0).error().code, RpcErrc::stopped);
+    EXPECT_EQ(results.at(0).error().code, Errc::stopped);
   };
   test::run(io, test());
 }
