@@ -134,7 +134,7 @@ def main():
                 "grape": lambda: grape(options.build),
                 # Debian's package belongs to Debian's Python.
                 "libtorrent": lambda: Server("libtorrent", ["/usr/bin/python3", HERE / "libtorrent_dht.py"]),
-                "bittorrent-dht": lambda: Server("bittorrent-dht", ["node", HERE / "bittorrent_dht.cjs", modules])}.items():
+                "bittorrent-dht": lambda: Server("bittorrent-dht", ["node", HERE / "bittorrent_dht.mjs", modules])}.items():
             try:
                 nodes.append(start())
             except OSError as error:
