@@ -44,16 +44,19 @@ void Lookup::add(Contact const& node, Contact const* from) {
   if (outcome_ != Outcome::running || node.id == own_) return;
   Candidate const* named_by = from == nullptr ? nullptr : find(*from);
   if (named_by != nullptr && is_distrusted(*named_by)) return;
-  auto const place = std::ranges::lower_bound(
-      candidates_, node.id, [this](NodeId const& a, NodeId const& b) { return is_closer(target_, a, b); },
-      [](Candidate const& candidate) { return candidate.node.id; });
-  if (place != candidates_.end() && place->node.id == node.id) return;
-  if (place == candidates_.end() && candidates_.size() >= options_.candidate_count_max) return;
-  if (is_crowded(node.endpoint)) return;
+  if (find_id(node.id) != nullptr) return;
+  bool const is_last = candidates_.empty() || is_closer(target_, candidates_.back().node.id, node.id);
+  if (is_last && candidates_.size() >= options_.candidate_count_max) return;
+  NodeId const namer = named_by == nullptr ? own_ : named_by->node.id;
+  std::uint32_t const hops = named_by == nullptr ? 0 : named_by->hops + 1;
+  if (!make_way(node)) return;
   Candidate candidate;
   candidate.node = node;
-  candidate.hops = named_by == nullptr ? 0 : named_by->hops + 1;
-  candidate.named_by = named_by == nullptr ? own_ : named_by->node.id;
+  candidate.hops = hops;
+  candidate.named_by = namer;
+  auto const place = std::ranges::lower_bound(
+      candidates_, node.id, [this](NodeId const& a, NodeId const& b) { return is_closer(target_, a, b); },
+      [](Candidate const& item) { return item.node.id; });
   candidates_.insert(place, std::move(candidate));
   if (candidates_.size() > options_.candidate_count_max) trim();
 }
@@ -102,18 +105,30 @@ void Lookup::blame(Candidate const& candidate) {
                 [&](Candidate const& item) { return item.state == State::heard && item.named_by == liar; });
 }
 
-bool Lookup::is_crowded(Endpoint const& newcomer) const {
-  std::size_t alive = 0;
-  std::size_t all = 0;
-  for (Candidate const& candidate : candidates_) {
-    if (candidate.node.endpoint == newcomer) {
-      ++all;
-      if (candidate.state != State::unreachable) ++alive;
-    }
-    if (!options_.one_per_network || candidate.state == State::unreachable) continue;
-    if (network_of(candidate.node.endpoint.address) == network_of(newcomer.address)) return true;
-  }
-  return alive >= kIdsOfEndpoint || all >= 2 * kIdsOfEndpoint;
+// A farther one that was not asked yet goes: else who names a node under a false id, or another address of
+// its network, far from the target, would keep it out.
+bool Lookup::make_way(Contact const& newcomer, std::size_t limit, auto const& is_rival) {
+  auto const alive = [&](Candidate const& candidate) {
+    return candidate.state != State::unreachable && is_rival(candidate.node.endpoint);
+  };
+  if (static_cast<std::size_t>(std::ranges::count_if(candidates_, alive)) < limit) return true;
+  auto const goes = std::find_if(candidates_.rbegin(), candidates_.rend(), [&](Candidate const& candidate) {
+    return candidate.state == State::heard && is_rival(candidate.node.endpoint);
+  });
+  if (goes == candidates_.rend() || !is_closer(target_, newcomer.id, goes->node.id)) return false;
+  candidates_.erase(std::next(goes).base());
+  return true;
+}
+
+bool Lookup::make_way(Contact const& newcomer) {
+  auto const same = [&](Endpoint const& other) { return other == newcomer.endpoint; };
+  auto const all =
+      std::ranges::count_if(candidates_, same, [](Candidate const& c) { return c.node.endpoint; });
+  if (static_cast<std::size_t>(all) >= 2 * kIdsOfEndpoint) return false;
+  if (!make_way(newcomer, kIdsOfEndpoint, same)) return false;
+  if (!options_.one_per_network) return true;
+  IpAddress const network = network_of(newcomer.endpoint.address);
+  return make_way(newcomer, 1, [&](Endpoint const& other) { return network_of(other.address) == network; });
 }
 
 Lookup::Candidate* Lookup::find(Contact const& node) {

@@ -55,7 +55,7 @@ class Lookup {
       : target_{target}, own_{own}, options_{options} {}
 
   /// Hears of a node. Known ids are ignored, and so is a third id at one endpoint, as long as the first two
-  /// are not found to be false, and a fifth in any case.
+  /// are not found to be false, and a fifth in any case. Of those not asked yet the nearest stay.
   ///
   /// `from` is the candidate that named it, or null. Who names many nodes that do not answer, and few that
   /// do, is not believed any more, and what else it named is forgotten.
@@ -95,7 +95,9 @@ class Lookup {
     std::uint32_t named_false = 0;  // that did not, at least not soon
     std::optional<std::string> token;
   };
-  [[nodiscard]] bool is_crowded(Endpoint const& newcomer) const;
+  /// Whether there is room for a node at this endpoint, and in this network.
+  bool make_way(dht::Contact const& newcomer);
+  bool make_way(dht::Contact const& newcomer, std::size_t limit, auto const& is_rival);
   [[nodiscard]] Candidate* find(dht::Contact const& node);
   [[nodiscard]] Candidate* find_id(NodeId const& id);
   [[nodiscard]] static bool is_distrusted(Candidate const& candidate);

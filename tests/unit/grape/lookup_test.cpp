@@ -162,5 +162,33 @@ TEST(Lookup, oneEndpointIsAskedUnderTwoIdsAtMost) {
   EXPECT_EQ(lookup.next(), (dht::Contact{node(150).id, node(1).endpoint})) << "one of them was false";
 }
 
+TEST(Lookup, aFalseIdFarAwayKeepsNobodyOut) {
+  for (bool const one_per_network : {false, true}) {
+    Lookup lookup{NodeId{}, kOwn, {.k = 1, .one_per_network = one_per_network}};
+    lookup.add(node(9));
+    for (std::uint8_t n = 100; n < 110; ++n) lookup.add({node(n).id, node(1).endpoint});
+    lookup.add(node(1));
+    EXPECT_EQ(lookup.next(), node(1));
+    lookup.answered(node(1), "t");
+    EXPECT_FALSE(lookup.next());
+    EXPECT_EQ(lookup.outcome(), Outcome::completed);
+    lookup.check();
+  }
+}
+
+TEST(Lookup, ofANetworkTheNearestIsAskedAndThenNoOther) {
+  Lookup lookup{NodeId{}, kOwn, {.one_per_network = true}};
+  auto const there = [](std::uint8_t n) { return dht::Contact{node(n).id, {IpAddress{80, 1, 1, n}, 6881}}; };
+  lookup.add(there(50));
+  lookup.add(there(20));
+  lookup.add(there(30));
+  EXPECT_EQ(lookup.next(), there(20));
+  lookup.add(there(10));
+  EXPECT_FALSE(lookup.next());
+  lookup.failed(there(20));
+  lookup.add(there(30));
+  EXPECT_EQ(lookup.next(), there(30));
+}
+
 }  // namespace
 }  // namespace grenache::grape
