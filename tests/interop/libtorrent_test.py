@@ -199,7 +199,7 @@ class Peers(Mainline):
                     grape.wait_event("announce", peer=self.theirs.address)
                     reply = self.ask(grape.dht_port, "get_peers", info_hash=key)[b"r"]
                     self.assertEqual(reply[b"values"], [socket.inet_aton("127.0.0.1") + self.theirs.port.to_bytes(2, "big")])
-                    self.assertEqual(len(reply[b"token"]), 20)
+                    self.assertTrue(reply[b"token"])
                     if key.isascii():
                         self.assertEqual(grape.post("/lookup", {"data": key.decode()}), (200, json.dumps([self.theirs.address])))
 
