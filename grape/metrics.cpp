@@ -87,7 +87,7 @@ void add_http(Families& out, Status const& status) {
   auto const& http = status.http;
   out.gauge("grape_http_connections", "Open HTTP connections", status.http_connections);
   out.counter("grape_http_connections_total", "HTTP connections accepted", http.connections);
-  out.counter("grape_http_connections_evicted_total", "Idle HTTP connections closed to make room",
+  out.counter("grape_http_connections_evicted_total", "Silent HTTP connections closed to make room",
               http.connections_evicted);
   out.counter("grape_http_connections_refused_total", "HTTP connections closed unheard at the limit",
               http.connections_refused);

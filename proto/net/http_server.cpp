@@ -70,13 +70,17 @@ bool HttpRequest::has_header(std::string_view name) const {
 struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
   struct Connection;
   using Connections = std::list<Connection*>;
+  /// What a connection waits for: its next request, the rest of one, or us.
+  enum class State : std::uint8_t { idle, reading, busy };
 
   Impl(Executor const& e, Options o, Handler h)
       : executor{e}, options{std::move(o)}, handler{std::move(h)}, acceptor{e}, pause{e}, tasks{e} {}
 
   Result<void> open(Endpoint const& bind);
   void admit(tcp::socket socket);
-  bool evict_idle();
+  Connections& in(State state) { return state == State::busy ? busy : silent; }
+  [[nodiscard]] std::size_t connection_count() const { return silent.size() + busy.size(); }
+  bool evict();
   void close_all();
   void write_head(std::string& out, HttpReply const& reply, bool keep_alive, bool http_1_0);
 
@@ -90,7 +94,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
   asio::steady_timer pause;
   TaskGroup tasks;
   Endpoint local;
-  Connections idle;  // the one idle longest is first
+  Connections silent;  // that wait for their peers; the one that waits longest is first
   Connections busy;
   Counters counters;
   DateText date;
@@ -106,12 +110,12 @@ struct HttpServer::Impl::Connection {
         buffer{server->options.header_bytes_max + 4 * kReadBytes} {
     place = server->busy.insert(server->busy.end(), this);
   }
-  ~Connection() { (is_idle ? server->idle : server->busy).erase(place); }
+  ~Connection() { server->in(state).erase(place); }
   Connection(Connection const&) = delete;
   Connection& operator=(Connection const&) = delete;
 
   void expire() {
-    if (!is_idle) ++server->counters.timed_out;
+    if (state != State::idle) ++server->counters.timed_out;
     close();
   }
   void close() {
@@ -119,11 +123,10 @@ struct HttpServer::Impl::Connection {
     socket.close(ignored);
   }
   void within(Duration limit) { deadline.set(steady_now() + limit); }
-  void set_idle(bool now_idle) {
-    if (now_idle == is_idle) return;
-    Connections& to = now_idle ? server->idle : server->busy;
-    to.splice(to.end(), is_idle ? server->idle : server->busy, place);
-    is_idle = now_idle;
+  void enter(State next) {
+    Connections& to = server->in(next);
+    to.splice(to.end(), server->in(state), place);
+    state = next;
   }
 
   using Parser = http::request_parser<http::string_body>;
@@ -146,7 +149,7 @@ struct HttpServer::Impl::Connection {
   std::string head;
   Endpoint peer;
   Connections::iterator place;
-  bool is_idle = false;
+  State state = State::busy;
 };
 
 using Connection = HttpServer::Impl::Connection;
@@ -197,11 +200,11 @@ Awaitable<Connection::Read> Connection::read_request() {
       }
     } else {
       if (server->stopping) co_return Read::closed;
-      set_idle(true);
       within(server->options.idle_max);
     }
+    enter(phase == Phase::idle ? State::idle : State::reading);
     bool const more = co_await read_some();
-    set_idle(false);
+    enter(State::busy);
     if (!more) co_return Read::closed;
   }
 }
@@ -320,11 +323,11 @@ Result<void> HttpServer::Impl::open(Endpoint const& bind) {
   return {};
 }
 
-bool HttpServer::Impl::evict_idle() {
-  if (idle.empty()) return false;
+bool HttpServer::Impl::evict() {
+  if (silent.empty()) return false;
   ++counters.connections_evicted;
-  Connection& oldest = *idle.front();
-  oldest.set_idle(false);  // its coroutine ends soon; it must not be evicted twice
+  Connection& oldest = *silent.front();
+  oldest.enter(State::busy);  // its coroutine ends soon; it must not be evicted twice
   oldest.close();
   return true;
 }
@@ -332,7 +335,7 @@ bool HttpServer::Impl::evict_idle() {
 void HttpServer::Impl::admit(tcp::socket socket) {
   ++counters.connections;
   // The evicted connection leaves its list a moment later, so the count may pass the limit by those.
-  if (idle.size() + busy.size() >= options.connection_count_max && !evict_idle()) {
+  if (connection_count() >= options.connection_count_max && !evict()) {
     ++counters.connections_refused;
     return;
   }
@@ -351,8 +354,9 @@ Awaitable<void> HttpServer::Impl::accept_loop(std::shared_ptr<Impl> self) {
     if (!error) {
       self->admit(std::move(socket));
     } else if (error != asio::error::connection_aborted && self->acceptor.is_open()) {
-      // Out of descriptors or memory, as a rule: accepting again at once would spin.
-      self->evict_idle();
+      bool const evicted = self->evict();
+      if (evicted && error == asio::error::no_descriptors) continue;
+      // Out of memory, or nobody to close: accepting again at once would spin.
       self->pause.expires_after(kAcceptPause);
       auto const [paused] = co_await self->pause.async_wait(kTuple);
       if (paused) co_return;
@@ -361,7 +365,7 @@ Awaitable<void> HttpServer::Impl::accept_loop(std::shared_ptr<Impl> self) {
 }
 
 void HttpServer::Impl::close_all() {
-  for (Connection* connection : idle) connection->close();
+  for (Connection* connection : silent) connection->close();
   for (Connection* connection : busy) connection->close();
 }
 
@@ -370,7 +374,9 @@ Awaitable<bool> HttpServer::Impl::stop(std::shared_ptr<Impl> self, Duration limi
   Error ignored;
   self->acceptor.close(ignored);
   self->pause.cancel();
-  for (Connection* connection : self->idle) connection->close();
+  for (Connection* connection : self->silent) {
+    if (connection->state == State::idle) connection->close();
+  }
   bool const graceful = co_await self->tasks.drained(limit);
   if (!graceful) {
     self->close_all();
@@ -404,7 +410,7 @@ Result<Endpoint> HttpServer::listen(Endpoint const& bind) {
 
 Endpoint HttpServer::local_endpoint() const { return impl_->local; }
 Awaitable<bool> HttpServer::stop(Duration limit) { return Impl::stop(impl_, limit); }
-std::size_t HttpServer::connection_count() const { return impl_->idle.size() + impl_->busy.size(); }
+std::size_t HttpServer::connection_count() const { return impl_->connection_count(); }
 HttpServer::Counters const& HttpServer::counters() const { return impl_->counters; }
 
 }  // namespace grenache::net

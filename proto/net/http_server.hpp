@@ -43,6 +43,9 @@ struct HttpReply {
 /// Serves HTTP/1.1 (and 1.0) on one port. Requests on one connection are answered in order, one at a time;
 /// connections live side by side on the thread of the executor. Every method and path goes to the handler.
 ///
+/// Where a limit of connections or descriptors is reached, a new connection takes the place of the one whose
+/// peer is silent for longest, between requests or amid one: slow peers keep nobody out.
+///
 /// Keep-alive, pipelining, chunked request bodies and `Expect: 100-continue` are understood. What a peer can
 /// make it hold is bounded by Options. Destroying a server that was not stopped drops its connections.
 class HttpServer {
@@ -61,8 +64,8 @@ class HttpServer {
 
   struct Counters {
     std::uint64_t connections = 0;          // accepted so far
-    std::uint64_t connections_evicted = 0;  // idle ones closed to make room for new ones
-    std::uint64_t connections_refused = 0;  // closed unheard: the limit was reached and none was idle
+    std::uint64_t connections_evicted = 0;  // closed to make room for new ones, as their peers were silent
+    std::uint64_t connections_refused = 0;  // closed unheard: all others had a request under way
     std::uint64_t requests = 0;             // given to the handler
     std::uint64_t malformed = 0;
     std::uint64_t too_large = 0;

@@ -272,6 +272,40 @@ TEST_F(HttpServerTest, aNewConnectionTakesThePlaceOfTheOneIdleLongest) {
   test::run(io, test());
 }
 
+TEST_F(HttpServerTest, aNewConnectionTakesThePlaceOfTheOneAmidARequestThatIsSilentLongest) {
+  auto test = [this]() -> Awaitable<void> {
+    options.connection_count_max = 3;
+    Endpoint const at = start();
+    RawClient slow_header{io.get_executor()};
+    RawClient slow_body{io.get_executor()};
+    RawClient busy{io.get_executor()};
+    RawClient honest{io.get_executor()};
+    co_await busy.connect(at);
+    co_await busy.send(post("/wait", "b"));
+    co_await until_entered();
+    co_await slow_header.connect(at);
+    co_await slow_header.send("POST / HTTP/1.1\r\nHo");
+    co_await slow_body.connect(at);
+    std::string text =
+        co_await exchange(slow_body,
+                          "POST /slow HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: "
+                          "2\r\n\r\n",
+                          "\r\n\r\n");
+    co_await honest.connect(at);
+    text = co_await exchange(honest, post("/honest", "a"), "a");
+    EXPECT_EQ(body_of(text), "POST /honest a");
+    std::string const nothing = co_await slow_header.read_all();
+    EXPECT_EQ(nothing, "");
+    text = co_await exchange(slow_body, "ok", "/slow ok");
+    EXPECT_EQ(body_of(text), "POST /slow ok");
+    EXPECT_EQ(server->counters().connections_evicted, 1u);
+    release.notify_all();
+    text = co_await busy.read_until("/wait b");
+    EXPECT_EQ(body_of(text), "POST /wait b");
+  };
+  test::run(io, test());
+}
+
 TEST_F(HttpServerTest, refusesAConnectionWhenAllOthersAreBusy) {
   auto test = [this]() -> Awaitable<void> {
     options.connection_count_max = 1;
