@@ -66,6 +66,16 @@ TimePoint Bootstrap::next_deadline() const {
   return next;
 }
 
+void FormerNodes::add(dht::Contact const& node) {
+  remove(node.endpoint);
+  nodes_.push_back(node);
+  if (nodes_.size() > count_max_) nodes_.pop_front();
+}
+
+void FormerNodes::remove(Endpoint const& endpoint) {
+  std::erase_if(nodes_, [&](dht::Contact const& node) { return node.endpoint == endpoint; });
+}
+
 Bootstrap::Entry* Bootstrap::find(Endpoint const& address) {
   auto const found = std::ranges::find(entries_, address, &Entry::address);
   return found == entries_.end() ? nullptr : &*found;

@@ -3,12 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <vector>
 
 #include "proto/base/endpoint.hpp"
 #include "proto/base/random.hpp"
 #include "proto/base/time.hpp"
+#include "proto/dht/compact.hpp"
 
 namespace grenache::grape {
 
@@ -53,6 +55,22 @@ class Bootstrap {
 
   Options options_;
   std::vector<Entry> entries_;
+};
+
+/// The nodes that were lost last, newest last. When all are lost these are the ones that were well until
+/// then: a way back into the network for a node whose bootstrap addresses are dead, or that has none.
+class FormerNodes {
+ public:
+  explicit FormerNodes(std::size_t count_max) : count_max_{count_max} {}
+
+  void add(dht::Contact const& node);
+  /// It is back.
+  void remove(Endpoint const& endpoint);
+  [[nodiscard]] std::deque<dht::Contact> const& all() const { return nodes_; }
+
+ private:
+  std::size_t count_max_;
+  std::deque<dht::Contact> nodes_;  // no endpoint twice
 };
 
 }  // namespace grenache::grape

@@ -86,6 +86,8 @@ Node::Node(NodeOptions options, Random random)
       keeper_{options.keeper},
       external_{ExternalAddress{options.external}, ExternalAddress{options.external}},
       bootstrap_{options.bootstrap},
+      former_{options.fallback.address_count_max},
+      fallback_{options.fallback},
       service_{service_options(options_),
                {families_, ids_, tables_, peers_, own_, items_, own_items_, random_}} {
   extras_.read_only = options_.read_only;

@@ -79,6 +79,13 @@ struct NodeOptions {
   std::size_t keep_concurrency = 16;
   std::size_t own_item_count_max = 1000;  // items of our users that are republished; at least 1
 
+  /// The nodes that were lost last are tried while no other is known: how many, and when. Not as often as
+  /// what an operator named.
+  Bootstrap::Options fallback{.address_count_max = 32,
+                              .delay_min = std::chrono::seconds{1},
+                              .delay_max = std::chrono::minutes{1},
+                              .quick_count = 2};
+
   Bootstrap::Options bootstrap;
   ExternalAddress::Options external;
   ItemStore::Options items;
@@ -148,7 +155,7 @@ struct NodeStats {
 /// What a node wants to find again after a restart.
 struct Snapshot {
   PerFamily<NodeId> ids;
-  std::vector<dht::Contact> contacts;     // that answered when they were asked last
+  std::vector<dht::Contact> contacts;     // that answered when they were asked last; few: also former ones
   std::vector<dht::Item> items;           // of our users, republished
   std::vector<Keeper::Service> services;  // kept for our users
 };
@@ -280,6 +287,7 @@ class Node {
 
   void ping(dht::Contact const& node, TimePoint now);
   void try_bootstrap(TimePoint now);
+  void try_addresses(Bootstrap& bootstrap, TimePoint now);
   void upkeep(TimePoint now);
   /// Announces and publishes again what is due.
   void keep(TimePoint now);
@@ -319,6 +327,8 @@ class Node {
   PerFamily<ExternalAddress> external_;
   dht::QueryExtras extras_;
   Bootstrap bootstrap_;
+  FormerNodes former_;
+  Bootstrap fallback_;  // the former nodes, while we are alone; else empty
   Service service_;
 
   Phase phase_ = Phase::waiting;

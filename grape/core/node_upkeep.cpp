@@ -23,6 +23,7 @@ void Node::on(Endpoint const& from, dht::ErrorReply const& error, TimePoint now)
   switch (query->purpose) {
     case Purpose::bootstrap:
       bootstrap_.failed(from, now, random_);
+      fallback_.failed(from, now, random_);
       break;
     case Purpose::verify:
       break;
@@ -70,7 +71,10 @@ void Node::answered(Transactions::Query const& query, dht::Reply const& reply, T
 }
 
 void Node::met(Contact const& node, TimePoint now) {
-  if (table_of(node.endpoint).answered(node, now)) tell(NodeAdded{node.endpoint, node.id});
+  if (!table_of(node.endpoint).answered(node, now)) return;
+  tell(NodeAdded{node.endpoint, node.id});
+  former_.remove(node.endpoint);
+  if (!fallback_.empty()) fallback_ = Bootstrap{options_.fallback};
 }
 
 void Node::note_own_address(Endpoint const& voter, IpAddress const& address, TimePoint now) {
@@ -116,13 +120,17 @@ void Node::slow(Transactions::Query const& query, TimePoint now) {
   } else if (query.purpose == Purpose::bootstrap) {
     // The query stays open and may still be answered, but the next try need not wait for that.
     bootstrap_.failed(query.to, now, random_);
+    fallback_.failed(query.to, now, random_);
   }
 }
 
 void Node::unanswered(Transactions::Query const& query, TimePoint now) {
   ++stats_.timeouts;
   std::size_t const before = node_count();
-  if (query.expected) table_of(query.to).failed({*query.expected, query.to}, now);
+  if (query.expected) {
+    Contact const node{*query.expected, query.to};
+    if (table_of(query.to).failed(node, now)) former_.add(node);
+  }
   if (before > 0 && node_count() == 0) bootstrap_.hurry(now);
   if (query.purpose == Purpose::search) {
     service_.search_timed_out(query.owner, {*query.expected, query.to});
@@ -153,7 +161,8 @@ void Node::expire(TimePoint now) {
 TimePoint Node::next_deadline() const {
   return std::min({tokens_.next_deadline(), peers_.next_deadline(), own_.next_deadline(),
                    items_.next_deadline(), transactions_.next_deadline(), bootstrap_.next_deadline(),
-                   service_.next_deadline(), keep_deadline(), upkeep_at_, ready_by_});
+                   fallback_.next_deadline(), service_.next_deadline(), keep_deadline(), upkeep_at_,
+                   ready_by_});
 }
 
 void Node::bootstrap(std::vector<Endpoint> const& addresses, TimePoint now) {
@@ -172,6 +181,10 @@ Snapshot Node::snapshot(TimePoint now) const {
   Snapshot snapshot;
   snapshot.ids = ids_;
   for (Family const family : kFamilies) tables_[family].all_well(snapshot.contacts);
+  if (snapshot.contacts.size() < options_.fallback.address_count_max) {
+    auto const& former = former_.all();
+    snapshot.contacts.insert(snapshot.contacts.end(), former.begin(), former.end());
+  }
   own_items_.for_each(now, [&](dht::Item const& item) { snapshot.items.push_back(item); });
   snapshot.services = keeper_.services();
   return snapshot;
@@ -183,6 +196,7 @@ void Node::restore(Snapshot const& snapshot, TimePoint now) {
     for (Family const family : kFamilies) tables_[family] = RoutingTable{ids_[family], options_.table};
   }
   for (Contact const& node : snapshot.contacts) {
+    former_.add(node);
     if (!speaks(family_of(node.endpoint)) || !table_of(node.endpoint).heard(node, now)) continue;
     // The others wait for the upkeep, or are found anew.
     if (transactions_.verify_count() < options_.verify_count_max) ping(node, now);
@@ -194,15 +208,20 @@ void Node::restore(Snapshot const& snapshot, TimePoint now) {
 }
 
 void Node::try_bootstrap(TimePoint now) {
-  while (auto const address = bootstrap_.next(now)) {
+  try_addresses(bootstrap_, now);
+  try_addresses(fallback_, now);
+}
+
+void Node::try_addresses(Bootstrap& bootstrap, TimePoint now) {
+  while (auto const address = bootstrap.next(now)) {
     if (!speaks(family_of(*address))) continue;
     if (table_of(*address).is_fresh(*address, now)) {
-      bootstrap_.answered(*address, now, random_);
+      bootstrap.answered(*address, now, random_);
       continue;
     }
     auto const tid = transactions_.open({*address, std::nullopt, Purpose::bootstrap, 0}, random_, now);
     if (!tid) {
-      bootstrap_.failed(*address, now, random_);
+      bootstrap.failed(*address, now, random_);
       continue;
     }
     ++stats_.queries_out;
@@ -233,6 +252,12 @@ void Node::upkeep(TimePoint now) {
   // Spread, so that nodes that start together do not work in step for ever.
   auto const half = static_cast<std::uint64_t>(options_.upkeep.count() / 2);
   upkeep_at_ = now + Duration{static_cast<std::int64_t>(half + random_.below(2 * half + 1))};
+  if (node_count() == 0 && fallback_.empty() && is_ready()) {
+    std::vector<Endpoint> addresses;
+    for (Contact const& node : former_.all()) addresses.push_back(node.endpoint);
+    fallback_.add(addresses, now);
+    try_addresses(fallback_, now);
+  }
   if (transactions_.verify_count() < options_.verify_count_max) {
     for (Family const family : kFamilies) {
       for (Contact const& node : tables_[family].due(options_.upkeep_ping_max / 2, now)) ping(node, now);

@@ -157,21 +157,20 @@ bool RoutingTable::heard(Contact const& node, TimePoint now) {
   return ping;
 }
 
-void RoutingTable::failed(Contact const& node, TimePoint now) {
-  if (buckets_.empty()) return;
+bool RoutingTable::failed(Contact const& node, TimePoint now) {
+  if (buckets_.empty()) return false;
   Bucket& bucket = buckets_[index_of(node.id)];
   std::erase_if(bucket.replacements, [&](auto const& item) { return item.contact == node; });
-  for (auto known = bucket.nodes.begin(); known != bucket.nodes.end(); ++known) {
-    if (known->contact != node) continue;
-    // Queries sent together fail together.
-    if (known->failures > 0 && now - known->pinged_at < options_.failure_gap) return;
-    known->pinged_at = now;
-    if (++known->failures >= options_.failure_count_max) {
-      bucket.nodes.erase(known);
-      --size_;
-    }
-    return;
-  }
+  auto const known =
+      std::ranges::find_if(bucket.nodes, [&](Node const& item) { return item.contact == node; });
+  if (known == bucket.nodes.end()) return false;
+  // Queries sent together fail together.
+  if (known->failures > 0 && now - known->pinged_at < options_.failure_gap) return false;
+  known->pinged_at = now;
+  if (++known->failures < options_.failure_count_max) return false;
+  bucket.nodes.erase(known);
+  --size_;
+  return true;
 }
 
 void RoutingTable::evict(Contact const& node) {

@@ -55,8 +55,8 @@ class RoutingTable {
   /// A query came from `node`. True when it is worth a ping, since there is room for it; not again before
   /// candidate_retry.
   [[nodiscard]] bool heard(dht::Contact const& node, TimePoint now);
-  /// A query to `node` got no answer.
-  void failed(dht::Contact const& node, TimePoint now);
+  /// A query to `node` got no answer. True when that removed it.
+  bool failed(dht::Contact const& node, TimePoint now);
   /// Another node answered at the endpoint of `node`.
   void evict(dht::Contact const& node);
 

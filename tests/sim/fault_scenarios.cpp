@@ -207,6 +207,36 @@ Report hostile(std::uint64_t seed, std::size_t nodes) {
   return run.finish();
 }
 
+Report alone(std::uint64_t seed, std::size_t nodes) {
+  Run run{seed, kLossy};
+  SimNetwork& net = run.net;
+  run.grow(nodes, milliseconds{10});
+  net.crash(0);  // for ever: nobody's bootstrap address answers any more
+  net.set_group(1, 1);
+  net.set_group(2, 2);
+  net.run_for(minutes{20});
+  run.expect(net.node(1).node_count() == 0 && net.node(2).node_count() == 0, "they are not alone");
+  net.restart_with_state(2);
+  std::uint64_t const sent = net.node(1).stats().datagrams_out;
+  net.run_for(minutes{10});
+  std::uint64_t const per_minute = (net.node(1).stats().datagrams_out - sent) / 10;
+  run.expect(per_minute < 100, std::to_string(per_minute) + " datagrams a minute while alone");
+  for (int const node : {1, 2}) net.set_group(static_cast<std::size_t>(node), 0);
+  net.run_for(minutes{2});
+  net.check();
+  for (std::size_t i = 1; i < nodes; ++i) announce(run, i, false);
+  net.run_for(seconds{20});
+  Lookups lookups{run};
+  for (std::size_t i = 1; i < nodes; ++i) {
+    for (std::size_t const asker : {1u, 2u}) lookups.look(asker, i);
+    if (i > 2) lookups.look(i, 1 + i % 2);
+  }
+  lookups.settle();
+  run.expect(lookups.found() == 2 * (nodes - 1) + (nodes - 3), lookups.text());
+  run.note = lookups.text() + ", " + std::to_string(per_minute) + " datagrams a minute while alone";
+  return run.finish();
+}
+
 Report clock_jumps(std::uint64_t seed, std::size_t nodes) {
   Run run{seed, Faults{}};
   SimNetwork& net = run.net;

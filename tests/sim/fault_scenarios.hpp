@@ -9,6 +9,7 @@ namespace grenache::sim {
 [[nodiscard]] Report taken_back(std::uint64_t seed, std::size_t nodes);
 [[nodiscard]] Report restart_storm(std::uint64_t seed, std::size_t nodes);
 [[nodiscard]] Report hostile(std::uint64_t seed, std::size_t nodes);
+[[nodiscard]] Report alone(std::uint64_t seed, std::size_t nodes);
 [[nodiscard]] Report clock_jumps(std::uint64_t seed, std::size_t nodes);
 [[nodiscard]] Report items(std::uint64_t seed, std::size_t nodes);
 [[nodiscard]] Report growth(std::uint64_t seed, std::size_t nodes);

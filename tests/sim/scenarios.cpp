@@ -101,6 +101,7 @@ std::vector<Scenario> const& scenarios() {
       {"restart_storm", "all nodes restart at once with what they saved, and serve again", 200,
        restart_storm},
       {"hostile", "a fifth of the nodes lies, and lookups find what honest nodes announced", 200, hostile},
+      {"alone", "a node that lost all others finds those that come back, without a bootstrap", 40, alone},
       {"clock_jumps", "machines sleep for hours and the network goes on", 100, clock_jumps},
       {"items", "items survive the nodes that hold them", 100, items},
       {"growth", "lookups stay short as the network grows", 1000, growth},

@@ -208,6 +208,16 @@ TEST(Bootstrap, triesFastThenSlowlyAndNeverGivesUp) {
   EXPECT_GE(tries[29] - tries[28], seconds{15});
 }
 
+TEST(FormerNodes, theLastOnesAreKept) {
+  FormerNodes former{3};
+  auto const node = [](int n) { return dht::Contact{NodeId{}, at(static_cast<std::uint16_t>(n))}; };
+  for (int n = 1; n <= 5; ++n) former.add(node(n));
+  former.add(node(4));
+  EXPECT_EQ(former.all(), (std::deque<dht::Contact>{node(3), node(5), node(4)}));
+  former.remove(at(5));
+  EXPECT_EQ(former.all(), (std::deque<dht::Contact>{node(3), node(4)}));
+}
+
 TEST(Bootstrap, anAnswerIsNewsOnceUntilItFailsAgain) {
   Random random{1};
   Bootstrap bootstrap{{}};

@@ -53,6 +53,40 @@ TEST_F(SnapshotTest, aNodeComesBackAsItself) {
   EXPECT_TRUE(events<GetDone>()[0].item);
 }
 
+TEST_F(SnapshotTest, whoLostAllOthersTriesThemAgainAlsoAfterARestart) {
+  introduce(id_of('N'), at(7000));
+  // Queries in this time, none of which is answered.
+  auto const queries_within = [this](seconds time) {
+    std::size_t count = 0;
+    TimePoint const end = now_ + time;
+    while (node_->next_deadline() <= end) {
+      now_ = std::max(now_, node_->next_deadline());
+      sent_.clear();
+      node_->expire(now_);
+      drain();
+      count += queries().size();
+    }
+    now_ = end;
+    return count;
+  };
+  (void)queries_within(seconds{1800});
+  ASSERT_EQ(node_->node_count(), 0u);
+  std::size_t const tries = queries_within(seconds{600});
+  EXPECT_GE(tries, 9u);
+  EXPECT_LE(tries, 25u);
+  start_new(node_->snapshot(now_));
+  (void)queries_within(seconds{600});
+  ASSERT_EQ(node_->node_count(), 0u);
+  for (sent_.clear(); queries().empty();) {
+    now_ = std::max(now_, node_->next_deadline());
+    node_->expire(now_);
+    drain();
+  }
+  EXPECT_EQ(queries()[0].to, at(7000));
+  (void)receive(at(7000), dht::encode_reply(queries()[0].as<dht::Query>().tid, id_of('N'), {}));
+  EXPECT_EQ(node_->node_count(), 1u);
+}
+
 TEST_F(SnapshotTest, contactsThatAreGoneAreForgotten) {
   introduce(id_of('N'), at(7000));
   start_new(node_->snapshot(now_));
