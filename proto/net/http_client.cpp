@@ -1,34 +1,23 @@
 #include "proto/net/http_client.hpp"
 
 #include <array>
-#include <cerrno>
 #include <charconv>
-#include <list>
-#include <map>
-#include <optional>
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <sys/socket.h>
 
 #include "proto/net/address.hpp"
-#include "proto/net/async_event.hpp"
-#include "proto/net/deadline.hpp"
+#include "proto/net/http_client_impl.hpp"
 
 namespace grenache::net {
 
-namespace http = boost::beast::http;
 using asio::ip::tcp;
 using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::size_t kReadBytes = 16 * 1024;
 constexpr std::string_view kTimeout = "timeout=";  // of a Keep-Alive header
+
+}  // namespace
 
 std::string host_text(HostPort const& to) {
   bool const is_v6 = to.host.find(':') != std::string::npos;
@@ -39,14 +28,10 @@ std::string head_of(HttpCall const& call, std::string const& host) {
   std::string head;
   head.reserve(256);
   head.append(call.method).append(" ").append(call.target).append(" HTTP/1.1\r\nHost: ").append(host);
-  for (auto const& [name, value] : call.headers) {
-    head.append("\r\n").append(name).append(": ").append(value);
-  }
-  head.append("\r\nContent-Length: ").append(std::to_string(call.body.size())).append("\r\n\r\n");
+  append_headers(head, call.headers);
   return head;
 }
 
-/// How long the server says it keeps an idle connection, less a second for the way there.
 Duration server_idle_max(std::string_view keep_alive) {
   auto const at = keep_alive.find(kTimeout);
   if (at == std::string_view::npos) return Duration::max();
@@ -56,8 +41,6 @@ Duration server_idle_max(std::string_view keep_alive) {
   if (error != std::errc{}) return Duration::max();
   return std::chrono::seconds{seconds} - 1s;
 }
-
-}  // namespace
 
 std::string_view describe(HttpClientErrc code) {
   switch (code) {
@@ -78,130 +61,6 @@ std::string_view describe(HttpClientErrc code) {
   }
   return "unknown HTTP client error";
 }
-
-struct HttpClient::Impl : std::enable_shared_from_this<Impl> {
-  struct Connection;
-  struct Lease;
-  struct Waiter;
-  struct Resolution;
-  using Connections = std::list<Connection*>;
-
-  struct Pool {
-    std::size_t open = 0;                         // leases and idle connections
-    std::list<std::unique_ptr<Connection>> idle;  // the one used last is last
-  };
-
-  Impl(Executor const& e, Options o) : executor{e}, options{o}, resolver{e}, changed{e} {}
-
-  bool take_slot(std::string const& host);
-  void give_slot(std::string const& host);
-  void keep(std::unique_ptr<Connection> connection);
-  void drop_idle(Connection& connection);
-  std::unique_ptr<Connection> take_idle(std::string const& host);
-  void serve_waiters();
-  void shut_down();
-
-  static Awaitable<Result<HttpResponse>> request(std::shared_ptr<Impl> self, HttpCall call);
-  static Awaitable<Result<HttpResponse>> perform(std::shared_ptr<Impl> self, HttpCall const& call);
-  static Awaitable<Error> acquire(std::shared_ptr<Impl> self, std::string const& host, TimePoint deadline,
-                                  std::optional<Lease>& out);
-  static Awaitable<Error> resolve(std::shared_ptr<Impl> self, HostPort const& to, TimePoint deadline,
-                                  std::vector<tcp::endpoint>& out);
-  static Awaitable<Error> connect(std::shared_ptr<Impl> self, HostPort const& to, TimePoint deadline,
-                                  Connection& connection);
-  static Awaitable<void> stop(std::shared_ptr<Impl> self);
-
-  Executor executor;
-  Options options;
-  tcp::resolver resolver;
-  AsyncEvent changed;  // a name was resolved, a call has ended, or the client stops
-  std::map<std::string, Pool> pools;
-  Connections idle_order;  // of all pools; the one idle longest is first
-  Connections active;
-  std::list<Waiter*> waiters;
-  std::size_t open = 0;
-  std::size_t under_way = 0;
-  Counters counters;
-  bool stopping = false;
-};
-
-/// A connection, either lent to one call or idle in its pool.
-struct HttpClient::Impl::Connection {
-  Connection(Impl& i, std::string h)
-      : impl{i},
-        host{std::move(h)},
-        socket{i.executor},
-        deadline{i.executor, [this] { expire(); }},
-        buffer{i.options.header_bytes_max + 4 * kReadBytes} {
-    place = impl.active.insert(impl.active.end(), this);
-  }
-  ~Connection() { (is_idle ? impl.idle_order : impl.active).erase(place); }
-  Connection(Connection const&) = delete;
-  Connection& operator=(Connection const&) = delete;
-
-  void expire() {
-    if (is_idle) return impl.drop_idle(*this);
-    timed_out = true;
-    close();
-  }
-  void close() {
-    Error ignored;
-    socket.close(ignored);
-  }
-  void set_idle(bool now_idle) {
-    Connections& to = now_idle ? impl.idle_order : impl.active;
-    to.splice(to.end(), is_idle ? impl.idle_order : impl.active, place);
-    is_idle = now_idle;
-  }
-  /// False when the server has closed it, or has sent what nobody asked for.
-  [[nodiscard]] bool is_usable() {
-    char byte;
-    auto const size = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return size < 0 && errno == EAGAIN;
-  }
-  /// What an operation that failed with `error` means to the caller.
-  [[nodiscard]] Error reason(Error const& error) const {
-    if (timed_out) return HttpClientErrc::timed_out;
-    if (impl.stopping) return HttpClientErrc::stopped;
-    return error == asio::error::eof ? make_error_code(HttpClientErrc::connection_lost) : error;
-  }
-
-  Awaitable<Result<HttpResponse>> exchange(HttpCall const& call, std::string const& head);
-  Awaitable<Result<HttpResponse>> read_response(bool head_only);
-
-  Impl& impl;
-  std::string host;
-  tcp::socket socket;
-  Deadline deadline;
-  boost::beast::flat_buffer buffer;
-  Connections::iterator place;
-  Duration idle_max{};  // how long it may be kept after the last response; 0: not at all
-  bool is_idle = false;
-  bool timed_out = false;
-  bool answered = false;  // a byte of the current response has come
-};
-
-/// The right to one connection to a host, and the connection once it is open. Comes back when it goes.
-struct HttpClient::Impl::Lease {
-  Lease(std::shared_ptr<Impl> i, std::string h, std::unique_ptr<Connection> c)
-      : impl{std::move(i)}, host{std::move(h)}, connection{std::move(c)} {}
-  Lease(Lease&&) = default;
-  Lease& operator=(Lease&&) = delete;
-  ~Lease() {
-    if (!impl) return;
-    if (connection && connection->idle_max > Duration::zero() && !impl->stopping) {
-      impl->keep(std::move(connection));
-    } else {
-      connection.reset();
-      impl->give_slot(host);
-    }
-    impl->serve_waiters();
-  }
-
-  std::shared_ptr<Impl> impl;
-  std::string host;
-  std::unique_ptr<Connection> connection;
-};
 
 /// A call that waits for a lease; first come, first served.
 struct HttpClient::Impl::Waiter {
@@ -349,6 +208,14 @@ Awaitable<Error> HttpClient::Impl::resolve(std::shared_ptr<Impl> self, HostPort 
   co_return Error{};
 }
 
+Awaitable<Error> HttpClient::Impl::shake_hands(std::shared_ptr<Impl> self, Connection& connection) {
+  if (!connection.stream.is_tls()) co_return Error{};
+  Error const error = co_await connection.stream.handshake();
+  if (error) co_return connection.reason(error);
+  if (connection.stream.resumed()) ++self->counters.resumed;
+  co_return Error{};
+}
+
 Awaitable<Error> HttpClient::Impl::connect(std::shared_ptr<Impl> self, HostPort const& to, TimePoint deadline,
                                            Connection& connection) {
   std::vector<tcp::endpoint> addresses;
@@ -357,12 +224,13 @@ Awaitable<Error> HttpClient::Impl::connect(std::shared_ptr<Impl> self, HostPort 
   connection.deadline.set(deadline);
   for (tcp::endpoint const& address : addresses) {
     connection.close();
-    auto const [error] = co_await connection.socket.async_connect(address, kTuple);
-    if (!error && connection.socket.is_open()) {
+    auto& socket = connection.stream.socket();
+    auto const [error] = co_await socket.async_connect(address, kTuple);
+    if (!error && socket.is_open()) {
       ++self->counters.connections;
       Error ignored;
-      connection.socket.set_option(tcp::no_delay(true), ignored);
-      co_return Error{};
+      socket.set_option(tcp::no_delay(true), ignored);
+      co_return co_await shake_hands(self, connection);
     }
     failure = connection.reason(error ? error : make_error_code(HttpClientErrc::connection_lost));
     if (connection.timed_out || self->stopping || error == asio::error::operation_aborted) break;
@@ -393,9 +261,9 @@ Awaitable<Result<HttpResponse>> HttpClient::Impl::Connection::read_response(bool
         continue;
       }
     }
-    std::size_t const room = std::min(kReadBytes, buffer.max_size() - buffer.size());
-    if (room == 0) co_return HttpClientErrc::malformed_response;
-    auto const [failure, size] = co_await socket.async_read_some(buffer.prepare(room), kTuple);
+    std::size_t const size_max = room(buffer, kReadBytes);
+    if (size_max == 0) co_return HttpClientErrc::malformed_response;
+    auto const [failure, size] = co_await stream.async_read_some(buffer.prepare(size_max), kTuple);
     buffer.commit(size);
     if (size > 0) answered = true;
     if (failure == asio::error::eof && parser->is_header_done()) {
@@ -406,10 +274,7 @@ Awaitable<Result<HttpResponse>> HttpClient::Impl::Connection::read_response(bool
     }
   }
   auto& message = parser->get();
-  idle_max = Duration::zero();
-  if (parser->keep_alive() && buffer.size() == 0) {
-    idle_max = std::min(impl.options.idle_max, server_idle_max(message[http::field::keep_alive]));
-  }
+  judge_keeping(*parser);
   HttpResponse response;
   response.status = message.result_int();
   response.body = std::move(message.body());
@@ -420,8 +285,9 @@ Awaitable<Result<HttpResponse>> HttpClient::Impl::Connection::exchange(HttpCall 
                                                                        std::string const& head) {
   answered = false;
   idle_max = Duration::zero();  // not to be kept unless the response comes to its end
-  std::array<asio::const_buffer, 2> const buffers{asio::buffer(head), asio::buffer(call.body)};
-  auto const [error, size] = co_await asio::async_write(socket, buffers, kTuple);
+  std::array<asio::const_buffer, 3> const buffers{asio::buffer(head), asio::buffer(call.body),
+                                                  asio::const_buffer{}};
+  auto const [error, size] = co_await write_all(stream, buffers, joined);
   if (error && (timed_out || impl.stopping || error == asio::error::operation_aborted)) {
     co_return reason(error);
   }
@@ -436,7 +302,8 @@ Awaitable<Result<HttpResponse>> HttpClient::Impl::perform(std::shared_ptr<Impl> 
   if (call.timeout <= Duration::zero()) co_return HttpClientErrc::timed_out;
   TimePoint const deadline = steady_now() + call.timeout;
   std::string const host = host_text(call.destination);
-  std::string const head = head_of(call, host);
+  std::string head = head_of(call, host);
+  head.append("\r\nContent-Length: ").append(std::to_string(call.body.size())).append("\r\n\r\n");
   std::optional<Lease> lease;
   Error const refused = co_await acquire(self, host, deadline, lease);
   if (refused) co_return refused;
@@ -464,14 +331,7 @@ Awaitable<Result<HttpResponse>> HttpClient::Impl::perform(std::shared_ptr<Impl> 
 
 Awaitable<Result<HttpResponse>> HttpClient::Impl::request(std::shared_ptr<Impl> self, HttpCall call) {
   if (self->stopping) co_return HttpClientErrc::stopped;
-  struct Count {
-    explicit Count(Impl& i) : impl{i} { ++impl.under_way; }
-    ~Count() {
-      if (--impl.under_way == 0) impl.changed.notify_all();
-    }
-    Impl& impl;
-  };
-  Count const count{*self};
+  UnderWay const count{*self};
   ++self->counters.requests;
   auto response = co_await perform(self, call);
   co_return response;
@@ -491,6 +351,9 @@ HttpClient::~HttpClient() { impl_->shut_down(); }
 
 Awaitable<Result<HttpResponse>> HttpClient::request(HttpCall call) {
   return Impl::request(impl_, std::move(call));
+}
+Awaitable<Result<HttpStream>> HttpClient::open(HttpCall head) {
+  return Impl::open_stream(impl_, std::move(head));
 }
 Awaitable<void> HttpClient::stop() { return Impl::stop(impl_); }
 std::size_t HttpClient::connection_count() const { return impl_->open; }

@@ -60,10 +60,10 @@ Awaitable<Result<std::string_view>> HttpExchange::Impl::read() {
     if (!piece.empty() || parser.is_done()) co_return piece;
     std::size_t const size_max = room(connection.buffer, kPieceBytes);
     if (size_max == 0) co_return reason(HttpServerErrc::malformed_request);
-    auto const [failure, size] =
+    auto const [broken, size] =
         co_await connection.stream.async_read_some(connection.buffer.prepare(size_max), kTuple);
     connection.buffer.commit(size);
-    if (failure) co_return reason(failure);
+    if (broken) co_return reason(broken);
     idle.moved();
   }
 }

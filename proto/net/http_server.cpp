@@ -17,9 +17,15 @@ namespace {
 using Counters = HttpServer::Counters;
 
 constexpr std::array kCounters{
-    &Counters::connections,       &Counters::connections_evicted, &Counters::connections_refused,
-    &Counters::handshakes_failed, &Counters::requests,            &Counters::malformed,
-    &Counters::too_large,         &Counters::timed_out,           &Counters::handler_failures,
+    &Counters::connections,
+    &Counters::connections_evicted,
+    &Counters::connections_refused,
+    &Counters::handshakes_failed,
+    &Counters::requests,
+    &Counters::malformed,
+    &Counters::too_large,
+    &Counters::timed_out,
+    &Counters::handler_failures,
 };
 static_assert(sizeof(Counters) == kCounters.size() * sizeof(std::uint64_t));
 

@@ -56,7 +56,7 @@ struct HttpReply {
 /// and take constant memory. Each direction moves only as fast as its slower end.
 ///
 /// One call of read() and one of the others may be under way at the same time. A handler need not read the
-/// request to its end: the connection closes after the reply then.
+/// request to its end: the connection closes after the reply then. No call may outlast the handler.
 class HttpExchange {
  public:
   struct Impl;  // of the .cpp files alone
@@ -103,8 +103,8 @@ class HttpServer {
     /// 0: everything happens on the executor given. Otherwise connections live on so many threads of the
     /// server's own, each in turn, and handlers run on the thread of their connection, several at a time.
     unsigned threads = 0;
-    std::size_t header_bytes_max = 16 * 1024;        // as Node's http: --max-http-header-size
-    std::size_t body_bytes_max = 1024 * 1024;        // a request over it is answered with `too_large`
+    std::size_t header_bytes_max = 16 * 1024;  // as Node's http: --max-http-header-size
+    std::size_t body_bytes_max = 1024 * 1024;  // a request over it is answered with `too_large`
     /// Below a usual descriptor limit with room for the rest. Each thread has an equal share.
     std::size_t connection_count_max = 4096;
     Duration handshake_max = std::chrono::seconds{10};

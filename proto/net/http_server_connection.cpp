@@ -210,7 +210,7 @@ Awaitable<bool> HttpConnection::serve_request() {
   bool const head_only = message.method() == http::verb::head;
   bool const written = co_await answer(reply, keep_alive, message.version() < 11, head_only);
   if (written && !keep_alive && stream.is_tls()) co_await stream.finish();
-  co_return written && keep_alive;
+  co_return written&& keep_alive;
 }
 
 Awaitable<void> HttpConnection::serve() {

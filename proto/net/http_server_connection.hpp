@@ -141,6 +141,8 @@ void HttpConnection::describe(Message const& message, HttpRequest& out) const {
   out.fields = static_cast<http::fields const*>(&message);
 }
 
-[[nodiscard]] inline bool has_body(unsigned status) { return status >= 200 && status != 204 && status != 304; }
+[[nodiscard]] inline bool has_body(unsigned status) {
+  return status >= 200 && status != 204 && status != 304;
+}
 
 }  // namespace grenache::net
