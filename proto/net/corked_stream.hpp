@@ -1,0 +1,87 @@
+// Small writes joined into one.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/bind_handler.hpp>
+#include <boost/beast/core/role.hpp>
+
+#include "proto/base/time.hpp"
+#include "proto/net/stream.hpp"
+
+namespace grenache::net {
+
+/// The stream below a WebSocket. While corked it keeps what is written; the next write without cork takes it
+/// along, in one call of the system. Heavy to include: for .cpp files of proto/net. One thread.
+class CorkedStream {
+ public:
+  using executor_type = Stream::executor_type;
+
+  static constexpr std::size_t kKeptBytesMax = 16 * 1024;  // joining more saves nothing
+  /// How long the other side may take to read our last words: closing with unread bytes would reset the
+  /// connection, and the other side might never see them.
+  static constexpr Duration kLinger = std::chrono::seconds{1};
+
+  CorkedStream(Stream::Socket socket, std::shared_ptr<TlsContext> tls, std::string const& destination)
+      : stream_{std::move(socket), std::move(tls), destination} {}
+
+  [[nodiscard]] executor_type get_executor() { return stream_.get_executor(); }
+  [[nodiscard]] Stream& below() { return stream_; }
+
+  /// Whether another `size` bytes may wait for the next write.
+  [[nodiscard]] bool can_keep(std::size_t size) const { return kept_.size() + size <= kKeptBytesMax; }
+  void cork(bool corked) { corked_ = corked; }
+
+  template <class Buffers, class Token>
+  auto async_read_some(Buffers const& buffers, Token&& token) {
+    return stream_.async_read_some(buffers, std::forward<Token>(token));
+  }
+
+  template <class Buffers, class Token>
+  auto async_write_some(Buffers const& buffers, Token&& token) {
+    auto initiate = [this](auto handler, Buffers const& what) { write(what, std::move(handler)); };
+    return asio::async_initiate<Token, void(Error, std::size_t)>(std::move(initiate), token, buffers);
+  }
+
+  /// Says that nothing more will come, waits for the other side to say the same, and closes.
+  [[nodiscard]] Awaitable<void> linger();
+
+ private:
+  template <class Buffers, class Handler>
+  void write(Buffers const& buffers, Handler handler) {
+    if (!corked_ && kept_.empty()) return stream_.async_write_some(buffers, std::move(handler));
+    std::size_t const before = kept_.size();
+    std::size_t const size = asio::buffer_size(buffers);
+    kept_.resize(before + size);
+    asio::buffer_copy(asio::buffer(kept_.data() + before, size), buffers);
+    if (corked_) {
+      asio::post(get_executor(), boost::beast::bind_front_handler(std::move(handler), Error{}, size));
+      return;
+    }
+    auto written = [this, size, h = std::move(handler)](Error error, std::size_t) mutable {
+      kept_.clear();
+      if (kept_.capacity() > 2 * kKeptBytesMax) kept_.shrink_to_fit();
+      h(error, error ? 0 : size);
+    };
+    asio::async_write(stream_, asio::buffer(kept_), std::move(written));
+  }
+
+  Stream stream_;
+  std::string kept_;
+  bool corked_ = false;
+};
+
+// What Beast's WebSocket asks of the stream below it when it ends.
+template <class Handler>
+void async_teardown(boost::beast::role_type, CorkedStream& stream, Handler&& handler) {
+  auto done = [h = std::forward<Handler>(handler)](std::exception_ptr const&) mutable { h(Error{}); };
+  asio::co_spawn(stream.get_executor(), stream.linger(), std::move(done));
+}
+inline void beast_close_socket(CorkedStream& stream) { stream.below().close(); }
+
+}  // namespace grenache::net
