@@ -1,14 +1,15 @@
 // Runs real processes against each other: free ports, waiting for what they report, a table at the end, nothing left
 // running. Exit code 0: all cases passed; 1: one failed; 77: not possible here, with the reason.
 //
-// Environment: INTEROP_MODULES folder with the installed packages; GRAPE_BIN, RPC_ECHO_BIN, RPC_CALL_BIN our
-// programs; INTEROP_OURS=node puts Node's programs in the place of ours, which tests this harness itself.
-import { spawn } from 'node:child_process'
+// Environment: INTEROP_MODULES folder with the installed packages; GRAPE_BIN, RPC_ECHO_SERVER_BIN, RPC_CALL_BIN,
+// RPC_PUB_BIN, RPC_SUB_BIN our programs; INTEROP_OURS=node puts Node's programs in the place of ours, which tests this harness itself.
+import { spawn, spawnSync } from 'node:child_process'
 import dgram from 'node:dgram'
 import fs from 'node:fs'
 import http from 'node:http'
 import { createRequire } from 'node:module'
 import net from 'node:net'
+import os from 'node:os'
 import path from 'node:path'
 import readline from 'node:readline'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -63,6 +64,7 @@ export class Program {
   constructor (name, command, args) {
     this.name = name
     this.events = []
+    this.answers = new Map()
     this.output = []
     this.waiters = new Set()
     this.child = spawn(command, args, {
@@ -88,8 +90,9 @@ export class Program {
   read (line) {
     this.output.push(line)
     try {
-      const event = JSON.parse(line)
-      if (event && typeof event.event === 'string') this.events.push(event)
+      const value = JSON.parse(line)
+      if (typeof value?.event === 'string') this.events.push(value)
+      if (value?.id !== undefined) this.answers.set(value.id, value)
     } catch (error) {
       // Not an event: kept for the report of a failure.
     }
@@ -100,23 +103,35 @@ export class Program {
     for (const waiter of [...this.waiters]) waiter()
   }
 
-  /// The first event of that name, from the event number `since` on, for which `matches` is true.
-  async event (name, matches = () => true, since = 0) {
+  /// What `look` finds, as soon as it finds something.
+  async until (what, look) {
     return await new Promise((resolve, reject) => {
       const settle = (act, value) => {
         clearTimeout(timer)
-        this.waiters.delete(look)
+        this.waiters.delete(again)
         act(value)
       }
-      const look = () => {
-        const found = this.events.slice(since).find(event => event.event === name && matches(event))
-        if (found) settle(resolve, found)
-        else if (this.exit !== undefined) settle(reject, this.failure(`ended (${this.exit}) without reporting ${name}`))
+      const again = () => {
+        const found = look()
+        if (found !== undefined) settle(resolve, found)
+        else if (this.exit !== undefined) settle(reject, this.failure(`ended (${this.exit}) without reporting ${what}`))
       }
-      const timer = setTimeout(() => settle(reject, this.failure(`did not report ${name}`)), kWaitMsMax)
-      this.waiters.add(look)
-      look()
+      const timer = setTimeout(() => settle(reject, this.failure(`did not report ${what}`)), kWaitMsMax)
+      this.waiters.add(again)
+      again()
     })
+  }
+
+  /// The first event of that name, from the event number `since` on, for which `matches` is true.
+  async event (name, matches = () => true, since = 0) {
+    return await this.until(name, () => this.events.slice(since).find(event => event.event === name && matches(event)))
+  }
+
+  /// The line that answers the call of that id.
+  async answer (id) {
+    const found = await this.until(`the answer ${id}`, () => this.answers.get(id))
+    this.answers.delete(id)
+    return found
   }
 
   failure (what) {
@@ -229,27 +244,93 @@ export async function startNetwork (kinds, options = {}) {
 
 // RPC programs
 
+/// Certificates of a test, made in a temporary folder: of an authority, of `server` and `client` whom it has signed,
+/// and of `foreign`, whom another one has signed. Nothing where openssl is missing.
+export class Certificates {
+  static make () {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'grenache-interop-'))
+    process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
+    const made = new Certificates()
+    made.folder = folder
+    // The system's own configuration would add extensions.
+    fs.writeFileSync(made.file('config'), '[req]\ndistinguished_name=name\n[name]\n')
+    const authority = name => made.sign(name, ['-addext', 'basicConstraints=critical,CA:TRUE'])
+    const identity = (name, by) => made.sign(name, ['-CA', made.file(`${by}.crt`), '-CAkey', made.file(`${by}.key`),
+      '-addext', 'subjectAltName=IP:127.0.0.1', '-addext', 'basicConstraints=CA:FALSE'])
+    const all = authority('authority') && authority('stranger') && identity('server', 'authority') &&
+      identity('client', 'authority') && identity('foreign', 'stranger')
+    return all ? made : null
+  }
+
+  file (name) {
+    return path.join(this.folder, name)
+  }
+
+  sign (name, more) {
+    const { status } = spawnSync('openssl', ['req', '-x509', '-config', this.file('config'), '-newkey', 'ec',
+      '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1', '-subj', `/CN=${name}`,
+      '-keyout', this.file(`${name}.key`), '-out', this.file(`${name}.crt`), ...more])
+    return status === 0
+  }
+
+  /// Flags of a program that shows the certificate of that name, or none.
+  flags (name, authority = 'authority') {
+    const own = name ? ['--cert', this.file(`${name}.crt`), '--key', this.file(`${name}.key`)] : []
+    return [...own, '--ca', this.file(`${authority}.crt`)]
+  }
+}
+
+/// Starts one of the RPC programs, of that kind.
+function rpcProgram (kind, role, grape, transport, flags) {
+  const variable = `RPC_${role.toUpperCase()}_BIN`
+  const [command, args] = program(kind, variable, `rpc_${role}.cjs`)
+  return new Program(`${kind} ${role} (${transport})`, command,
+    [...args, '--grape', grape.url, '--transport', transport, ...flags])
+}
+
 /// Starts an echo server of that kind under a service name.
-export async function startEchoServer (kind, grape, name) {
-  const [command, args] = program(kind, 'RPC_ECHO_BIN', 'rpc_echo_server.cjs')
-  const server = new Program(`${kind} echo server`, command, [...args, '--grape', grape.url, '--name', name])
+export async function startEchoServer (kind, grape, name, transport = 'http', flags = []) {
+  const server = rpcProgram(kind, 'echo_server', grape, transport, ['--name', name, ...flags])
   await server.event('ready')
   return server
 }
 
-/// Calls a service with a client of that kind; gives {result} or {error}.
-export async function callService (kind, grape, name, payload, { gzip = false } = {}) {
-  const [command, args] = program(kind, 'RPC_CALL_BIN', 'rpc_call.cjs')
-  const client = new Program(`${kind} client`, command,
-    [...args, '--grape', grape.url, ...(gzip ? ['--gzip'] : []), name, '-'])
-  client.child.stdin.on('error', () => {})
-  client.child.stdin.end(JSON.stringify(payload))
-  await client.ended
-  const line = client.output.find(text => text.startsWith('{"result"') || text.startsWith('{"error"'))
-  if (line === undefined) throw client.failure(`printed no result (exit ${client.exit})`)
-  const answer = JSON.parse(line)
-  checkEqual(client.exit, 'error' in answer ? 1 : 0, 'exit code of the client')
-  return answer
+/// A client of that kind, for as many calls as one likes.
+export class Caller {
+  constructor (kind, grape, transport = 'http', flags = []) {
+    this.program = rpcProgram(kind, 'call', grape, transport, flags)
+    this.program.child.stdin.on('error', () => {})
+    this.count = 0
+  }
+
+  /// Gives {result} or {error}.
+  async call (what) {
+    const id = ++this.count
+    this.program.child.stdin.write(JSON.stringify({ id, do: 'request', gzip: false, ...what }) + '\n')
+    const { result, error } = await this.program.answer(id)
+    return error === undefined ? { result } : { error }
+  }
+
+  async stop () {
+    await this.program.stop()
+  }
+}
+
+/// Starts a publisher of that kind; `pub(text)` publishes.
+export async function startPublisher (kind, grape, name, transport = 'ws', flags = []) {
+  const publisher = rpcProgram(kind, 'pub', grape, transport, ['--name', name, ...flags])
+  publisher.pub = text => publisher.child.stdin.write(text + '\n')
+  await publisher.event('ready')
+  return publisher
+}
+
+/// Starts a subscriber of that kind, and resolves when it has so many connections.
+export async function startSubscriber (kind, grape, name, transport = 'ws', flags = [], connections = 1) {
+  const subscriber = rpcProgram(kind, 'sub', grape, transport, ['--name', name, ...flags])
+  subscriber.heard = async text => await subscriber.event('message', message => message.text === text)
+  await subscriber.until(`so many connections: ${connections}`,
+    () => subscriber.events.filter(({ event }) => event === 'connected').length >= connections || undefined)
+  return subscriber
 }
 
 export async function stopAll (programs) {
@@ -258,42 +339,60 @@ export async function stopAll (programs) {
 
 // suites
 
-/// Runs `body(test)`, where `test(label, run)` is one case; prints the table and ends the process.
+/// Runs `body(test)`, where `test(label, run)` is one case; prints the table and ends the process. A case of
+/// `test.cell(row, column, run)` is printed in the place where they meet.
 export async function suite (title, body) {
-  const rows = []
+  const cases = []
   let current = 'start'
-  const timer = setTimeout(() => {
-    rows.push({ label: current, passed: false, note: `took longer than ${kSuiteMsMax} ms` })
-    finish()
-  }, kSuiteMsMax)
   const finish = () => {
     clearTimeout(timer)
-    const failed = rows.filter(row => !row.passed && !row.skipped)
+    const failed = cases.filter(each => !each.passed)
     console.log(`\n${title}${standIn ? " (Node's own programs in the place of ours)" : ''}`)
-    for (const { label, passed, skipped, ms } of rows) {
-      const word = skipped ? 'not yet' : passed ? 'ok     ' : 'FAILED '
-      console.log(`  ${word} ${label}${ms === undefined ? '' : ` (${ms} ms)`}`)
+    for (const { label, row, passed, ms } of cases) {
+      if (row === undefined) console.log(`  ${passed ? 'ok    ' : 'FAILED'} ${label}${ms === undefined ? '' : ` (${ms} ms)`}`)
     }
+    printMatrix(cases.filter(({ row }) => row !== undefined))
     for (const { label, note } of failed) console.log(`\n${label}\n    ${note}`)
-    const passed = rows.filter(row => row.passed).length
-    console.log(`${passed} passed, ${failed.length} failed, ${rows.length - passed - failed.length} not yet`)
-    process.exit(failed.length > 0 || rows.length === 0 ? 1 : 0)
+    console.log(`${cases.length - failed.length} passed, ${failed.length} failed`)
+    process.exit(failed.length > 0 || cases.length === 0 ? 1 : 0)
   }
-  const test = async (label, run) => {
-    current = label
+  const timer = setTimeout(() => {
+    cases.push({ label: current, passed: false, note: `took longer than ${kSuiteMsMax} ms` })
+    finish()
+  }, kSuiteMsMax)
+  const run = async (one, act) => {
+    current = one.label
     const start = Date.now()
+    cases.push(one)
     try {
-      await run()
-      rows.push({ label, passed: true, ms: Date.now() - start })
+      await act()
+      one.passed = true
     } catch (error) {
-      rows.push({ label, passed: false, ms: Date.now() - start, note: error.message })
+      Object.assign(one, { passed: false, note: error.message })
     }
+    one.ms = Date.now() - start
   }
-  test.notYet = label => rows.push({ label, skipped: true })
+  const test = async (label, act) => await run({ label }, act)
+  test.cell = async (row, column, act) => await run({ label: `${row}, ${column}`, row, column }, act)
   try {
     await body(test)
   } catch (error) {
-    rows.push({ label: current, passed: false, note: error.stack })
+    cases.push({ label: current, passed: false, note: error.stack })
   }
   finish()
+}
+
+function printMatrix (cases) {
+  if (cases.length === 0) return
+  const rows = [...new Set(cases.map(({ row }) => row))]
+  const columns = [...new Set(cases.map(({ column }) => column))]
+  const width = Math.max(...rows.map(row => row.length))
+  const line = (head, cells) => console.log(`  ${head.padEnd(width)} │ ${cells.map((cell, i) => cell.padEnd(columns[i].length)).join(' │ ')}`)
+  line('client > server', columns)
+  for (const row of rows) {
+    line(row, columns.map(column => {
+      const here = cases.filter(each => each.row === row && each.column === column)
+      return here.length === 0 ? '-' : here.every(({ passed }) => passed) ? 'ok' : 'FAIL'
+    }))
+  }
 }

@@ -1,48 +1,179 @@
-// RPC over HTTP: Node's client calls our server, our client calls Node's, plain and gzip.
-import { callService, checkEqual, standIn, startEchoServer, startNetwork, stopAll, suite } from './harness.mjs'
+// The peer library and Node's, each as client and as server, over every transport.
+import { createHash } from 'node:crypto'
+
+import {
+  Caller, Certificates, check, checkEqual, freePort, standIn, startEchoServer, startNetwork, startPublisher,
+  startSubscriber, stopAll, suite
+} from './harness.mjs'
 
 const payloads = {
-  object: { hello: 'world', list: [1, 2.5, -3, true, null], nested: { a: { b: [] } } },
+  object: { hello: 'world', list: [1, 2.5, -3, 1.5e21, true, null], nested: { a: { b: [] } } },
   string: 'hi',
-  unicode: 'Überträge – サービス ☃ 𝄞 \u2028 "quoted" \\',
   null: null,
-  number: 1.5e21,
-  'empty string': '',
+  unicode: 'Überträge – サービス ☃ 𝄞 \u2028 \u0000 "quoted" \\',
   '1 MB': { text: 'abcdefghij'.repeat(100_000) }
 }
+const streamBytes = 4_000_000
 
+// Node on both sides is the case of the harness itself.
 const pairs = standIn ? [['node', 'ours']] : [['node', 'ours'], ['ours', 'node'], ['ours', 'ours']]
 
-await suite('RPC', async test => {
-  const grapes = await startNetwork(['ours', 'node'])
-  for (const [client, server] of pairs) {
-    const name = `echo_${client}_${server}`
-    const echo = await startEchoServer(server, grapes[0], name)
-    const answerTo = async (payload, gzip) => {
-      const before = echo.events.length
-      const answer = await callService(client, grapes[1], name, payload, { gzip })
-      if (server === 'node') {
-        checkEqual((await echo.event('request', () => true, before)).gzip, gzip, 'request was compressed')
-      }
-      return answer
-    }
-    for (const gzip of [false, true]) {
-      const how = `${client} client, ${server} server, ${gzip ? 'gzip' : 'plain'}`
-      for (const [kind, payload] of Object.entries(payloads)) {
-        await test(`${how}: ${kind}`, async () => {
-          checkEqual(await answerTo(payload, gzip), { result: { key: name, payload } }, 'answer')
-        })
-      }
-      await test(`${how}: an error`, async () => {
-        checkEqual(await answerTo('err', gzip), { error: 'boom' }, 'answer')
-      })
-    }
-    await echo.stop()
-  }
-  for (const client of ['node', 'ours']) {
-    await test(`${client} client: a name nobody announced`, async () => {
-      checkEqual(await callService(client, grapes[1], 'nobody', 1), { error: 'ERR_GRAPE_LOOKUP_EMPTY' }, 'answer')
+const certificates = Certificates.make()
+if (!certificates) console.log('SKIPPED: https and wss, because openssl cannot make certificates')
+const transports = certificates ? ['http', 'https', 'ws', 'wss'] : ['http', 'ws']
+const usesTls = transport => transport === 'https' || transport === 'wss'
+const usesHttp = transport => transport.startsWith('http')
+const flagsOf = (transport, name) => usesTls(transport) ? certificates.flags(name) : []
+
+const pattern = createHash('sha256')
+  .update(Buffer.from(Uint8Array.from({ length: streamBytes }, (_, i) => i % 251))).digest('hex')
+
+// One client and one server over one transport.
+async function requests (test, grapes, transport, client, server) {
+  const column = `${client} > ${server}`
+  const name = `echo_${transport}_${client}_${server}`
+  const echo = await startEchoServer(server, grapes[0], name, transport, flagsOf(transport, 'server'))
+  const caller = new Caller(client, grapes[1], transport, flagsOf(transport, 'client'))
+  const nodeServer = server === 'node' || standIn
+  const echoed = payload => ({ result: { key: name, payload, caller: usesTls(transport) ? 'client' : null } })
+
+  for (const [kind, payload] of Object.entries(payloads)) {
+    await test.cell(`${transport}, ${kind}`, column, async () => {
+      checkEqual(await caller.call({ name, payload }), echoed(payload), 'answer')
     })
+  }
+  await test.cell(`${transport}, error reply`, column, async () => {
+    checkEqual(await caller.call({ name, payload: 'err' }), { error: 'boom' }, 'answer')
+  })
+  await test.cell(`${transport}, 20 at once`, column, async () => {
+    const numbers = Array.from({ length: 20 }, (_, i) => i)
+    const answers = await Promise.all(numbers.map(payload => caller.call({ name, payload })))
+    checkEqual(answers, numbers.map(echoed), 'answers')
+  })
+  if (usesHttp(transport)) {
+    await test.cell(`${transport}, gzip`, column, async () => {
+      for (const payload of Object.values(payloads)) {
+        const before = echo.events.length
+        checkEqual(await caller.call({ name, payload, gzip: true }), echoed(payload), 'answer')
+        if (nodeServer) check((await echo.event('request', () => true, before)).gzip, 'the request was not compressed')
+      }
+      checkEqual(await caller.call({ name, payload: 'err', gzip: true }), { error: 'boom' }, 'answer')
+    })
+    await test.cell(`${transport}, stream of 4 MB and back`, column, async () => {
+      const told = { action: 'upload', args: { deep: ['x', 1] }, note: 'a header' }
+      const answer = await caller.call({ do: 'stream', name, ...told, bytes: streamBytes })
+      checkEqual(answer, { result: { head: { key: name, ...told }, bytes: streamBytes, sha256: pattern } }, 'answer')
+    })
+  }
+  await test.cell(`${transport}, map over two`, column, async () => {
+    const both = `map_${name}`
+    const servers = await Promise.all([0, 1].map(() =>
+      startEchoServer(server, grapes[0], both, transport, flagsOf(transport, 'server'))))
+    const answer = await caller.call({ do: 'map', name: both, payload: 7 })
+    const one = { ...echoed(7).result, key: both }
+    checkEqual(answer, { result: [one, one] }, 'answer')
+    await stopAll(servers)
+  })
+  // Node's clients fail the whole map, and its one over WebSocket ends its process.
+  if (client === 'ours' && !standIn) {
+    await test.cell(`${transport}, map over one and a dead one`, column, async () => {
+      const partly = `partly_${name}`
+      await grapes[0].ask('announce', [partly, await freePort()])
+      const alive = await startEchoServer(server, grapes[0], partly, transport, flagsOf(transport, 'server'))
+      const { result } = await caller.call({ do: 'map', name: partly, payload: 7 })
+      checkEqual(result.length, 2, 'answers')
+      const [good, bad] = result[0].error ? result.reverse() : result
+      checkEqual(good, { ...echoed(7).result, key: partly }, 'answer of the one alive')
+      check(/^ERR_REQUEST_GENERIC: /.test(bad.error), `of the dead one: ${JSON.stringify(bad)}`)
+      for (let i = 0; i < 5; i++) {
+        checkEqual(await caller.call({ name: partly, payload: i }), { result: { ...echoed(i).result, key: partly } }, 'answer')
+      }
+      await alive.stop()
+    })
+  }
+  await stopAll([echo, caller])
+}
+
+// Who may not call. Node's client over WebSocket ends its process on a failed handshake, and its clients cannot do
+// without a certificate.
+async function refusals (test, grapes, transport, client, server) {
+  if (client === 'node' && transport === 'wss') return
+  const column = `${client} > ${server}`
+  const name = `refused_${transport}_${client}_${server}`
+  const echo = await startEchoServer(server, grapes[0], name, transport, flagsOf(transport, 'server'))
+  const cases = {
+    'client of a foreign authority is refused': certificates.flags('foreign'),
+    'server of a foreign authority is refused': certificates.flags('client', 'stranger')
+  }
+  if (client === 'ours' && !standIn) cases['client without a certificate is refused'] = certificates.flags(null)
+  for (const [what, flags] of Object.entries(cases)) {
+    await test.cell(`${transport}, ${what}`, column, async () => {
+      const caller = new Caller(client, grapes[1], transport, flags)
+      const { error } = await caller.call({ name, payload: 1 })
+      check(/^ERR_REQUEST_GENERIC: /.test(error), `error: ${error}`)
+      await caller.stop()
+    })
+  }
+  await echo.stop()
+}
+
+async function pubSub (test, grapes, transport, subscriber, publisher) {
+  const column = `${subscriber} > ${publisher}`
+  const nodeHears = subscriber === 'node' || standIn
+  const texts = Object.values(payloads).map(payload => JSON.stringify(payload)).concat('not JSON')
+  await test.cell(`${transport}, publish and subscribe`, column, async () => {
+    const name = `pub_${transport}_${subscriber}_${publisher}`
+    const pub = await startPublisher(publisher, grapes[0], name, transport, flagsOf(transport, 'server'))
+    const sub = await startSubscriber(subscriber, grapes[1], name, transport, flagsOf(transport, 'client'))
+    texts.forEach(pub.pub)
+    await sub.heard(texts.at(-1))
+    checkEqual(sub.events.filter(({ event }) => event === 'message').map(({ text }) => text), texts, 'messages')
+    await stopAll([pub, sub])
+  })
+  // Node's subscriber hears one of them.
+  if (nodeHears) return
+  await test.cell(`${transport}, several publishers, one comes back`, column, async () => {
+    const name = `pubs_${transport}_${subscriber}_${publisher}`
+    const start = async () =>
+      await startPublisher(publisher, grapes[0], name, transport, flagsOf(transport, 'server'))
+    const pubs = await Promise.all([start(), start(), start()])
+    const sub = await startSubscriber(subscriber, grapes[1], name, transport, flagsOf(transport, 'client'), pubs.length)
+    pubs.forEach((pub, i) => pub.pub(`from ${i}`))
+    await Promise.all(pubs.map((_, i) => sub.heard(`from ${i}`)))
+    await pubs[0].stop()
+    await sub.event('disconnected')
+    pubs[0] = await start()
+    await sub.until('a new connection', () =>
+      sub.events.filter(({ event }) => event === 'connected').length > pubs.length || undefined)
+    pubs.forEach((pub, i) => pub.pub(`again from ${i}`))
+    await Promise.all(pubs.map((_, i) => sub.heard(`again from ${i}`)))
+    await stopAll([...pubs, sub])
+  })
+}
+
+await suite('RPC and Pub/Sub', async test => {
+  const grapes = await startNetwork(['ours', 'node'])
+  const callers = pairs.map(([client]) => client).filter((client, i, all) => all.indexOf(client) === i)
+  for (const client of callers) {
+    await test(`${client} client: a name nobody announced`, async () => {
+      const caller = new Caller(client, grapes[1])
+      checkEqual(await caller.call({ name: 'nobody', payload: 1 }), { error: 'ERR_GRAPE_LOOKUP_EMPTY' }, 'answer')
+      await caller.stop()
+    })
+  }
+  for (const transport of transports) {
+    for (const [client, server] of pairs) await requests(test, grapes, transport, client, server)
+  }
+  for (const transport of transports.filter(usesTls)) {
+    for (const [client, server] of pairs) await refusals(test, grapes, transport, client, server)
+  }
+  for (const transport of transports.filter(each => !usesHttp(each))) {
+    for (const [subscriber, publisher] of pairs) {
+      // Node's publisher and subscriber have no TLS.
+      if (transport === 'ws' || (subscriber === 'ours' && publisher === 'ours' && !standIn)) {
+        await pubSub(test, grapes, transport, subscriber, publisher)
+      }
+    }
   }
   await stopAll(grapes)
 })

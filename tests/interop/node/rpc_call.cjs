@@ -1,27 +1,48 @@
-// Node's RPC client: calls NAME with a JSON payload (`-`: from stdin), prints {"result":…} or {"error":"…"}.
+// Node's RPC client. Each line of stdin is a call {"id","do","name","payload",…}, each line of stdout its answer
+// {"id","result"} or {"id","error"}; calls run side by side.
+//   request  payload, gzip
+//   map      payload; the result is a list
+//   stream   bytes, action, args, note: sends so many bytes; the result has the line about it that the service sends
+//            first, and the number and SHA-256 of the bytes that follow
 'use strict'
 
-const fs = require('fs')
-const path = require('path')
-const { createRequire } = require('module')
-const { parseArgs } = require('util')
+const crypto = require('crypto')
+const readline = require('readline')
+const { makePeer, secure } = require('./peers.cjs')
 
-const load = createRequire(path.join(process.env.INTEROP_MODULES, 'package.json'))
-const { PeerRPCClient } = load('grenache-nodejs-http')
-const Link = load('grenache-nodejs-link')
+const timeout = 10000
+const peer = makePeer('PeerRPCClient', { secure: secure() })
 
-const { values, positionals } = parseArgs({
-  options: { grape: { type: 'string' }, gzip: { type: 'boolean', default: false } },
-  allowPositionals: true
-})
-const [name, text] = positionals
-const payload = JSON.parse(text === '-' ? fs.readFileSync(0, 'utf8') : text)
+function stream (call, done) {
+  const headers = { _a: call.action, _ar: call.args, 'x-note': call.note }
+  const duplex = peer.stream(call.name, { headers, timeout })
+  const received = []
+  duplex.on('error', done)
+  duplex.on('data', piece => received.push(piece))
+  duplex.on('end', () => {
+    const all = Buffer.concat(received)
+    const line = all.indexOf('\n')
+    const body = all.subarray(line + 1)
+    done(null, {
+      head: JSON.parse(all.subarray(0, line)),
+      bytes: body.length,
+      sha256: crypto.createHash('sha256').update(body).digest('hex')
+    })
+  })
+  const bytes = Buffer.alloc(call.bytes)
+  for (let i = 0; i < bytes.length; i++) bytes[i] = i % 251
+  duplex.end(bytes)
+}
 
-const link = new Link({ grape: values.grape })
-link.start()
-const peer = new PeerRPCClient(link, {})
-peer.init()
-peer.request(name, payload, { timeout: 10000, compress: values.gzip }, (error, result) => {
-  const answer = error ? { error: error.message } : { result }
-  process.stdout.write(JSON.stringify(answer) + '\n', () => process.exit(error ? 1 : 0))
+const actions = {
+  request: (call, done) => peer.request(call.name, call.payload, { timeout, compress: call.gzip }, done),
+  map: (call, done) => peer.map(call.name, call.payload, { timeout }, done),
+  stream
+}
+
+readline.createInterface({ input: process.stdin }).on('line', line => {
+  const call = JSON.parse(line)
+  actions[call.do](call, (error, result) => {
+    console.log(JSON.stringify(error ? { id: call.id, error: error.message } : { id: call.id, result }))
+  })
 })

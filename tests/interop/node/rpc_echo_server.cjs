@@ -1,35 +1,30 @@
-// Node's RPC server: answers {key, payload}; the payload "err" with the error "boom". Reports for each request whether
-// its body was compressed: the server itself would take a plain one as well.
+// Node's RPC server: answers {key, payload, caller}, `caller` being the name in the client's certificate or null; the
+// payload "err" with the error "boom". A stream is answered with a line of JSON about it, then with its own bytes.
+// Reports for each request over HTTP whether its body was compressed: the server itself would take a plain one as well.
 'use strict'
 
-const path = require('path')
-const { createRequire } = require('module')
-const { parseArgs } = require('util')
+const { announce, makePeer, report, secure } = require('./peers.cjs')
 
-const load = createRequire(path.join(process.env.INTEROP_MODULES, 'package.json'))
-const { PeerRPCServer } = load('grenache-nodejs-http')
-const Link = load('grenache-nodejs-link')
-
-const { values } = parseArgs({ options: { grape: { type: 'string' }, name: { type: 'string' } } })
-
-const link = new Link({ grape: values.grape })
-link.start()
-const peer = new PeerRPCServer(link, {})
-peer.init()
+const peer = makePeer('PeerRPCServer', { secure: secure() })
 const service = peer.transport('server')
 service.listen(0)
-service.on('request', (rid, key, payload, handler) => {
+service.on('request', (rid, key, payload, handler, cert) => {
   if (payload === 'err') handler.reply(new Error('boom'))
-  else handler.reply(null, { key, payload })
+  else handler.reply(null, { key, payload, caller: cert?.subject?.CN ?? null })
 })
-service.socket.on('request', request => request.once('data', chunk => {
-  const gzip = chunk[0] === 0x1f && chunk[1] === 0x8b
-  console.log(JSON.stringify({ event: 'request', gzip }))
+
+// Emitted for every request over HTTP, also for those that are none.
+service.on('stream', (request, response, meta) => {
+  if (!meta.isStream) return
+  const [, key] = meta.infoHeaders
+  const note = request.headers['x-note']
+  response.write(JSON.stringify({ key, action: meta.action, args: meta.args, note }) + '\n')
+  request.pipe(response)
+})
+
+const socket = service.socket
+socket.on('request', request => request.once('data', chunk => {
+  report('request', { gzip: chunk[0] === 0x1f && chunk[1] === 0x8b })
 }))
-service.socket.once('listening', () => {
-  const { port } = service.socket.address()
-  link.startAnnouncing(values.name, port, {}, error => {
-    if (error) throw error
-    console.log(JSON.stringify({ event: 'ready', port }))
-  })
-})
+// A WebSocket server over TLS emits this event of the HTTPS server that it stands on.
+socket.once('listening', () => announce(socket.address().port))

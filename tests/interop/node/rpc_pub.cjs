@@ -1,0 +1,10 @@
+// Node's publisher: announces, then publishes each line of stdin. Over plain WebSocket only: it has no TLS.
+'use strict'
+
+const readline = require('readline')
+const { announce, makePeer } = require('./peers.cjs')
+
+const service = makePeer('PeerPub', {}).transport('server')
+service.listen(0)
+service.socket.once('listening', () => announce(service.socket.address().port))
+readline.createInterface({ input: process.stdin }).on('line', line => service.pub(line))

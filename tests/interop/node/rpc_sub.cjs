@@ -1,0 +1,10 @@
+// Node's subscriber: reports when it is connected, and each message. It hears one publisher of the name, and does not
+// come back to it.
+'use strict'
+
+const { makePeer, report, values } = require('./peers.cjs')
+
+const peer = makePeer('PeerSub', {})
+peer.on('connected', () => report('connected'))
+peer.on('message', text => report('message', { text: String(text) }))
+peer.sub(values.name)
