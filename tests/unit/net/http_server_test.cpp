@@ -112,6 +112,23 @@ TEST_F(HttpServerTest, joinsChunksAndReadsARequestCutAnywhere) {
   test::run(io, test());
 }
 
+TEST_F(HttpServerTest, anEmptyChunkedBodyMayEndInPieces) {
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    RawClient client{io.get_executor()};
+    co_await client.connect(at);
+    std::string const request = "PUT /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    co_await client.send(request);
+    for (std::string const piece : {"0", "\r\n", "\r", "\n"}) {
+      co_await client.send(piece);
+      for (int i = 0; i < 4; ++i) co_await asio::post(io.get_executor(), asio::use_awaitable);  // it is read
+    }
+    std::string const text = co_await client.read_until("/c ");
+    EXPECT_EQ(body_of(text), "PUT /c ");
+  };
+  test::run(io, test());
+}
+
 TEST_F(HttpServerTest, tellsAWaitingClientToContinue) {
   auto test = [this]() -> Awaitable<void> {
     Endpoint const at = start();
@@ -190,7 +207,8 @@ TEST_F(HttpServerTest, garbageGetsTheGivenAnswer) {
     for (std::string const& request :
          {std::string{"garbage\r\n\r\n"}, std::string{"GET / HTTP/1.1\r\nbad header\r\n\r\n"}, long_header,
           std::string{"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"},
-          std::string{"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n"}}) {
+          std::string{"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n"},
+          std::string{"POST / HTTP/1.1\r\nTransfer-Encoding: x chunked\r\nContent-Length: 1\r\n\r\n0"}}) {
       RawClient client{io.get_executor()};
       co_await client.connect(at);
       co_await client.send(request);
@@ -198,7 +216,7 @@ TEST_F(HttpServerTest, garbageGetsTheGivenAnswer) {
       EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 400") << request;
       EXPECT_EQ(body_of(text), "WHAT?");
     }
-    EXPECT_EQ(server->counters().malformed, 5u);
+    EXPECT_EQ(server->counters().malformed, 6u);
   };
   test::run(io, test());
 }
