@@ -12,6 +12,7 @@
 #include <boost/beast/core/role.hpp>
 
 #include "proto/base/time.hpp"
+#include "proto/net/steady_clock.hpp"
 #include "proto/net/stream.hpp"
 
 namespace grenache::net {
@@ -37,8 +38,12 @@ class CorkedStream {
   [[nodiscard]] bool can_keep(std::size_t size) const { return kept_.size() + size <= kKeptBytesMax; }
   void cork(bool corked) { corked_ = corked; }
 
+  /// When the last read began: as a rule, when bytes came that were not enough.
+  [[nodiscard]] TimePoint read_at() const { return read_at_; }
+
   template <class Buffers, class Token>
   auto async_read_some(Buffers const& buffers, Token&& token) {
+    read_at_ = steady_now();
     return stream_.async_read_some(buffers, std::forward<Token>(token));
   }
 
@@ -73,6 +78,7 @@ class CorkedStream {
 
   Stream stream_;
   std::string kept_;
+  TimePoint read_at_{};
   bool corked_ = false;
 };
 

@@ -143,7 +143,6 @@ void WebSocketChannel::prepare() {
   socket_.read_message_max(options_.message_bytes_max);
   socket_.auto_fragment(false);
   socket_.write_buffer_bytes(kMaskBytes);
-  socket_.control_callback([this](websocket::frame_type, beast::string_view) { heard(); });
 }
 
 Error WebSocketChannel::reason(Error error) const {
@@ -235,15 +234,22 @@ Awaitable<Error> WebSocketChannel::open(std::string host, std::string path, Time
 
 // Reading
 
-void WebSocketChannel::heard() {
-  pinged_ = false;
+// Pongs are noticed below, as bytes: with a control callback, Beast 1.81 has both sides of a closing
+// handshake wait for each other when the close frame comes right behind another one.
+
+void WebSocketChannel::await_word() {
+  pinged_at_ = TimePoint::max();
   idle_.set(steady_now() + options_.idle_max / 2);
 }
 
 void WebSocketChannel::quiet() {
-  if (pinged_ || !socket_.is_open()) return drop(WebSocketErrc::timed_out);
-  pinged_ = true;
-  idle_.set(steady_now() + options_.idle_max / 2);
+  TimePoint const heard = socket_.next_layer().read_at();
+  TimePoint const now = steady_now();
+  if (heard >= pinged_at_) pinged_at_ = TimePoint::max();
+  if (pinged_at_ != TimePoint::max() || !socket_.is_open()) return drop(WebSocketErrc::timed_out);
+  if (now < heard + options_.idle_max / 2) return idle_.set(heard + options_.idle_max / 2);
+  pinged_at_ = now;
+  idle_.set(now + options_.idle_max / 2);
   if (std::exchange(ping_under_way_, true)) return;
   socket_.async_ping({}, [self = shared_from_this()](Error const&) { self->ping_under_way_ = false; });
 }
@@ -252,7 +258,7 @@ Awaitable<Result<std::string>> WebSocketChannel::read(std::shared_ptr<WebSocketC
   auto& buffer = self->buffer_;
   for (;;) {
     if (self->dropped_) co_return self->why_;
-    self->heard();
+    self->await_word();
     auto const [error, size] = co_await self->socket_.async_read_some(buffer, kReadBytes, kTuple);
     if (error) {
       self->drop(self->reason(error));

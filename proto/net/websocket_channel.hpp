@@ -55,7 +55,7 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   using Socket = boost::beast::websocket::stream<CorkedStream, false>;
   struct Batch;
 
-  void heard();
+  void await_word();
   void quiet();
   void prepare();
   [[nodiscard]] Error opened(Error error);
@@ -75,7 +75,7 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   Deadline idle_;
   boost::beast::flat_buffer buffer_;
   Error why_;
-  bool pinged_ = false;
+  TimePoint pinged_at_ = TimePoint::max();  // max(): no ping waits for a word
   bool ping_under_way_ = false;
   bool writing_ = false;
   bool draining_ = false;

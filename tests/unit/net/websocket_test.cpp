@@ -5,6 +5,7 @@
 #include <thread>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
 #include "proto/net/async_event.hpp"
@@ -186,13 +187,21 @@ TEST_F(WebSocketTest, whatIsNotUtf8GoesAsABinaryFrame) {
 
 TEST_F(WebSocketTest, fragmentsAreJoinedWithPingsBetweenThem) {
   serve();
-  std::string const frames = frame(kText, "Hel") + frame(0x89, "?") + frame(0, "") + frame(kFin, "lo") +
-                             frame(kFin | kBinary, "bin") + frame(0x88, "\x03\xe8"s);
-  expect_ends_with(
-      frames,
-      frame(0x8a, "?", false) + frame(0x81, "Hello", false) + frame(0x81, "bin", false) + close_frame(1000),
-      WebSocketErrc::closed);
-  EXPECT_EQ(messages, (std::vector<std::string>{"Hello", "bin"}));
+  auto test = [this]() -> Awaitable<void> {
+    RawClient raw{io.get_executor()};
+    co_await raw.connect(server->local_endpoint());
+    co_await raw.send(kUpgrade);
+    std::string text = co_await raw.read_until("\r\n\r\n");
+    std::string const hello = frame(kText, "Hel") + frame(0x89, "?") + frame(0, "") + frame(kFin, "lo");
+    co_await raw.send(hello + frame(kFin | kBinary, "bin"));
+    text = co_await raw.read_until("bin");
+    EXPECT_EQ(text, frame(0x8a, "?", false) + frame(0x81, "Hello", false) + frame(0x81, "bin", false));
+    co_await raw.send(frame(0x88, "\x03\xe8"));
+    text = co_await raw.read_all();
+    EXPECT_EQ(text, close_frame(1000));
+    EXPECT_EQ(messages, (std::vector<std::string>{"Hello", "bin"}));
+  };
+  test::run(io, test());
 }
 
 TEST_F(WebSocketTest, aMessageOverTheLimitEndsWith1009) {
@@ -261,7 +270,7 @@ TEST_F(WebSocketTest, whatIsNoUpgradeIsToldSo) {
     no_key.replace(no_key.find("WebSocket-Key"), 13, "WebSocket-Nix");
     text = co_await exchange(no_key);
     EXPECT_TRUE(text.starts_with("HTTP/1.1 400 ")) << text;
-    EXPECT_EQ(server->counters().failed_upgrades, 5u);
+    while (server->counters().failed_upgrades < 5) co_await boost::asio::post(io, kTuple);
     EXPECT_TRUE(sessions.empty());
   };
   test::run(io, test());
@@ -540,7 +549,7 @@ struct RawServer {
 TEST_F(WebSocketTest, theClientTellsWhyItCouldNotConnect) {
   RawServer silent{io, ""};
   RawServer http{io, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"};
-  RawServer noise{io, "\x16\x03\x01\r\n\r\n"};
+  RawServer noise{io, "\x16\x03\x01 this is no HTTP at all\r\n\r\n"};
   auto test = [&]() -> Awaitable<void> {
     WebSocketConnection::Options const options;
     auto const executor = io.get_executor();
