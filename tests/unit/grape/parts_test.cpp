@@ -6,6 +6,7 @@
 
 #include "grape/core/bootstrap.hpp"
 #include "grape/core/holders.hpp"
+#include "grape/core/peer_choice.hpp"
 #include "grape/core/peer_store.hpp"
 #include "grape/core/rate_limit.hpp"
 #include "grape/core/tokens.hpp"
@@ -206,6 +207,23 @@ TEST(Bootstrap, triesFastThenSlowlyAndNeverGivesUp) {
   for (std::size_t i = 1; i < tries.size(); ++i) EXPECT_LE(tries[i] - tries[i - 1], milliseconds{30500});
   EXPECT_LE(tries[3] - tries[0], seconds{3});
   EXPECT_GE(tries[29] - tries[28], seconds{15});
+}
+
+TEST(PeerChoice, aLiarPushesNobodyOut) {
+  Random random{1};
+  PeerChoice choice{200};
+  std::vector<Endpoint> lies;
+  for (std::uint16_t port = 1000; port < 2000; ++port) lies.push_back(at(port));
+  EXPECT_EQ(choice.add(lies).size(), 200u);
+  EXPECT_EQ(choice.add({at(1), at(2), at(3)}), (std::vector<Endpoint>{at(1), at(2), at(3)}));
+  EXPECT_EQ(choice.add({at(3), at(4)}), std::vector<Endpoint>{at(4)});
+  EXPECT_EQ(choice.size(), 200u);
+  choice.check();
+  auto const chosen = choice.choose(10, random);
+  EXPECT_EQ(chosen.size(), 10u);
+  for (std::uint16_t port = 1; port <= 4; ++port) {
+    EXPECT_EQ(std::ranges::count(chosen, at(port)), 1) << port;
+  }
 }
 
 TEST(FormerNodes, theLastOnesAreKept) {
