@@ -1,4 +1,5 @@
 // The program `grape`: flags as those of the Node one, signals, exit codes.
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <exception>
@@ -10,6 +11,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <sys/resource.h>
 
 #include "grape/core/profile.hpp"
 #include "grape/grape.hpp"
@@ -19,6 +21,8 @@ namespace grenache::grape {
 namespace {
 
 namespace asio = boost::asio;
+
+constexpr rlim_t kDescriptorsWanted = 8192;
 
 // `127.0.0.1:20002,host:20003`; empty for a grape that waits to be found.
 std::string parse_bootstrap(std::string const& text, std::vector<HostPort>& out) {
@@ -125,6 +129,14 @@ NodeOptions node_options(Flags const& flags) {
   return node;
 }
 
+// A soft limit of 1024 descriptors is usual, and fewer than the connections that the API may have.
+void allow_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::max(limit.rlim_cur, std::min<rlim_t>(limit.rlim_max, kDescriptorsWanted));
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int run(int argc, char** argv) {
   CLI::App app{
       "A Grenache grape: a node of the DHT with an HTTP API to announce services and to look them up.",
@@ -142,6 +154,7 @@ int run(int argc, char** argv) {
   if (!flags.bind.empty()) options.bind = IpAddress::parse(flags.bind);
   parse_bootstrap(flags.bootstrap, options.bootstrap);
 
+  allow_descriptors();
   Log const log = flags.log.make();
   asio::io_context io{1};
   Grape grape{io.get_executor(), options, log};

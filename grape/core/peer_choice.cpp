@@ -1,12 +1,28 @@
 #include "grape/core/peer_choice.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
+#include "grape/core/address_rules.hpp"
 #include "proto/base/check.hpp"
 
 namespace grenache::grape {
 
-std::vector<Endpoint> PeerChoice::add(std::vector<Endpoint> const& peers) {
+void let_hosts_take_turns(std::vector<Endpoint>& peers) {
+  std::map<IpAddress, std::size_t> count_of;
+  std::vector<std::pair<std::size_t, Endpoint>> order;
+  order.reserve(peers.size());
+  for (Endpoint const& peer : peers) {
+    IpAddress const host = peer.address.is_v6() ? network_of(peer.address) : peer.address;
+    order.emplace_back(count_of[host]++, peer);
+  }
+  std::ranges::stable_sort(order, {}, &std::pair<std::size_t, Endpoint>::first);
+  std::ranges::transform(order, peers.begin(), &std::pair<std::size_t, Endpoint>::second);
+}
+
+std::vector<Endpoint> PeerChoice::add(std::vector<Endpoint> peers) {
+  let_hosts_take_turns(peers);
   std::vector<Endpoint> news;
   for (std::size_t turn = 0; turn < peers.size(); ++turn) {
     if (insert(peers[turn], turn)) news.push_back(peers[turn]);

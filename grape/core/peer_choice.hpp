@@ -10,6 +10,11 @@
 
 namespace grenache::grape {
 
+/// Reorders peers so that hosts take turns: the first peer of every address (of every /64 in IPv6) comes
+/// before the second of any. Whoever cuts the list then cuts the crowd of one host, and never another's only
+/// peer.
+void let_hosts_take_turns(std::vector<Endpoint>& peers);
+
 /// Collects peers so that no node can push out those that others name: each node in turn has a say. The first
 /// peer of every node comes before the second of any, and so on; among equals chance decides. A liar who
 /// names thousands gains no more than one who names as many as fit a result.
@@ -18,8 +23,8 @@ class PeerChoice {
   /// Keeps up to `count_max` peers.
   explicit PeerChoice(std::size_t count_max) : count_max_{count_max} {}
 
-  /// One node names `peers`, in random order. Returns those that are new.
-  std::vector<Endpoint> add(std::vector<Endpoint> const& peers);
+  /// One node names `peers`, in random order; of them hosts take turns. Returns those that are new.
+  std::vector<Endpoint> add(std::vector<Endpoint> peers);
   /// Up to `count` peers in random order.
   [[nodiscard]] std::vector<Endpoint> choose(std::size_t count, Random& random) const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "grape/core/peer_choice.hpp"
 #include "proto/base/check.hpp"
 
 namespace grenache::grape {
@@ -83,9 +84,8 @@ std::vector<Endpoint> PeerStore::sample(std::string_view name, std::size_t count
     if (peer.expires > now) chosen.push_back(peer.endpoint);
   }
   if (chosen.size() <= count_max) return chosen;
-  for (std::size_t i = 0; i < count_max; ++i) {
-    std::swap(chosen[i], chosen[i + static_cast<std::size_t>(random.below(chosen.size() - i))]);
-  }
+  random.shuffle(chosen);
+  let_hosts_take_turns(chosen);
   chosen.resize(count_max);
   return chosen;
 }

@@ -51,7 +51,8 @@ class PeerStore {
   /// Whether announce() would take a peer under `name`.
   [[nodiscard]] bool has_room(std::string_view name) const;
 
-  /// Up to `count_max` live peers of `name`, of one family if it is given: all of them, or a random choice.
+  /// Up to `count_max` live peers of `name`, of one family if it is given: all of them, or a random choice in
+  /// which hosts take turns, so that one with many peers hides nobody else's.
   [[nodiscard]] std::vector<Endpoint> sample(std::string_view name, std::size_t count_max, TimePoint now,
                                              Random& random,
                                              std::optional<Family> family = std::nullopt) const;

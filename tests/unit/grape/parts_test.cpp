@@ -141,6 +141,20 @@ TEST(PeerStore, samplesAreRandomAndEveryPeerGetsItsTurn) {
   EXPECT_EQ(seen.size(), 100u);
 }
 
+TEST(PeerStore, aHostWithManyPeersHidesNoOther) {
+  Random random{1};
+  PeerStore store{{}};
+  for (std::uint16_t port = 1; port <= 128; ++port) {
+    ASSERT_TRUE(store.announce(name("a"), host(1, port), kStart));
+  }
+  ASSERT_TRUE(store.announce(name("a"), host(2, 1), kStart));
+  for (int i = 0; i < 100; ++i) {
+    auto const peers = store.sample("a", 100, kStart, random);
+    EXPECT_EQ(peers.size(), 100u);
+    EXPECT_NE(std::ranges::find(peers, host(2, 1)), peers.end());
+  }
+}
+
 TEST(PeerStore, expiredPeersAreNotGivenOutEvenBeforeTheSweep) {
   Random random{1};
   PeerStore store{{.age_max = seconds{10}}};
