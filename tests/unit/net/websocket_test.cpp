@@ -84,7 +84,7 @@ struct WebSocketTest : testing::Test {
     return server->listen(kFreePort).value();
   }
 
-  Awaitable<Result<WebSocketConnection>> connect(WebSocketConnection::Options options = {}) {
+  Awaitable<Result<WebSocketConnection>> connect(WebSocketConnection::Options options) {
     options.tls = client_tls;
     HostPort to;
     to.host = "127.0.0.1";
