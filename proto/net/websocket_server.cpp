@@ -82,7 +82,7 @@ Result<Endpoint> WebSocketServer::Impl::listen(Endpoint const& bind) {
                                           Endpoint const& peer) {
     if (auto const self = weak.lock()) self->admit(*self->lanes[lane], std::move(socket), peer);
   };
-  on.exhausted = [](std::size_t) {};  // nobody here is without need
+  on.exhausted = [](std::size_t) { return false; };  // nobody here is without need
   return listener->listen(bind, std::move(on));
 }
 
