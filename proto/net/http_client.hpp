@@ -81,6 +81,8 @@ class HttpStream {
   [[nodiscard]] Awaitable<Result<HttpResponse>> response();
   /// The next piece of the response, at most 64 KiB; empty at its end. Valid until the next read().
   [[nodiscard]] Awaitable<Result<std::string_view>> read();
+  /// Drops the connection, unless both directions have ended: calls under way and later ones fail.
+  void close();
 
  private:
   std::shared_ptr<State> state_;

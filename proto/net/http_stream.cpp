@@ -21,7 +21,7 @@ struct HttpStream::State {
 
   [[nodiscard]] Impl::Connection& connection() { return *lease->connection; }
   void begin_response();
-  void abandon();
+  void close();
   void settle();
   Awaitable<Error> read_more();
   Awaitable<Error> read_head();
@@ -53,9 +53,11 @@ void HttpStream::State::begin_response() {
   parser->skip(skip_body);
 }
 
-/// The handle has gone: calls under way end, and the connection with the last of them.
-void HttpStream::State::abandon() {
+/// Calls under way end, and the connection with the last of them.
+void HttpStream::State::close() {
   if (!lease) return;
+  if (!send_failure) send_failure = asio::error::operation_aborted;
+  if (!receive_failure) receive_failure = asio::error::operation_aborted;
   connection().idle_max = Duration::zero();
   connection().close();
 }
@@ -209,15 +211,16 @@ HttpStream::HttpStream(std::shared_ptr<State> state) : state_{std::move(state)} 
 HttpStream::HttpStream(HttpStream&&) noexcept = default;
 
 HttpStream& HttpStream::operator=(HttpStream&& other) noexcept {
-  if (state_) state_->abandon();
+  if (state_) state_->close();
   state_ = std::move(other.state_);
   return *this;
 }
 
 HttpStream::~HttpStream() {
-  if (state_) state_->abandon();
+  if (state_) state_->close();
 }
 
+void HttpStream::close() { state_->close(); }
 Awaitable<Result<void>> HttpStream::write(std::string_view piece) { return State::write(state_, piece); }
 Awaitable<Result<void>> HttpStream::finish() { return State::finish(state_); }
 Awaitable<Result<HttpResponse>> HttpStream::response() { return State::response(state_); }

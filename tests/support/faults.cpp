@@ -1,0 +1,95 @@
+// The inline functions of a fortified <sys/socket.h> would stand in the way of ours.
+#undef _FORTIFY_SOURCE
+
+#include "tests/support/faults.hpp"
+
+#include <atomic>
+#include <cerrno>
+#include <stdexcept>
+
+#include <dlfcn.h>
+#include <sys/socket.h>
+
+namespace grenache::test {
+namespace {
+
+constexpr std::size_t kRunsMax = 5000;
+
+std::atomic<bool> armed{false};
+std::atomic<bool> struck{false};
+std::atomic<std::size_t> operations_left{0};
+
+/// True once: for the operation that is to fail. The connection is as dead then as the system would leave it.
+bool strikes(int socket, bool connected) {
+  if (!armed.load()) return false;
+  if (operations_left.fetch_sub(1) != 1) return false;
+  armed = false;
+  struck = true;
+  if (connected) ::shutdown(socket, SHUT_RDWR);
+  errno = ECONNRESET;
+  return true;
+}
+
+template <class Function>
+Function* system_function(char const* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
+Fault::Fault(std::size_t nth) {
+  operations_left = nth;
+  struck = false;
+  armed = true;
+}
+Fault::~Fault() { disarm(); }
+bool Fault::happened() const { return struck.load(); }
+void Fault::disarm() { armed = false; }
+
+std::size_t walk_faults(std::function<void(Fault& fault)> const& run) {
+  for (std::size_t nth = 1; nth <= kRunsMax; ++nth) {
+    Fault fault{nth};
+    run(fault);
+    if (!fault.happened()) return nth - 1;
+  }
+  throw std::runtime_error{"the walk over faults does not come to an end"};
+}
+
+}  // namespace grenache::test
+
+using grenache::test::strikes;
+using grenache::test::system_function;
+
+extern "C" {
+
+int accept(int socket, sockaddr* address, socklen_t* size) {
+  static auto* const real = system_function<decltype(::accept)>("accept");
+  return strikes(socket, false) ? -1 : real(socket, address, size);
+}
+
+int connect(int socket, sockaddr const* address, socklen_t size) {
+  static auto* const real = system_function<decltype(::connect)>("connect");
+  return strikes(socket, false) ? -1 : real(socket, address, size);
+}
+
+ssize_t recv(int socket, void* data, size_t size, int flags) {
+  static auto* const real = system_function<decltype(::recv)>("recv");
+  return strikes(socket, true) ? -1 : real(socket, data, size, flags);
+}
+
+ssize_t recvmsg(int socket, msghdr* message, int flags) {
+  static auto* const real = system_function<decltype(::recvmsg)>("recvmsg");
+  return strikes(socket, true) ? -1 : real(socket, message, flags);
+}
+
+ssize_t send(int socket, void const* data, size_t size, int flags) {
+  static auto* const real = system_function<decltype(::send)>("send");
+  return strikes(socket, true) ? -1 : real(socket, data, size, flags);
+}
+
+ssize_t sendmsg(int socket, msghdr const* message, int flags) {
+  static auto* const real = system_function<decltype(::sendmsg)>("sendmsg");
+  return strikes(socket, true) ? -1 : real(socket, message, flags);
+}
+
+}  // extern "C"
