@@ -111,6 +111,11 @@ class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
   [[nodiscard]] std::string const& target() const { return target_; }
   /// Of the other side; nothing without TLS, or when it showed none.
   [[nodiscard]] std::optional<PeerCertificate> const& certificate() const { return certificate_; }
+  /// The thread that its handlers are called on.
+  [[nodiscard]] Executor const& executor() const { return executor_; }
+
+  /// For the handlers of a server, on their thread: what belongs to this session.
+  std::shared_ptr<void> context;
 
  private:
   friend class WebSocketChannel;

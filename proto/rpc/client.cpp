@@ -1,75 +1,23 @@
 #include "proto/rpc/client.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
-#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
 
 #include "proto/json/rpc_envelope.hpp"
 #include "proto/net/async_event.hpp"
-#include "proto/net/gzip.hpp"
-#include "proto/net/http_client.hpp"
 #include "proto/net/steady_clock.hpp"
 #include "proto/net/task_group.hpp"
+#include "proto/rpc/carrier.hpp"
 
 namespace grenache::rpc {
 
-namespace error = boost::asio::error;
 using json::Value;
 using net::Awaitable;
-using net::HttpClientErrc;
 using net::Wake;
-
-namespace {
-
-constexpr std::size_t kDetailMax = 300;  // of what a peer may put into our messages
-
-/// How one attempt at one destination has ended.
-struct Attempt {
-  RpcResult<Value> reply = Failure(Errc::request_generic);
-  bool transport_failed = false;
-  bool surely_unseen = false;  // no connection came about: the service has not seen the request
-};
-
-bool is_unreachable(Error const& failure) {
-  return failure == error::connection_refused || failure == error::host_unreachable ||
-         failure == error::network_unreachable || failure == HttpClientErrc::not_resolved;
-}
-
-Failure generic(std::string_view detail) {
-  return Failure(Errc::request_generic, std::string{detail.substr(0, kDetailMax)});
-}
-
-Failure failure_of(Error const& failure) {
-  if (failure == HttpClientErrc::timed_out) return Errc::timeout;
-  if (failure == HttpClientErrc::stopped || failure == error::operation_aborted) return Errc::stopped;
-  return generic(failure.message());
-}
-
-RpcResult<Value> read_reply(net::HttpResponse const& response, std::string_view rid, bool compress,
-                            std::size_t expanded_bytes_max) {
-  if (response.status < 200 || response.status > 299) {
-    return generic(response.body.empty() ? "status " + std::to_string(response.status) : response.body);
-  }
-  std::string expanded;
-  std::string_view body = response.body;
-  if (compress) {
-    auto text = net::gunzip(body, expanded_bytes_max);
-    if (!text) return Failure(Errc::reply_encoding_compression, text.error().message());
-    expanded = std::move(*text);
-    body = expanded;
-  }
-  auto reply = json::parse_rpc_reply(body);
-  if (!reply) return Errc::reply_empty;
-  // Node would wait on for the rid until its timeout; on this connection nothing else will come.
-  std::string const* const answered = reply->rid.as_string();
-  if (!answered || *answered != rid) return Failure(Errc::reply_empty, "the answer to another request");
-  if (reply->error) return Failure(Errc::remote, std::move(*reply->error));
-  return std::move(reply->result);
-}
-
-}  // namespace
 
 struct Client::Impl : std::enable_shared_from_this<Impl> {
   struct Mapping {
@@ -85,21 +33,11 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
   };
 
   Impl(net::Executor const& e, Link& l, Options o, Random r)
-      : executor{e},
-        link{l},
-        options{o},
-        random{std::move(r)},
-        http{e, http_options(o)},
-        tasks{e},
-        dead{o.dead} {}
-
-  static net::HttpClient::Options http_options(Options const& options) {
-    net::HttpClient::Options http_options;
-    http_options.body_bytes_max = options.reply_bytes_max;
-    http_options.connections_per_host_max = options.connections_per_destination_max;
-    return http_options;
+      : executor{e}, link{l}, options{std::move(o)}, random{std::move(r)}, tasks{e}, dead{options.dead} {
+    make_carrier();
   }
 
+  void make_carrier();
   static Awaitable<Attempt> attempt(std::shared_ptr<Impl> self, std::string const& destination,
                                     std::string const& name, std::string const& payload, TimePoint deadline,
                                     bool compress, bool repeatable);
@@ -115,53 +53,54 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
   static Awaitable<void> map_worker(std::shared_ptr<Impl> self, std::shared_ptr<Mapping> mapping);
   static Awaitable<RpcResult<std::vector<MapEntry>>> map(std::shared_ptr<Impl> self, std::string name,
                                                          Value payload, MapOptions options);
+  static Awaitable<RpcResult<ClientStream>> stream(std::shared_ptr<Impl> self, std::string name,
+                                                   StreamOptions options);
   static Awaitable<void> stop(std::shared_ptr<Impl> self);
+  void shut_down();
 
   net::Executor executor;
   Link& link;
   Options options;
   Random random;
-  net::HttpClient http;
   net::TaskGroup tasks;
   DeadList dead;
   std::set<std::string> excluded;
+  std::unique_ptr<Carrier> carrier;  // null when there is nothing to send with
+  Failure why_not;                   // then
+  bool stopping = false;
 };
+
+void Client::Impl::make_carrier() {
+  std::shared_ptr<net::TlsContext> tls;
+  if (uses_tls(options.transport)) {
+    auto made = net::TlsContext::make_client(options.tls);
+    if (!made) {
+      why_not = generic_failure(made.error().message());
+      return;
+    }
+    tls = std::move(*made);
+  }
+  auto const make = uses_websocket(options.transport) ? make_ws_carrier : make_http_carrier;
+  carrier = make(executor, options, std::move(tls));
+}
 
 /// `payload` is JSON text: it is printed once, whatever the number of attempts.
 Awaitable<Attempt> Client::Impl::attempt(std::shared_ptr<Impl> self, std::string const& destination,
                                          std::string const& name, std::string const& payload,
                                          TimePoint deadline, bool compress, bool repeatable) {
-  Attempt outcome;
   auto const to = HostPort::parse(destination);
-  if (!to) {
-    outcome.reply = generic("not a destination: " + destination);
-    co_return outcome;
-  }
-  std::string const rid = make_rid(self->random);
-  net::HttpCall call;
-  call.destination = *to;
-  call.timeout = deadline - net::steady_now();
-  call.repeatable = repeatable;
-  call.body = json::rpc_request(rid, name, payload);
-  if (compress) {
-    call.body = net::gzip(call.body);
-    call.headers = {{"grc-compress", "gzip"}};
-  } else {
-    call.headers = {{"grc-compress", "none"}, {"Content-Type", "text/plain;charset=UTF-8"}};
-  }
-  auto const response = co_await self->http.request(std::move(call));
-  if (response) {
-    self->dead.remove(destination);
-    outcome.reply = read_reply(*response, rid, compress, self->options.expanded_bytes_max);
-    co_return outcome;
-  }
-  Error const failure = response.error();
-  outcome.reply = failure_of(failure);
-  bool const ours = failure == HttpClientErrc::stopped || failure == error::operation_aborted ||
-                    failure == HttpClientErrc::too_many_waiting ||
-                    failure == HttpClientErrc::response_too_large;
-  outcome.transport_failed = !ours;
-  outcome.surely_unseen = is_unreachable(failure);
+  if (!to) co_return final_attempt(generic_failure("not a destination: " + destination));
+  if (!self->carrier) co_return final_attempt(self->why_not);
+  Outgoing outgoing;
+  outgoing.to = *to;
+  outgoing.rid = make_rid(self->random);
+  outgoing.text = json::rpc_request(outgoing.rid, name, payload);
+  outgoing.deadline = deadline;
+  outgoing.compress = compress;
+  outgoing.repeatable = repeatable;
+  if (outgoing.text.size() > self->options.request_bytes_max) co_return final_attempt(Errc::request_size);
+  auto outcome = co_await self->carrier->send(std::move(outgoing));
+  if (outcome.answered) self->dead.remove(destination);
   if (outcome.transport_failed) self->dead.add(destination, net::steady_now());
   co_return outcome;
 }
@@ -170,7 +109,9 @@ Awaitable<Attempt> Client::Impl::attempt(std::shared_ptr<Impl> self, std::string
 Awaitable<RpcResult<std::vector<std::string>>> Client::Impl::find(std::shared_ptr<Impl> self,
                                                                   std::string const& name,
                                                                   TimePoint deadline) {
+  if (self->stopping) co_return Errc::stopped;
   auto found = co_await self->link.lookup(name, deadline);
+  if (self->stopping) co_return Errc::stopped;
   if (!found) co_return found.error();
   std::erase_if(*found, [&](std::string const& each) { return self->excluded.contains(each); });
   if (found->empty()) co_return Errc::lookup_empty;
@@ -206,7 +147,7 @@ Awaitable<RpcResult<Value>> Client::Impl::request(std::shared_ptr<Impl> self, st
   std::string const text = json::to_text(payload);
   Attempt outcome = co_await try_all(self, std::move(*found), name, text, deadline, options);
   // What the grape knew of may be dead; its next answer may be better.
-  if (outcome.transport_failed) self->link.forget(name);
+  if (outcome.transport_failed && !self->stopping) self->link.forget(name);
   co_return std::move(outcome.reply);
 }
 
@@ -257,16 +198,130 @@ Awaitable<RpcResult<std::vector<Client::MapEntry>>> Client::Impl::map(std::share
   co_return std::move(mapping->entries);
 }
 
-Awaitable<void> Client::Impl::stop(std::shared_ptr<Impl> self) {
-  co_await self->http.stop();
-  while (self->tasks.size() > 0) {
-    co_await self->tasks.drained(std::chrono::seconds{1});
+struct ClientStream::State {
+  State(std::string d, net::HttpStream s) : destination{std::move(d)}, stream{std::move(s)} {}
+
+  Awaitable<RpcResult<void>> checked(Awaitable<Result<void>> operation);
+  Awaitable<RpcResult<void>> accepted();
+  Awaitable<RpcResult<std::string_view>> read();
+
+  std::string destination;
+  net::HttpStream stream;
+  std::optional<RpcResult<void>> status;  // of the answer, once it is known
+};
+
+/// Why `headers` cannot be sent as they are: a line break would begin a header of its own.
+std::optional<Failure> bad_header(net::HttpHeaders const& headers) {
+  auto const is_bad = [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == '\x7f'; };
+  for (auto const& [name, value] : headers) {
+    if (std::ranges::any_of(name, is_bad) || std::ranges::any_of(value, is_bad)) {
+      return generic_failure("not a header: " + name);
+    }
   }
+  return std::nullopt;
 }
 
+net::HttpHeaders stream_headers(std::string_view rid, std::string const& name, StreamOptions options) {
+  net::HttpHeaders headers{{"_gr", json::to_text(Value::array({rid, name}))}};
+  if (options.action) headers.emplace_back("_a", std::move(*options.action));
+  if (options.args) headers.emplace_back("_ar", json::to_text(*options.args));
+  for (auto& header : options.headers) headers.push_back(std::move(header));
+  return headers;
+}
+
+Awaitable<RpcResult<ClientStream>> Client::Impl::stream(std::shared_ptr<Impl> self, std::string name,
+                                                        StreamOptions options) {
+  if (!self->carrier) co_return self->why_not;
+  if (uses_websocket(self->options.transport)) co_return generic_failure("streams need HTTP");
+  TimePoint const deadline = net::steady_now() + options.timeout;
+  std::string const rid = make_rid(self->random);
+  net::HttpHeaders const headers = stream_headers(rid, name, std::move(options));
+  if (auto const bad = bad_header(headers)) co_return *bad;
+  auto found = co_await find(self, name, deadline);
+  if (!found) co_return found.error();
+  std::set<std::string> tried;
+  Failure last;
+  while (auto const to = choose_destination(*found, tried, self->dead, net::steady_now(), self->random)) {
+    if (!tried.insert(*to).second || !self->carrier) break;
+    net::HttpCall head;
+    head.destination = HostPort::parse(*to).value();
+    head.headers = headers;
+    head.timeout = deadline - net::steady_now();
+    auto opened = co_await self->carrier->open(std::move(head));
+    if (opened) co_return ClientStream{std::make_unique<ClientStream::State>(*to, std::move(*opened))};
+    Attempt const attempt = failed_attempt(opened.error());
+    last = attempt.reply.error();
+    if (!attempt.transport_failed || net::steady_now() >= deadline) break;
+    self->dead.add(*to, net::steady_now());
+  }
+  if (!self->stopping) self->link.forget(name);
+  co_return last;
+}
+
+void Client::Impl::shut_down() {
+  stopping = true;
+  why_not = Errc::stopped;
+  carrier.reset();
+}
+
+Awaitable<void> Client::Impl::stop(std::shared_ptr<Impl> self) {
+  self->stopping = true;
+  if (self->carrier) co_await self->carrier->stop();
+  self->tasks.cancel(net::asio::cancellation_type::terminal);
+  while (self->tasks.size() > 0) co_await self->tasks.drained(std::chrono::seconds{1});
+}
+
+Awaitable<RpcResult<void>> ClientStream::State::checked(Awaitable<Result<void>> operation) {
+  auto const done = co_await std::move(operation);
+  if (!done) co_return failure_of(done.error());
+  co_return RpcResult<void>{};
+}
+
+/// Whether the service has taken the stream; the first bytes of the text of one that has not.
+Awaitable<RpcResult<void>> ClientStream::State::accepted() {
+  auto const head = co_await stream.response();
+  if (!head) co_return failure_of(head.error());
+  if (head->status >= 200 && head->status <= 299) co_return RpcResult<void>{};
+  auto const text = co_await stream.read();
+  std::string detail = "status " + std::to_string(head->status);
+  if (text && !text->empty()) detail = *text;
+  co_return generic_failure(detail);
+}
+
+Awaitable<RpcResult<std::string_view>> ClientStream::State::read() {
+  if (!status) status = co_await accepted();
+  if (!*status) co_return status->error();
+  auto const piece = co_await stream.read();
+  if (!piece) co_return failure_of(piece.error());
+  co_return *piece;
+}
+
+ClientStream::ClientStream(std::unique_ptr<State> state) : state_{std::move(state)} {}
+ClientStream::ClientStream(ClientStream&&) noexcept = default;
+ClientStream& ClientStream::operator=(ClientStream&&) noexcept = default;
+ClientStream::~ClientStream() = default;
+std::string const& ClientStream::destination() const { return state_->destination; }
+Awaitable<RpcResult<void>> ClientStream::write(std::string_view piece) {
+  return state_->checked(state_->stream.write(piece));
+}
+Awaitable<RpcResult<void>> ClientStream::finish() { return state_->checked(state_->stream.finish()); }
+Awaitable<RpcResult<std::string_view>> ClientStream::read() { return state_->read(); }
+
+namespace {
+
+/// A call for those without coroutines. Its callback never runs inside of the function that was called.
+template <class T>
+Awaitable<void> tell(net::Executor executor, Awaitable<T> call, std::function<void(T)> callback) {
+  co_await net::asio::post(executor, net::kTuple);
+  auto result = co_await std::move(call);
+  callback(std::move(result));
+}
+
+}  // namespace
+
 Client::Client(net::Executor const& executor, Link& link, Options options, Random random)
-    : impl_{std::make_shared<Impl>(executor, link, options, std::move(random))} {}
-Client::~Client() = default;
+    : impl_{std::make_shared<Impl>(executor, link, std::move(options), std::move(random))} {}
+Client::~Client() { impl_->shut_down(); }
 
 void Client::exclude(std::string destination) { impl_->excluded.insert(std::move(destination)); }
 
@@ -276,6 +331,10 @@ Awaitable<RpcResult<Value>> Client::request(std::string name, Value payload, Req
 Awaitable<RpcResult<Value>> Client::request(std::string name, Value payload) {
   return Impl::request(impl_, std::move(name), std::move(payload), RequestOptions{});
 }
+void Client::request(std::string name, Value payload, RequestOptions options, RequestCallback callback) {
+  auto call = Impl::request(impl_, std::move(name), std::move(payload), options);
+  impl_->tasks.spawn(tell<RpcResult<Value>>(impl_->executor, std::move(call), std::move(callback)));
+}
 Awaitable<RpcResult<Value>> Client::request_to(std::string destination, std::string name, Value payload,
                                                RequestOptions options) {
   return Impl::request_to(impl_, std::move(destination), std::move(name), std::move(payload), options);
@@ -284,7 +343,17 @@ Awaitable<RpcResult<std::vector<Client::MapEntry>>> Client::map(std::string name
                                                                 MapOptions options) {
   return Impl::map(impl_, std::move(name), std::move(payload), options);
 }
+void Client::map(std::string name, Value payload, MapOptions options, MapCallback callback) {
+  using Entries = RpcResult<std::vector<MapEntry>>;
+  auto call = Impl::map(impl_, std::move(name), std::move(payload), options);
+  impl_->tasks.spawn(tell<Entries>(impl_->executor, std::move(call), std::move(callback)));
+}
+Awaitable<RpcResult<ClientStream>> Client::stream(std::string name, StreamOptions options) {
+  return Impl::stream(impl_, std::move(name), std::move(options));
+}
 Awaitable<void> Client::stop() { return Impl::stop(impl_); }
-std::size_t Client::connection_count() const { return impl_->http.connection_count(); }
+std::size_t Client::connection_count() const {
+  return impl_->carrier ? impl_->carrier->connection_count() : 0;
+}
 
 }  // namespace grenache::rpc

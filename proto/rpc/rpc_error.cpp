@@ -1,5 +1,7 @@
 #include "proto/rpc/rpc_error.hpp"
 
+#include <boost/system/system_error.hpp>
+
 namespace grenache::rpc {
 
 std::string_view describe(Errc code) {
@@ -39,6 +41,10 @@ std::string Failure::text() const {
   std::string out{name_of(code)};
   if (!detail.empty()) out.append(": ").append(detail);
   return out;
+}
+
+void throw_exception_from_error(Failure const& failure, boost::source_location const&) {
+  throw boost::system::system_error{make_error_code(failure.code), failure.detail};
 }
 
 }  // namespace grenache::rpc

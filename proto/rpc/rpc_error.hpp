@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include <boost/assert/source_location.hpp>
 #include <boost/system/result.hpp>
 
 #include "proto/base/result.hpp"
@@ -48,6 +49,9 @@ struct Failure {
   /// As the callbacks of Node's peers get it: the service's own text, or "ERR_REQUEST_GENERIC: detail".
   [[nodiscard]] std::string text() const;
 };
+
+/// What value() of a result without one does: throws boost::system::system_error, for scripts and tests.
+[[noreturn]] void throw_exception_from_error(Failure const& failure, boost::source_location const& where);
 
 /// A value or a Failure.
 template <class T>

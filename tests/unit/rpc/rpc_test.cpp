@@ -1,105 +1,26 @@
-// Server and Client together, found through a fake grape.
-#include <list>
+// Server and Client together over each transport, found through a fake grape.
+#include <set>
 
-#include <gtest/gtest.h>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 
-#include "proto/net/async_event.hpp"
-#include "proto/net/gzip.hpp"
-#include "proto/net/http_client.hpp"
-#include "proto/net/task_group.hpp"
-#include "proto/rpc/client.hpp"
-#include "proto/rpc/server.hpp"
-#include "tests/support/fake_grape.hpp"
-#include "tests/support/run.hpp"
+#include "proto/net/steady_clock.hpp"
+#include "tests/unit/rpc/rpc_fixture.hpp"
 
 namespace grenache::rpc {
 namespace {
 
-using namespace std::chrono_literals;
-using json::Value;
-using net::Awaitable;
-using test::FakeGrape;
-
-Endpoint const kFreePort{IpAddress{127, 0, 0, 1}, 0};
-RequestOptions const kDefaults{};
-
-/// A service that answers with its name and the payload. "wait" waits for release, "fail" is an error,
-/// "throw" a bug.
-struct Service {
-  Service(boost::asio::io_context& io, std::string n, Server::Options options = {})
-      : name{std::move(n)},
-        entered{io.get_executor()},
-        release{io.get_executor()},
-        server{std::in_place, io.get_executor(), options,
-               [this](Request& request) { return answer(request); }} {
-    at = server->listen(kFreePort).value();
-  }
-  Awaitable<Reply> answer(Request& request) {
-    ++request_count;
-    std::string const* const text = request.payload.as_string();
-    std::string const what = text ? *text : "";
-    if (what == "fail") co_return Reply::failure("ERR_OWN: no");
-    if (what == "throw") throw std::runtime_error{"a bug"};
-    if (what == "wait") {
-      entered.notify_all();
-      co_await release.wait();
-    }
-    co_return Reply{Value::array({name, request.key, request.payload})};
-  }
-  Awaitable<void> until_entered(int count) {
-    while (request_count < count) co_await entered.wait();
-  }
-
-  std::string name;
-  int request_count = 0;
-  net::AsyncEvent entered;
-  net::AsyncEvent release;
-  Endpoint at;
-  std::optional<Server> server;
+struct RpcTest : testing::TestWithParam<Transport>, RpcFixture {
+  RpcTest() : RpcFixture{GetParam()} {}
 };
 
-struct RpcTest : testing::Test {
-  boost::asio::io_context io{1};
-  net::TaskGroup tasks{io.get_executor()};
-  FakeGrape grape{io.get_executor()};
-  std::optional<Link> link;
-  std::optional<Client> client;
-  std::list<Service> services;
+INSTANTIATE_TEST_SUITE_P(Over, RpcTest,
+                         testing::Values(Transport::http, Transport::https, Transport::ws, Transport::wss),
+                         name_of_transport);
 
-  RpcTest() {
-    Link::Options options;
-    options.grapes = {grape.address()};
-    link.emplace(io.get_executor(), options, Random{1});
-    make_client(Client::Options{});
-  }
-  void make_client(Client::Options const& options) {
-    client.emplace(io.get_executor(), *link, options, Random{2});
-  }
-  Service& serve(std::string name, Server::Options options = {}) {
-    Service& service = services.emplace_back(io, std::move(name), options);
-    grape.add("svc", service.at.to_string());
-    return service;
-  }
-  /// A destination where nobody listens.
-  std::string dead() {
-    Service gone{io, "gone"};
-    return gone.at.to_string();
-  }
-  Awaitable<void> ask(Value payload, std::vector<RpcResult<Value>>& results) {
-    auto result = co_await client->request("svc", std::move(payload), kDefaults);
-    results.push_back(std::move(result));
-  }
-};
-
-/// The first item of a reply: who has answered.
-std::string who(RpcResult<Value> const& reply) {
-  Value const* const name = reply ? reply->at(0) : nullptr;
-  return name && name->as_string() ? *name->as_string() : "";
-}
-
-TEST_F(RpcTest, aServiceThatAnnouncesItselfIsFoundAndCalled) {
+TEST_P(RpcTest, aServiceThatAnnouncesItselfIsFoundAndCalled) {
   auto test = [this]() -> Awaitable<void> {
-    Service service{io, "A"};
+    TestService service{io, "A", server_options(transport)};
     service.server->announce(*link, "one");
     service.server->announce(*link, "two");
     auto const ready = co_await service.server->ready(10s);
@@ -119,9 +40,9 @@ TEST_F(RpcTest, aServiceThatAnnouncesItselfIsFoundAndCalled) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, isNotReadyWithoutAGrape) {
+TEST_P(RpcTest, isNotReadyWithoutAGrape) {
   auto test = [this]() -> Awaitable<void> {
-    Service service{io, "A"};
+    TestService service{io, "A", server_options(transport)};
     grape.hold();
     service.server->announce(*link, "one");
     auto const ready = co_await service.server->ready(20ms);
@@ -133,10 +54,10 @@ TEST_F(RpcTest, isNotReadyWithoutAGrape) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, theErrorOfTheServiceReachesTheCallerAndIsNotRetried) {
+TEST_P(RpcTest, theErrorOfTheServiceReachesTheCallerAndIsNotRetried) {
   auto test = [this]() -> Awaitable<void> {
-    Service& a = serve("A");
-    Service& b = serve("B");
+    TestService& a = serve("A");
+    TestService& b = serve("B");
     auto reply = co_await client->request("svc", "fail");
     EXPECT_EQ(reply.error().code, Errc::remote);
     EXPECT_EQ(reply.error().text(), "ERR_OWN: no");
@@ -147,7 +68,7 @@ TEST_F(RpcTest, theErrorOfTheServiceReachesTheCallerAndIsNotRetried) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, worksInGzipBothWays) {
+TEST_P(RpcTest, worksInGzipBothWays) {
   auto test = [this]() -> Awaitable<void> {
     serve("A");
     RequestOptions options;
@@ -160,39 +81,7 @@ TEST_F(RpcTest, worksInGzipBothWays) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, aBombIsNeitherExpandedByTheServerNorByTheClient) {
-  auto test = [this]() -> Awaitable<void> {
-    Server::Options server_options;
-    server_options.expanded_bytes_max = 10'000;
-    Service& service = serve("A", server_options);
-    RequestOptions options;
-    options.compress = true;
-    auto reply = co_await client->request("svc", std::string(20'000, 'x'), options);
-    EXPECT_EQ(reply.error().code, Errc::request_generic);
-    EXPECT_EQ(service.request_count, 0);
-
-    Client::Options client_options;
-    client_options.expanded_bytes_max = 1'000;
-    make_client(client_options);
-    reply = co_await client->request("svc", std::string(5'000, 'x'), options);
-    EXPECT_EQ(reply.error().code, Errc::reply_encoding_compression);
-    EXPECT_EQ(service.request_count, 1);
-  };
-  test::run(io, test());
-}
-
-TEST_F(RpcTest, aRequestTooLargeIsRefusedInWords) {
-  auto test = [this]() -> Awaitable<void> {
-    Server::Options server_options;
-    server_options.body_bytes_max = 1000;
-    serve("A", server_options);
-    auto const reply = co_await client->request("svc", std::string(2'000, 'x'));
-    EXPECT_EQ(reply.error().text(), "ERR_REQUEST_GENERIC: [null, \"ERR_REQUEST_SIZE\", null]");
-  };
-  test::run(io, test());
-}
-
-TEST_F(RpcTest, asksAnotherWhenADestinationIsDead) {
+TEST_P(RpcTest, asksAnotherWhenADestinationIsDead) {
   auto test = [this]() -> Awaitable<void> {
     for (int i = 0; i < 4; ++i) grape.add("svc", dead());
     serve("A");
@@ -206,11 +95,11 @@ TEST_F(RpcTest, asksAnotherWhenADestinationIsDead) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, repeatsAsOftenAsAllowedAfterALostConnection) {
+TEST_P(RpcTest, repeatsAsOftenAsAllowedAfterALostConnection) {
   auto test = [this]() -> Awaitable<void> {
-    Service& a = serve("A");
-    Service& b = serve("B");
-    auto lose = [](Service& service) -> Awaitable<void> {
+    TestService& a = serve("A");
+    TestService& b = serve("B");
+    auto lose = [](TestService& service) -> Awaitable<void> {
       co_await service.until_entered(1);
       service.server.reset();
     };
@@ -230,9 +119,9 @@ TEST_F(RpcTest, repeatsAsOftenAsAllowedAfterALostConnection) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, doesNotRepeatWhatMustNotHappenTwice) {
+TEST_P(RpcTest, doesNotRepeatWhatMustNotHappenTwice) {
   auto test = [this]() -> Awaitable<void> {
-    Service& a = serve("A");
+    TestService& a = serve("A");
     std::vector<RpcResult<Value>> results;
     RequestOptions options;
     options.retry_count = 0;
@@ -242,7 +131,7 @@ TEST_F(RpcTest, doesNotRepeatWhatMustNotHappenTwice) {
     };
     tasks.spawn(once());
     co_await a.until_entered(1);
-    Service& b = serve("B");
+    TestService& b = serve("B");
     link->forget("svc");
     a.server.reset();
     co_await tasks.drained(10s);
@@ -252,7 +141,7 @@ TEST_F(RpcTest, doesNotRepeatWhatMustNotHappenTwice) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, aTimeoutCoversLookupAndRequest) {
+TEST_P(RpcTest, aTimeoutCoversLookupAndRequest) {
   auto test = [this]() -> Awaitable<void> {
     serve("A");
     RequestOptions options;
@@ -268,9 +157,9 @@ TEST_F(RpcTest, aTimeoutCoversLookupAndRequest) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, neverCallsItself) {
+TEST_P(RpcTest, neverCallsItself) {
   auto test = [this]() -> Awaitable<void> {
-    Service& self = serve("self");
+    TestService& self = serve("self");
     client->exclude(self.at.to_string());
     auto reply = co_await client->request("svc", "x");
     EXPECT_EQ(reply.error().code, Errc::lookup_empty);
@@ -288,7 +177,7 @@ TEST_F(RpcTest, neverCallsItself) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, mapAsksAllAndOneDeadFailsAlone) {
+TEST_P(RpcTest, mapAsksAllAndOneDeadFailsAlone) {
   auto test = [this]() -> Awaitable<void> {
     serve("A");
     std::string const gone = dead();
@@ -305,9 +194,9 @@ TEST_F(RpcTest, mapAsksAllAndOneDeadFailsAlone) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, mapIsBoundedInNumberAndInParallel) {
+TEST_P(RpcTest, mapIsBoundedInNumberAndInParallel) {
   auto test = [this]() -> Awaitable<void> {
-    Client::Options options;
+    Client::Options options = client_options(transport);
     options.map_parallel_max = 2;
     make_client(options);
     for (int i = 0; i < 5; ++i) serve(std::to_string(i));
@@ -327,9 +216,9 @@ TEST_F(RpcTest, mapIsBoundedInNumberAndInParallel) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, manyRequestsShareFewConnections) {
+TEST_P(RpcTest, manyRequestsShareFewConnections) {
   auto test = [this]() -> Awaitable<void> {
-    Service& service = serve("A");
+    TestService& service = serve("A");
     std::vector<RpcResult<Value>> results;
     for (int i = 0; i < 200; ++i) tasks.spawn(ask(Value{i}, results));
     co_await tasks.drained(20s);
@@ -342,9 +231,9 @@ TEST_F(RpcTest, manyRequestsShareFewConnections) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, asksAGivenDestination) {
+TEST_P(RpcTest, asksAGivenDestination) {
   auto test = [this]() -> Awaitable<void> {
-    Service& service = serve("A");
+    TestService& service = serve("A");
     auto reply = co_await client->request_to(service.at.to_string(), "any name", "x", kDefaults);
     EXPECT_TRUE(reply);
     EXPECT_EQ(*reply->at(1), Value{"any name"});
@@ -355,9 +244,9 @@ TEST_F(RpcTest, asksAGivenDestination) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, stopFailsWhatIsUnderWay) {
+TEST_P(RpcTest, stopFailsWhatIsUnderWay) {
   auto test = [this]() -> Awaitable<void> {
-    Service& service = serve("A");
+    TestService& service = serve("A");
     std::vector<RpcResult<Value>> results;
     tasks.spawn(ask("wait", results));
     co_await service.until_entered(1);
@@ -368,9 +257,9 @@ TEST_F(RpcTest, stopFailsWhatIsUnderWay) {
   test::run(io, test());
 }
 
-TEST_F(RpcTest, aRequestUnderWayIsAnsweredBeforeTheServerStops) {
+TEST_P(RpcTest, aRequestUnderWayIsAnsweredBeforeTheServerStops) {
   auto test = [this]() -> Awaitable<void> {
-    Service& service = serve("A");
+    TestService& service = serve("A");
     std::vector<RpcResult<Value>> results;
     tasks.spawn(ask("wait", results));
     co_await service.until_entered(1);
@@ -383,6 +272,244 @@ TEST_F(RpcTest, aRequestUnderWayIsAnsweredBeforeTheServerStops) {
     co_await tasks.drained(10s);
     EXPECT_TRUE(graceful);
     EXPECT_EQ(who(results.at(0)), "A");
+  };
+  test::run(io, test());
+}
+
+TEST_P(RpcTest, requestsInFlightFailAtOnceWhenTheServerDies) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    RequestOptions patient;
+    patient.timeout = 1h;
+    patient.retry_count = 0;
+    std::vector<RpcResult<Value>> results;
+    auto once = [&]() -> Awaitable<void> {
+      auto result = co_await client->request("svc", "wait", patient);
+      results.push_back(std::move(result));
+    };
+    for (int i = 0; i < 3; ++i) tasks.spawn(once());
+    co_await service.until_entered(3);
+    service.server.reset();
+    co_await tasks.drained(10s);
+    EXPECT_EQ(results.size(), 3u);
+    for (auto const& result : results) EXPECT_EQ(result.error().code, Errc::request_generic);
+  };
+  test::run(io, test());
+}
+
+TEST_P(RpcTest, callbacksAreCalledOnceAndNeverFromInside) {
+  auto test = [this]() -> Awaitable<void> {
+    serve("A");
+    net::AsyncEvent called{io.get_executor()};
+    std::vector<std::string> said;
+    auto told = [&](RpcResult<Value> const& reply) {
+      said.push_back(reply ? who(reply) : reply.error().text());
+      called.notify_all();
+    };
+    client->request("svc", "x", kDefaults, told);
+    client->request("nobody", "x", kDefaults, told);
+    EXPECT_TRUE(said.empty());
+    while (said.size() < 2) co_await called.wait();
+    EXPECT_EQ((std::set<std::string>{said.begin(), said.end()}),
+              (std::set<std::string>{"A", "ERR_GRAPE_LOOKUP_EMPTY"}));
+
+    std::optional<RpcResult<std::vector<Client::MapEntry>>> entries;
+    auto mapped = [&](RpcResult<std::vector<Client::MapEntry>> result) {
+      entries = std::move(result);
+      called.notify_all();
+    };
+    client->map("svc", "x", MapOptions(), mapped);
+    while (!entries) co_await called.wait();
+    EXPECT_EQ(entries->value().size(), 1u);
+  };
+  test::run(io, test());
+}
+
+TEST_P(RpcTest, aClientThatGoesTellsItsCallbacks) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    net::AsyncEvent called{io.get_executor()};
+    std::string said;
+    client->request("svc", "wait", kDefaults, [&](RpcResult<Value> const& reply) {
+      said = reply.error().text();
+      called.notify_all();
+    });
+    co_await service.until_entered(1);
+    client.reset();
+    while (said.empty()) co_await called.wait();
+    EXPECT_EQ(said, "ERR_STOPPED");
+  };
+  test::run(io, test());
+}
+
+TEST_P(RpcTest, oneThatIsCancelledEndsAtOnceAndAlone) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    std::vector<RpcResult<Value>> results;
+    tasks.spawn(ask("wait", results));
+    net::TaskGroup cancelled{io.get_executor()};
+    cancelled.spawn(ask("wait", results));
+    co_await service.until_entered(2);
+    cancelled.cancel(net::asio::cancellation_type::terminal);
+    co_await cancelled.drained(10s);
+    EXPECT_EQ(results.at(0).error().code, Errc::stopped);
+    service.release.notify_all();
+    co_await tasks.drained(10s);
+    EXPECT_EQ(who(results.at(1)), "A");
+  };
+  test::run(io, test());
+}
+
+TEST_P(RpcTest, aTimeoutIsExactAndHarmsNobodyElse) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    std::vector<RpcResult<Value>> results;
+    tasks.spawn(ask("wait", results));
+    co_await service.until_entered(1);
+    RequestOptions hasty;
+    hasty.timeout = 30ms;
+    TimePoint const begin = net::steady_now();
+    auto reply = co_await client->request("svc", "wait", hasty);
+    EXPECT_EQ(reply.error().code, Errc::timeout);
+    EXPECT_GE(net::steady_now() - begin, 30ms);
+    EXPECT_LT(net::steady_now() - begin, 5s);
+    service.release.notify_all();  // the late answer is nobody's
+    reply = co_await client->request("svc", "x");
+    EXPECT_EQ(who(reply), "A");
+    co_await tasks.drained(10s);
+    EXPECT_EQ(who(results.at(0)), "A");
+  };
+  test::run(io, test());
+}
+
+TEST_P(RpcTest, aDestinationThatWasDeadIsTriedAgainLater) {
+  auto test = [this]() -> Awaitable<void> {
+    Client::Options options = client_options(transport);
+    options.dead.age_max = 20ms;
+    make_client(options);
+    TestService& a = serve("A");
+    std::uint16_t const port = a.at.port;
+    a.server.reset();
+    serve("B");
+    for (int i = 0; i < 5; ++i) {
+      auto const reply = co_await client->request("svc", "x");
+      EXPECT_EQ(who(reply), "B");
+    }
+    auto handler = [&a](Request& request) { return a.answer(request); };
+    a.server.emplace(io.get_executor(), server_options(transport), Server::Handler{handler});
+    EXPECT_TRUE(a.server->listen({IpAddress{127, 0, 0, 1}, port}));
+    std::string answered;
+    while (answered != "A") {
+      auto const reply = co_await client->request("svc", "x");
+      EXPECT_TRUE(reply);
+      answered = who(reply);
+    }
+  };
+  test::run(io, test());
+}
+
+TEST_P(RpcTest, tooLargeARequestIsNotSentAndTooLargeAReplyNotRead) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    Client::Options options = client_options(transport);
+    options.request_bytes_max = 1'000;
+    options.reply_bytes_max = 500;
+    make_client(options);
+    auto reply = co_await client->request("svc", std::string(2'000, 'x'));
+    EXPECT_EQ(reply.error().code, Errc::request_size);
+    EXPECT_EQ(service.request_count, 0);
+    reply = co_await client->request("svc", std::string(600, 'x'));
+    EXPECT_EQ(reply.error().code, Errc::reply_size);
+    EXPECT_EQ(service.request_count, 1);  // no other would answer better
+    reply = co_await client->request("svc", "x");
+    EXPECT_EQ(who(reply), "A");
+  };
+  test::run(io, test());
+}
+
+TEST_P(RpcTest, requestsThatWaitAreBounded) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    Client::Options options = client_options(transport);
+    options.connections_per_destination_max = 1;
+    options.waiting_max = uses_websocket(transport) ? 3 : 2;
+    make_client(options);
+    std::vector<RpcResult<Value>> results;
+    for (int i = 0; i < 3; ++i) tasks.spawn(ask("wait", results));
+    co_await service.until_entered(1);
+    auto const reply = co_await client->request("svc", "x");
+    EXPECT_EQ(reply.error().code, Errc::request_limit);
+    while (results.size() < 3) {
+      service.release.notify_all();
+      co_await tasks.drained(1ms);
+    }
+    for (auto const& result : results) EXPECT_EQ(who(result), "A");
+  };
+  test::run(io, test());
+}
+
+TEST_P(RpcTest, anIdleConnectionIsClosedAndMadeAgain) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    Client::Options options = client_options(transport);
+    options.idle_max = 20ms;
+    make_client(options);
+    auto reply = co_await client->request("svc", "x");
+    EXPECT_EQ(client->connection_count(), 1u);
+    auto const closed = [this] { return client->connection_count() == 0; };
+    co_await until(closed);
+    reply = co_await client->request("svc", "x");
+    EXPECT_EQ(who(reply), "A");
+    EXPECT_EQ(service.server->counters().connections, 2u);
+  };
+  test::run(io, test());
+}
+
+TEST_P(RpcTest, manyDestinationsShareABoundedNumberOfConnections) {
+  auto test = [this]() -> Awaitable<void> {
+    Client::Options options = client_options(transport);
+    options.connections_max = 2;
+    make_client(options);
+    for (int i = 0; i < 5; ++i) serve(std::to_string(i));
+    for (auto& service : services) {
+      auto const reply = co_await client->request_to(service.at.to_string(), "svc", "x", kDefaults);
+      EXPECT_EQ(who(reply), service.name);
+      EXPECT_LE(client->connection_count(), 3u);  // the one that makes room may still be closing
+    }
+  };
+  test::run(io, test());
+}
+
+TEST_P(RpcTest, unicodeAndAMegabytePassUnharmed) {
+  auto test = [this]() -> Awaitable<void> {
+    serve("A");
+    for (std::string const& text :
+         {std::string{"h\xc3\xa9llo \xf0\x9f\x98\x80 \x01\""}, std::string(1'000'000, 'm')}) {
+      auto const reply = co_await client->request("svc", text);
+      EXPECT_TRUE(reply);
+      EXPECT_EQ(*reply->at(2)->as_string(), text);
+    }
+    auto const reply = co_await client->request("svc", nullptr);
+    EXPECT_EQ(*reply, Value::array({"A", "svc", nullptr}));
+  };
+  test::run(io, test());
+}
+
+TEST_P(RpcTest, anotherGrapeIsAskedWhenTheFirstHasGone) {
+  auto test = [this]() -> Awaitable<void> {
+    serve("A");
+    std::optional<FakeGrape> first{std::in_place, io.get_executor()};
+    Link::Options options;
+    options.grapes = {first->address(), grape.address()};
+    Link two{io.get_executor(), options, Random{3}};
+    Client either{io.get_executor(), two, client_options(transport), Random{4}};
+    auto reply = co_await either.request("svc", "x");
+    EXPECT_EQ(reply.error().code, Errc::lookup_empty);
+    first.reset();
+    reply = co_await either.request("svc", "x");
+    EXPECT_EQ(who(reply), "A");
+    co_await either.stop();
+    co_await two.stop();
   };
   test::run(io, test());
 }

@@ -1,0 +1,32 @@
+// What carries requests: HTTP or WebSocket, over TCP or TLS.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace grenache::rpc {
+
+/// A service speaks one, and its callers must know which: a lookup finds addresses only.
+enum class Transport : std::uint8_t { http, https, ws, wss };
+
+[[nodiscard]] constexpr bool uses_tls(Transport transport) {
+  return transport == Transport::https || transport == Transport::wss;
+}
+[[nodiscard]] constexpr bool uses_websocket(Transport transport) {
+  return transport == Transport::ws || transport == Transport::wss;
+}
+
+/// "http", "https", "ws", "wss".
+[[nodiscard]] constexpr std::string_view to_string(Transport transport) {
+  constexpr std::string_view names[] = {"http", "https", "ws", "wss"};
+  return names[static_cast<std::size_t>(transport)];
+}
+[[nodiscard]] constexpr std::optional<Transport> parse_transport(std::string_view name) {
+  for (Transport const each : {Transport::http, Transport::https, Transport::ws, Transport::wss}) {
+    if (name == to_string(each)) return each;
+  }
+  return std::nullopt;
+}
+
+}  // namespace grenache::rpc

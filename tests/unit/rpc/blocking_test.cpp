@@ -1,0 +1,125 @@
+// A service and a client that block, each with threads of its own.
+#include "proto/rpc/blocking.hpp"
+
+#include <atomic>
+#include <csignal>
+#include <mutex>
+#include <thread>
+
+#include "tests/unit/rpc/rpc_fixture.hpp"
+
+namespace grenache::rpc {
+namespace {
+
+/// A fake grape on a thread of its own.
+struct BlockingTest : testing::Test {
+  BlockingTest() : thread{[this] { io.run(); }} {
+    url = "http://127.0.0.1:" + std::to_string(grape.address().port);
+  }
+  ~BlockingTest() override {
+    io.stop();
+    thread.join();
+  }
+  static BlockingServer::Options local(Transport transport) {
+    BlockingServer::Options options;
+    options.server = server_options(transport);
+    options.bind = kFreePort;
+    return options;
+  }
+
+  boost::asio::io_context io{1};
+  FakeGrape grape{io.get_executor()};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard{io.get_executor()};
+  std::string url;
+  std::thread thread;
+};
+
+TEST_F(BlockingTest, aServiceAndAClientInTenLines) {
+  for (Transport const transport : {Transport::http, Transport::wss}) {
+    auto echo = [](Request& request) { return Reply{std::move(request.payload)}; };
+    BlockingServer server{url, "echo " + std::string{to_string(transport)}, echo, local(transport)};
+    auto const started = server.start();
+    ASSERT_TRUE(started) << started.error().text();
+
+    BlockingClient client{url, client_options(transport)};
+    auto const reply = client.request("echo " + std::string{to_string(transport)}, "hello");
+    ASSERT_TRUE(reply) << reply.error().text();
+    EXPECT_EQ(*reply, Value{"hello"});
+    auto const found = client.lookup("echo " + std::string{to_string(transport)});
+    EXPECT_EQ(*found, std::vector<std::string>{started->to_string()});
+    auto const entries = client.map("echo " + std::string{to_string(transport)}, 7);
+    EXPECT_EQ(entries->at(0).reply.value(), Value{7});
+  }
+}
+
+TEST_F(BlockingTest, handlersMayBlockAndRunSideBySide) {
+  std::mutex mutex;
+  std::condition_variable both;
+  int inside = 0;
+  auto meet = [&](Request&) {
+    std::unique_lock lock{mutex};
+    ++inside;
+    both.notify_all();
+    both.wait(lock, [&] { return inside >= 2; });
+    return Reply{"met"};
+  };
+  auto options = local(Transport::ws);
+  options.server.threads = 2;
+  BlockingServer server{url, "meet", meet, options};
+  ASSERT_TRUE(server.start());
+  auto call = [&] {
+    BlockingClient client{url, client_options(Transport::ws)};
+    auto const reply = client.request("meet", nullptr);
+    EXPECT_TRUE(reply);
+  };
+  std::thread other{call};
+  call();
+  other.join();
+}
+
+TEST_F(BlockingTest, oneThatThrowsIsAnswered) {
+  auto fail = [](Request&) -> Reply { throw std::runtime_error{"a bug"}; };
+  BlockingServer server{url, "fail", fail, local(Transport::http)};
+  ASSERT_TRUE(server.start());
+  BlockingClient client{url};
+  EXPECT_EQ(client.request("fail", "x").error().text(), "ERR_REQUEST_HANDLER");
+}
+
+TEST_F(BlockingTest, whatIsWrongIsSaid) {
+  BlockingClient nowhere{"ftp://x"};
+  EXPECT_EQ(nowhere.request("a", 1).error().text(), "ERR_GRAPE_UNREACHABLE: not the URL of a grape: ftp://x");
+  BlockingClient none{""};
+  EXPECT_EQ(none.lookup("a").error().text(), "ERR_GRAPE_UNREACHABLE: no grape given");
+  BlockingClient client{url + ",http://127.0.0.1:1"};
+  EXPECT_EQ(client.request("nobody", 1).error().code, Errc::lookup_empty);
+
+  auto echo = [](Request& request) { return Reply{request.payload}; };
+  BlockingServer first{url, "echo", echo, local(Transport::http)};
+  auto const at = first.start();
+  ASSERT_TRUE(at);
+  auto options = local(Transport::http);
+  options.bind = *at;
+  BlockingServer second{url, "echo", echo, options};
+  EXPECT_EQ(second.start().error().text(), "ERR_REQUEST_GENERIC: cannot listen: Address already in use");
+}
+
+TEST_F(BlockingTest, runServesUntilASignal) {
+  std::atomic<bool> answered = false;
+  auto echo = [&](Request& request) {
+    answered = true;
+    return Reply{request.payload};
+  };
+  BlockingServer server{url, "echo", echo, local(Transport::http)};
+  std::thread caller{[&] {
+    BlockingClient client{url};
+    while (!answered) (void)client.request("echo", 1);
+    std::raise(SIGTERM);
+  }};
+  auto const ended = server.run();
+  caller.join();
+  EXPECT_TRUE(ended);
+  EXPECT_TRUE(answered);
+}
+
+}  // namespace
+}  // namespace grenache::rpc

@@ -1,0 +1,134 @@
+// Services that come and go under load.
+#include <map>
+
+#include "tests/unit/rpc/rpc_fixture.hpp"
+
+namespace grenache::rpc {
+namespace {
+
+constexpr int kServices = 50;
+constexpr int kRequests = 2000;
+constexpr int kInFlight = 64;
+
+struct ChurnTest : testing::TestWithParam<Transport>, RpcFixture {
+  /// What has become of one request.
+  struct Fate {
+    int handled = 0;
+    int returned = 0;
+    bool right = false;
+  };
+
+  ChurnTest() : RpcFixture{GetParam()} {
+    Link::Options options;
+    options.grapes = {grape.address()};
+    options.cache.age_max = 2ms;
+    link.emplace(io.get_executor(), options, Random{1});
+    make_client(client_options(transport));
+  }
+
+  void start(std::size_t slot) {
+    auto handler = [this](Request& request) -> Awaitable<Reply> {
+      std::int64_t const number = *request.payload.as_int();
+      ++fates[number].handled;
+      if (number % 3 == 0) (void)co_await pause.wait();
+      co_return Reply{Value::array({request.payload})};
+    };
+    auto& server = servers[slot];
+    server = std::make_unique<Server>(io.get_executor(), server_options(transport), Server::Handler{handler});
+    grape.add("svc", server->listen(kFreePort).value().to_string());
+  }
+  static Awaitable<void> drain(std::unique_ptr<Server> server) { (void)co_await server->stop(10s); }
+
+  /// Stops one service in good order, lets another die, and starts one in place of each.
+  void churn() {
+    for (bool const gracefully : {true, false}) {
+      auto const slot = static_cast<std::size_t>(random.below(servers.size()));
+      auto server = std::move(servers[slot]);
+      // The grape may go on naming the dead.
+      if (gracefully) std::erase(grape.services["svc"], server->local_endpoint().to_string());
+      if (gracefully) tasks.spawn(drain(std::move(server)));
+      server.reset();
+      start(slot);
+    }
+    auto& known = grape.services["svc"];
+    if (known.size() > 2 * kServices) known.erase(known.begin(), known.begin() + kServices);
+  }
+
+  Awaitable<void> load(unsigned retry_count) {
+    RequestOptions options;
+    options.retry_count = retry_count;
+    while (next < kRequests) {
+      std::int64_t const number = next++;
+      auto const reply = co_await client->request("svc", number, options);
+      Fate& fate = fates[number];
+      ++fate.returned;
+      if (reply) {
+        fate.right = *reply == Value::array({number});
+        EXPECT_TRUE(fate.right) << number;
+      } else {
+        ++failures[reply.error().text()];
+      }
+      if (number % 20 == 0) churn();
+      if (number % 7 == 0) pause.notify_all();
+    }
+    ++loads_ended;
+  }
+
+  void run_with(unsigned retry_count) {
+    for (std::size_t slot = 0; slot < kServices; ++slot) start(slot);
+    auto test = [this, retry_count]() -> Awaitable<void> {
+      for (int i = 0; i < kInFlight; ++i) tasks.spawn(load(retry_count));
+      while (tasks.size() > 0) {
+        co_await tasks.drained(1ms);
+        pause.notify_all();
+      }
+      for (auto& server : servers) (void)co_await server->stop(10s);
+      co_await client->stop();
+      co_await link->stop();
+    };
+    test::run(io, test(), 50s);
+    EXPECT_EQ(loads_ended, kInFlight);
+    EXPECT_EQ(fates.size(), std::size_t{kRequests});
+  }
+
+  std::vector<std::unique_ptr<Server>> servers{kServices};
+  net::AsyncEvent pause{io.get_executor()};
+  Random random{7};
+  std::map<std::int64_t, Fate> fates;
+  std::map<std::string, int> failures;
+  std::int64_t next = 0;
+  int loads_ended = 0;
+};
+
+INSTANTIATE_TEST_SUITE_P(Over, ChurnTest, testing::Values(Transport::http, Transport::ws), name_of_transport);
+
+TEST_P(ChurnTest, withoutRetryNoRequestIsHandledTwiceAndEachReturnsOnce) {
+  run_with(0);
+  int right = 0;
+  for (auto const& [number, fate] : fates) {
+    EXPECT_EQ(fate.returned, 1) << number;
+    EXPECT_LE(fate.handled, 1) << number;
+    right += fate.right ? 1 : 0;
+  }
+  int failed = 0;
+  for (auto const& [text, count] : failures) {
+    EXPECT_TRUE(text.starts_with("ERR_REQUEST_GENERIC")) << text;  // a connection that died
+    failed += count;
+  }
+  EXPECT_EQ(right + failed, kRequests);
+  EXPECT_GT(right, kRequests * 8 / 10);
+}
+
+TEST_P(ChurnTest, withRetriesNearlyEveryRequestIsAnswered) {
+  run_with(3);
+  int right = 0;
+  for (auto const& [number, fate] : fates) {
+    EXPECT_EQ(fate.returned, 1) << number;
+    EXPECT_LE(fate.handled, 4) << number;
+    right += fate.right ? 1 : 0;
+  }
+  EXPECT_GE(right, kRequests - 5) << failures.begin()->first;
+}
+
+}  // namespace
+}  // namespace grenache::rpc

@@ -1,0 +1,500 @@
+// A Server as clients see it that do what they should not, and handlers of each kind.
+#include <set>
+#include <thread>
+
+#include "proto/net/gzip.hpp"
+#include "proto/net/steady_clock.hpp"
+#include "proto/net/websocket.hpp"
+#include "tests/support/raw_client.hpp"
+#include "tests/unit/rpc/rpc_fixture.hpp"
+
+namespace grenache::rpc {
+namespace {
+
+using test::RawClient;
+
+std::string const kGood = R"(["rid","svc","x"])";
+
+std::string post(std::string_view body, std::string_view headers = "") {
+  return "POST / HTTP/1.1\r\nHost: x\r\n" + std::string{headers} +
+         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string{body};
+}
+
+struct ServerTest : testing::TestWithParam<Transport>, RpcFixture {
+  ServerTest() : RpcFixture{GetParam()} {}
+
+  /// What the server says to one who sends `bytes` and nothing more.
+  Awaitable<std::string> exchange(Endpoint to, std::string bytes, bool half_close = true) {
+    RawClient raw{io.get_executor()};
+    bool const connected = co_await raw.connect(to);
+    EXPECT_TRUE(connected);
+    co_await raw.send(std::move(bytes));
+    if (half_close) raw.shutdown_send();
+    std::string text = co_await raw.read_all();
+    co_return text;
+  }
+  Awaitable<Result<net::WebSocketConnection>> connect(Endpoint to) {
+    net::WebSocketConnection::Options const options;
+    HostPort const host{to.address.to_string(), to.port};
+    return net::WebSocketConnection::connect(io.get_executor(), host, options, net::steady_now() + 10s);
+  }
+  /// The answer to one message.
+  Awaitable<std::string> say(net::WebSocketConnection& connection, std::string message) {
+    connection.send(std::move(message));
+    auto const answer = co_await connection.receive();
+    co_return answer ? *answer : answer.error().message();
+  }
+  /// Others are served as if nothing had happened.
+  Awaitable<void> expect_serves(TestService& service) {
+    auto const reply = co_await client->request_to(service.at.to_string(), "svc", "x", kDefaults);
+    EXPECT_EQ(who(reply), service.name);
+  }
+};
+
+struct HttpServerTest : ServerTest {};
+struct WsServerTest : ServerTest {};
+struct TlsServerTest : ServerTest {};
+
+INSTANTIATE_TEST_SUITE_P(Over, ServerTest,
+                         testing::Values(Transport::http, Transport::https, Transport::ws, Transport::wss),
+                         name_of_transport);
+INSTANTIATE_TEST_SUITE_P(Over, HttpServerTest, testing::Values(Transport::http), name_of_transport);
+INSTANTIATE_TEST_SUITE_P(Over, WsServerTest, testing::Values(Transport::ws), name_of_transport);
+INSTANTIATE_TEST_SUITE_P(Over, TlsServerTest, testing::Values(Transport::https, Transport::wss),
+                         name_of_transport);
+
+// Handlers
+
+TEST_P(ServerTest, aCallbackMayAnswerLaterAndFromAnotherThread) {
+  auto test = [this]() -> Awaitable<void> {
+    std::jthread elsewhere;
+    auto handler = [&](Request request, Responder respond) {
+      elsewhere = std::jthread{[request = std::move(request), respond = std::move(respond)] {
+        respond(Reply{Value::array({"later", request.key, request.payload})});
+      }};
+    };
+    Server server{io.get_executor(), server_options(transport), Server::CallbackHandler{handler}};
+    grape.add("svc", server.listen(kFreePort).value().to_string());
+    auto const reply = co_await client->request("svc", "x");
+    EXPECT_TRUE(reply);
+    EXPECT_EQ(*reply, Value::array({"later", "svc", "x"}));
+    EXPECT_EQ(server.counters().requests, 1u);
+    co_await client->stop();
+    bool const graceful = co_await server.stop(10s);
+    EXPECT_TRUE(graceful);
+  };
+  test::run(io, test());
+}
+
+TEST_P(ServerTest, aResponderAnswersOnceAndNoMatterWhoHasGone) {
+  auto test = [this]() -> Awaitable<void> {
+    std::vector<Responder> kept;
+    net::AsyncEvent called{io.get_executor()};
+    auto handler = [&](Request const& request, Responder const& respond) {
+      if (request.payload == Value{"keep"}) {
+        kept.push_back(respond);
+        called.notify_all();
+        return;
+      }
+      Responder const copy = respond;
+      copy(Reply{"first"});
+      respond(Reply{"second"});
+    };
+    std::optional<Server> server;
+    server.emplace(io.get_executor(), server_options(transport), Server::CallbackHandler{handler});
+    grape.add("svc", server->listen(kFreePort).value().to_string());
+    for (int i = 0; i < 3; ++i) {
+      auto const reply = co_await client->request("svc", "x");
+      EXPECT_TRUE(reply);
+      EXPECT_EQ(*reply, Value{"first"});
+    }
+    std::vector<RpcResult<Value>> results;
+    tasks.spawn(ask("keep", results));
+    while (kept.empty()) co_await called.wait();
+    co_await client->stop();
+    co_await tasks.drained(10s);
+    EXPECT_EQ(results.at(0).error().code, Errc::stopped);
+    kept.front()(Reply{"to one who has gone"});
+    server.reset();
+    kept.front()(Reply{"on a server that has gone"});
+    kept.clear();
+  };
+  test::run(io, test());
+}
+
+TEST_P(ServerTest, aResponderThatIsDroppedAnswersForTheHandler) {
+  auto test = [this]() -> Awaitable<void> {
+    auto handler = [](Request const& request, Responder const&) {
+      if (request.payload == Value{"throw"}) throw std::runtime_error{"a bug"};
+    };
+    Server server{io.get_executor(), server_options(transport), Server::CallbackHandler{handler}};
+    grape.add("svc", server.listen(kFreePort).value().to_string());
+    for (char const* const payload : {"drop", "throw"}) {
+      auto const reply = co_await client->request("svc", payload);
+      EXPECT_EQ(reply.error().text(), "ERR_REQUEST_HANDLER");
+    }
+    EXPECT_EQ(server.counters().handler_failures, 2u);
+  };
+  test::run(io, test());
+}
+
+TEST_P(ServerTest, threadsHandleRequestsAtTheSameTime) {
+  auto test = [this]() -> Awaitable<void> {
+    std::mutex mutex;
+    std::set<std::thread::id> threads;
+    Server::Options options = server_options(transport);
+    options.threads = 2;
+    auto handler = [&](Request& request) -> Awaitable<Reply> {
+      {
+        std::lock_guard const lock{mutex};
+        threads.insert(std::this_thread::get_id());
+      }
+      co_return Reply{Value::array({"T", request.key, request.payload})};
+    };
+    Server server{io.get_executor(), options, Server::Handler{handler}};
+    std::string const at = server.listen(kFreePort).value().to_string();
+    std::list<Client> clients;
+    for (unsigned i = 0; i < 4; ++i) {
+      auto& each = clients.emplace_back(io.get_executor(), *link, client_options(transport), Random{i});
+      for (int k = 0; k < 10; ++k) {
+        auto const reply = co_await each.request_to(at, "svc", "x", kDefaults);
+        EXPECT_EQ(who(reply), "T");
+      }
+    }
+    EXPECT_EQ(threads.size(), 2u);
+    EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
+    EXPECT_EQ(server.counters().requests, 40u);
+    for (auto& each : clients) co_await each.stop();
+    bool const graceful = co_await server.stop(10s);
+    EXPECT_TRUE(graceful);
+  };
+  test::run(io, test());
+}
+
+TEST_P(ServerTest, aHandlerThatNeverEndsIsCutOffByAStop) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    std::vector<RpcResult<Value>> results;
+    tasks.spawn(ask("wait", results));
+    co_await service.until_entered(1);
+    bool const graceful = co_await service.server->stop(20ms);
+    EXPECT_FALSE(graceful);
+    co_await tasks.drained(10s);
+    EXPECT_EQ(results.size(), 1u);
+  };
+  test::run(io, test());
+}
+
+TEST_P(ServerTest, aRequestTellsWhereItComesFrom) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    co_await expect_serves(service);
+    EXPECT_EQ(service.last.transport, transport);
+    EXPECT_EQ(service.last.peer.address, (IpAddress{127, 0, 0, 1}));
+    EXPECT_EQ(service.last.certificate.has_value(), uses_tls(transport));
+    if (uses_tls(transport)) {
+      EXPECT_EQ(service.last.certificate->subject, "CN=client");
+      EXPECT_TRUE(service.last.certificate->verified);
+    }
+  };
+  test::run(io, test());
+}
+
+// TLS
+
+TEST_P(TlsServerTest, whoHasNoCertificateOrAForeignOneIsNotServed) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    test::Identity const nobody;
+    for (test::Identity const& identity : {nobody, identities().stranger}) {
+      Client::Options options = client_options(transport);
+      options.tls = tls_of(identity);
+      make_client(options);
+      auto const reply = co_await client->request("svc", "x");
+      EXPECT_EQ(reply.error().code, Errc::request_generic);
+      EXPECT_NE(reply.error().detail, "");
+    }
+    EXPECT_EQ(service.request_count, 0);
+    auto const counted = [&] { return service.server->counters().handshake_failures >= 2; };
+    co_await until(counted);
+    make_client(client_options(transport));
+    co_await expect_serves(service);
+  };
+  test::run(io, test());
+}
+
+TEST_P(TlsServerTest, aServerThatIsNotWhoItShouldBeIsNotAsked) {
+  auto test = [this]() -> Awaitable<void> {
+    Server::Options options = server_options(transport);
+    options.tls = tls_of(identities().stranger);
+    TestService& service = serve("A", options);
+    auto const reply = co_await client->request("svc", "x");
+    EXPECT_EQ(reply.error().code, Errc::request_generic);
+    EXPECT_EQ(service.request_count, 0);
+  };
+  test::run(io, test());
+}
+
+TEST_P(TlsServerTest, badPemIsAnErrorOfListenAndOfEachRequest) {
+  auto test = [this]() -> Awaitable<void> {
+    Server::Options options = server_options(transport);
+    options.tls.key = "no key";
+    auto handler = [](Request&) -> Awaitable<Reply> { co_return Reply{}; };
+    Server server{io.get_executor(), options, Server::Handler{handler}};
+    auto const bound = server.listen(kFreePort);
+    EXPECT_EQ(bound.error(), net::TlsErrc::bad_key);
+
+    serve("A");
+    Client::Options bad = client_options(transport);
+    bad.tls.ca = "no authority";
+    make_client(bad);
+    auto const reply = co_await client->request("svc", "x");
+    EXPECT_EQ(reply.error().code, Errc::request_generic);
+    EXPECT_EQ(reply.error().detail, make_error_code(net::TlsErrc::bad_ca).message());
+  };
+  test::run(io, test());
+}
+
+TEST_P(TlsServerTest, plainBytesAreNoHandshake) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    (void)co_await exchange(service.at, post(kGood));
+    auto const counted = [&] { return service.server->counters().handshake_failures == 1; };
+    co_await until(counted);
+    co_await expect_serves(service);
+    EXPECT_EQ(service.request_count, 1);
+  };
+  test::run(io, test());
+}
+
+// Bad input over HTTP
+
+TEST_P(HttpServerTest, whatIsNoRequestIsAnsweredAndCounted) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    std::string const parse_error = R"([null, "ERR_REQUEST_PARSE", null])";
+    for (std::string const body : {"", "not json", "[1,", "null", "\xff\xfe"}) {
+      auto const text = co_await exchange(service.at, post(body));
+      EXPECT_TRUE(text.starts_with("HTTP/1.1 400 ")) << body;
+      EXPECT_EQ(test::body_of(text), parse_error) << body;
+    }
+    EXPECT_EQ(service.server->counters().not_json, 5u);
+    EXPECT_EQ(service.request_count, 0);
+    co_await expect_serves(service);
+  };
+  test::run(io, test());
+}
+
+TEST_P(HttpServerTest, whatIsMissingOrOfAnotherTypeIsNullAsInNode) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    auto text = co_await exchange(service.at, post("{}"));
+    EXPECT_EQ(test::body_of(text), R"([null,null,["A","",null]])");
+    text = co_await exchange(service.at, post("[]"));
+    EXPECT_EQ(test::body_of(text), R"([null,null,["A","",null]])");
+    text = co_await exchange(service.at, post("[7,{},[1]]"));
+    EXPECT_EQ(test::body_of(text), R"([7,null,["A","",[1]]])");
+    text = co_await exchange(service.at, post("17"));
+    EXPECT_EQ(test::body_of(text), R"([null,null,["A","",null]])");
+    co_await expect_serves(service);
+  };
+  test::run(io, test());
+}
+
+TEST_P(HttpServerTest, oneTooLargeIsRefusedWith413) {
+  auto test = [this]() -> Awaitable<void> {
+    Server::Options options = server_options(transport);
+    options.body_bytes_max = 1000;
+    TestService& service = serve("A", options);
+    auto const text = co_await exchange(service.at, post(std::string(2000, '1')), false);
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 413 "));
+    EXPECT_EQ(test::body_of(text), R"([null, "ERR_REQUEST_SIZE", null])");
+    EXPECT_EQ(service.server->counters().too_large, 1u);
+    auto const reply = co_await client->request("svc", std::string(2000, 'x'));
+    EXPECT_EQ(reply.error().code, Errc::request_size);
+    co_await expect_serves(service);
+  };
+  test::run(io, test());
+}
+
+TEST_P(HttpServerTest, aBombIsNotExpanded) {
+  auto test = [this]() -> Awaitable<void> {
+    Server::Options options = server_options(transport);
+    options.expanded_bytes_max = 10'000;
+    TestService& service = serve("A", options);
+    std::string const bomb = net::gzip(std::string(1'000'000, ' ') + kGood);
+    auto const text = co_await exchange(service.at, post(bomb, "grc-compress: gzip\r\n"));
+    EXPECT_EQ(test::body_of(text), R"([null, "ERR_REQUEST_PARSE", null])");
+    EXPECT_EQ(service.request_count, 0);
+
+    Client::Options small = client_options(transport);
+    small.expanded_bytes_max = 1'000;
+    make_client(small);
+    RequestOptions compressed;
+    compressed.compress = true;
+    auto const reply = co_await client->request("svc", std::string(5'000, 'x'), compressed);
+    EXPECT_EQ(reply.error().code, Errc::reply_encoding_compression);
+    EXPECT_EQ(service.request_count, 1);
+  };
+  test::run(io, test());
+}
+
+TEST_P(HttpServerTest, aGrHeaderThatIsNoPairIsAnsweredAsInNode) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    auto const text = co_await exchange(service.at, post(kGood, "_gr: {nonsense\r\n"));
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 500 "));
+    EXPECT_EQ(test::body_of(text), R"([null, "ERR_HEADER_PARSE_GR", null])");
+    EXPECT_EQ(service.server->counters().bad_gr_header, 1u);
+    co_await expect_serves(service);
+  };
+  test::run(io, test());
+}
+
+TEST_P(HttpServerTest, actionAndArgumentsComeInHeaders) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    (void)co_await exchange(service.at, post(kGood, "_a: upload\r\n_ar: {\"n\":1}\r\n"));
+    EXPECT_EQ(service.last.action, "upload");
+    EXPECT_EQ(service.last.args, Value::object({{"n", 1}}));
+    (void)co_await exchange(service.at, post(kGood, "_ar: nonsense\r\n"));
+    EXPECT_EQ(service.last.action, "");
+    EXPECT_TRUE(service.last.args.is_null());
+    EXPECT_EQ(service.request_count, 2);
+  };
+  test::run(io, test());
+}
+
+TEST_P(HttpServerTest, whatIsNoHttpIsAnsweredAndCounted) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    auto const text = co_await exchange(service.at, "\x16\x03\x01 nonsense\r\n\r\n");
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 400 "));
+    EXPECT_EQ(service.server->counters().not_http, 1u);
+    co_await expect_serves(service);
+  };
+  test::run(io, test());
+}
+
+TEST_P(HttpServerTest, oneWhoStopsInTheMiddleHoldsUpNobody) {
+  auto test = [this]() -> Awaitable<void> {
+    Server::Options options = server_options(transport);
+    options.body_max = 30ms;
+    TestService& service = serve("A", options);
+    std::string const all = post(kGood);
+    RawClient slow{io.get_executor()};
+    co_await slow.connect(service.at);
+    co_await slow.send(all.substr(0, all.size() - 3));
+    co_await expect_serves(service);
+    (void)co_await slow.read_all();  // the server has had enough
+    EXPECT_EQ(service.server->counters().too_slow, 1u);
+    auto const text = co_await exchange(service.at, all.substr(0, all.size() - 3));  // half-closed
+    EXPECT_EQ(text.find("rid"), std::string::npos);
+    co_await expect_serves(service);
+    EXPECT_EQ(service.request_count, 2);
+  };
+  test::run(io, test());
+}
+
+// Bad input over WebSocket
+
+TEST_P(WsServerTest, whatIsNoRequestIsAnsweredOnAConnectionThatGoesOn) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    auto connection = co_await connect(service.at);
+    EXPECT_TRUE(connection);
+    for (std::string const message : {"", "not json", "[1,", "null"}) {
+      auto const answer = co_await say(*connection, message);
+      EXPECT_EQ(answer, R"([null, "ERR_REQUEST_PARSE", null])") << message;
+    }
+    EXPECT_EQ(service.server->counters().not_json, 4u);
+    auto answer = co_await say(*connection, "{}");
+    EXPECT_EQ(answer, R"([null,null,["A","",null]])");
+    answer = co_await say(*connection, "[7,{},[1]]");
+    EXPECT_EQ(answer, R"([7,null,["A","",[1]]])");
+    answer = co_await say(*connection, kGood);
+    EXPECT_EQ(answer, R"(["rid",null,["A","svc","x"]])");
+    co_await expect_serves(service);
+  };
+  test::run(io, test());
+}
+
+TEST_P(WsServerTest, oneTooLargeEndsItsConnectionAlone) {
+  auto test = [this]() -> Awaitable<void> {
+    Server::Options options = server_options(transport);
+    options.body_bytes_max = 1000;
+    TestService& service = serve("A", options);
+    auto other = co_await connect(service.at);
+    auto connection = co_await connect(service.at);
+    connection->send('"' + std::string(2000, 'x') + '"');
+    auto const answer = co_await connection->receive();
+    EXPECT_FALSE(answer);
+    auto const counted = [&] { return service.server->counters().too_large == 1; };
+    co_await until(counted);
+    auto const text = co_await say(*other, kGood);
+    EXPECT_EQ(text, R"(["rid",null,["A","svc","x"]])");
+  };
+  test::run(io, test());
+}
+
+TEST_P(WsServerTest, answersComeInTheOrderInWhichTheyAreReady) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    auto connection = co_await connect(service.at);
+    connection->send(R"(["slow","svc","wait"])");
+    co_await service.until_entered(1);
+    auto answer = co_await say(*connection, R"(["fast","svc","x"])");
+    EXPECT_EQ(answer, R"(["fast",null,["A","svc","x"]])");
+    service.release.notify_all();
+    auto const late = co_await connection->receive();
+    EXPECT_EQ(*late, R"(["slow",null,["A","svc","wait"]])");
+  };
+  test::run(io, test());
+}
+
+TEST_P(WsServerTest, oneWithTooManyRequestsUnderWayIsReadNoFurther) {
+  auto test = [this]() -> Awaitable<void> {
+    Server::Options options = server_options(transport);
+    options.requests_per_connection_max = 3;
+    TestService& service = serve("A", options);
+    auto connection = co_await connect(service.at);
+    for (int i = 0; i < 10; ++i) connection->send(R"(["rid","svc","wait"])");
+    co_await service.until_entered(3);
+    co_await expect_serves(service);  // another connection
+    EXPECT_EQ(service.request_count, 4);
+    service.release.notify_all();
+    for (int i = 0; i < 3; ++i) (void)co_await connection->receive();
+    co_await service.until_entered(7);
+  };
+  test::run(io, test());
+}
+
+TEST_P(WsServerTest, whoAsksForAPageIsToldSo) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    auto const text = co_await exchange(service.at, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", false);
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 426 "));
+    auto const counted = [&] { return service.server->counters().handshake_failures == 1; };
+    co_await until(counted);
+    co_await expect_serves(service);
+  };
+  test::run(io, test());
+}
+
+TEST_P(WsServerTest, aCallerThatHasGoneMissesItsAnswerAlone) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = serve("A");
+    auto connection = co_await connect(service.at);
+    connection->send(R"(["rid","svc","wait"])");
+    co_await service.until_entered(1);
+    connection->drop();
+    co_await expect_serves(service);
+    service.release.notify_all();
+    bool const graceful = co_await service.server->stop(10s);
+    EXPECT_TRUE(graceful);
+  };
+  test::run(io, test());
+}
+
+}  // namespace
+}  // namespace grenache::rpc
