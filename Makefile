@@ -43,12 +43,14 @@ fuzz: ## run each fuzz target for SECONDS (default 60); crashers stay in build/f
 	@cmake --build build/fuzz -j $(JOBS) --target fuzz_targets
 	@tests/fuzz/run build/fuzz $(SECONDS)
 
-bench: build ## measure beside Node's grape and a bare UDP echo: some minutes, on a quiet machine
+bench: build ## measure beside the programs of others: a quarter of an hour, on a quiet machine
 	@tools/install-deps build test dev
 	@cmake --build $(RELEASE) -j $(JOBS) --target benches
 	@tests/interop/packages $(abspath $(RELEASE))/interop
-	@python3 tests/bench/udp.py $(RELEASE)
+	@python3 tests/bench/udp.py --build $(RELEASE)
 	@GRENACHE_BIN=$(RELEASE)/bin INTEROP_MODULES=$(RELEASE)/interop python3 tests/bench/grape_http.py
+	@GRENACHE_BIN=$(RELEASE)/bin INTEROP_MODULES=$(RELEASE)/interop RPC_BENCH=$(RELEASE)/tests/rpc_bench \
+	  BEAST_HELLO=$(RELEASE)/tests/beast_hello python3 tests/bench/rpc.py
 
 lint: ## check the house rules that a compiler does not
 	@tools/lint.py
