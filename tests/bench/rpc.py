@@ -55,7 +55,10 @@ class Server:
 
 def run(words):
     """The figures that a client prints, and requests per second."""
-    result = json.loads(subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout.splitlines()[-1])
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, timeout=120)
+    if done.returncode != 0:
+        raise SystemExit(f"failed: {words}")
+    result = json.loads(done.stdout.splitlines()[-1])
     return result | {"rate": result["requests"] / result["seconds"]}
 
 

@@ -24,9 +24,9 @@ const link = new Link({ grape })
 link.start()
 
 if (mode === 'serve') {
-  const peer = new PeerRPCServer(link, { timeout: 300000 })
+  const peer = new PeerRPCServer(link, { timeout: 300000, ...secure(rest[0]) })
   peer.init()
-  const service = peer.transport('server', secure(rest[0]))
+  const service = peer.transport('server')
   const port = Number(process.env.RPC_PORT)
   service.listen(port)
   service.on('request', (rid, key, payload, handler) => handler.reply(null, payload))
