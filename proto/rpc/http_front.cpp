@@ -215,7 +215,7 @@ Awaitable<void> handle_stream(std::shared_ptr<Service> service, net::HttpExchang
   }
   if (stream.broken()) co_return;
   if (!thrown) {
-    co_await send_whole(stream, exchange, 200, {});
+    co_await send_whole(stream, exchange, 200, "");
   } else if (!stream.begun()) {
     co_await send_whole(stream, exchange, 500, kHandlerFailed);
   }
