@@ -40,6 +40,11 @@ export async function loadModule (name, entry) {
   return await import(pathToFileURL(path.join(modules, 'node_modules', name, entry)))
 }
 
+/// The path of a file of an installed package.
+export function packageFile (name) {
+  return path.join(modules, 'node_modules', name)
+}
+
 export function check (condition, message) {
   if (!condition) throw new Error(message)
 }
@@ -61,7 +66,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exi
 
 /// A running program and the events it reports as JSON lines on stderr or stdout.
 export class Program {
-  constructor (name, command, args) {
+  constructor (name, command, args, env = {}) {
     this.name = name
     this.events = []
     this.answers = new Map()
@@ -69,7 +74,7 @@ export class Program {
     this.waiters = new Set()
     this.child = spawn(command, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, INTEROP_MODULES: modules }
+      env: { ...process.env, INTEROP_MODULES: modules, ...env }
     })
     children.add(this.child)
     this.ended = new Promise(resolve => {
@@ -136,6 +141,13 @@ export class Program {
 
   failure (what) {
     return new Error(`${this.name} ${what}\n    ${this.output.slice(-8).map(shorten).join('\n    ')}`)
+  }
+
+  /// As a crash ends it.
+  async kill () {
+    this.killed = true
+    this.child.kill('SIGKILL')
+    await this.ended
   }
 
   async stop () {
@@ -311,8 +323,12 @@ export class Caller {
     return error === undefined ? { result } : { error }
   }
 
+  get name () {
+    return this.program.name
+  }
+
   async stop () {
-    await this.program.stop()
+    return await this.program.stop()
   }
 }
 
@@ -324,17 +340,18 @@ export async function startPublisher (kind, grape, name, transport = 'ws', flags
   return publisher
 }
 
-/// Starts a subscriber of that kind, and resolves when it has so many connections.
-export async function startSubscriber (kind, grape, name, transport = 'ws', flags = [], connections = 1) {
-  const subscriber = rpcProgram(kind, 'sub', grape, transport, ['--name', name, ...flags])
+/// Starts a subscriber of that kind, and resolves when it has a connection, or, if it is ours, so many.
+export async function startSubscriber (kind, grape, name, transport = 'ws', flags = [], publishers = 1) {
+  const count = publishers > 1 ? ['--publishers', publishers] : []
+  const subscriber = rpcProgram(kind, 'sub', grape, transport, ['--name', name, ...count, ...flags])
   subscriber.heard = async text => await subscriber.event('message', message => message.text === text)
-  await subscriber.until(`so many connections: ${connections}`,
-    () => subscriber.events.filter(({ event }) => event === 'connected').length >= connections || undefined)
+  await subscriber.event('connected')
   return subscriber
 }
 
+/// Stops them side by side; their exit codes or signals.
 export async function stopAll (programs) {
-  await Promise.all(programs.map(program => program.stop()))
+  return await Promise.all(programs.map(program => program.stop()))
 }
 
 // suites

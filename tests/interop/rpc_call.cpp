@@ -1,68 +1,112 @@
-// rpc_call --grape URL [--gzip] NAME PAYLOAD: calls a service with a JSON payload (`-`: from stdin). Prints
-// {"result":…} and exits with 0, or {"error":"…"} and exits with 1.
-#include <iostream>
-#include <iterator>
+// Our RPC client, as rpc_call.cjs is Node's: each line of stdin is a call, each line of stdout its answer.
+// What a destination has not answered to a map is {"error"} in the place of its result.
+#include <boost/asio/experimental/awaitable_operators.hpp>
 
-#include <CLI/CLI.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-
+#include "proto/base/crypto.hpp"
+#include "proto/net/task_group.hpp"
 #include "proto/rpc/client.hpp"
-#include "proto/rpc/link.hpp"
+#include "tests/interop/rpc_program.hpp"
 
-namespace grenache {
+namespace grenache::test {
 namespace {
 
-struct Call {
-  HostPort grape;
-  std::string name;
-  json::Value payload;
-  bool gzip = false;
-};
+using Answer = rpc::RpcResult<json::Value>;
 
-net::Awaitable<int> run(net::Executor executor, Call call) {
-  rpc::Link::Options link_options;
-  link_options.grapes = {call.grape};
-  rpc::Link link{executor, link_options, Random::from_system()};
-  rpc::Client::Options const client_options;
-  rpc::Client client{executor, link, client_options, Random::from_system()};
-  rpc::RequestOptions request_options;
-  request_options.compress = call.gzip;
-  auto const reply = co_await client.request(call.name, call.payload, request_options);
-  auto const answer = reply ? json::Value::object({{"result", *reply}})
-                            : json::Value::object({{"error", reply.error().text()}});
-  std::cout << json::to_text(answer) << std::endl;
+net::Awaitable<Answer> call_request(rpc::Client& client, json::Value const& call) {
+  rpc::RequestOptions options;
+  options.compress = *call.find("gzip")->as_bool();
+  co_return co_await client.request(*call.find_string("name"), *call.find("payload"), options);
+}
+
+net::Awaitable<Answer> call_map(rpc::Client& client, json::Value const& call) {
+  rpc::MapOptions const options;
+  auto const entries = co_await client.map(*call.find_string("name"), *call.find("payload"), options);
+  if (!entries) co_return entries.error();
+  json::Value::Array all;
+  for (auto const& each : *entries) {
+    all.push_back(each.reply ? *each.reply : json::Value::object({{"error", each.reply.error().text()}}));
+  }
+  co_return json::Value{std::move(all)};
+}
+
+net::Awaitable<rpc::RpcResult<void>> send_bytes(rpc::ClientStream& stream, std::int64_t count) {
+  std::string bytes(static_cast<std::size_t>(count), '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i % 251);
+  auto const written = co_await stream.write(bytes);
+  if (!written) co_return written.error();
+  co_return co_await stream.finish();
+}
+
+net::Awaitable<rpc::RpcResult<std::string>> receive_bytes(rpc::ClientStream& stream) {
+  std::string all;
+  for (;;) {
+    auto const piece = co_await stream.read();
+    if (!piece) co_return piece.error();
+    if (piece->empty()) co_return all;
+    all += *piece;
+  }
+}
+
+net::Awaitable<Answer> call_stream(rpc::Client& client, json::Value const& call) {
+  using namespace net::asio::experimental::awaitable_operators;
+  rpc::StreamOptions options;
+  options.action = *call.find_string("action");
+  options.args = *call.find("args");
+  options.headers.emplace_back("x-note", *call.find_string("note"));
+  auto stream = co_await client.stream(*call.find_string("name"), options);
+  if (!stream) co_return stream.error();
+  // Both at a time: what is echoed and not read stops the service from reading.
+  auto const [sent, all] = co_await (send_bytes(*stream, *call.find_int("bytes")) && receive_bytes(*stream));
+  if (!sent) co_return sent.error();
+  if (!all) co_return all.error();
+  auto const line = all->find('\n');
+  auto const body = std::string_view{*all}.substr(line + 1);
+  auto head = json::parse(std::string_view{*all}.substr(0, line));
+  co_return json::Value::object({{"head", head ? *head : json::Value{}},
+                                 {"bytes", std::uint64_t{body.size()}},
+                                 {"sha256", sha256(body).hex()}});
+}
+
+net::Awaitable<void> answer_call(rpc::Client& client, json::Value call) {
+  auto const& what = *call.find_string("do");
+  Answer answer = json::Value{};
+  if (what == "map") {
+    answer = co_await call_map(client, call);
+  } else if (what == "stream") {
+    answer = co_await call_stream(client, call);
+  } else {
+    answer = co_await call_request(client, call);
+  }
+  auto out = json::Value::object({{"id", *call.find("id")}});
+  if (answer) {
+    out.set("result", *answer);
+  } else {
+    out.set("error", answer.error().text());
+  }
+  report(out);
+}
+
+net::Awaitable<int> serve_calls(net::Executor executor, RpcFlags flags) {
+  rpc::Link link{executor, link_options(flags), Random::from_system()};
+  rpc::Client::Options options;
+  options.transport = flags.transport;
+  options.tls = flags.tls;
+  rpc::Client client{executor, link, options, Random::from_system()};
+  net::TaskGroup tasks{executor};
+  Lines lines{executor};
+  while (auto const line = co_await lines.next()) {
+    auto call = json::parse(*line);
+    if (call) tasks.spawn(answer_call(client, std::move(*call)));
+  }
   co_await client.stop();
+  co_await tasks.drained(std::chrono::seconds{10});
   co_await link.stop();
-  co_return reply ? 0 : 1;
+  co_return 0;
 }
 
 }  // namespace
-}  // namespace grenache
+}  // namespace grenache::test
 
 int main(int argc, char** argv) {
-  CLI::App app{"Calls a Grenache service"};
-  grenache::Call call;
-  std::string url;
-  std::string payload;
-  app.add_option("--grape", url, "http://host:port of a grape")->required();
-  app.add_flag("--gzip", call.gzip, "compress the request and the reply");
-  app.add_option("name", call.name, "service name")->required();
-  app.add_option("payload", payload, "JSON, or - for stdin")->required();
-  CLI11_PARSE(app, argc, argv);
-  if (payload == "-") payload.assign(std::istreambuf_iterator<char>{std::cin}, {});
-  auto const grape = grenache::rpc::parse_grape_url(url);
-  auto parsed = grenache::json::parse(payload);
-  if (!grape || !parsed) {
-    std::cerr << "rpc_call: " << (grape ? "the payload is not JSON" : "not the URL of a grape") << '\n';
-    return 2;
-  }
-  call.grape = *grape;
-  call.payload = std::move(*parsed);
-  boost::asio::io_context io{1};
-  int status = 1;
-  boost::asio::co_spawn(io, grenache::run(io.get_executor(), std::move(call)),
-                        [&](std::exception_ptr error, int result) { status = error ? 1 : result; });
-  io.run();
-  return status;
+  return grenache::test::run_rpc_program(argc, argv, false, grenache::test::serve_calls);
 }

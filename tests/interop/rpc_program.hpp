@@ -1,0 +1,121 @@
+// What the programs on our peer library have in common: flags, stdin, reports, the end.
+#pragma once
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <unistd.h>
+
+#include "proto/json/json.hpp"
+#include "proto/net/asio.hpp"
+#include "proto/rpc/link.hpp"
+#include "proto/rpc/transport.hpp"
+
+namespace grenache::test {
+
+struct RpcFlags {
+  HostPort grape;
+  std::string name;
+  rpc::Transport transport = rpc::Transport::http;
+  net::TlsOptions tls;
+  unsigned publishers = 1;
+};
+
+inline std::string read_file(std::string const& path) {
+  std::ifstream file{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+/// One line of JSON on stdout, at once.
+inline void report(json::Value const& value) { std::cout << json::to_text(value) << std::endl; }
+
+inline rpc::Link::Options link_options(RpcFlags const& flags) {
+  rpc::Link::Options options;
+  options.grapes = {flags.grape};
+  return options;
+}
+
+/// The lines of stdin, until its end, SIGTERM or SIGINT.
+class Lines {
+ public:
+  explicit Lines(net::Executor const& executor)
+      : input_{executor, ::dup(STDIN_FILENO)}, signals_{executor, SIGTERM, SIGINT} {
+    signals_.async_wait([this](boost::system::error_code error, int) {
+      if (!error) input_.close();
+    });
+  }
+
+  net::Awaitable<std::optional<std::string>> next() {
+    auto const [error, size] =
+        co_await net::asio::async_read_until(input_, net::asio::dynamic_buffer(read_), '\n', net::kTuple);
+    if (error) co_return std::nullopt;
+    auto line = read_.substr(0, size - 1);
+    read_.erase(0, size);
+    co_return line;
+  }
+
+ private:
+  net::asio::posix::stream_descriptor input_;
+  net::asio::signal_set signals_;
+  std::string read_;
+};
+
+/// Completes at SIGTERM or SIGINT.
+inline net::Awaitable<void> stop_signal(net::Executor executor) {
+  net::asio::signal_set signals{executor, SIGTERM, SIGINT};
+  co_await signals.async_wait(net::kTuple);
+}
+
+using RpcMain = std::function<net::Awaitable<int>(net::Executor executor, RpcFlags flags)>;
+
+/// Reads the flags and runs `body` in a loop of its own; the exit code.
+inline int run_rpc_program(int argc, char** argv, bool wants_name, RpcMain const& body) {
+  CLI::App app;
+  std::string grape;
+  std::string transport = "http";
+  std::string certificate;
+  std::string key;
+  std::string ca;
+  RpcFlags flags;
+  app.add_option("--grape", grape, "http://host:port of a grape")->required();
+  app.add_option("--transport", transport, "http, https, ws or wss");
+  app.add_option("--cert", certificate, "PEM file: own certificate");
+  app.add_option("--key", key, "PEM file: own key");
+  app.add_option("--ca", ca, "PEM file: authorities");
+  app.add_option("--publishers", flags.publishers, "of rpc_sub: how many to wait for");
+  if (wants_name) app.add_option("--name", flags.name, "service name")->required();
+  CLI11_PARSE(app, argc, argv);
+  auto const host = rpc::parse_grape_url(grape);
+  auto const carrier = rpc::parse_transport(transport);
+  if (!host || !carrier) {
+    std::cerr << "not the URL of a grape, or no transport\n";
+    return 2;
+  }
+  flags.grape = *host;
+  flags.transport = *carrier;
+  if (!certificate.empty()) flags.tls.certificate = read_file(certificate);
+  if (!key.empty()) flags.tls.key = read_file(key);
+  if (!ca.empty()) flags.tls.ca = read_file(ca);
+  net::asio::io_context io{1};
+  int status = 1;
+  net::asio::co_spawn(io, body(io.get_executor(), std::move(flags)),
+                      [&](std::exception_ptr error, int result) { status = error ? 1 : result; });
+  io.run();
+  return status;
+}
+
+}  // namespace grenache::test

@@ -1,0 +1,37 @@
+// Our subscriber, as rpc_sub.cjs is Node's: reports when --publishers of them are connected, and each
+// message, until SIGTERM.
+#include "proto/net/task_group.hpp"
+#include "proto/rpc/subscriber.hpp"
+#include "tests/interop/rpc_program.hpp"
+
+namespace grenache::test {
+namespace {
+
+constexpr Duration kLimit = std::chrono::seconds{10};
+
+net::Awaitable<int> subscribe(net::Executor executor, RpcFlags flags) {
+  rpc::Link link{executor, link_options(flags), Random::from_system()};
+  rpc::Subscriber::Options options;
+  if (rpc::uses_tls(flags.transport)) options.tls = net::TlsContext::make_client(flags.tls).value();
+  rpc::Subscriber subscriber{executor, link, flags.name, options, Random::from_system()};
+  subscriber.start([](rpc::Publication publication) {
+    report(json::Value::object({{"event", "message"}, {"text", std::move(publication.text)}}));
+  });
+  auto const connected = co_await subscriber.connected(flags.publishers, kLimit);
+  if (connected) {
+    report(json::Value::object({{"event", "connected"}}));
+    co_await stop_signal(executor);
+  } else {
+    std::cerr << connected.error().text() << '\n';
+  }
+  co_await subscriber.stop();
+  co_await link.stop();
+  co_return connected ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace grenache::test
+
+int main(int argc, char** argv) {
+  return grenache::test::run_rpc_program(argc, argv, true, grenache::test::subscribe);
+}
