@@ -17,10 +17,10 @@ BIN = pathlib.Path(os.environ["GRENACHE_BIN"])
 LIMIT_S = float(os.environ.get("GRENACHE_TEST_LIMIT_S", "30"))  # for one condition; sanitizers are slow
 
 
-def run(program, *arguments, timeout=LIMIT_S, env=None):
-    """Runs a program to its end."""
+def run(program, *arguments, timeout=LIMIT_S, env=None, text=""):
+    """Runs a program to its end, with `text` on its stdin."""
     return subprocess.run(
-        [BIN / program, *arguments], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
+        [BIN / program, *arguments], capture_output=True, text=True, timeout=timeout, input=text,
         env={**os.environ, **(env or {})})
 
 
@@ -41,9 +41,9 @@ def free_port():
 class Process:
     """A running program whose lines (of stderr, or of both) are read as they come."""
 
-    def __init__(self, *command, env=None):
+    def __init__(self, *command, env=None, stdin=subprocess.DEVNULL):
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**os.environ, **(env or {})})
         self.lines = []
         self._arrived = queue.Queue()
@@ -108,6 +108,8 @@ class Process:
         self.process.wait()
         self._reader.join()
         self.process.stdout.close()
+        if self.process.stdin:
+            self.process.stdin.close()
 
 
 class Grape(Process):

@@ -15,8 +15,12 @@
 #include "proto/log/command_line.hpp"
 #include "proto/net/steady_clock.hpp"
 #include "proto/rpc/link.hpp"
+#include "tools/grenache/call.hpp"
 #include "tools/grenache/client.hpp"
+#include "tools/grenache/common.hpp"
 #include "tools/grenache/key_file.hpp"
+#include "tools/grenache/pub_sub.hpp"
+#include "tools/grenache/serve.hpp"
 
 namespace grenache::client {
 namespace {
@@ -25,10 +29,7 @@ using json::Value;
 
 constexpr std::size_t kPeerCountMax = 1000;
 
-struct Flags {
-  std::vector<std::string> grapes;
-  double timeout_s = 10;
-  bool json = false;
+struct Flags : Common {
   std::string key_path = default_key_path().string();
   bool force = false;
   std::string value;
@@ -41,34 +42,7 @@ struct Flags {
   std::string name;
   bool first = false;
   std::uint16_t port = 0;
-
-  [[nodiscard]] Grapes grapes_to_ask() const {
-    Grapes out;
-    for (std::string const& url : grapes) out.addresses.push_back(rpc::parse_grape_url(url).value());
-    if (out.addresses.empty()) out.addresses.push_back({"127.0.0.1", 30001});
-    out.timeout = std::chrono::milliseconds{static_cast<std::int64_t>(timeout_s * 1000)};
-    return out;
-  }
 };
-
-/// Values come from strangers: on a terminal their control characters are shown, not obeyed.
-std::string printable(std::string const& text) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  if (::isatty(STDOUT_FILENO) == 0) return text;
-  std::string out;
-  for (char const c : json::to_utf8(text)) {
-    auto const code = static_cast<unsigned char>(c);
-    if ((code >= 0x20 && code != 0x7f) || c == '\n' || c == '\t') {
-      out += c;
-    } else {
-      out.append("\\x") += kDigits[code >> 4];
-      out += kDigits[code & 15];
-    }
-  }
-  return out;
-}
-
-void print(Value const& value) { std::cout << json::to_text(value) << '\n'; }
 
 std::string new_rid() {
   Random random = Random::from_system();
@@ -110,7 +84,7 @@ Outcome<dht::Item> make_item(Flags const& flags) {
 std::optional<Failure> put(Flags const& flags) {
   auto const item = make_item(flags);
   if (!item) return item.error();
-  auto const body = ask(flags.grapes_to_ask(), "/put", json::put_request(new_rid(), *item, flags.cas));
+  auto const body = ask(flags.asked_grapes(), "/put", json::put_request(new_rid(), *item, flags.cas));
   if (!body) return body.error();
   auto const reply = json::parse_put_reply(*body);
   if (!reply.value) return Failure{"the grape refused: " + reply.error};
@@ -131,14 +105,14 @@ std::optional<Failure> put(Flags const& flags) {
 
 std::optional<Failure> get(Flags const& flags) {
   json::GrapeGet const wanted{NodeId::from_hex(flags.hash).value(), flags.salt};
-  auto const body = ask(flags.grapes_to_ask(), "/get", json::get_request(new_rid(), wanted));
+  auto const body = ask(flags.asked_grapes(), "/get", json::get_request(new_rid(), wanted));
   if (!body) return body.error();
   auto const reply = json::parse_get_reply(*body, wanted);
   if (!reply.value) return Failure{flags.hash + ": " + reply.error};
   dht::Item const& item = reply.value->item;
   Value const v = json::from_bencode(item.value()).value_or(Value{});
   if (flags.raw) {
-    std::cout << printable(*body) << '\n';
+    std::cout << printable(*body, STDOUT_FILENO) << '\n';
   } else if (flags.json) {
     auto out = Value::object({{"hash", flags.hash}, {"v", v}, {"mutable", item.is_mutable()}});
     if (auto const& owner = item.owner()) {
@@ -147,7 +121,7 @@ std::optional<Failure> get(Flags const& flags) {
     }
     print(out);
   } else if (v.as_string()) {
-    std::cout << printable(item.value().substr(item.value().find(':') + 1)) << '\n';
+    std::cout << printable(item.value().substr(item.value().find(':') + 1), STDOUT_FILENO) << '\n';
   } else {
     print(v);
   }
@@ -155,7 +129,7 @@ std::optional<Failure> get(Flags const& flags) {
 }
 
 std::optional<Failure> lookup(Flags const& flags) {
-  auto const body = ask(flags.grapes_to_ask(), "/lookup", json::lookup_request(new_rid(), flags.name));
+  auto const body = ask(flags.asked_grapes(), "/lookup", json::lookup_request(new_rid(), flags.name));
   if (!body) return body.error();
   auto reply = json::parse_lookup_reply(*body, kPeerCountMax);
   if (!reply.value) return Failure{"the grape refused: " + reply.error};
@@ -172,7 +146,7 @@ std::optional<Failure> lookup(Flags const& flags) {
 
 std::optional<Failure> tell_service(Flags const& flags, char const* target, char const* count_name) {
   std::string const request = json::announce_request(new_rid(), flags.name, flags.port);
-  auto const body = ask(flags.grapes_to_ask(), target, request);
+  auto const body = ask(flags.asked_grapes(), target, request);
   if (!body) return body.error();
   auto const reply = json::parse_announce_reply(*body);
   if (!reply.value) return Failure{"the grape refused: " + reply.error};
@@ -182,24 +156,6 @@ std::optional<Failure> tell_service(Flags const& flags, char const* target, char
     std::cout << *reply.value << '\n';
   }
   return std::nullopt;
-}
-
-std::string name_problem(std::string const& name) {
-  if (name.empty() || name.size() > json::kServiceNameMax) return "a name has 1 to 1024 bytes";
-  return json::to_utf8(name) == name ? "" : "the name is not UTF-8";
-}
-
-void declare_common(CLI::App& app, Flags& flags) {
-  app.add_option(
-         "--grape", flags.grapes,
-         "HTTP API of a grape [http://127.0.0.1:30001]; of several the next is asked when one is away")
-      ->check([](std::string const& text) {
-        return rpc::parse_grape_url(text) ? "" : "'" + text + "' is no URL like http://127.0.0.1:30001";
-      });
-  app.add_option("--timeout", flags.timeout_s, "How long a grape may take, seconds")
-      ->check(CLI::Range(0.001, 3600.0))
-      ->capture_default_str();
-  app.add_flag("--json", flags.json, "Print one JSON object");
 }
 
 void declare_key(CLI::App& command, Flags& flags) {
@@ -243,19 +199,15 @@ void declare_items(CLI::App& app, Flags& flags) {
   get_command.add_flag("--raw", flags.raw, "Print the grape's whole answer");
 }
 
-void declare_service(CLI::App& command, Flags& flags) {
-  command.add_option("name", flags.name, "Name of the service")->required()->check(name_problem);
-}
-
 void declare_services(CLI::App& app, Flags& flags) {
   auto& lookup_command = *app.add_subcommand("lookup", "Print who serves a name, one ip:port a line");
-  declare_service(lookup_command, flags);
+  declare_name(lookup_command, flags.name);
   lookup_command.add_flag("--first", flags.first, "Only one of them");
   auto& announce_command =
       *app.add_subcommand("announce", "Tell the network that a port of the grape's host serves a name");
   auto& unannounce_command = *app.add_subcommand("unannounce", "Take an announcement back at once");
   for (CLI::App* command : {&announce_command, &unannounce_command}) {
-    declare_service(*command, flags);
+    declare_name(*command, flags.name);
     command->add_option("port", flags.port, "TCP port; 0 means the UDP port of the grape")->required();
   }
 }
@@ -267,16 +219,24 @@ int run(int argc, char** argv) {
       "Exit codes: 0 done, 1 not done or nothing found, 2 wrong usage.\n"
       "  grenache put hello                          an item for all time\n"
       "  grenache keygen; grenache put --mutable v1  one that can be changed\n"
-      "  grenache lookup rpc_test --json");
+      "  grenache serve rpc_test --exec ./answer.sh  a service; then from elsewhere\n"
+      "  grenache call rpc_test '{\"user\":7}'");
+  app.get_formatter()->column_width(27);
   app.require_subcommand(1);
   app.fallthrough();
   Flags flags;
   declare_common(app, flags);
   declare_items(app, flags);
   declare_services(app, flags);
+  Action action;
+  declare_call(app, flags, action);
+  declare_serve(app, flags, action);
+  declare_pub(app, flags, action);
+  declare_sub(app, flags, action);
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
 
   std::optional<Failure> failure;
+  if (action) failure = action();
   std::string const command = app.get_subcommands().front()->get_name();
   if (command == "keygen") failure = keygen(flags);
   if (command == "put") failure = put(flags);

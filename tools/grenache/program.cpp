@@ -76,6 +76,11 @@ std::vector<char*> pointers(std::vector<std::string> const& texts) {
   return out;
 }
 
+bool is_among(std::string_view variable, std::vector<std::string> const& environment) {
+  std::string_view const name = variable.substr(0, variable.find('=') + 1);
+  return std::ranges::any_of(environment, [&](std::string const& each) { return each.starts_with(name); });
+}
+
 struct SpawnSettings {
   SpawnSettings() {
     ::posix_spawn_file_actions_init(&files);
@@ -145,7 +150,9 @@ int Run::spawn(int in, int out, int err) {
   std::vector<char*> arguments = pointers(program_.arguments);
   arguments.push_back(nullptr);
   std::vector<char*> environment = pointers(program_.environment);
-  for (char** each = environ; *each != nullptr; ++each) environment.push_back(*each);
+  for (char** each = environ; *each != nullptr; ++each) {
+    if (!is_among(*each, program_.environment)) environment.push_back(*each);
+  }
   environment.push_back(nullptr);
   return ::posix_spawn(&pid_, program_.path.c_str(), &settings.files, &settings.attributes, arguments.data(),
                        environment.data());

@@ -32,7 +32,7 @@ class StopSignal {
 struct Program {
   std::string path;                      // as find_program() has it
   std::vector<std::string> arguments;    // the first is the name it is called by
-  std::vector<std::string> environment;  // NAME=value, beside our own
+  std::vector<std::string> environment;  // NAME=value; the rest is as ours
   std::string input;
 };
 

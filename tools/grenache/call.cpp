@@ -1,0 +1,158 @@
+#include "tools/grenache/call.hpp"
+
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <unistd.h>
+
+#include "proto/rpc/client.hpp"
+#include "tools/grenache/peer_options.hpp"
+#include "tools/grenache/run.hpp"
+
+namespace grenache::client {
+namespace {
+
+using json::Value;
+
+struct CallFlags {
+  PeerOptions peer;
+  std::string payload = "-";
+  std::string to;
+  bool map = false;
+  bool gzip = false;
+  bool raw = false;
+};
+
+using Entries = std::vector<rpc::Client::MapEntry>;
+
+std::string text_of(Value const& value, bool raw) {
+  std::string const* const string = raw ? value.as_string() : nullptr;
+  return printable(string != nullptr ? *string : json::to_text(value), STDOUT_FILENO);
+}
+
+std::optional<Failure> show(Common const& common, CallFlags const& flags,
+                            rpc::RpcResult<Value> const& reply) {
+  std::string const& name = flags.peer.name;
+  if (common.json) {
+    auto out = Value::object({{"name", name}});
+    if (reply) out.set("result", *reply);
+    if (!reply) out.set("error", reply.error().text());
+    print(out);
+  } else if (reply) {
+    std::cout << text_of(*reply, flags.raw) << '\n';
+  }
+  if (reply) return std::nullopt;
+  return Failure{printable(explain(reply.error(), name), STDERR_FILENO)};
+}
+
+std::optional<Failure> show(Common const& common, CallFlags const& flags,
+                            rpc::RpcResult<Entries> const& replies) {
+  std::string const& name = flags.peer.name;
+  if (!replies) return show(common, flags, rpc::RpcResult<Value>{replies.error()});
+  Value::Array out;
+  std::size_t failed = 0;
+  for (auto const& [destination, reply] : *replies) {
+    auto entry = Value::object({{"destination", destination}});
+    if (reply) entry.set("result", *reply);
+    if (!reply) entry.set("error", reply.error().text());
+    if (!reply) ++failed;
+    out.push_back(std::move(entry));
+    if (common.json) continue;
+    if (reply) {
+      std::cout << destination << ' ' << text_of(*reply, flags.raw) << '\n';
+    } else {
+      std::cout << destination << " ! " << printable(explain(reply.error(), name), STDOUT_FILENO) << '\n';
+    }
+  }
+  if (common.json) print(Value::object({{"name", name}, {"replies", std::move(out)}}));
+  if (failed == 0) return std::nullopt;
+  return Failure{std::to_string(failed) + " of " + std::to_string(replies->size()) +
+                 " destinations have failed"};
+}
+
+net::Awaitable<std::optional<Failure>> call(Common const& common, CallFlags const& flags,
+                                            rpc::Client::Options options, Value payload) {
+  auto const executor = co_await net::asio::this_coro::executor;
+  rpc::Link link{executor, link_options(common), Random::from_system()};
+  rpc::Client client{executor, link, std::move(options), Random::from_system()};
+  std::string const& name = flags.peer.name;
+  std::optional<Failure> failure;
+  if (flags.map) {
+    rpc::MapOptions how;
+    how.timeout = common.timeout();
+    how.compress = flags.gzip;
+    auto const replies = co_await client.map(name, std::move(payload), how);
+    failure = show(common, flags, replies);
+  } else {
+    rpc::RequestOptions how;
+    how.timeout = common.timeout();
+    how.compress = flags.gzip;
+    auto asking = flags.to.empty() ? client.request(name, std::move(payload), how)
+                                   : client.request_to(flags.to, name, std::move(payload), how);
+    auto const reply = co_await std::move(asking);
+    failure = show(common, flags, reply);
+  }
+  co_await client.stop();
+  co_await link.stop();
+  co_return failure;
+}
+
+std::optional<Failure> run_call(Common const& common, CallFlags const& flags) {
+  std::string text = flags.payload;
+  if (text == "-") text.assign(std::istreambuf_iterator<char>{std::cin}, {});
+  auto payload = json::parse(text);
+  if (!payload) return Failure{"the payload is not JSON: " + payload.error().message()};
+  rpc::Client::Options options;
+  options.transport = flags.peer.chosen();
+  auto tls = load_tls(flags.peer, Side::caller);
+  if (!tls) return tls.error();
+  options.tls = std::move(tls->options);
+  return run(call(common, flags, std::move(options), std::move(*payload)));
+}
+
+}  // namespace
+
+void declare_call(CLI::App& app, Common const& common, Action& action) {
+  auto const flags = std::make_shared<CallFlags>();
+  CLI::App& command = *app.add_subcommand("call", "Ask a service and print its answer as JSON");
+  declare_peer(command, flags->peer, Side::caller, {"http", "https", "ws", "wss"});
+  command
+      .add_option("payload", flags->payload,
+                  "What to ask, as JSON: a string needs quotes;\nfrom stdin without it or with -")
+      ->type_name("")
+      ->check([](std::string const& text) {
+        return text == "-" || json::parse(text) ? "" : "'" + text + "' is not JSON; a string needs quotes";
+      });
+  command.add_option("--to", flags->to, "Ask this one, without a lookup")
+      ->type_name("HOST:PORT")
+      ->check([](std::string const& text) {
+        return HostPort::parse(text) ? "" : "'" + text + "' is not host:port";
+      });
+  command.add_flag("--map", flags->map,
+                   "Ask all who serve the name;\na line for each: who, then what, or ! and the error");
+  command.add_flag("--gzip", flags->gzip, "Compress both ways (http and https)");
+  command.add_flag("--raw", flags->raw, "Print a string as it is, without quotes");
+  command.footer(
+      "--grape, --json and --timeout, for lookup, connection and answer together: see grenache --help.\n"
+      "  grenache call rpc_test '{\"user\":7}'\n"
+      "  grenache call rpc_test '\"hello\"' --raw --timeout 2\n"
+      "  echo '[1,2]' | grenache call rpc_test --map\n"
+      "  grenache call rpc_test null --transport https --ca ca.pem --cert me.pem --key me.key");
+  command.final_callback([&common, &action, flags] {
+    check_peer(flags->peer, Side::caller);
+    if (flags->map && !flags->to.empty()) throw CLI::ValidationError{"--map excludes --to"};
+    if (flags->gzip && rpc::uses_websocket(flags->peer.chosen())) {
+      throw CLI::ValidationError{"--gzip needs --transport http or https"};
+    }
+    action = [&common, flags] { return run_call(common, *flags); };
+  });
+}
+
+}  // namespace grenache::client

@@ -1,0 +1,68 @@
+#include "tools/grenache/common.hpp"
+
+#include <cstdint>
+#include <iostream>
+
+#include <unistd.h>
+
+#include "proto/json/bencode_json.hpp"
+#include "proto/json/grape_api.hpp"
+#include "proto/rpc/link.hpp"
+
+namespace grenache::client {
+
+std::vector<HostPort> Common::grape_addresses() const {
+  std::vector<HostPort> out;
+  for (std::string const& url : grapes) out.push_back(rpc::parse_grape_url(url).value());
+  if (out.empty()) out.push_back({"127.0.0.1", 30001});
+  return out;
+}
+
+Duration Common::timeout() const {
+  return std::chrono::milliseconds{static_cast<std::int64_t>(timeout_s * 1000)};
+}
+
+void declare_common(CLI::App& app, Common& common) {
+  app.add_option("--grape", common.grapes,
+                 "HTTP API of a grape [http://127.0.0.1:30001];\nrepeat it for more to ask when one is away")
+      ->type_name("URL")
+      ->allow_extra_args(false)
+      ->check([](std::string const& text) {
+        return rpc::parse_grape_url(text) ? "" : "'" + text + "' is no URL like http://127.0.0.1:30001";
+      });
+  app.add_option("--timeout", common.timeout_s, "How long to wait for an answer, 0.001 to 3600")
+      ->type_name("SECONDS")
+      ->check([](std::string const& text) { return CLI::Range(0.001, 3600.0)(text); })
+      ->capture_default_str();
+  app.add_flag("--json", common.json, "Print JSON: one object, or one a line");
+}
+
+void declare_name(CLI::App& command, std::string& name) {
+  command.add_option("name", name, "Name of the service")
+      ->type_name("")
+      ->required()
+      ->check([](std::string const& text) -> std::string {
+        if (text.empty() || text.size() > json::kServiceNameMax) return "a name has 1 to 1024 bytes";
+        return json::to_utf8(text) == text ? "" : "the name is not UTF-8";
+      });
+}
+
+std::string printable(std::string const& text, int file) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  if (::isatty(file) == 0) return text;
+  std::string out;
+  for (char const c : json::to_utf8(text)) {
+    auto const code = static_cast<unsigned char>(c);
+    if ((code >= 0x20 && code != 0x7f) || c == '\n' || c == '\t') {
+      out += c;
+    } else {
+      out.append("\\x") += kDigits[code >> 4];
+      out += kDigits[code & 15];
+    }
+  }
+  return out;
+}
+
+void print(json::Value const& value) { std::cout << json::to_text(value) << '\n'; }
+
+}  // namespace grenache::client

@@ -1,0 +1,43 @@
+// What all commands of `grenache` share.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "proto/base/time.hpp"
+#include "proto/json/json.hpp"
+#include "tools/grenache/client.hpp"
+#include "tools/grenache/key_file.hpp"
+
+namespace grenache::client {
+
+/// Options of every command.
+struct Common {
+  std::vector<std::string> grapes;
+  double timeout_s = 10;
+  bool json = false;
+
+  [[nodiscard]] std::vector<HostPort> grape_addresses() const;
+  [[nodiscard]] Duration timeout() const;
+  [[nodiscard]] Grapes asked_grapes() const { return {grape_addresses(), timeout()}; }
+};
+
+/// What the command line has chosen; a failure ends the program with its reason and exit code 1.
+using Action = std::function<std::optional<Failure>()>;
+
+/// Adds --grape, --timeout and --json.
+void declare_common(CLI::App& app, Common& common);
+/// Adds the positional `name`.
+void declare_name(CLI::App& command, std::string& name);
+
+/// Values come from strangers: on a terminal their control characters are shown, not obeyed. `file` is where
+/// the text is going to.
+[[nodiscard]] std::string printable(std::string const& text, int file);
+/// One line of JSON on stdout.
+void print(json::Value const& value);
+
+}  // namespace grenache::client

@@ -1,0 +1,140 @@
+#include "tools/grenache/peer_options.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <optional>
+
+namespace grenache::client {
+namespace {
+
+constexpr std::size_t kPemSizeMax = 1024 * 1024;
+constexpr char const* kTlsGroup = "TLS, for https and wss (files are PEM)";
+
+std::optional<Sha256> parse_fingerprint(std::string text) {
+  std::erase(text, ':');
+  return Sha256::from_hex(text);
+}
+
+std::string problem_with(PeerOptions const& options, Side side) {
+  bool const verifies = !options.ca_path.empty() || !options.fingerprints.empty();
+  bool const has_certificate = !options.certificate_path.empty();
+  bool const has_key = !options.key_path.empty();
+  std::string const& transport = options.transport;
+  if (!rpc::uses_tls(options.chosen())) {
+    bool const any = verifies || has_certificate || has_key || options.insecure || !options.host_name.empty();
+    return any ? "options of TLS do not go with --transport " + transport : "";
+  }
+  if (has_certificate != has_key) return "--cert and --key belong together";
+  if (side == Side::server) return has_certificate ? "" : transport + " needs --cert and --key";
+  if (!options.host_name.empty() && options.ca_path.empty()) return "--host-name needs --ca";
+  if (options.insecure && verifies) return "--insecure trusts anybody: it excludes --ca and --fingerprint";
+  if (!options.insecure && !verifies) return transport + " needs --ca, --fingerprint or --insecure";
+  return "";
+}
+
+std::optional<Failure> read_pem(std::string const& path, std::string& out) {
+  if (path.empty()) return std::nullopt;
+  std::ifstream file{path, std::ios::binary};
+  for (char c = 0; file.get(c) && out.size() <= kPemSizeMax;) out += c;
+  if (out.empty()) return Failure{"cannot read " + path + ", or there is nothing in it"};
+  if (out.size() > kPemSizeMax) return Failure{path + " is no PEM file: it has more than 1 MiB"};
+  return std::nullopt;
+}
+
+}  // namespace
+
+void declare_peer(CLI::App& command, PeerOptions& options, Side side,
+                  std::vector<std::string> const& transports) {
+  declare_name(command, options.name);
+  options.transport = transports.front();
+  std::string words;
+  for (std::string const& each : transports) words += (words.empty() ? "" : ", ") + each;
+  command.add_option("--transport", options.transport, "One of " + words)
+      ->type_name("NAME")
+      ->check([transports, words](std::string const& text) {
+        bool const known = std::ranges::find(transports, text) != transports.end();
+        return known ? "" : "'" + text + "' is none of " + words;
+      })
+      ->capture_default_str();
+
+  bool const calls = side == Side::caller;
+  auto* certificate = command.add_option("--cert", options.certificate_path, "Our certificate");
+  auto* key = command.add_option("--key", options.key_path, "Its private key, not encrypted");
+  auto* ca = command.add_option("--ca", options.ca_path,
+                                calls ? "Authorities: the peer needs a certificate of one of them"
+                                      : "Authorities: callers need a certificate of one of them");
+  for (auto* option : {certificate, key, ca}) option->type_name("FILE")->group(kTlsGroup);
+  command
+      .add_option("--fingerprint", options.fingerprints,
+                  "SHA-256 of the only certificate taken, 64 hex digits;\nrepeat it for more")
+      ->type_name("HEX")
+      ->allow_extra_args(false)
+      ->group(kTlsGroup)
+      ->check([](std::string const& text) {
+        return parse_fingerprint(text) ? "" : "'" + text + "' is no SHA-256 of 64 hex digits";
+      });
+  if (calls) {
+    command
+        .add_option("--host-name", options.host_name,
+                    "Name that the certificate must be made for [any]; needs --ca")
+        ->type_name("NAME")
+        ->group(kTlsGroup);
+    command.add_flag("--insecure", options.insecure, "Take any certificate")->group(kTlsGroup);
+  }
+}
+
+void check_peer(PeerOptions const& options, Side side) {
+  std::string const problem = problem_with(options, side);
+  if (!problem.empty()) throw CLI::ValidationError{problem};
+}
+
+Outcome<Tls> load_tls(PeerOptions const& options, Side side) {
+  Tls out;
+  if (!rpc::uses_tls(options.chosen())) return out;
+  net::TlsOptions& tls = out.options;
+  if (auto const failure = read_pem(options.certificate_path, tls.certificate)) return *failure;
+  if (auto const failure = read_pem(options.key_path, tls.key)) return *failure;
+  if (auto const failure = read_pem(options.ca_path, tls.ca)) return *failure;
+  for (std::string const& text : options.fingerprints) tls.fingerprints.push_back(*parse_fingerprint(text));
+  tls.host_name = options.host_name;
+  if (options.insecure) tls.peer_check = net::PeerCheck::requested;
+  auto const make = side == Side::caller ? net::TlsContext::make_client : net::TlsContext::make_server;
+  auto context = make(tls);
+  if (!context) return Failure{context.error().message()};
+  out.context = *context;
+  return out;
+}
+
+void declare_listen(CLI::App& command, ListenOptions& options) {
+  command.add_option("--bind", options.bind, "Address to listen on; :: is IPv6 beside IPv4")
+      ->type_name("ADDRESS")
+      ->check([](std::string const& text) {
+        return IpAddress::parse(text) ? "" : "'" + text + "' is no IP address";
+      })
+      ->capture_default_str();
+  command.add_option("--port", options.port, "TCP port; 0 takes a free one")
+      ->type_name("PORT")
+      ->capture_default_str();
+}
+
+std::string explain(rpc::Failure const& failure, std::string const& name) {
+  if (!failure.detail.empty()) return failure.text();
+  std::string const code = failure.text();
+  switch (failure.code) {
+    case rpc::Errc::timeout:
+      return code + ": no answer in time";
+    case rpc::Errc::lookup_empty:
+      return code + ": nobody serves '" + name + "'";
+    case rpc::Errc::grape_unreachable:
+      return code + ": no grape answers";
+    case rpc::Errc::not_ready:
+      return code + ": the grape has not joined its network yet";
+    case rpc::Errc::reply_empty:
+      return code + ": the answer is none of Grenache's";
+    default:
+      return code;
+  }
+}
+
+}  // namespace grenache::client

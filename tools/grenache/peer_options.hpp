@@ -1,0 +1,64 @@
+// Options of the commands that speak to peers: which transport, and whom to trust.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "proto/base/endpoint.hpp"
+#include "proto/json/json.hpp"
+#include "proto/net/tls.hpp"
+#include "proto/rpc/rpc_error.hpp"
+#include "proto/rpc/transport.hpp"
+#include "tools/grenache/common.hpp"
+
+namespace grenache::client {
+
+/// Which side of a connection a command is.
+enum class Side : std::uint8_t { caller, server };
+
+struct PeerOptions {
+  std::string name;
+  std::string transport;
+  std::string certificate_path;
+  std::string key_path;
+  std::string ca_path;
+  std::vector<std::string> fingerprints;
+  std::string host_name;
+  bool insecure = false;
+
+  [[nodiscard]] rpc::Transport chosen() const { return *rpc::parse_transport(transport); }
+};
+
+/// Adds the name, --transport with `transports` (the first is the default) and the options of TLS.
+void declare_peer(CLI::App& command, PeerOptions& options, Side side,
+                  std::vector<std::string> const& transports);
+
+/// Throws CLI::ValidationError, wrong usage, when the options do not fit together.
+void check_peer(PeerOptions const& options, Side side);
+
+struct Tls {
+  net::TlsOptions options;
+  std::shared_ptr<net::TlsContext> context;  // made of them; null for a transport without TLS
+};
+/// Reads the files; what is wrong with them is told at once.
+[[nodiscard]] Outcome<Tls> load_tls(PeerOptions const& options, Side side);
+
+struct ListenOptions {
+  std::string bind = "0.0.0.0";
+  std::uint16_t port = 0;
+
+  [[nodiscard]] Endpoint endpoint() const { return {*IpAddress::parse(bind), port}; }
+};
+
+/// Adds --bind and --port.
+void declare_listen(CLI::App& command, ListenOptions& options);
+
+/// The name of the error, and what it means where the failure does not say. `name` is that of the service.
+[[nodiscard]] std::string explain(rpc::Failure const& failure, std::string const& name);
+
+}  // namespace grenache::client

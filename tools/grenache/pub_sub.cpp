@@ -1,0 +1,234 @@
+#include "tools/grenache/pub_sub.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <unistd.h>
+
+#include "proto/json/bencode_json.hpp"
+#include "proto/net/async_event.hpp"
+#include "proto/rpc/publisher.hpp"
+#include "proto/rpc/subscriber.hpp"
+#include "tools/grenache/peer_options.hpp"
+#include "tools/grenache/program.hpp"
+#include "tools/grenache/read_lines.hpp"
+#include "tools/grenache/run.hpp"
+
+namespace grenache::client {
+namespace {
+
+namespace asio = boost::asio;
+using json::Value;
+
+constexpr std::size_t kMessageSizeMax = 8 * 1024 * 1024;  // what a Subscriber takes
+constexpr Duration kSubscriberPoll = std::chrono::milliseconds{20};
+
+struct PubFlags {
+  PeerOptions peer;
+  ListenOptions listen;
+  std::size_t subscribers = 0;
+};
+
+struct SubFlags {
+  PeerOptions peer;
+  std::optional<std::uint64_t> count;
+};
+
+std::string count_of(std::uint64_t count, std::string const& what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+// pub
+
+/// False after a signal.
+net::Awaitable<bool> wait_subscribers(rpc::Publisher const& publisher, std::size_t count,
+                                      bool const& interrupted) {
+  asio::steady_timer timer{co_await asio::this_coro::executor};
+  while (publisher.subscriber_count() < count && !interrupted) {
+    timer.expires_after(kSubscriberPoll);
+    (void)co_await timer.async_wait(net::kTuple);
+  }
+  co_return !interrupted;
+}
+
+/// Publishes the lines of stdin until its end, or `stop`.
+net::Awaitable<std::optional<Failure>> publish_lines(rpc::Publisher& publisher, StopSignal const& stop) {
+  auto const executor = co_await asio::this_coro::executor;
+  net::AsyncEvent done{executor};
+  bool ended = false;
+  std::optional<Failure> failure;
+  asio::thread_pool reader{1};
+  auto const publish = [&](std::string line) { publisher.publish(std::move(line)); };
+  auto const end = [&](std::optional<Failure> result) {
+    ended = true;
+    failure = std::move(result);
+    done.notify_all();
+  };
+  asio::post(reader, [&] {
+    auto result = read_lines(STDIN_FILENO, kMessageSizeMax, stop, publish);
+    asio::post(executor, [end, result = std::move(result)] { end(result); });
+  });
+  while (!ended) (void)co_await done.wait();
+  co_return failure;
+}
+
+void tell_published(Common const& common, rpc::Publisher::Counters const& counters) {
+  if (common.json) {
+    print(Value::object({{"event", "stopped"},
+                         {"published", counters.published},
+                         {"delivered", counters.delivered},
+                         {"subscribers", counters.subscribers},
+                         {"dropped", counters.slow}}));
+    return;
+  }
+  std::cout << "published " << count_of(counters.published, "message") << " to "
+            << count_of(counters.subscribers, "subscriber") << '\n';
+}
+
+net::Awaitable<std::optional<Failure>> pub(Common const& common, PubFlags const& flags,
+                                           rpc::Publisher::Options options) {
+  auto const executor = co_await asio::this_coro::executor;
+  asio::signal_set signals{executor, SIGINT, SIGTERM};
+  rpc::Link link{executor, link_options(common), Random::from_system()};
+  rpc::Publisher publisher{executor, std::move(options)};
+  auto const opened = co_await open_service(publisher, common, flags.peer, flags.listen, link, signals);
+  std::optional<Failure> failure;
+  StopSignal stop;
+  bool interrupted = opened && !*opened;
+  signals.async_wait([&](boost::system::error_code error, int) {
+    if (error) return;
+    interrupted = true;
+    stop.raise();
+  });
+  if (!opened) {
+    failure = opened.error();
+  } else {
+    bool const there = co_await wait_subscribers(publisher, flags.subscribers, interrupted);
+    if (there) failure = co_await publish_lines(publisher, stop);
+  }
+  bool const all_sent = co_await publisher.stop(common.timeout());
+  signals.cancel();
+  co_await link.stop();
+  if (failure) co_return failure;
+  auto const counters = publisher.counters();
+  tell_published(common, counters);
+  if (counters.slow > 0) {
+    co_return Failure{count_of(counters.slow, "subscriber") + " did not keep up, and missed messages"};
+  }
+  if (!all_sent) co_return Failure{"not all subscribers took everything in time"};
+  co_return std::nullopt;
+}
+
+std::optional<Failure> run_pub(Common const& common, PubFlags const& flags) {
+  rpc::Publisher::Options options;
+  auto tls = load_tls(flags.peer, Side::server);
+  if (!tls) return tls.error();
+  options.tls = std::move(tls->context);
+  return run(pub(common, flags, std::move(options)));
+}
+
+// sub
+
+bool show(Common const& common, rpc::Publication const& publication) {
+  if (common.json) {
+    print(Value::object(
+        {{"from", publication.publisher}, {"message", Value{json::to_utf8(publication.text)}}}));
+  } else {
+    std::cout << printable(publication.text, STDOUT_FILENO) << '\n';
+  }
+  return static_cast<bool>(std::cout.flush());
+}
+
+net::Awaitable<std::optional<Failure>> sub(Common const& common, SubFlags const& flags,
+                                           rpc::Subscriber::Options options) {
+  auto const executor = co_await asio::this_coro::executor;
+  asio::signal_set signals{executor, SIGINT, SIGTERM};
+  rpc::Link link{executor, link_options(common), Random::from_system()};
+  rpc::Subscriber subscriber{executor, link, flags.peer.name, std::move(options), Random::from_system()};
+  bool interrupted = false;
+  signals.async_wait([&](boost::system::error_code error, int) {
+    if (error) return;
+    interrupted = true;
+    asio::co_spawn(executor, subscriber.stop(), asio::detached);
+  });
+  subscriber.start();
+  std::optional<Failure> failure;
+  auto const connected = co_await subscriber.connected(1, common.timeout());
+  if (!connected && !interrupted) failure = Failure{explain(connected.error(), flags.peer.name)};
+  for (std::uint64_t left = flags.count.value_or(UINT64_MAX); left > 0 && !failure; --left) {
+    auto const publication = co_await subscriber.next();
+    if (!publication) break;
+    if (!show(common, *publication)) failure = Failure{"cannot write the message"};
+  }
+  signals.cancel();
+  co_await subscriber.stop();
+  co_await link.stop();
+  co_return failure;
+}
+
+std::optional<Failure> run_sub(Common const& common, SubFlags const& flags) {
+  rpc::Subscriber::Options options;
+  options.message_bytes_max = kMessageSizeMax;
+  auto tls = load_tls(flags.peer, Side::caller);
+  if (!tls) return tls.error();
+  options.tls = std::move(tls->context);
+  return run(sub(common, flags, std::move(options)));
+}
+
+}  // namespace
+
+void declare_pub(CLI::App& app, Common const& common, Action& action) {
+  auto const flags = std::make_shared<PubFlags>();
+  CLI::App& command = *app.add_subcommand("pub", "Publish each line of stdin to all subscribers");
+  declare_peer(command, flags->peer, Side::server, {"ws", "wss"});
+  declare_listen(command, flags->listen);
+  command.add_option("--wait-subscribers", flags->subscribers, "Read nothing before so many are there")
+      ->type_name("N")
+      ->capture_default_str();
+  command.footer(
+      "Ends with stdin, once everything was sent, or at Ctrl-C. Subscribers hear nothing of the past:\n"
+      "without --wait-subscribers the first lines may find nobody.\n"
+      "--grape, --json and --timeout: see grenache --help.\n"
+      "  grenache pub news\n"
+      "  tail -f app.log | grenache pub log --wait-subscribers 1\n"
+      "  grenache pub news --transport wss --cert me.pem --key me.key");
+  command.final_callback([&common, &action, flags] {
+    check_peer(flags->peer, Side::server);
+    action = [&common, flags] { return run_pub(common, *flags); };
+  });
+}
+
+void declare_sub(CLI::App& app, Common const& common, Action& action) {
+  auto const flags = std::make_shared<SubFlags>();
+  CLI::App& command = *app.add_subcommand("sub", "Print the messages of all publishers, one a line");
+  declare_peer(command, flags->peer, Side::caller, {"ws", "wss"});
+  command.add_option("--count", flags->count, "End after so many messages")
+      ->type_name("N")
+      ->check(
+          [](std::string const& text) { return CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 62)(text); });
+  command.footer(
+      "--timeout is for the first publisher to be found; then messages may take as long as they like,\n"
+      "publishers come and go, and Ctrl-C ends it. --json prints {\"from\",\"message\"}.\n"
+      "--grape, --json and --timeout: see grenache --help.\n"
+      "  grenache sub news\n"
+      "  grenache sub log --json --count 10\n"
+      "  grenache sub news --transport wss --ca ca.pem --timeout 60");
+  command.final_callback([&common, &action, flags] {
+    check_peer(flags->peer, Side::caller);
+    action = [&common, flags] { return run_sub(common, *flags); };
+  });
+}
+
+}  // namespace grenache::client

@@ -1,0 +1,49 @@
+// Runs the coroutines of commands, and announces their services.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "proto/net/asio.hpp"
+#include "proto/rpc/link.hpp"
+#include "tools/grenache/common.hpp"
+#include "tools/grenache/peer_options.hpp"
+
+namespace grenache::client {
+
+/// Runs `command` to its end.
+[[nodiscard]] std::optional<Failure> run(net::Awaitable<std::optional<Failure>> command);
+
+[[nodiscard]] rpc::Link::Options link_options(Common const& common);
+
+/// Tells on stdout that `name` is served, and where: as the network sees it, or `local` when that is not
+/// clear.
+[[nodiscard]] net::Awaitable<void> tell_serving(Common const& common, PeerOptions const& peer,
+                                                rpc::Link& link, Endpoint local);
+
+/// Listens, announces, waits until a grape has confirmed it, and tells so. True; or false after a signal.
+/// `Service` is an rpc::Server or an rpc::Publisher.
+template <class Service>
+[[nodiscard]] net::Awaitable<Outcome<bool>> open_service(Service& service, Common const& common,
+                                                         PeerOptions const& peer, ListenOptions const& listen,
+                                                         rpc::Link& link, net::asio::signal_set& signals) {
+  using namespace net::asio::experimental::awaitable_operators;
+  auto const listening = service.listen(listen.endpoint());
+  if (!listening) {
+    co_return Failure{"cannot listen on " + listen.endpoint().to_string() + ": " +
+                      listening.error().message()};
+  }
+  service.announce(link, peer.name);
+  auto waiting = service.ready(common.timeout()) || signals.async_wait(net::kTuple);
+  auto const first = co_await std::move(waiting);
+  if (first.index() == 1) co_return false;
+  auto const& ready = std::get<0>(first);
+  if (!ready) co_return Failure{explain(ready.error(), peer.name)};
+  co_await tell_serving(common, peer, link, *listening);
+  co_return true;
+}
+
+}  // namespace grenache::client

@@ -1,0 +1,154 @@
+#include "tools/grenache/serve.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "proto/rpc/server.hpp"
+#include "tools/grenache/peer_options.hpp"
+#include "tools/grenache/program_pool.hpp"
+#include "tools/grenache/run.hpp"
+
+namespace grenache::client {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr Duration kDrain = std::chrono::seconds{3};   // for programs that run when we are to stop
+constexpr Duration kAnswer = std::chrono::seconds{2};  // to tell the callers of those that were killed
+
+struct ServeFlags {
+  PeerOptions peer;
+  ListenOptions listen;
+  bool echo = false;
+  std::string program;
+  std::vector<std::string> arguments;
+  unsigned parallel = std::max(1U, std::thread::hardware_concurrency());
+  unsigned threads = 0;
+};
+
+net::Awaitable<rpc::Reply> echo(rpc::Request& request) { co_return rpc::Reply{std::move(request.payload)}; }
+
+std::unique_ptr<rpc::Server> make_server(net::Executor const& executor, rpc::Server::Options options,
+                                         ProgramPool* programs) {
+  if (programs == nullptr) {
+    return std::make_unique<rpc::Server>(executor, std::move(options), rpc::Server::Handler{echo});
+  }
+  rpc::Server::CallbackHandler handler = [programs](rpc::Request request, rpc::Responder respond) {
+    programs->run(std::move(request), std::move(respond));
+  };
+  return std::make_unique<rpc::Server>(executor, std::move(options), std::move(handler));
+}
+
+std::unique_ptr<ProgramPool> make_programs(Common const& common, ServeFlags const& flags,
+                                           std::string const& path) {
+  if (flags.echo) return nullptr;
+  ProgramPool::Options options;
+  options.limits.time_max = common.timeout();
+  options.parallel = flags.parallel;
+  std::vector<std::string> arguments{flags.program};
+  arguments.insert(arguments.end(), flags.arguments.begin(), flags.arguments.end());
+  return std::make_unique<ProgramPool>(path, std::move(arguments), options);
+}
+
+void tell_stopped(Common const& common, rpc::Server const& server) {
+  std::uint64_t const requests = server.counters().requests;
+  if (common.json) {
+    print(json::Value::object({{"event", "stopped"}, {"requests", requests}}));
+  } else {
+    std::cout << "stopped after " << requests << (requests == 1 ? " request\n" : " requests\n");
+  }
+}
+
+net::Awaitable<std::optional<Failure>> serve(Common const& common, ServeFlags const& flags,
+                                             rpc::Server::Options options, std::string path) {
+  auto const executor = co_await asio::this_coro::executor;
+  asio::signal_set signals{executor, SIGINT, SIGTERM};
+  rpc::Link link{executor, link_options(common), Random::from_system()};
+  auto programs = make_programs(common, flags, path);
+  auto const server = make_server(executor, std::move(options), programs.get());
+  auto const opened = co_await open_service(*server, common, flags.peer, flags.listen, link, signals);
+  if (opened && *opened) (void)co_await signals.async_wait(net::kTuple);
+
+  auto const kill = [&programs](boost::system::error_code error, auto...) {
+    if (!error && programs) programs->stop();
+  };
+  asio::steady_timer drain{executor, kDrain};
+  drain.async_wait(kill);
+  signals.async_wait(kill);
+  (void)co_await server->stop(kDrain + kAnswer);
+  drain.cancel();
+  programs.reset();  // answers what is left, for which the server must be there
+  co_await link.stop();
+  if (!opened) co_return opened.error();
+  tell_stopped(common, *server);
+  co_return std::nullopt;
+}
+
+std::optional<Failure> run_serve(Common const& common, ServeFlags const& flags) {
+  rpc::Server::Options options;
+  options.transport = flags.peer.chosen();
+  options.threads = flags.threads;
+  auto tls = load_tls(flags.peer, Side::server);
+  if (!tls) return tls.error();
+  options.tls = std::move(tls->options);
+  std::string path;
+  if (!flags.echo) {
+    auto const found = find_program(flags.program);
+    if (!found) return Failure{"there is no program '" + flags.program + "' that may be run"};
+    path = *found;
+    std::signal(SIGPIPE, SIG_IGN);
+  }
+  return run(serve(common, flags, std::move(options), std::move(path)));
+}
+
+}  // namespace
+
+void declare_serve(CLI::App& app, Common const& common, Action& action) {
+  auto const flags = std::make_shared<ServeFlags>();
+  CLI::App& command = *app.add_subcommand("serve", "Answer requests with what a program prints");
+  declare_peer(command, flags->peer, Side::server, {"http", "https", "ws", "wss"});
+  command.add_flag("--echo", flags->echo, "Answer with the payload");
+  command.add_option("--exec", flags->program, "Run this for each request")->type_name("PROGRAM");
+  command.add_option("arg", flags->arguments, "Arguments of PROGRAM; after -- those that begin with -")
+      ->type_name("");
+  command.add_option("--parallel", flags->parallel, "How many run at one time; more requests wait [cores]")
+      ->type_name("N")
+      ->check([](std::string const& text) { return CLI::Range(1, 1024)(text); });
+  declare_listen(command, flags->listen);
+  command.add_option("--threads", flags->threads, "Threads for connections; 0: one for everything")
+      ->type_name("N")
+      ->check([](std::string const& text) { return CLI::Range(0, 256)(text); })
+      ->capture_default_str();
+  command.footer(
+      "PROGRAM gets the payload as a line of JSON on stdin, and GRENACHE_KEY (the name), GRENACHE_RID,\n"
+      "GRENACHE_PEER (ip:port), GRENACHE_ACTION and GRENACHE_FINGERPRINT (of the caller's certificate)\n"
+      "in its environment. What it prints is the answer: JSON, or else a text. If it fails, the last\n"
+      "line of its stderr is the error. It is killed after --timeout, and when it prints over 8 MiB.\n"
+      "--grape, --json and --timeout: see grenache --help.\n"
+      "Ctrl-C takes the announcement back and lets programs run for 3 s more; a second one kills them.\n"
+      "  grenache serve rpc_test --echo\n"
+      "  grenache serve sum --exec jq -- -c add\n"
+      "  grenache serve upper --exec ./upper.sh --port 7070 --parallel 4 --timeout 2\n"
+      "  grenache serve rpc_test --echo --transport https --cert me.pem --key me.key --ca ca.pem");
+  command.final_callback([&common, &action, flags] {
+    check_peer(flags->peer, Side::server);
+    if (flags->echo == !flags->program.empty()) {
+      throw CLI::ValidationError{"serve needs either --exec PROGRAM or --echo"};
+    }
+    if (flags->echo && !flags->arguments.empty()) throw CLI::ValidationError{"--echo takes no arguments"};
+    action = [&common, flags] { return run_serve(common, *flags); };
+  });
+}
+
+}  // namespace grenache::client
