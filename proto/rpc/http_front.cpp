@@ -215,7 +215,8 @@ Awaitable<void> handle_stream(std::shared_ptr<Service> service, net::HttpExchang
   }
   if (stream.broken()) co_return;
   if (!thrown) {
-    co_await send_whole(stream, exchange, 200, "");
+    std::string_view const nothing;
+    co_await send_whole(stream, exchange, 200, nothing);
   } else if (!stream.begun()) {
     co_await send_whole(stream, exchange, 500, kHandlerFailed);
   }
