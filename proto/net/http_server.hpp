@@ -75,6 +75,7 @@ class HttpExchange {
   /// Sends the head of the reply, once. Chunked follows; or, for a peer of HTTP/1.0, everything until the
   /// connection closes.
   [[nodiscard]] Awaitable<Result<void>> begin(unsigned status, HttpHeaders headers);
+  [[nodiscard]] Awaitable<Result<void>> begin(unsigned status) { return begin(status, HttpHeaders()); }
   /// After begin(). Completes when the system has taken the whole piece.
   [[nodiscard]] Awaitable<Result<void>> write(std::string_view piece);
   /// The reply is complete. Without this, the peer sees it cut off.

@@ -1,6 +1,7 @@
 // An HttpServer and an HttpClient on one io_context, plain or TLS.
 #pragma once
 
+#include <charconv>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -72,7 +73,9 @@ struct HttpPair {
     } else if (target == "/s/count") {
       outcome = co_await count(exchange);
     } else if (target.starts_with("/s/give?")) {
-      outcome = co_await give(exchange, std::stoull(std::string{target.substr(8)}));
+      std::size_t bytes = 0;
+      std::from_chars(target.data() + 8, target.data() + target.size(), bytes);
+      outcome = co_await give(exchange, bytes);
     } else if (target == "/s/hold") {
       ++held;
       entered.notify_all();
@@ -81,7 +84,7 @@ struct HttpPair {
     } else if (target == "/s/early") {
       outcome = co_await reply(exchange, "no");
     } else if (target == "/s/cut") {
-      outcome = co_await exchange.begin(200, {});
+      outcome = co_await exchange.begin(200);
       if (outcome) outcome = co_await exchange.write("half");
     } else if (target == "/s/throw") {
       throw std::runtime_error{"a bug"};
@@ -121,11 +124,12 @@ struct HttpPair {
     co_return outcome;
   }
   Awaitable<Result<void>> give(HttpExchange& exchange, std::size_t bytes) {
-    auto outcome = co_await exchange.begin(200, {});
+    auto outcome = co_await exchange.begin(200);
     std::string const piece(64 * 1024, 'g');
     for (given = 0; outcome && given < bytes;) {
       std::size_t const size = std::min(piece.size(), bytes - given);
-      outcome = co_await exchange.write(std::string_view{piece}.substr(0, size));
+      std::string_view const part{piece.data(), size};
+      outcome = co_await exchange.write(part);
       if (outcome) given += size;
     }
     if (outcome) outcome = co_await exchange.finish();
@@ -141,7 +145,7 @@ struct HttpPair {
     return call;
   }
   /// The body of the answer, or why there is none.
-  Awaitable<Result<std::string>> ask(std::string target, std::string body = {}) {
+  Awaitable<Result<std::string>> ask(std::string target, char const* body = "") {
     HttpCall one = call(std::move(target), std::move(body));
     auto response = co_await client->request(std::move(one));
     if (!response) co_return response.error();

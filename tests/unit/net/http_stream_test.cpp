@@ -238,7 +238,7 @@ TEST_P(HttpStreamTest, aRequestThatIsNoStreamKeepsItsLimits) {
   auto test = [this]() -> Awaitable<void> {
     start();
     for (std::string const body : {"", "0123456789"}) {
-      auto const answer = co_await ask("/a", body);
+      auto const answer = co_await ask("/a", body.c_str());
       EXPECT_EQ(answer.value().substr(0, 8 + body.size()), "POST /a " + body);
     }
     HttpCall large = call("/a", "01234567890");

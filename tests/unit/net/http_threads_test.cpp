@@ -21,6 +21,9 @@ struct HttpThreadsTest : testing::TestWithParam<bool>, HttpPair {
       co_await echo(exchange);
     };
   }
+  // What its threads use goes after it.
+  ~HttpThreadsTest() override { server.reset(); }
+
   Endpoint start() {
     server.emplace(io.get_executor(), server_options, [this](HttpRequest& request) { return note(request); });
     client.emplace(io.get_executor(), options);

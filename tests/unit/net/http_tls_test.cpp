@@ -251,7 +251,7 @@ TEST_F(HttpTlsTest, largeBodiesPassBothWays) {
     server_options.body_bytes_max = 8'000'000;
     start();
     std::string const large(5'000'000, 'x');
-    auto const answer = co_await ask("/large", large);
+    auto const answer = co_await ask("/large", large.c_str());
     EXPECT_EQ(answer.value(), "POST /large " + large + " CN=client.test verified");
   };
   test::run(io, test());
