@@ -145,7 +145,8 @@ class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
 /// one handler. Pings are answered. What a peer can make it hold is bounded by Options.
 ///
 /// All calls are made on the thread of the executor given, unless a function says otherwise. Destroying a
-/// server that was not stopped drops its connections, and calls no handler any more.
+/// server that was not stopped drops its connections, and calls no handler any more; a handler must not do it
+/// when there are threads.
 class WebSocketServer {
  public:
   struct Options : WebSocketOptions {

@@ -20,6 +20,31 @@ using Count = std::atomic<std::uint64_t>;
 /// The most a connection may still take after it was dropped.
 constexpr Duration kLastWords = CorkedStream::kLinger + std::chrono::seconds{1};
 
+/// Counts something as long as it lives.
+class Counted {
+ public:
+  explicit Counted(std::atomic<std::size_t>& count) : count_{count} { ++count_; }
+  ~Counted() { --count_; }
+  Counted(Counted const&) = delete;
+  Counted& operator=(Counted const&) = delete;
+
+ private:
+  std::atomic<std::size_t>& count_;
+};
+
+/// A channel in one of the sets of its lane.
+class Listed {
+ public:
+  Listed(std::set<Channel*>& set, Channel* channel) : set_{set}, channel_{channel} { set_.insert(channel_); }
+  ~Listed() { set_.erase(channel_); }
+  Listed(Listed const&) = delete;
+  Listed& operator=(Listed const&) = delete;
+
+ private:
+  std::set<Channel*>& set_;
+  Channel* channel_;
+};
+
 }  // namespace
 
 struct WebSocketServer::Impl : std::enable_shared_from_this<Impl> {
@@ -59,7 +84,8 @@ struct WebSocketServer::Impl : std::enable_shared_from_this<Impl> {
   void count_end(Error const& why);
   void drop_all();
 
-  static Awaitable<void> serve(std::shared_ptr<Impl> self, Lane& lane, ChannelPtr channel, Endpoint peer);
+  static Awaitable<void> serve(std::shared_ptr<Impl> self, Lane& lane, ChannelPtr channel, Endpoint peer,
+                               std::unique_ptr<Counted const> connection);
   static Awaitable<void> upgrade(std::shared_ptr<Impl> self, Lane& lane, ChannelPtr channel, Endpoint peer);
   static Awaitable<void> receive(std::shared_ptr<Impl> self, ChannelPtr channel);
   static Awaitable<bool> stop_lane(std::shared_ptr<Impl> self, Lane& lane, Duration limit);
@@ -93,9 +119,9 @@ void WebSocketServer::Impl::admit(Lane& lane, asio::ip::tcp::socket socket, Endp
     ++counters.refused;
     return;
   }
-  ++connection_count;
   auto channel = std::make_shared<Channel>(std::move(socket), options, std::string{});
-  lane.tasks.spawn(serve(shared_from_this(), lane, std::move(channel), peer));
+  auto connection = std::make_unique<Counted const>(connection_count);
+  lane.tasks.spawn(serve(shared_from_this(), lane, std::move(channel), peer, std::move(connection)));
 }
 
 /// False when the handler has thrown.
@@ -119,30 +145,28 @@ void WebSocketServer::Impl::count_end(Error const& why) {
 }
 
 Awaitable<void> WebSocketServer::Impl::serve(std::shared_ptr<Impl> self, Lane& lane, ChannelPtr channel,
-                                             Endpoint peer) {
+                                             Endpoint peer, std::unique_ptr<Counted const> connection) {
+  (void)connection;
   co_await upgrade(self, lane, channel, peer);
-  if (!channel->is_dropped()) {
+  if (channel->is_dropped()) co_return;
+  {
     ++self->counters.sessions;
-    ++self->session_count;
-    lane.open.insert(channel.get());
+    Counted const session{self->session_count};
+    Listed const open{lane.open, channel.get()};
     if (lane.stopping) channel->drain();
     lane.tasks.spawn(Channel::write_loop(channel));
     co_await receive(self, channel);
     co_await Channel::written(channel);
-    lane.open.erase(channel.get());
-    --self->session_count;
-    self->count_end(channel->why());
-    self->call(self->handlers.on_close, channel->session(), channel->why());
   }
-  --self->connection_count;
+  self->count_end(channel->why());
+  self->call(self->handlers.on_close, channel->session(), channel->why());
 }
 
 Awaitable<void> WebSocketServer::Impl::upgrade(std::shared_ptr<Impl> self, Lane& lane, ChannelPtr channel,
                                                Endpoint peer) {
   TimePoint const deadline = steady_now() + self->options.handshake_max;
-  lane.upgrading.insert(channel.get());
+  Listed const upgrading{lane.upgrading, channel.get()};
   Error const error = co_await channel->accept(peer, self->options.header_bytes_max, deadline);
-  lane.upgrading.erase(channel.get());
   if (!error) co_return;
   ++self->counters.failed_upgrades;
   self->count_end(error);

@@ -26,6 +26,7 @@ constexpr std::size_t kMessageBytes = 64;  // what a message costs beside its by
 }  // namespace
 
 struct Subscriber::Impl : std::enable_shared_from_this<Impl> {
+  struct Attached;
   /// A publisher with a task that follows it.
   struct Followed {
     bool known = true;                          // by the last lookup that had an answer
@@ -57,7 +58,6 @@ struct Subscriber::Impl : std::enable_shared_from_this<Impl> {
 
   void update(std::vector<std::string> const& found);
   void look_again_soon();
-  void set_connection(Followed& followed, WebSocketConnection* connection);
   void call_handler(Publication publication);
   void shut_down();
 
@@ -143,6 +143,23 @@ Awaitable<void> Subscriber::Impl::follow(std::shared_ptr<Impl> self, std::string
   self->followed.erase(destination);
 }
 
+/// A connection that is there, for as long as this is.
+struct Subscriber::Impl::Attached {
+  Attached(Impl& i, Followed& f, WebSocketConnection& connection) : impl{i}, followed{f} {
+    followed.connection = &connection;
+    ++impl.connected_count;
+    impl.changed.notify_all();
+  }
+  ~Attached() {
+    followed.connection = nullptr;
+    --impl.connected_count;
+  }
+  Attached(Attached const&) = delete;
+  Attached& operator=(Attached const&) = delete;
+  Impl& impl;
+  Followed& followed;
+};
+
 /// Connects and delivers until the connection ends. False when none came about.
 Awaitable<bool> Subscriber::Impl::hear(std::shared_ptr<Impl> self, std::string destination,
                                        Followed& followed) {
@@ -152,7 +169,10 @@ Awaitable<bool> Subscriber::Impl::hear(std::shared_ptr<Impl> self, std::string d
   options.message_bytes_max = self->options.message_bytes_max;
   options.idle_max = self->options.idle_max;
   TimePoint const deadline = net::steady_now() + self->options.connect_timeout;
-  if (!to) co_return false;
+  if (!to) {
+    ++self->counters.failed_attempts;
+    co_return false;
+  }
   auto connection = co_await WebSocketConnection::connect(self->executor, *to, options, deadline);
   if (self->stopping) co_return false;
   if (!connection) {
@@ -160,7 +180,7 @@ Awaitable<bool> Subscriber::Impl::hear(std::shared_ptr<Impl> self, std::string d
     self->failure = Failure(Errc::request_generic, connection.error().message());
     co_return false;
   }
-  self->set_connection(followed, &*connection);
+  Attached const attached{*self, followed, *connection};
   ++self->counters.connections;
   while (!self->stopping) {
     auto message = co_await connection->receive();
@@ -171,14 +191,7 @@ Awaitable<bool> Subscriber::Impl::hear(std::shared_ptr<Impl> self, std::string d
     co_await deliver(self, std::move(publication));
   }
   if (!self->stopping) ++self->counters.lost;
-  self->set_connection(followed, nullptr);
   co_return true;
-}
-
-void Subscriber::Impl::set_connection(Followed& of, WebSocketConnection* connection) {
-  of.connection = connection;
-  connection ? ++connected_count : --connected_count;
-  changed.notify_all();
 }
 
 Awaitable<void> Subscriber::Impl::deliver(std::shared_ptr<Impl> self, Publication publication) {

@@ -29,7 +29,7 @@ struct Publication {
 ///
 /// Unlike Node's PeerSub, which connects to one publisher of those it has found, once, and never again.
 ///
-/// One thread. The link must outlive stop(), or the last event after the subscriber has gone.
+/// One thread. The link must outlive the subscriber, which drops its connections when it goes.
 class Subscriber {
  public:
   struct Options {
