@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import select
 import shutil
 import signal
 import socket
@@ -297,6 +298,19 @@ class Exec(Peers):
         for call in calls:
             self.assertEqual(call.lines, ["grenache: ERR_TIMEOUT"])
 
+    def test_too_many_that_wait_are_refused_at_once(self):
+        service = self.serve("busy", "--exec", "sleep", "1000", "--parallel", "1", "--timeout", "60")
+        host, port = service.address.split(":")
+        body = b'["id","busy",null]'
+        request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        callers = [socket.create_connection((host, int(port)), timeout=LIMIT_S) for _ in range(258)]
+        for caller in callers:
+            self.addCleanup(caller.close)
+            caller.sendall(request)
+        answered, _, _ = select.select(callers, [], [], LIMIT_S)
+        self.assertIn(b'["id","ERR_REQUEST_LIMIT",null]', answered[0].recv(1000))
+        self.assertEqual(len(select.select(callers, [], [], 0)[0]), len(answered) - 1)
+
     def test_a_stop_lets_programs_end_and_a_second_one_kills_them(self):
         go, pid = self.folder / "go", self.folder / "pid"
         os.mkfifo(go)
@@ -371,7 +385,7 @@ class Tls(Peers):
         self.assertIn("authorities", self.error)
         self.grenache("serve", "x", "--echo", "--transport", "wss", "--cert", self.certificates["server.pem"], "--key",
                       self.certificates["client.key"], *self.grape, code=1)
-        self.assertIn("does not fit the key", self.error)
+        self.assertIn("TLS key", self.error)
         self.grenache("sub", "x", "--transport", "wss", "--insecure", "--cert", self.certificates["server.pem"], "--key", "/dev/zero",
                       *self.grape, code=1)
         self.assertIn("1 MiB", self.error)

@@ -55,7 +55,8 @@ std::string count_of(std::uint64_t count, std::string const& what) {
 /// False after a signal.
 net::Awaitable<bool> wait_subscribers(rpc::Publisher const& publisher, std::size_t count,
                                       bool const& interrupted) {
-  asio::steady_timer timer{co_await asio::this_coro::executor};
+  auto const executor = co_await asio::this_coro::executor;
+  asio::steady_timer timer{executor};
   while (publisher.subscriber_count() < count && !interrupted) {
     timer.expires_after(kSubscriberPoll);
     (void)co_await timer.async_wait(net::kTuple);
