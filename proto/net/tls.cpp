@@ -126,8 +126,9 @@ Result<void> TlsContext::Impl::load(TlsOptions const& options) {
     if (error) return TlsErrc::bad_certificate;
     native.set_password_callback(&refuse_password, error);
     native.use_private_key(asio::buffer(options.key), ssl::context::pem, error);
-    if (error) return TlsErrc::bad_key;
-    if (SSL_CTX_check_private_key(native.native_handle()) != 1) return TlsErrc::bad_certificate;
+    bool const misfit =
+        ERR_GET_REASON(static_cast<unsigned long>(error.value())) == X509_R_KEY_VALUES_MISMATCH;
+    if (error) return misfit ? TlsErrc::bad_certificate : TlsErrc::bad_key;
   }
   if (!options.ca.empty()) {
     native.add_certificate_authority(asio::buffer(options.ca), error);

@@ -134,6 +134,14 @@ class Grape(Process):
         status, _, text = self.request("POST", path, body if isinstance(body, (str, bytes)) else json.dumps(body))
         return status, text
 
+    def wait_service(self, name):
+        """Waits until the grape knows somebody who serves `name`."""
+        end = time.monotonic() + LIMIT_S
+        while self.post("/lookup", {"data": name})[1] == "[]":
+            if time.monotonic() > end:
+                raise AssertionError(f"nobody has announced {name}")
+            time.sleep(0.02)
+
 
 def request(port, method, path, body=None, host="127.0.0.1"):
     """(status, headers, body) of one request."""

@@ -24,7 +24,7 @@ awaitable<void> print(rpc::ServerStream& stream) {
   for (;;) {
     auto const piece = co_await stream.read();
     if (!piece || piece->empty()) break;  // the connection has gone, or the stream has ended
-    std::cout << *piece << std::flush;
+    std::cout << *piece << std::endl;
   }
 }
 

@@ -203,7 +203,7 @@ TEST_F(StreamTest, contextsSayWhatIsWrongWithTheirOptions) {
   EXPECT_EQ(server_error(options), TlsErrc::no_certificate);
   options = server_options();
   options.key = client_identity.key;
-  EXPECT_EQ(server_error(options), TlsErrc::bad_key);
+  EXPECT_EQ(server_error(options), TlsErrc::bad_certificate);
   options.key = "no PEM";
   EXPECT_EQ(server_error(options), TlsErrc::bad_key);
   options.certificate = "no PEM";
