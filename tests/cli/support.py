@@ -134,13 +134,12 @@ class Grape(Process):
         status, _, text = self.request("POST", path, body if isinstance(body, (str, bytes)) else json.dumps(body))
         return status, text
 
-    def wait_service(self, name):
-        """Waits until the grape knows somebody who serves `name`."""
+    def wait_found(self, name):
+        """Until somebody is announced under the name."""
         end = time.monotonic() + LIMIT_S
-        while self.post("/lookup", {"data": name})[1] == "[]":
+        while self.post("/lookup", {"rid": "r", "data": name})[1] == "[]":
             if time.monotonic() > end:
-                raise AssertionError(f"nobody has announced {name}")
-            time.sleep(0.02)
+                raise AssertionError(f"nobody is announced under {name!r}")
 
 
 def request(port, method, path, body=None, host="127.0.0.1"):

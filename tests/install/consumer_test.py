@@ -40,7 +40,7 @@ class Install(support.TestCase):
     def test_the_client_of_the_readme_calls_its_service(self):
         grape = self.start(support.Grape)
         service = self.start(support.Process, self.consumer / "readme_service", grape.url)
-        grape.wait_service("rpc_test")
+        grape.wait_found("rpc_test")
         said = subprocess.run([self.consumer / "readme_client", grape.url], capture_output=True, timeout=support.LIMIT_S)
         self.assertEqual(said.stdout, b'"hello"\n')
         self.assertEqual(service.stop()[0], 0)
@@ -51,7 +51,7 @@ class Install(support.TestCase):
             self.skipTest("Node's packages are not installed; the test interop.packages says why")
         grape = self.start(support.Grape)
         service = self.start(support.Process, self.consumer / "readme_service", grape.url)
-        grape.wait_service("rpc_test")
+        grape.wait_found("rpc_test")
         payload = {"hello": "wörld", "list": [1, None]}
         call = {"id": 1, "do": "request", "name": "rpc_test", "payload": payload, "gzip": True}
         caller = subprocess.Popen(["node", TESTS / "interop" / "node" / "rpc_call.cjs", "--grape", grape.url],

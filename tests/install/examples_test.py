@@ -56,7 +56,7 @@ class Examples(support.TestCase):
     def test_the_service_of_the_readme_answers_its_client(self):
         grape = self.start(support.Grape)
         service = self.start(support.Process, EXAMPLES / "service", grape.url)
-        grape.wait_service("rpc_test")
+        grape.wait_found("rpc_test")
         self.assertEqual(self.call("client", grape), '"hello"\n')
         self.assertEqual(service.stop()[0], 0)
 

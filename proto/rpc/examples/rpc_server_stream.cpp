@@ -26,6 +26,7 @@ awaitable<void> print(rpc::ServerStream& stream) {
     if (!piece || piece->empty()) break;  // the connection has gone, or the stream has ended
     std::cout << *piece << std::endl;
   }
+  std::cout << std::endl;
 }
 
 awaitable<int> serve(rpc::Link& link) {
