@@ -199,18 +199,14 @@ Awaitable<HttpReply> HttpConnection::handle(HttpRequest& request) {
   co_return reply;
 }
 
-Awaitable<bool> HttpConnection::serve_request() {
-  deadline.clear();
-  auto& message = parser->get();
-  HttpRequest request;
-  describe(message, request);
-  request.body = std::move(message.body());
-  HttpReply const reply = co_await handle(request);
-  bool const keep_alive = message.keep_alive() && !lane->stopping;
-  bool const head_only = message.method() == http::verb::head;
-  bool const written = co_await answer(reply, keep_alive, message.version() < 11, head_only);
-  if (written && !keep_alive && stream.is_tls()) co_await stream.finish();
-  co_return written&& keep_alive;
+Awaitable<void> HttpConnection::end_badly(Read outcome) {
+  if (outcome == Read::malformed) {
+    lane->count(&HttpServer::Counters::malformed);
+    co_await refuse(options().malformed);
+  } else if (outcome == Read::too_large) {
+    lane->count(&HttpServer::Counters::too_large);
+    co_await refuse(options().too_large);
+  }
 }
 
 Awaitable<void> HttpConnection::serve() {
@@ -220,24 +216,25 @@ Awaitable<void> HttpConnection::serve() {
   }
   for (bool more = true; more;) {
     Read const outcome = co_await read_request();
-    switch (outcome) {
-      case Read::request:
-        more = co_await serve_request();
-        break;
-      case Read::stream:
-        more = co_await serve_stream();
-        break;
-      case Read::malformed:
-        lane->count(&HttpServer::Counters::malformed);
-        co_await refuse(options().malformed);
-        co_return;
-      case Read::too_large:
-        lane->count(&HttpServer::Counters::too_large);
-        co_await refuse(options().too_large);
-        co_return;
-      case Read::closed:
-        co_return;
+    if (outcome == Read::stream) {
+      more = co_await serve_stream();
+      continue;
     }
+    if (outcome != Read::request) {
+      co_await end_badly(outcome);
+      co_return;
+    }
+    deadline.clear();
+    auto& message = parser->get();
+    HttpRequest request;
+    describe(message, request);
+    request.body = std::move(message.body());
+    HttpReply const reply = co_await handle(request);
+    bool const keep_alive = message.keep_alive() && !lane->stopping;
+    bool const head_only = message.method() == http::verb::head;
+    bool const written = co_await answer(reply, keep_alive, message.version() < 11, head_only);
+    if (written && !keep_alive && stream.is_tls()) co_await stream.finish();
+    more = written && keep_alive;
   }
 }
 

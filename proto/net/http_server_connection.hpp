@@ -113,8 +113,8 @@ struct HttpConnection {
   Awaitable<void> linger();
   Awaitable<HttpReply> handle(HttpRequest& request);
   /// False: the connection ends.
-  Awaitable<bool> serve_request();
   Awaitable<bool> serve_stream();
+  Awaitable<void> end_badly(Read outcome);
   /// Status line, Date and Connection; the headers of the reply and the empty line are for the caller.
   void begin_head(unsigned status, bool keep_alive, bool http_1_0);
 
