@@ -53,8 +53,8 @@ def grape(build, bootstrap="", *arguments):
                   *arguments], "stderr")
 
 
-def put_item(port):
-    """Stores VALUE there and returns its target, which is the same everywhere."""
+def try_to_put(port):
+    """Stores VALUE there; false when the node does not take it, as one may that is still finding its place."""
     target = hashlib.sha1(VALUE).digest()
     node = b"2:id20:abcdefghij0123456789"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -66,9 +66,16 @@ def put_item(port):
         size, rest = answer[at:].split(b":", 1)
         token = rest[:int(size)]
         client.send(b"d1:ad" + node + b"5:token%d:" % len(token) + token + b"1:v" + VALUE + b"e1:q3:put1:t2:ab1:y1:qe")
-        if b"1:y1:r" not in client.recv(65536):
-            raise OSError("the item is not taken")
-    return target.hex()
+        return b"1:y1:r" in client.recv(65536)
+
+
+def put_item(port):
+    """Stores VALUE there and returns its target, which is the same everywhere."""
+    for _ in range(20):
+        if try_to_put(port):
+            return hashlib.sha1(VALUE).hexdigest()
+        time.sleep(0.5)
+    raise SystemExit("an item is not taken")
 
 
 def find_node_size(flood, port):
