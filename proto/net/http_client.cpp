@@ -240,8 +240,10 @@ Awaitable<Error> HttpClient::Impl::connect(std::shared_ptr<Impl> self, HostPort 
 
 Awaitable<Result<HttpResponse>> HttpClient::Impl::Connection::read_response(bool head_only) {
   std::optional<http::response_parser<http::string_body>> parser;
+  Feed feed;
   auto const begin = [&] {
     parser.emplace();
+    feed = {};
     parser->header_limit(static_cast<std::uint32_t>(impl.options.header_bytes_max));
     parser->body_limit(impl.options.body_bytes_max);
     parser->eager(true);
@@ -251,7 +253,7 @@ Awaitable<Result<HttpResponse>> HttpClient::Impl::Connection::read_response(bool
   while (!parser->is_done()) {
     Error error;
     if (buffer.size() > 0) {
-      buffer.consume(parser->put(buffer.data(), error));
+      buffer.consume(feed(*parser, buffer.data(), error));
       if (error == http::error::body_limit) co_return HttpClientErrc::response_too_large;
       if (error && error != http::error::need_more) co_return HttpClientErrc::malformed_response;
       if (parser->is_done()) {

@@ -55,7 +55,7 @@ Awaitable<Result<std::string_view>> HttpExchange::Impl::read() {
   }
   for (;;) {
     Error error;
-    std::string_view const piece = next_piece(parser, connection.buffer, error);
+    std::string_view const piece = next_piece(connection.feed, parser, connection.buffer, error);
     if (error) co_return reason(HttpServerErrc::malformed_request);
     if (!piece.empty() || parser.is_done()) co_return piece;
     std::size_t const size_max = room(connection.buffer, kPieceBytes);

@@ -125,8 +125,8 @@ class HttpServer {
 
   struct Counters {
     std::uint64_t connections = 0;          // accepted so far
-    std::uint64_t connections_evicted = 0;  // idle ones closed to make room for new ones
-    std::uint64_t connections_refused = 0;  // closed unheard: the limit was reached and none was idle
+    std::uint64_t connections_evicted = 0;  // closed to make room for new ones, as their peers were silent
+    std::uint64_t connections_refused = 0;  // closed unheard: all others had a request under way
     std::uint64_t handshakes_failed = 0;    // of TLS: refused, given up or too slow
     std::uint64_t requests = 0;             // given to a handler
     std::uint64_t malformed = 0;

@@ -39,29 +39,27 @@ HttpConnection::HttpConnection(std::shared_ptr<HttpLane> l, tcp::socket accepted
 }
 
 HttpConnection::~HttpConnection() {
-  (phase == Phase::idle ? lane->idle : lane->busy).erase(place);
+  in(phase).erase(place);
   lane->connection_count.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void HttpConnection::expire() {
   expired = true;
-  if (phase == Phase::busy) lane->count(&HttpServer::Counters::timed_out);
+  if (phase == Phase::reading || phase == Phase::busy) lane->count(&HttpServer::Counters::timed_out);
   close();
 }
 
-void HttpConnection::set_idle(bool now_idle) {
-  bool const is_idle = phase == Phase::idle;
-  if (now_idle == is_idle) return;
-  HttpLane::Connections& to = now_idle ? lane->idle : lane->busy;
-  to.splice(to.end(), is_idle ? lane->idle : lane->busy, place);
-  phase = now_idle ? Phase::idle : Phase::busy;
+void HttpConnection::enter(Phase next) {
+  HttpLane::Connections& to = in(next);
+  to.splice(to.end(), in(phase), place);
+  phase = next;
 }
 
 Awaitable<bool> HttpConnection::shake_hands() {
-  phase = Phase::handshake;
+  enter(Phase::handshake);
   within(options().handshake_max);
   Error const error = co_await stream.handshake();
-  phase = Phase::busy;
+  enter(Phase::busy);
   if (error) {
     lane->count(&HttpServer::Counters::handshakes_failed);
     if (!expired) co_await linger();  // the alert says why
@@ -93,9 +91,15 @@ bool HttpConnection::wants_stream() {
   return options().wants_stream(request);
 }
 
+bool HttpConnection::is_ambiguous() const {
+  return parser->is_header_done() && !parser->chunked() &&
+         parser->get().count(http::field::transfer_encoding) > 0;
+}
+
 Awaitable<HttpConnection::Read> HttpConnection::read_request() {
   bool const may_stream = options().wants_stream != nullptr;
   parser.emplace();
+  feed = {};
   parser->header_limit(static_cast<std::uint32_t>(options().header_bytes_max));
   parser->body_limit(options().body_bytes_max);
   if (may_stream) parser->body_limit(boost::none);  // until it is known that it has one
@@ -104,10 +108,11 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
   for (;;) {
     if (buffer.size() > 0) {
       Error error;
-      buffer.consume(parser->put(buffer.data(), error));
+      buffer.consume(feed(*parser, buffer.data(), error));
       if (error && error != http::error::need_more) {
         co_return error == http::error::body_limit ? Read::too_large : Read::malformed;
       }
+      if (is_ambiguous()) co_return Read::malformed;
     }
     if (parser->is_header_done() && part != Part::body) {
       part = Part::body;
@@ -129,11 +134,11 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
       within(options().header_max);
     } else if (part == Part::none) {
       if (lane->stopping) co_return Read::closed;
-      set_idle(true);
       within(options().idle_max);
     }
+    enter(part == Part::none ? Phase::idle : Phase::reading);
     bool const more = co_await read_some();
-    set_idle(false);
+    enter(Phase::busy);
     if (!more) co_return Read::closed;
   }
 }

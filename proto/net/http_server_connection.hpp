@@ -51,7 +51,7 @@ struct HttpLane : std::enable_shared_from_this<HttpLane> {
       : settings{std::move(s)}, executor{e}, connection_count_max{max}, tasks{e} {}
 
   void admit(asio::ip::tcp::socket socket, Endpoint const& peer);
-  bool evict_idle();
+  bool evict();
   void close_all();
   static Awaitable<bool> stop(std::shared_ptr<HttpLane> self, Duration limit);
 
@@ -68,7 +68,7 @@ struct HttpLane : std::enable_shared_from_this<HttpLane> {
   Executor executor;
   std::size_t connection_count_max;
   TaskGroup tasks;
-  Connections idle;  // the one idle longest is first
+  Connections silent;  // that wait for their peers; the one that waits longest is first
   Connections busy;
   std::atomic<std::size_t> connection_count{0};
   Counters counters;
@@ -88,18 +88,25 @@ struct HttpConnection {
   using Parser = http::request_parser<http::string_body>;
   using PieceParser = http::request_parser<PieceBody>;
   enum class Read { request, stream, closed, malformed, too_large };
-  enum class Phase { handshake, idle, busy };
+  /// What it waits for: the TLS handshake, its next request, the rest of one, or us.
+  enum class Phase { handshake, idle, reading, busy };
 
   [[nodiscard]] HttpServer::Options const& options() const { return lane->settings->options; }
   void close() { stream.close(); }
   void expire();
   void within(Duration limit) { deadline.set(steady_now() + limit); }
-  void set_idle(bool now_idle);
+  void enter(Phase next);
+  [[nodiscard]] HttpLane::Connections& in(Phase any) const {
+    return any == Phase::busy ? lane->busy : lane->silent;
+  }
 
   Awaitable<bool> shake_hands();
   Awaitable<void> serve();
   Awaitable<Read> read_request();
   [[nodiscard]] bool wants_stream();
+  /// True when the header names an encoding that Beast takes for none: a proxy before us may see another end
+  /// of the request than we do.
+  [[nodiscard]] bool is_ambiguous() const;
   /// The head of what the parser has read, body empty.
   template <class Message>
   void describe(Message const& message, HttpRequest& out) const;
@@ -123,6 +130,7 @@ struct HttpConnection {
   Deadline deadline;
   boost::beast::flat_buffer buffer;
   std::optional<Parser> parser;
+  Feed feed;
   std::string head;
   std::string joined;  // for TLS
   Endpoint peer;

@@ -37,6 +37,7 @@ struct HttpStream::State {
   IdleWatch idle;
   PieceWriter writer{true};
   std::optional<http::response_parser<PieceBody>> parser;
+  Feed feed;
   HttpResponse head;
   bool head_read = false;
   bool sent = false;
@@ -47,6 +48,7 @@ struct HttpStream::State {
 
 void HttpStream::State::begin_response() {
   parser.emplace();
+  feed = {};
   parser->header_limit(static_cast<std::uint32_t>(impl->options.header_bytes_max));
   parser->body_limit(boost::none);
   parser->eager(false);
@@ -88,7 +90,7 @@ Awaitable<Error> HttpStream::State::read_head() {
   auto& buffer = connection().buffer;
   while (!head_read) {
     Error error;
-    if (buffer.size() > 0) buffer.consume(parser->put(buffer.data(), error));
+    if (buffer.size() > 0) buffer.consume(feed(*parser, buffer.data(), error));
     if (error && error != http::error::need_more) co_return HttpClientErrc::malformed_response;
     if (!parser->is_header_done()) {
       error = co_await read_more();
@@ -155,7 +157,7 @@ Awaitable<Result<std::string_view>> HttpStream::State::read(std::shared_ptr<Stat
   Impl::UnderWay const count{*self->impl};
   for (;;) {
     Error error;
-    std::string_view const piece = next_piece(*self->parser, self->connection().buffer, error);
+    std::string_view const piece = next_piece(self->feed, *self->parser, self->connection().buffer, error);
     if (!piece.empty()) co_return piece;
     if (!error && self->parser->is_done()) break;
     if (error) {

@@ -27,6 +27,32 @@ inline constexpr std::size_t kPieceBytes = 64 * 1024;  // at a time, of streams
 /// A piece with its chunk header and end fills one TLS record.
 inline constexpr std::size_t kTlsPieceBytes = kReadBytes - 16;
 
+/// Gives bytes to a parser of Beast's, which asserts that it sees the end of a chunked body ("0", two line
+/// ends) whole once it has seen the first of its lines: what may be such an end is held back until it is.
+class Feed {
+ public:
+  /// Returns how much of `bytes` was used. The error may be need_more.
+  template <class Parser>
+  std::size_t operator()(Parser& parser, asio::const_buffer const& bytes, Error& error) {
+    if (stalled_ && parser.is_header_done() && parser.chunked() && is_part_of_end(bytes)) {
+      error = http::error::need_more;
+      return 0;
+    }
+    std::size_t const used = parser.put(bytes, error);
+    stalled_ = error == http::error::need_more;
+    return used;
+  }
+
+ private:
+  static bool is_part_of_end(asio::const_buffer const& bytes) {
+    std::string_view text{static_cast<char const*>(bytes.data()), bytes.size()};
+    if (text.starts_with("\r\n")) text.remove_prefix(2);  // of the chunk before
+    return text.size() < 5 && text.starts_with('0');
+  }
+
+  bool stalled_ = false;  // the parser wants to see more than it was given last
+};
+
 /// A body of Beast's that is not kept: each piece that a parser meets is shown, where it lies.
 struct PieceBody {
   struct value_type {
@@ -55,11 +81,11 @@ struct PieceBody {
 /// the message is at its end. It stays where it is until the buffer is filled again. The parser must not be
 /// eager.
 template <class Parser>
-std::string_view next_piece(Parser& parser, boost::beast::flat_buffer& buffer, Error& error) {
+std::string_view next_piece(Feed& feed, Parser& parser, boost::beast::flat_buffer& buffer, Error& error) {
   std::string_view& piece = parser.get().body().piece;
   piece = {};
   while (piece.empty() && buffer.size() > 0 && !parser.is_done()) {
-    std::size_t const used = parser.put(buffer.data(), error);
+    std::size_t const used = feed(parser, buffer.data(), error);
     buffer.consume(used);
     if (error == http::error::need_more) {
       error = {};

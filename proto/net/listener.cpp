@@ -51,7 +51,7 @@ struct Listener::Acceptor {
   Result<void> open(Endpoint const& bind);
   void close();
   void hand_over(std::size_t lane, tcp::socket accepted);
-  void tell_exhausted();
+  bool tell_exhausted();
   Error accept_some();
   static Awaitable<void> run(std::shared_ptr<Acceptor> self);
 
@@ -103,14 +103,17 @@ void Listener::Acceptor::hand_over(std::size_t lane, tcp::socket accepted) {
   asio::post(lanes[lane], std::move(arrive));
 }
 
-void Listener::Acceptor::tell_exhausted() {
+/// True when there is room already.
+bool Listener::Acceptor::tell_exhausted() {
+  bool room = false;
   for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
     if (has_threads) {
-      asio::post(lanes[lane], [h = handlers, lane] { h->exhausted(lane); });
+      asio::post(lanes[lane], [h = handlers, lane] { (void)h->exhausted(lane); });
     } else {
-      handlers->exhausted(lane);
+      room |= handlers->exhausted(lane);
     }
   }
+  return room;
 }
 
 /// Not async_accept: that keeps a socket of the lane while it waits, which may be longer than the lane
@@ -134,8 +137,9 @@ Awaitable<void> Listener::Acceptor::run(std::shared_ptr<Acceptor> self) {
     Error const error = self->accept_some();
     if (!self->socket.is_open()) co_return;
     if (!error || error == asio::error::would_block) continue;
-    // Out of descriptors or memory, as a rule: accepting again at once would spin.
-    self->tell_exhausted();
+    bool const evicted = self->tell_exhausted();
+    if (evicted && error == asio::error::no_descriptors) continue;
+    // Out of memory, or nobody to close: accepting again at once would spin.
     self->pause.expires_after(kPause);
     auto const [cancelled] = co_await self->pause.async_wait(kTuple);
     if (cancelled) co_return;

@@ -25,9 +25,10 @@ class Listener {
     /// A connection has come, from `peer`; TCP_NODELAY is set. Called on the thread of the lane, in turn for
     /// each lane; the socket belongs to the executor of the lane.
     std::function<void(std::size_t lane, asio::ip::tcp::socket socket, Endpoint const& peer)> accepted;
-    /// Descriptors or memory have run out: a connection that nobody needs should be closed. Called on the
-    /// thread of each lane; accepting goes on a moment later.
-    std::function<void(std::size_t lane)> exhausted;
+    /// Descriptors or memory have run out: a connection that nobody needs should be closed. Returns whether
+    /// one was. Called on the thread of each lane; accepting goes on a moment later, or at once when the only
+    /// lane has closed one.
+    std::function<bool(std::size_t lane)> exhausted;
   };
 
   /// `thread_count` 0: everything happens on `executor`. Threads start at once.

@@ -12,7 +12,7 @@ Stream::Stream(Socket socket, std::shared_ptr<TlsContext> tls, std::string const
 }
 
 Stream::~Stream() {
-  // OpenSSL would take the session of a connection that was not shut down for one that must not be resumed.
+  // OpenSSL forgets the session of a connection that goes without a farewell; peers often go like that.
   if (tls_) SSL_set_shutdown(tls_->native_handle(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 }
 
