@@ -20,16 +20,17 @@ using Count = std::atomic<std::uint64_t>;
 /// The most a connection may still take after it was dropped.
 constexpr Duration kLastWords = CorkedStream::kLinger + std::chrono::seconds{1};
 
-/// Counts something as long as it lives.
+/// Counts something as long as it lives. It shares the owner of the count: of the parameters of a coroutine
+/// that is dropped, compilers destroy either first.
 class Counted {
  public:
-  explicit Counted(std::atomic<std::size_t>& count) : count_{count} { ++count_; }
-  ~Counted() { --count_; }
+  explicit Counted(std::shared_ptr<std::atomic<std::size_t>> count) : count_{std::move(count)} { ++*count_; }
+  ~Counted() { --*count_; }
   Counted(Counted const&) = delete;
   Counted& operator=(Counted const&) = delete;
 
  private:
-  std::atomic<std::size_t>& count_;
+  std::shared_ptr<std::atomic<std::size_t>> count_;
 };
 
 /// A channel in one of the sets of its lane.
@@ -120,7 +121,8 @@ void WebSocketServer::Impl::admit(Lane& lane, asio::ip::tcp::socket socket, Endp
     return;
   }
   auto channel = std::make_shared<Channel>(std::move(socket), options, std::string{});
-  auto connection = std::make_unique<Counted const>(connection_count);
+  std::shared_ptr<std::atomic<std::size_t>> count{shared_from_this(), &connection_count};
+  auto connection = std::make_unique<Counted const>(std::move(count));
   lane.tasks.spawn(serve(shared_from_this(), lane, std::move(channel), peer, std::move(connection)));
 }
 
@@ -151,7 +153,7 @@ Awaitable<void> WebSocketServer::Impl::serve(std::shared_ptr<Impl> self, Lane& l
   if (channel->is_dropped()) co_return;
   {
     ++self->counters.sessions;
-    Counted const session{self->session_count};
+    Counted const session{std::shared_ptr<std::atomic<std::size_t>>{self, &self->session_count}};
     Listed const open{lane.open, channel.get()};
     if (lane.stopping) channel->drain();
     lane.tasks.spawn(Channel::write_loop(channel));
