@@ -49,7 +49,7 @@ class CorkedStream {
 
   template <class Buffers, class Token>
   auto async_write_some(Buffers const& buffers, Token&& token) {
-    auto initiate = [this](auto handler, Buffers const& what) { write(what, std::move(handler)); };
+    auto initiate = [this](auto handler, Buffers const& what) { this->write(what, std::move(handler)); };
     return asio::async_initiate<Token, void(Error, std::size_t)>(std::move(initiate), token, buffers);
   }
 
