@@ -7,12 +7,12 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "exchange/reservation/embedded.hpp"
-#include "proto/net/async_event.hpp"
-#include "proto/net/steady_clock.hpp"
-#include "proto/net/task_group.hpp"
-#include "proto/rpc/client.hpp"
-#include "proto/rpc/link.hpp"
-#include "proto/rpc/server.hpp"
+#include <grenache/net/async_event.hpp>
+#include <grenache/net/steady_clock.hpp>
+#include <grenache/net/task_group.hpp>
+#include <grenache/rpc/client.hpp>
+#include <grenache/rpc/link.hpp>
+#include <grenache/rpc/server.hpp>
 
 namespace grenache::exchange {
 

@@ -10,9 +10,9 @@
 
 #include "exchange/core/peer.hpp"
 #include "exchange/reservation/redis.hpp"
-#include "proto/base/endpoint.hpp"
-#include "proto/log/log.hpp"
-#include "proto/net/asio.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/log/log.hpp>
+#include <grenache/net/asio.hpp>
 
 namespace grenache::exchange {
 

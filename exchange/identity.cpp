@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proto/base/hex.hpp"
+#include <grenache/base/hex.hpp>
 
 namespace grenache::exchange {
 namespace {

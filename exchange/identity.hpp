@@ -6,8 +6,8 @@
 
 #include <boost/system/result.hpp>
 
-#include "proto/base/crypto.hpp"
-#include "proto/base/random.hpp"
+#include <grenache/base/crypto.hpp>
+#include <grenache/base/random.hpp>
 
 namespace grenache::exchange {
 

@@ -15,8 +15,8 @@
 #include "exchange/console/playbook.hpp"
 #include "exchange/exchange.hpp"
 #include "exchange/identity.hpp"
-#include "proto/log/command_line.hpp"
-#include "proto/rpc/link.hpp"
+#include <grenache/log/command_line.hpp>
+#include <grenache/rpc/link.hpp>
 
 namespace grenache::exchange {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 
-#include "proto/net/steady_clock.hpp"
+#include <grenache/net/steady_clock.hpp>
 
 namespace grenache::grape {
 namespace {

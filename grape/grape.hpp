@@ -13,11 +13,11 @@
 #include "grape/node_runner.hpp"
 #include "grape/state.hpp"
 #include "grape/status.hpp"
-#include "proto/base/endpoint.hpp"
-#include "proto/log/log.hpp"
-#include "proto/net/asio.hpp"
-#include "proto/net/async_event.hpp"
-#include "proto/net/task_group.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/log/log.hpp>
+#include <grenache/net/asio.hpp>
+#include <grenache/net/async_event.hpp>
+#include <grenache/net/task_group.hpp>
 
 namespace grenache::grape {
 

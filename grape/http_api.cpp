@@ -4,7 +4,7 @@
 
 #include "grape/metrics.hpp"
 #include "grape/status_page.hpp"
-#include "proto/json/bencode_json.hpp"
+#include <grenache/json/bencode_json.hpp>
 
 namespace grenache::grape {
 namespace {

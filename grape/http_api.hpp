@@ -8,15 +8,15 @@
 
 #include "grape/node_runner.hpp"
 #include "grape/status.hpp"
-#include "proto/json/grape_api.hpp"
-#include "proto/json/grape_items.hpp"
-#include "proto/net/http_server.hpp"
+#include <grenache/json/grape_api.hpp>
+#include <grenache/json/grape_items.hpp>
+#include <grenache/net/http_server.hpp>
 
 namespace grenache::grape {
 
 /// Serves /announce, /lookup, /put and /get of one node, with any method. Bodies and errors are those of
-/// proto/json/grape_api.hpp and grape_items.hpp; tests/golden/grape-http.json holds what Node's Grape
-/// answers.
+/// proto/grenache/json/grape_api.hpp and grape_items.hpp; tests/golden/grape-http.json holds what Node's
+/// Grape answers.
 ///
 /// Beyond Node: /unannounce, with the body of /announce, takes a service back; the answer is the number of
 /// other nodes that have forgotten it. When the node has no room for one more request, the answer is the JSON

@@ -15,7 +15,7 @@
 
 #include "grape/core/profile.hpp"
 #include "grape/grape.hpp"
-#include "proto/log/command_line.hpp"
+#include <grenache/log/command_line.hpp>
 
 namespace grenache::grape {
 namespace {

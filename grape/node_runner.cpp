@@ -6,8 +6,8 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/udp.hpp>
 
-#include "proto/net/address.hpp"
-#include "proto/net/steady_clock.hpp"
+#include <grenache/net/address.hpp>
+#include <grenache/net/steady_clock.hpp>
 
 namespace grenache::grape {
 namespace {

@@ -12,11 +12,11 @@
 #include "grape/core/node.hpp"
 #include "grape/status.hpp"
 #include "grape/udp_socket.hpp"
-#include "proto/log/log.hpp"
-#include "proto/net/asio.hpp"
-#include "proto/net/async_event.hpp"
-#include "proto/net/deadline.hpp"
-#include "proto/net/task_group.hpp"
+#include <grenache/log/log.hpp>
+#include <grenache/net/asio.hpp>
+#include <grenache/net/async_event.hpp>
+#include <grenache/net/deadline.hpp>
+#include <grenache/net/task_group.hpp>
 
 namespace grenache::grape {
 

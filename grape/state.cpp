@@ -4,11 +4,11 @@
 
 #include <sys/stat.h>
 
-#include "proto/base/crypto.hpp"
-#include "proto/base/hex.hpp"
-#include "proto/dht/bencode.hpp"
-#include "proto/dht/bencode_writer.hpp"
-#include "proto/dht/compact.hpp"
+#include <grenache/base/crypto.hpp>
+#include <grenache/base/hex.hpp>
+#include <grenache/dht/bencode.hpp>
+#include <grenache/dht/bencode_writer.hpp>
+#include <grenache/dht/compact.hpp>
 
 namespace grenache::grape {
 namespace {

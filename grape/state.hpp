@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "grape/core/node.hpp"
-#include "proto/base/result.hpp"
-#include "proto/file/private_file.hpp"
+#include <grenache/base/result.hpp>
+#include <grenache/file/private_file.hpp>
 
 namespace grenache::grape {
 

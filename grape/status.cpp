@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "proto/json/json.hpp"
+#include <grenache/json/json.hpp>
 
 namespace grenache::grape {
 namespace {

@@ -8,10 +8,10 @@
 #include <string_view>
 
 #include "grape/core/node.hpp"
-#include "proto/base/endpoint.hpp"
-#include "proto/base/ids.hpp"
-#include "proto/base/time.hpp"
-#include "proto/net/http_server.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/ids.hpp>
+#include <grenache/base/time.hpp>
+#include <grenache/net/http_server.hpp>
 
 namespace grenache::grape {
 

@@ -8,7 +8,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "proto/net/address.hpp"
+#include <grenache/net/address.hpp>
 
 namespace grenache::grape {
 namespace {

@@ -13,9 +13,9 @@
 #include <boost/asio/ip/udp.hpp>
 
 #include "grape/status.hpp"
-#include "proto/base/endpoint.hpp"
-#include "proto/base/result.hpp"
-#include "proto/net/asio.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/result.hpp>
+#include <grenache/net/asio.hpp>
 
 namespace grenache::grape {
 

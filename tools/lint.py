@@ -17,14 +17,15 @@ LINE_LENGTH_MAX = 120
 CPP = (".hpp", ".cpp")
 
 # Folders without sockets, threads and clocks.
-PURE = ("grape/core/", "exchange/core/", "proto/base/", "proto/dht/", "proto/json/", "proto/exchange/")
+PURE = ("grape/core/", "exchange/core/", "proto/grenache/base/", "proto/grenache/dht/", "proto/grenache/json/", "exchange/messages/")
 # (files it concerns, files it spares, included path, message)
 INCLUDE_RULES = [
-    (("",), ("proto/json/json.cpp",), r"rapidjson/", "only proto/json/json.cpp includes RapidJSON"),
+    (("",), ("proto/grenache/json/json.cpp",), r"rapidjson/", "only proto/grenache/json/json.cpp includes RapidJSON"),
     (PURE, (), r"boost/(asio|beast)", "this folder holds no I/O: Asio and Beast belong to shells"),
     (("exchange/",), (), r"grape/", "exchange/ speaks to a grape over HTTP and never includes grape/"),
     (("grape/",), (), r"exchange/", "grape/ knows nothing of exchange/"),
     (("proto/",), (), r"(grape|exchange)/", "proto/ lies below grape/ and exchange/"),
+    (("",), (), r"proto/", "the include root of proto/ is proto/ itself: <grenache/…>"),
     (("",), ("tests/",), r"tests/", "only tests include tests/"),
 ]
 # (files spared, pattern in code, message)
@@ -33,8 +34,8 @@ BANNED_CODE = [
     ((), r"\bstd::\w+_distribution\b", "the result differs between libraries: use Random::below"),
     ((), r"\bassert\s*\(", "assert vanishes in release builds: use GRN_CHECK"),
     ((), r"\bs?rand\s*\(", "use Random"),
-    (("proto/net/steady_clock.hpp", "tests/"), r"\b(system|steady)_clock::now\b",
-     "time is handed in; only proto/net/steady_clock.hpp reads a clock"),
+    (("proto/grenache/net/steady_clock.hpp", "tests/"), r"\b(system|steady)_clock::now\b",
+     "time is handed in; only proto/grenache/net/steady_clock.hpp reads a clock"),
 ]
 BANNED_IN_CPP_TEXT = [(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b", "finish it or leave it out")]
 BANNED_IN_ANY_TEXT = [
@@ -359,15 +360,15 @@ SNIPPETS = [
     ("a.hpp", "#pragma once\n[[nodiscard]] Awaitable<> f(int a, Options o = {});\n", "default argument"),
     ("a.cpp", "awaitable<void> f(int a = 3, TimePoint t = TimePoint::max(), char const* p = nullptr);\n", None),
     ("a.cpp", "std::string f(Options o = {});\n", None),
-    ("proto/rpc/a.cpp", "#include <rapidjson/reader.h>\n", "RapidJSON"),
-    ("proto/json/json.cpp", "#include <rapidjson/reader.h>\n", None),
+    ("proto/grenache/rpc/a.cpp", "#include <rapidjson/reader.h>\n", "RapidJSON"),
+    ("proto/grenache/json/json.cpp", "#include <rapidjson/reader.h>\n", None),
     ("grape/core/a.cpp", "#include <boost/asio/ip/udp.hpp>\n", "no I/O"),
-    ("proto/exchange/a.cpp", "#include <boost/beast/http.hpp>\n", "no I/O"),
-    ("proto/base/a.cpp", "#include <boost/system/result.hpp>\n", None),
+    ("exchange/messages/a.cpp", "#include <boost/beast/http.hpp>\n", "no I/O"),
+    ("proto/grenache/base/a.cpp", "#include <boost/system/result.hpp>\n", None),
     ("grape/a.cpp", "#include <boost/asio.hpp>\n", None),
     ("exchange/a.cpp", "#include \"grape/core/node.hpp\"\n", "never includes grape/"),
-    ("proto/net/a.cpp", "#include \"exchange/core/book.hpp\"\n", "lies below"),
-    ("exchange/a.cpp", "#include \"proto/exchange/bolt11.hpp\"\n", None),
+    ("proto/grenache/net/a.cpp", "#include \"exchange/core/book.hpp\"\n", "lies below"),
+    ("exchange/a.cpp", "#include \"exchange/messages/bolt11.hpp\"\n", None),
     ("grape/a.cpp", "#include \"tests/support/x.hpp\"\n", "only tests"),
     ("tests/a.cpp", "#include \"tests/support/x.hpp\"\n#include \"grape/core/node.hpp\"\n", None),
     ("a.hpp", "int f();\n", "#pragma once"),
@@ -385,7 +386,7 @@ SNIPPETS = [
     ("a.cpp", "// TO" "DO: later\n", "TO" "DO"),
     ("grape/a.cpp", "auto t = std::chrono::steady_clock::now();\n", "reads a clock"),
     ("tests/a.cpp", "auto t = std::chrono::steady_clock::now();\n", None),
-    ("proto/net/steady_clock.hpp", "#pragma once\nauto t = std::chrono::system_clock::now();\n", None),
+    ("proto/grenache/net/steady_clock.hpp", "#pragma once\nauto t = std::chrono::system_clock::now();\n", None),
     ("README.md", "see /wor" "k/main\n", "path of one machine"),
     ("README.md", "see https://example.org/docs/wor" "k/main\n", None),
     ("package-lock.json", '  "resol' 'ved": "https://example.org/a.tgz"\n', "names a host"),

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "proto/json/json.hpp"
+#include <grenache/json/json.hpp>
 
 namespace grenache::exchange {
 

@@ -7,9 +7,9 @@
 
 #include <boost/asio/steady_timer.hpp>
 
-#include "proto/net/steady_clock.hpp"
-#include "proto/net/task_group.hpp"
-#include "proto/rpc/link.hpp"
+#include <grenache/net/steady_clock.hpp>
+#include <grenache/net/task_group.hpp>
+#include <grenache/rpc/link.hpp>
 
 namespace grenache::exchange {
 

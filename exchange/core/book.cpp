@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "proto/base/check.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::exchange {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "exchange/core/order.hpp"
-#include "proto/base/result.hpp"
+#include <grenache/base/result.hpp>
 
 namespace grenache::exchange {
 

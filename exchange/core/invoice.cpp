@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "proto/dht/bencode_writer.hpp"
+#include <grenache/dht/bencode_writer.hpp>
 
 namespace grenache::exchange {
 namespace {

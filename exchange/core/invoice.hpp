@@ -6,11 +6,11 @@
 #include <string>
 #include <string_view>
 
-#include "proto/base/crypto.hpp"
-#include "proto/base/result.hpp"
-#include "proto/base/time.hpp"
-#include "proto/exchange/bolt11.hpp"
-#include "proto/exchange/money.hpp"
+#include "exchange/messages/bolt11.hpp"
+#include "exchange/messages/money.hpp"
+#include <grenache/base/crypto.hpp>
+#include <grenache/base/result.hpp>
+#include <grenache/base/time.hpp>
 
 namespace grenache::exchange {
 

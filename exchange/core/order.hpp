@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "proto/exchange/order_record.hpp"
+#include "exchange/messages/order_record.hpp"
 
 namespace grenache::exchange {
 

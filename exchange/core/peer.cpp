@@ -4,7 +4,7 @@
 #include <iterator>
 #include <utility>
 
-#include "proto/base/endpoint.hpp"
+#include <grenache/base/endpoint.hpp>
 
 namespace grenache::exchange {
 namespace {

@@ -12,8 +12,8 @@
 #include "exchange/core/book.hpp"
 #include "exchange/core/peer_output.hpp"
 #include "exchange/core/take.hpp"
-#include "proto/base/random.hpp"
-#include "proto/json/json.hpp"
+#include <grenache/base/random.hpp>
+#include <grenache/json/json.hpp>
 
 namespace grenache::exchange {
 

@@ -6,10 +6,10 @@
 #include <string>
 #include <variant>
 
+#include "exchange/messages/bolt11.hpp"
+#include "exchange/messages/order_message.hpp"
 #include "exchange/reservation/reservation_store.hpp"
-#include "proto/exchange/bolt11.hpp"
-#include "proto/exchange/order_message.hpp"
-#include "proto/json/json.hpp"
+#include <grenache/json/json.hpp>
 
 namespace grenache::exchange {
 

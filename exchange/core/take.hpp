@@ -9,8 +9,8 @@
 
 #include "exchange/core/book.hpp"
 #include "exchange/core/invoice.hpp"
+#include "exchange/messages/order_message.hpp"
 #include "exchange/reservation/reservation_store.hpp"
-#include "proto/exchange/order_message.hpp"
 
 namespace grenache::exchange {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "proto/base/check.hpp"
-#include "proto/base/hex.hpp"
+#include <grenache/base/check.hpp>
+#include <grenache/base/hex.hpp>
 
 namespace grenache::exchange {
 namespace {

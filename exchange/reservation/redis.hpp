@@ -9,7 +9,7 @@
 
 #include "exchange/reservation/redis_client.hpp"
 #include "exchange/reservation/reservation_store.hpp"
-#include "proto/base/random.hpp"
+#include <grenache/base/random.hpp>
 
 namespace grenache::exchange {
 

@@ -12,7 +12,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
-#include "proto/base/result.hpp"
+#include <grenache/base/result.hpp>
 
 namespace grenache::exchange {
 

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <variant>
 
-#include "proto/base/result.hpp"
-#include "proto/base/time.hpp"
+#include <grenache/base/result.hpp>
+#include <grenache/base/time.hpp>
 
 namespace grenache::exchange {
 

@@ -1,9 +1,9 @@
 // What an address says about a node: whether it can be one, whose neighbour it is, which ids fit it (BEP 42).
 #pragma once
 
-#include "proto/base/endpoint.hpp"
-#include "proto/base/ids.hpp"
-#include "proto/base/random.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/ids.hpp>
+#include <grenache/base/random.hpp>
 
 namespace grenache::grape {
 

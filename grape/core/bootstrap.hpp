@@ -7,10 +7,10 @@
 #include <optional>
 #include <vector>
 
-#include "proto/base/endpoint.hpp"
-#include "proto/base/random.hpp"
-#include "proto/base/time.hpp"
-#include "proto/dht/compact.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/random.hpp>
+#include <grenache/base/time.hpp>
+#include <grenache/dht/compact.hpp>
 
 namespace grenache::grape {
 

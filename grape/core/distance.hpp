@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "proto/base/ids.hpp"
+#include <grenache/base/ids.hpp>
 
 namespace grenache::grape {
 

@@ -8,10 +8,10 @@
 #include <variant>
 #include <vector>
 
-#include "proto/base/endpoint.hpp"
-#include "proto/base/ids.hpp"
-#include "proto/dht/item.hpp"
-#include "proto/dht/krpc.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/ids.hpp>
+#include <grenache/dht/item.hpp>
+#include <grenache/dht/krpc.hpp>
 
 namespace grenache::grape {
 

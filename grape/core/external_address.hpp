@@ -5,7 +5,7 @@
 #include <deque>
 #include <optional>
 
-#include "proto/base/endpoint.hpp"
+#include <grenache/base/endpoint.hpp>
 
 namespace grenache::grape {
 

@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdint>
 
-#include "proto/base/endpoint.hpp"
+#include <grenache/base/endpoint.hpp>
 
 namespace grenache::grape {
 

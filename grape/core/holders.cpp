@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "proto/base/check.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::grape {
 

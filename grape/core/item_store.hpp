@@ -9,11 +9,11 @@
 #include <string_view>
 #include <utility>
 
-#include "proto/base/endpoint.hpp"
-#include "proto/base/ids.hpp"
-#include "proto/base/result.hpp"
-#include "proto/base/time.hpp"
-#include "proto/dht/item.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/ids.hpp>
+#include <grenache/base/result.hpp>
+#include <grenache/base/time.hpp>
+#include <grenache/dht/item.hpp>
 
 namespace grenache::grape {
 

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "grape/core/store_task.hpp"
-#include "proto/base/ids.hpp"
-#include "proto/base/random.hpp"
-#include "proto/base/time.hpp"
-#include "proto/dht/krpc.hpp"
+#include <grenache/base/ids.hpp>
+#include <grenache/base/random.hpp>
+#include <grenache/base/time.hpp>
+#include <grenache/dht/krpc.hpp>
 
 namespace grenache::grape {
 

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "proto/base/ids.hpp"
-#include "proto/dht/compact.hpp"
+#include <grenache/base/ids.hpp>
+#include <grenache/dht/compact.hpp>
 
 namespace grenache::grape {
 

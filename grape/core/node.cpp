@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "grape/core/address_rules.hpp"
-#include "proto/base/check.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::grape {
 

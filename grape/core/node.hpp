@@ -31,13 +31,13 @@
 #include "grape/core/service.hpp"
 #include "grape/core/tokens.hpp"
 #include "grape/core/transactions.hpp"
-#include "proto/base/endpoint.hpp"
-#include "proto/base/ids.hpp"
-#include "proto/base/random.hpp"
-#include "proto/base/result.hpp"
-#include "proto/base/time.hpp"
-#include "proto/dht/item.hpp"
-#include "proto/dht/krpc.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/ids.hpp>
+#include <grenache/base/random.hpp>
+#include <grenache/base/result.hpp>
+#include <grenache/base/time.hpp>
+#include <grenache/dht/item.hpp>
+#include <grenache/dht/krpc.hpp>
 
 namespace grenache::grape {
 

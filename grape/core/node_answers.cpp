@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "grape/core/node.hpp"
-#include "proto/base/check.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::grape {
 

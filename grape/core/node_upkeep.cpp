@@ -3,7 +3,7 @@
 
 #include "grape/core/address_rules.hpp"
 #include "grape/core/node.hpp"
-#include "proto/base/check.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::grape {
 

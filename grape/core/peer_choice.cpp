@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "grape/core/address_rules.hpp"
-#include "proto/base/check.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::grape {
 

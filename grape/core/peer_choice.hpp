@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "proto/base/endpoint.hpp"
-#include "proto/base/random.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/random.hpp>
 
 namespace grenache::grape {
 

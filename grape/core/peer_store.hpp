@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "grape/core/family.hpp"
-#include "proto/base/endpoint.hpp"
-#include "proto/base/random.hpp"
-#include "proto/base/result.hpp"
-#include "proto/base/time.hpp"
-#include "proto/dht/krpc.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/random.hpp>
+#include <grenache/base/result.hpp>
+#include <grenache/base/time.hpp>
+#include <grenache/dht/krpc.hpp>
 
 namespace grenache::grape {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "proto/base/check.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::grape {
 namespace {

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "proto/base/endpoint.hpp"
-#include "proto/base/random.hpp"
-#include "proto/base/time.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/random.hpp>
+#include <grenache/base/time.hpp>
 
 namespace grenache::grape {
 

@@ -5,7 +5,7 @@
 
 #include "grape/core/address_rules.hpp"
 #include "grape/core/distance.hpp"
-#include "proto/base/check.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::grape {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "grape/core/address_rules.hpp"
-#include "proto/base/check.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::grape {
 

@@ -18,7 +18,7 @@
 #include "grape/core/routing_table.hpp"
 #include "grape/core/search.hpp"
 #include "grape/core/store_task.hpp"
-#include "proto/base/result.hpp"
+#include <grenache/base/result.hpp>
 
 namespace grenache::grape {
 

@@ -10,8 +10,8 @@
 
 #include "grape/core/events.hpp"
 #include "grape/core/lookup.hpp"
-#include "proto/dht/item.hpp"
-#include "proto/dht/krpc.hpp"
+#include <grenache/dht/item.hpp>
+#include <grenache/dht/krpc.hpp>
 
 namespace grenache::grape {
 

@@ -5,12 +5,12 @@
 #include <optional>
 #include <string_view>
 
-#include "proto/base/crypto.hpp"
-#include "proto/base/endpoint.hpp"
-#include "proto/base/ids.hpp"
-#include "proto/base/random.hpp"
-#include "proto/base/time.hpp"
-#include "proto/dht/krpc.hpp"
+#include <grenache/base/crypto.hpp>
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/ids.hpp>
+#include <grenache/base/random.hpp>
+#include <grenache/base/time.hpp>
+#include <grenache/dht/krpc.hpp>
 
 namespace grenache::grape {
 

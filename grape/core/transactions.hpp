@@ -10,10 +10,10 @@
 #include <string>
 #include <string_view>
 
-#include "proto/base/endpoint.hpp"
-#include "proto/base/ids.hpp"
-#include "proto/base/random.hpp"
-#include "proto/base/time.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/ids.hpp>
+#include <grenache/base/random.hpp>
+#include <grenache/base/time.hpp>
 
 namespace grenache::grape {
 

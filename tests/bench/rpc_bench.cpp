@@ -20,11 +20,11 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
-#include "proto/net/async_event.hpp"
-#include "proto/net/steady_clock.hpp"
-#include "proto/rpc/client.hpp"
-#include "proto/rpc/link.hpp"
-#include "proto/rpc/server.hpp"
+#include <grenache/net/async_event.hpp>
+#include <grenache/net/steady_clock.hpp>
+#include <grenache/rpc/client.hpp>
+#include <grenache/rpc/link.hpp>
+#include <grenache/rpc/server.hpp>
 
 namespace {
 

@@ -1,12 +1,11 @@
 // Any bytes as one bencoded value: what decodes lies inside the input and encodes to the same bytes.
-#include "proto/dht/bencode.hpp"
-
 #include <optional>
 #include <string>
 
-#include "proto/base/check.hpp"
-#include "proto/dht/bencode_writer.hpp"
 #include "tests/fuzz/input.hpp"
+#include <grenache/base/check.hpp>
+#include <grenache/dht/bencode.hpp>
+#include <grenache/dht/bencode_writer.hpp>
 
 namespace grenache::dht {
 namespace {

@@ -1,14 +1,14 @@
 // Invoices from any text, and from any words with a valid signature and checksum around them: what decodes
 // is written again, decodes to the same, and is then stable.
-#include "proto/exchange/bolt11.hpp"
+#include "exchange/messages/bolt11.hpp"
 
 #include <string>
 #include <vector>
 
-#include "proto/base/check.hpp"
-#include "proto/exchange/bech32.hpp"
-#include "proto/exchange/bolt11_wire.hpp"
+#include "exchange/messages/bech32.hpp"
+#include "exchange/messages/bolt11_wire.hpp"
 #include "tests/fuzz/input.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::bolt11 {
 namespace {

@@ -2,9 +2,9 @@
 #include <string>
 #include <variant>
 
-#include "proto/base/check.hpp"
-#include "proto/exchange/order_message.hpp"
+#include "exchange/messages/order_message.hpp"
 #include "tests/fuzz/input.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::exchange {
 namespace {

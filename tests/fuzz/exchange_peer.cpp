@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "exchange/core/peer.hpp"
-#include "proto/base/check.hpp"
 #include "tests/fuzz/orders.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::exchange {
 namespace {

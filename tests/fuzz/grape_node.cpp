@@ -12,10 +12,10 @@
 
 #include "grape/core/address_rules.hpp"
 #include "grape/core/node.hpp"
-#include "proto/base/check.hpp"
-#include "proto/dht/bencode_writer.hpp"
 #include "tests/fuzz/grape_node_choices.hpp"
 #include "tests/fuzz/input.hpp"
+#include <grenache/base/check.hpp>
+#include <grenache/dht/bencode_writer.hpp>
 
 namespace grenache::grape {
 namespace {

@@ -9,8 +9,8 @@
 #include "grape/core/address_rules.hpp"
 #include "grape/core/node.hpp"
 #include "grape/core/profile.hpp"
-#include "proto/base/crypto.hpp"
-#include "proto/dht/item.hpp"
+#include <grenache/base/crypto.hpp>
+#include <grenache/dht/item.hpp>
 
 namespace grenache::grape::fuzz_node {
 

@@ -3,10 +3,10 @@
 #include <string>
 #include <variant>
 
-#include "proto/base/check.hpp"
-#include "proto/json/grape_api.hpp"
-#include "proto/json/rpc_envelope.hpp"
 #include "tests/fuzz/input.hpp"
+#include <grenache/base/check.hpp>
+#include <grenache/json/grape_api.hpp>
+#include <grenache/json/rpc_envelope.hpp>
 
 namespace grenache::json {
 namespace {

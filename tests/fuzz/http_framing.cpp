@@ -1,7 +1,7 @@
 // Any bytes as a connection's worth of HTTP requests, which come in pieces.
 //
-// The parser is set up and fed as proto/net/http_server_connection.cpp does it. The input: which limits; how
-// many cuts, and where; then the bytes of the connection.
+// The parser is set up and fed as proto/grenache/net/http_server_connection.cpp does it. The input: which
+// limits; how many cuts, and where; then the bytes of the connection.
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -11,10 +11,10 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
-#include "proto/base/check.hpp"
-#include "proto/net/http_server.hpp"
-#include "proto/net/http_wire.hpp"
 #include "tests/fuzz/input.hpp"
+#include <grenache/base/check.hpp>
+#include <grenache/net/http_server.hpp>
+#include <grenache/net/http_wire.hpp>
 
 namespace grenache::net {
 namespace {

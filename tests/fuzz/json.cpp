@@ -1,12 +1,11 @@
 // Any bytes as JSON: what parses is written and parses to an equal value.
-#include "proto/json/json.hpp"
-
 #include <bit>
 #include <cmath>
 #include <cstdint>
 
-#include "proto/base/check.hpp"
 #include "tests/fuzz/input.hpp"
+#include <grenache/base/check.hpp>
+#include <grenache/json/json.hpp>
 
 namespace grenache::json {
 namespace {

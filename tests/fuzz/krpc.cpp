@@ -1,12 +1,11 @@
 // Any bytes as a KRPC datagram: what parses is written again and parses to the same.
-#include "proto/dht/krpc.hpp"
-
 #include <string>
 #include <variant>
 
-#include "proto/base/check.hpp"
-#include "proto/base/hex.hpp"
 #include "tests/fuzz/input.hpp"
+#include <grenache/base/check.hpp>
+#include <grenache/base/hex.hpp>
+#include <grenache/dht/krpc.hpp>
 
 namespace grenache::dht {
 namespace {

@@ -1,11 +1,11 @@
 // Any bytes as an amount of money: read exactly or refused, and written as it was read.
-#include "proto/exchange/money.hpp"
+#include "exchange/messages/money.hpp"
 
 #include <string>
 #include <utility>
 
-#include "proto/base/check.hpp"
 #include "tests/fuzz/input.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::exchange {
 namespace {

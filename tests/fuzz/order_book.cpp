@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "exchange/core/book.hpp"
-#include "proto/base/check.hpp"
 #include "tests/fuzz/orders.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::exchange {
 namespace {

@@ -4,7 +4,7 @@
 #include <array>
 #include <string>
 
-#include "proto/exchange/order_record.hpp"
+#include "exchange/messages/order_record.hpp"
 #include "tests/fuzz/input.hpp"
 
 namespace grenache::exchange::fuzzing {

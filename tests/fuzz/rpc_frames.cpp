@@ -1,10 +1,10 @@
 // Any bytes as a compressed RPC body: expanded within its limit, then read as the server and the client do.
 #include <string>
 
-#include "proto/base/check.hpp"
-#include "proto/json/rpc_envelope.hpp"
-#include "proto/net/gzip.hpp"
 #include "tests/fuzz/input.hpp"
+#include <grenache/base/check.hpp>
+#include <grenache/json/rpc_envelope.hpp>
+#include <grenache/net/gzip.hpp>
 
 namespace grenache::net {
 namespace {

@@ -1,7 +1,5 @@
 // tests/golden/krpc.json was recorded from npm grenache-grape 1.0.0 on Node 20: `trace` is every datagram
 // between three grapes through announce, lookup, put and get, `probes` single datagrams and the answers.
-#include "proto/dht/krpc.hpp"
-
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -11,10 +9,11 @@
 #include <gtest/gtest.h>
 
 #include "grape/core/node.hpp"
-#include "proto/base/hex.hpp"
-#include "proto/dht/bencode_writer.hpp"
-#include "proto/dht/item.hpp"
-#include "proto/json/json.hpp"
+#include <grenache/base/hex.hpp>
+#include <grenache/dht/bencode_writer.hpp>
+#include <grenache/dht/item.hpp>
+#include <grenache/dht/krpc.hpp>
+#include <grenache/json/json.hpp>
 
 namespace grenache {
 namespace {

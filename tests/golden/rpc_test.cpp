@@ -9,14 +9,14 @@
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
-#include "proto/json/json.hpp"
-#include "proto/json/rpc_envelope.hpp"
-#include "proto/net/gzip.hpp"
-#include "proto/net/http_server.hpp"
-#include "proto/rpc/client.hpp"
-#include "proto/rpc/server.hpp"
 #include "tests/support/raw_client.hpp"
 #include "tests/support/run.hpp"
+#include <grenache/json/json.hpp>
+#include <grenache/json/rpc_envelope.hpp>
+#include <grenache/net/gzip.hpp>
+#include <grenache/net/http_server.hpp>
+#include <grenache/rpc/client.hpp>
+#include <grenache/rpc/server.hpp>
 
 namespace grenache::rpc {
 namespace {

@@ -46,7 +46,7 @@ class Examples(support.TestCase):
         return result.stdout
 
     def test_the_readme_shows_them_as_they_are(self):
-        blocks = dict(re.findall(r"`(?:proto/rpc/)?examples/(\w+\.cpp)`[^\n]*\n\n((?:    [^\n]*\n|\n)+)",
+        blocks = dict(re.findall(r"`(?:proto/grenache/rpc/)?examples/(\w+\.cpp)`[^\n]*\n\n((?:    [^\n]*\n|\n)+)",
                                  (ROOM / "README.md").read_text()))
         self.assertEqual(sorted(blocks), ["client.cpp", "service.cpp"])
         for name, block in blocks.items():

@@ -2,10 +2,10 @@
 // What a destination has not answered to a map is {"error"} in the place of its result.
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
-#include "proto/base/crypto.hpp"
-#include "proto/net/task_group.hpp"
-#include "proto/rpc/client.hpp"
 #include "tests/interop/rpc_program.hpp"
+#include <grenache/base/crypto.hpp>
+#include <grenache/net/task_group.hpp>
+#include <grenache/rpc/client.hpp>
 
 namespace grenache::test {
 namespace {

@@ -1,7 +1,7 @@
 // Our RPC server, as rpc_echo_server.cjs is Node's: answers {key, payload, caller}, the payload "err" with
 // the error "boom", and a stream with a line about it and its own bytes. Serves until SIGTERM.
-#include "proto/rpc/server.hpp"
 #include "tests/interop/rpc_program.hpp"
+#include <grenache/rpc/server.hpp>
 
 namespace grenache::test {
 namespace {

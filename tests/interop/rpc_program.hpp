@@ -20,10 +20,10 @@
 #include <boost/asio/signal_set.hpp>
 #include <unistd.h>
 
-#include "proto/json/json.hpp"
-#include "proto/net/asio.hpp"
-#include "proto/rpc/link.hpp"
-#include "proto/rpc/transport.hpp"
+#include <grenache/json/json.hpp>
+#include <grenache/net/asio.hpp>
+#include <grenache/rpc/link.hpp>
+#include <grenache/rpc/transport.hpp>
 
 namespace grenache::test {
 

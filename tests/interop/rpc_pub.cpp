@@ -1,6 +1,6 @@
 // Our publisher, as rpc_pub.cjs is Node's: publishes each line of stdin until SIGTERM.
-#include "proto/rpc/publisher.hpp"
 #include "tests/interop/rpc_program.hpp"
+#include <grenache/rpc/publisher.hpp>
 
 namespace grenache::test {
 namespace {

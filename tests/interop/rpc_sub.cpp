@@ -1,8 +1,8 @@
 // Our subscriber, as rpc_sub.cjs is Node's: reports when --publishers of them are connected, and each
 // message, until SIGTERM.
-#include "proto/net/task_group.hpp"
-#include "proto/rpc/subscriber.hpp"
 #include "tests/interop/rpc_program.hpp"
+#include <grenache/net/task_group.hpp>
+#include <grenache/rpc/subscriber.hpp>
 
 namespace grenache::test {
 namespace {

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "proto/base/random.hpp"
 #include "tests/sim/scenarios.hpp"
 #include "tests/support/sim_network.hpp"
+#include <grenache/base/random.hpp>
 
 namespace grenache::sim {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "proto/json/grape_api.hpp"
+#include <grenache/json/grape_api.hpp>
 
 namespace grenache::test {
 

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "proto/base/endpoint.hpp"
-#include "proto/net/asio.hpp"
-#include "proto/net/async_event.hpp"
-#include "proto/net/http_server.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/net/asio.hpp>
+#include <grenache/net/async_event.hpp>
+#include <grenache/net/http_server.hpp>
 
 namespace grenache::test {
 

@@ -9,8 +9,8 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
-#include "proto/net/address.hpp"
-#include "proto/net/asio.hpp"
+#include <grenache/net/address.hpp>
+#include <grenache/net/asio.hpp>
 
 namespace grenache::test {
 

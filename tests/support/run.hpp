@@ -9,7 +9,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
-#include "proto/net/asio.hpp"
+#include <grenache/net/asio.hpp>
 
 namespace grenache::test {
 

@@ -5,7 +5,7 @@
 #include <utility>
 #include <variant>
 
-#include "proto/base/check.hpp"
+#include <grenache/base/check.hpp>
 
 namespace grenache::sim {
 

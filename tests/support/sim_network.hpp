@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "grape/core/node.hpp"
-#include "proto/base/random.hpp"
-#include "proto/base/time.hpp"
+#include <grenache/base/random.hpp>
+#include <grenache/base/time.hpp>
 
 namespace grenache::sim {
 

@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "proto/net/tls.hpp"
 #include "tests/support/tls_files.hpp"
+#include <grenache/net/tls.hpp>
 
 namespace grenache::test {
 

@@ -13,12 +13,6 @@ if(NOT Boost_FOUND)
     "Boost 1.81 or newer is needed (headers only). Run tools/install-deps, or on Debian 12: apt-get install libboost1.81-dev. "
     "That package conflicts with Debian's Boost 1.74 headers (libboost1.74-dev): remove those first.")
 endif()
-# Handlers run on the thread that owns the io_context; nothing needs the deprecated parts.
-add_library(grenache_asio INTERFACE)
-target_link_libraries(grenache_asio INTERFACE Boost::headers Threads::Threads)
-target_compile_definitions(grenache_asio INTERFACE BOOST_ASIO_NO_DEPRECATED)
-set_target_properties(grenache_asio PROPERTIES EXPORT_NAME asio)
-add_library(grenache::asio ALIAS grenache_asio)
 
 find_path(RAPIDJSON_INCLUDE_DIR rapidjson/reader.h)
 if(NOT RAPIDJSON_INCLUDE_DIR)

@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 get_property(libraries GLOBAL PROPERTY GRENACHE_LIBRARIES)
 install(TARGETS ${libraries} grenache_asio EXPORT grenache-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/grenache)
+  FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT grenache-targets NAMESPACE grenache:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/grenache)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/grenache-config.cmake.in
   ${PROJECT_BINARY_DIR}/grenache-config.cmake INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/grenache)

@@ -12,9 +12,9 @@
 #include <boost/asio/io_context.hpp>
 #include <unistd.h>
 
-#include "proto/rpc/client.hpp"
 #include "tools/grenache/peer_options.hpp"
 #include "tools/grenache/run.hpp"
+#include <grenache/rpc/client.hpp>
 
 namespace grenache::client {
 namespace {

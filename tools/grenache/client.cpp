@@ -6,7 +6,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
-#include "proto/net/http_client.hpp"
+#include <grenache/net/http_client.hpp>
 
 namespace grenache::client {
 namespace {

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "proto/base/endpoint.hpp"
-#include "proto/base/time.hpp"
 #include "tools/grenache/key_file.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/time.hpp>
 
 namespace grenache::client {
 

@@ -5,9 +5,9 @@
 
 #include <unistd.h>
 
-#include "proto/json/bencode_json.hpp"
-#include "proto/json/grape_api.hpp"
-#include "proto/rpc/link.hpp"
+#include <grenache/json/bencode_json.hpp>
+#include <grenache/json/grape_api.hpp>
+#include <grenache/rpc/link.hpp>
 
 namespace grenache::client {
 

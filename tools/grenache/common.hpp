@@ -8,10 +8,10 @@
 
 #include <CLI/CLI.hpp>
 
-#include "proto/base/time.hpp"
-#include "proto/json/json.hpp"
 #include "tools/grenache/client.hpp"
 #include "tools/grenache/key_file.hpp"
+#include <grenache/base/time.hpp>
+#include <grenache/json/json.hpp>
 
 namespace grenache::client {
 

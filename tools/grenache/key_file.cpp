@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "proto/base/hex.hpp"
-#include "proto/file/private_file.hpp"
+#include <grenache/base/hex.hpp>
+#include <grenache/file/private_file.hpp>
 
 namespace grenache::client {
 namespace {

@@ -9,18 +9,18 @@
 
 #include <unistd.h>
 
-#include "proto/json/bencode_json.hpp"
-#include "proto/json/grape_api.hpp"
-#include "proto/json/grape_items.hpp"
-#include "proto/log/command_line.hpp"
-#include "proto/net/steady_clock.hpp"
-#include "proto/rpc/link.hpp"
 #include "tools/grenache/call.hpp"
 #include "tools/grenache/client.hpp"
 #include "tools/grenache/common.hpp"
 #include "tools/grenache/key_file.hpp"
 #include "tools/grenache/pub_sub.hpp"
 #include "tools/grenache/serve.hpp"
+#include <grenache/json/bencode_json.hpp>
+#include <grenache/json/grape_api.hpp>
+#include <grenache/json/grape_items.hpp>
+#include <grenache/log/command_line.hpp>
+#include <grenache/net/steady_clock.hpp>
+#include <grenache/rpc/link.hpp>
 
 namespace grenache::client {
 namespace {

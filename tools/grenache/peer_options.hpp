@@ -9,12 +9,12 @@
 
 #include <CLI/CLI.hpp>
 
-#include "proto/base/endpoint.hpp"
-#include "proto/json/json.hpp"
-#include "proto/net/tls.hpp"
-#include "proto/rpc/rpc_error.hpp"
-#include "proto/rpc/transport.hpp"
 #include "tools/grenache/common.hpp"
+#include <grenache/base/endpoint.hpp>
+#include <grenache/json/json.hpp>
+#include <grenache/net/tls.hpp>
+#include <grenache/rpc/rpc_error.hpp>
+#include <grenache/rpc/transport.hpp>
 
 namespace grenache::client {
 

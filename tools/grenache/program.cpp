@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/net/steady_clock.hpp"
+#include <grenache/net/steady_clock.hpp>
 
 extern char** environ;
 

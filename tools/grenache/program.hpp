@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "proto/base/time.hpp"
+#include <grenache/base/time.hpp>
 
 namespace grenache::client {
 

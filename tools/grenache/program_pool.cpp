@@ -8,9 +8,9 @@
 #include <boost/asio/post.hpp>
 #include <unistd.h>
 
-#include "proto/json/bencode_json.hpp"
-#include "proto/net/steady_clock.hpp"
 #include "tools/grenache/common.hpp"
+#include <grenache/json/bencode_json.hpp>
+#include <grenache/net/steady_clock.hpp>
 
 namespace grenache::client {
 namespace {

@@ -8,8 +8,8 @@
 
 #include <boost/asio/thread_pool.hpp>
 
-#include "proto/rpc/request.hpp"
 #include "tools/grenache/program.hpp"
+#include <grenache/rpc/request.hpp>
 
 namespace grenache::client {
 

@@ -17,14 +17,14 @@
 #include <boost/asio/thread_pool.hpp>
 #include <unistd.h>
 
-#include "proto/json/bencode_json.hpp"
-#include "proto/net/async_event.hpp"
-#include "proto/rpc/publisher.hpp"
-#include "proto/rpc/subscriber.hpp"
 #include "tools/grenache/peer_options.hpp"
 #include "tools/grenache/program.hpp"
 #include "tools/grenache/read_lines.hpp"
 #include "tools/grenache/run.hpp"
+#include <grenache/json/bencode_json.hpp>
+#include <grenache/net/async_event.hpp>
+#include <grenache/rpc/publisher.hpp>
+#include <grenache/rpc/subscriber.hpp>
 
 namespace grenache::client {
 namespace {

@@ -7,10 +7,10 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/signal_set.hpp>
 
-#include "proto/net/asio.hpp"
-#include "proto/rpc/link.hpp"
 #include "tools/grenache/common.hpp"
 #include "tools/grenache/peer_options.hpp"
+#include <grenache/net/asio.hpp>
+#include <grenache/rpc/link.hpp>
 
 namespace grenache::client {
 

@@ -14,10 +14,10 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "proto/rpc/server.hpp"
 #include "tools/grenache/peer_options.hpp"
 #include "tools/grenache/program_pool.hpp"
 #include "tools/grenache/run.hpp"
+#include <grenache/rpc/server.hpp>
 
 namespace grenache::client {
 namespace {

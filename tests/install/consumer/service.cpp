@@ -6,8 +6,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
-#include "proto/rpc/client.hpp"
-#include "proto/rpc/server.hpp"
+#include <grenache/rpc/client.hpp>
+#include <grenache/rpc/server.hpp>
 
 namespace {
 

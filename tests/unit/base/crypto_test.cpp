@@ -1,6 +1,6 @@
-#include "proto/base/crypto.hpp"
-
 #include <gtest/gtest.h>
+
+#include <grenache/base/crypto.hpp>
 
 namespace grenache {
 namespace {

@@ -1,6 +1,6 @@
-#include "proto/base/endpoint.hpp"
-
 #include <gtest/gtest.h>
+
+#include <grenache/base/endpoint.hpp>
 
 namespace grenache {
 namespace {

@@ -1,6 +1,6 @@
-#include "proto/base/hex.hpp"
-
 #include <gtest/gtest.h>
+
+#include <grenache/base/hex.hpp>
 
 namespace grenache {
 namespace {

@@ -1,11 +1,11 @@
-#include "proto/base/random.hpp"
-
 #include <algorithm>
 #include <array>
 #include <set>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include <grenache/base/random.hpp>
 
 namespace grenache {
 namespace {

@@ -1,8 +1,8 @@
-#include "proto/exchange/bech32.hpp"
+#include "exchange/messages/bech32.hpp"
 
 #include <gtest/gtest.h>
 
-#include "proto/base/hex.hpp"
+#include <grenache/base/hex.hpp>
 
 namespace grenache::bolt11 {
 namespace {

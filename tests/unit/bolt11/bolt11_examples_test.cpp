@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "proto/exchange/bech32.hpp"
-#include "proto/exchange/bolt11.hpp"
+#include "exchange/messages/bech32.hpp"
+#include "exchange/messages/bolt11.hpp"
 #include "tests/unit/bolt11/examples.hpp"
 
 namespace grenache::bolt11 {

@@ -1,8 +1,8 @@
-#include "proto/exchange/bolt11.hpp"
+#include "exchange/messages/bolt11.hpp"
 
 #include <gtest/gtest.h>
 
-#include "proto/exchange/bech32.hpp"
+#include "exchange/messages/bech32.hpp"
 
 namespace grenache::bolt11 {
 namespace {

@@ -1,12 +1,11 @@
-#include "proto/dht/bencode.hpp"
-
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "proto/base/random.hpp"
-#include "proto/dht/bencode_writer.hpp"
+#include <grenache/base/random.hpp>
+#include <grenache/dht/bencode.hpp>
+#include <grenache/dht/bencode_writer.hpp>
 
 namespace grenache::dht {
 namespace {

@@ -1,6 +1,6 @@
-#include "proto/dht/compact.hpp"
-
 #include <gtest/gtest.h>
+
+#include <grenache/dht/compact.hpp>
 
 namespace grenache::dht {
 namespace {

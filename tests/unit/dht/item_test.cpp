@@ -1,8 +1,7 @@
-#include "proto/dht/item.hpp"
-
 #include <gtest/gtest.h>
 
-#include "proto/dht/bencode_writer.hpp"
+#include <grenache/dht/bencode_writer.hpp>
+#include <grenache/dht/item.hpp>
 
 namespace grenache::dht {
 namespace {

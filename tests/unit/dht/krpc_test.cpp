@@ -1,10 +1,9 @@
-#include "proto/dht/krpc.hpp"
-
 #include <string>
 
 #include <gtest/gtest.h>
 
-#include "proto/base/random.hpp"
+#include <grenache/base/random.hpp>
+#include <grenache/dht/krpc.hpp>
 
 namespace grenache::dht {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "proto/exchange/order_message.hpp"
+#include "exchange/messages/order_message.hpp"
 #include "tests/unit/exchange/sample.hpp"
 
 namespace grenache::exchange {

@@ -5,13 +5,13 @@
 
 #include <gtest/gtest.h>
 
-#include "proto/net/steady_clock.hpp"
-#include "proto/net/task_group.hpp"
-#include "proto/rpc/client.hpp"
 #include "tests/support/fake_grape.hpp"
 #include "tests/support/redis_server.hpp"
 #include "tests/support/run.hpp"
 #include "tests/unit/exchange/sample.hpp"
+#include <grenache/net/steady_clock.hpp>
+#include <grenache/net/task_group.hpp>
+#include <grenache/rpc/client.hpp>
 
 namespace grenache::exchange {
 namespace {

@@ -1,10 +1,10 @@
-#include "proto/exchange/money.hpp"
+#include "exchange/messages/money.hpp"
 
 #include <limits>
 
 #include <gtest/gtest.h>
 
-#include "proto/base/random.hpp"
+#include <grenache/base/random.hpp>
 
 namespace grenache::exchange {
 namespace {

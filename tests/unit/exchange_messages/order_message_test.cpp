@@ -1,4 +1,4 @@
-#include "proto/exchange/order_message.hpp"
+#include "exchange/messages/order_message.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "proto/exchange/order_record.hpp"
+#include "exchange/messages/order_record.hpp"
 
 #include <functional>
 #include <set>

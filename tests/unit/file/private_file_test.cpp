@@ -1,11 +1,10 @@
-#include "proto/file/private_file.hpp"
-
 #include <fstream>
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include "tests/support/temporary_folder.hpp"
+#include <grenache/file/private_file.hpp>
 
 namespace grenache {
 namespace {

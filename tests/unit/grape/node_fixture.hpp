@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "grape/core/node.hpp"
-#include "proto/dht/bencode.hpp"
+#include <grenache/dht/bencode.hpp>
 
 namespace grenache::grape {
 

@@ -5,8 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include "proto/dht/item.hpp"
 #include "tests/unit/grape/node_fixture.hpp"
+#include <grenache/dht/item.hpp>
 
 namespace grenache::grape {
 namespace {

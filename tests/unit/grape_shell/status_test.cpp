@@ -7,7 +7,7 @@
 
 #include "grape/metrics.hpp"
 #include "grape/status_page.hpp"
-#include "proto/json/json.hpp"
+#include <grenache/json/json.hpp>
 
 namespace grenache::grape {
 namespace {

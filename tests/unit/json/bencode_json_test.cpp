@@ -1,6 +1,6 @@
-#include "proto/json/bencode_json.hpp"
-
 #include <gtest/gtest.h>
+
+#include <grenache/json/bencode_json.hpp>
 
 namespace grenache::json {
 namespace {

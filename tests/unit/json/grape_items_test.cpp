@@ -1,6 +1,6 @@
-#include "proto/json/grape_items.hpp"
-
 #include <gtest/gtest.h>
+
+#include <grenache/json/grape_items.hpp>
 
 namespace grenache::json {
 namespace {

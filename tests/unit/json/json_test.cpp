@@ -1,8 +1,8 @@
-#include "proto/json/json.hpp"
-
 #include <cmath>
 
 #include <gtest/gtest.h>
+
+#include <grenache/json/json.hpp>
 
 namespace grenache::json {
 namespace {

@@ -1,6 +1,6 @@
-#include "proto/log/log.hpp"
-
 #include <gtest/gtest.h>
+
+#include <grenache/log/log.hpp>
 
 namespace grenache {
 namespace {

@@ -1,9 +1,8 @@
-#include "proto/net/gzip.hpp"
-
 #include <gtest/gtest.h>
 
-#include "proto/base/hex.hpp"
-#include "proto/base/random.hpp"
+#include <grenache/base/hex.hpp>
+#include <grenache/base/random.hpp>
+#include <grenache/net/gzip.hpp>
 
 namespace grenache::net {
 namespace {

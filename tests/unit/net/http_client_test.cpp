@@ -1,16 +1,15 @@
-#include "proto/net/http_client.hpp"
-
 #include <optional>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <gtest/gtest.h>
 
-#include "proto/net/async_event.hpp"
-#include "proto/net/http_server.hpp"
-#include "proto/net/task_group.hpp"
 #include "tests/support/raw_client.hpp"
 #include "tests/support/run.hpp"
+#include <grenache/net/async_event.hpp>
+#include <grenache/net/http_client.hpp>
+#include <grenache/net/http_server.hpp>
+#include <grenache/net/task_group.hpp>
 
 namespace grenache::net {
 namespace {

@@ -9,12 +9,12 @@
 
 #include <gtest/gtest.h>
 
-#include "proto/net/async_event.hpp"
-#include "proto/net/http_client.hpp"
-#include "proto/net/http_server.hpp"
-#include "proto/net/task_group.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/tls_pair.hpp"
+#include <grenache/net/async_event.hpp>
+#include <grenache/net/http_client.hpp>
+#include <grenache/net/http_server.hpp>
+#include <grenache/net/task_group.hpp>
 
 namespace grenache::net {
 

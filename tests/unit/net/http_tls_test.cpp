@@ -3,10 +3,10 @@
 #include <boost/asio/write.hpp>
 #include <gtest/gtest.h>
 
-#include "proto/net/address.hpp"
-#include "proto/net/stream.hpp"
 #include "tests/support/raw_client.hpp"
 #include "tests/unit/net/http_pair.hpp"
+#include <grenache/net/address.hpp>
+#include <grenache/net/stream.hpp>
 
 namespace grenache::net {
 namespace {

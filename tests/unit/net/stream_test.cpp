@@ -1,5 +1,3 @@
-#include "proto/net/stream.hpp"
-
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -9,6 +7,7 @@
 
 #include "tests/support/run.hpp"
 #include "tests/support/tls_files.hpp"
+#include <grenache/net/stream.hpp>
 
 namespace grenache::net {
 namespace {

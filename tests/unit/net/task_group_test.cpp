@@ -1,14 +1,13 @@
-#include "proto/net/task_group.hpp"
-
 #include <stdexcept>
 
 #include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <gtest/gtest.h>
 
-#include "proto/net/async_event.hpp"
-#include "proto/net/steady_clock.hpp"
 #include "tests/support/run.hpp"
+#include <grenache/net/async_event.hpp>
+#include <grenache/net/steady_clock.hpp>
+#include <grenache/net/task_group.hpp>
 
 namespace grenache::net {
 namespace {
@@ -68,14 +67,36 @@ TEST_F(TaskGroupTest, totalReachesThoseWhoAskedForItAndTerminalEverybody) {
   test::run(io, test());
 }
 
-TEST_F(TaskGroupTest, countsATaskThatThrows) {
+TEST_F(TaskGroupTest, anExceptionOfAnIsolatedTaskEndsThatTaskAlone) {
   auto test = [this]() -> Awaitable<void> {
-    group.spawn(fail());
+    group.spawn_isolated(fail());
     bool const drained = co_await group.drained(10s);
     EXPECT_TRUE(drained);
     EXPECT_EQ(group.failure_count(), 1u);
   };
   test::run(io, test());
+}
+
+TEST_F(TaskGroupTest, anExceptionOfAnyOtherTaskLeavesRun) {
+  group.spawn(wait_for_event());
+  group.spawn(fail());
+  EXPECT_THROW(io.run(), std::runtime_error);
+  EXPECT_EQ(group.size(), 1u);
+  event.notify_all();
+  io.run();
+  EXPECT_EQ(ended, 1);
+  EXPECT_EQ(group.size(), 0u);
+}
+
+TEST_F(TaskGroupTest, isStoppingOnceItWasCancelled) {
+  group.spawn(wait_for_event());
+  io.poll();
+  EXPECT_FALSE(group.stopping());
+  group.cancel(asio::cancellation_type::total);
+  EXPECT_TRUE(group.stopping());
+  group.cancel(asio::cancellation_type::terminal);
+  io.run();
+  EXPECT_EQ(ended, 1);
 }
 
 TEST_F(TaskGroupTest, anEventWakesTheOneWhoWaitsLongest) {

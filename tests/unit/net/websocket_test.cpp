@@ -1,5 +1,3 @@
-#include "proto/net/websocket.hpp"
-
 #include <mutex>
 #include <set>
 #include <thread>
@@ -8,12 +6,13 @@
 #include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
-#include "proto/net/async_event.hpp"
-#include "proto/net/steady_clock.hpp"
-#include "proto/net/task_group.hpp"
 #include "tests/support/raw_client.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/tls_files.hpp"
+#include <grenache/net/async_event.hpp>
+#include <grenache/net/steady_clock.hpp>
+#include <grenache/net/task_group.hpp>
+#include <grenache/net/websocket.hpp>
 
 namespace grenache::net {
 namespace {

@@ -1,12 +1,11 @@
 // A service and a client that block, each with threads of its own.
-#include "proto/rpc/blocking.hpp"
-
 #include <atomic>
 #include <csignal>
 #include <mutex>
 #include <thread>
 
 #include "tests/unit/rpc/rpc_fixture.hpp"
+#include <grenache/rpc/blocking.hpp>
 
 namespace grenache::rpc {
 namespace {

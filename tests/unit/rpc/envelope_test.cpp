@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "proto/json/rpc_envelope.hpp"
-#include "proto/rpc/rpc_error.hpp"
+#include <grenache/json/rpc_envelope.hpp>
+#include <grenache/rpc/rpc_error.hpp>
 
 namespace grenache::json {
 namespace {

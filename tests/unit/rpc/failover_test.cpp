@@ -1,8 +1,7 @@
-#include "proto/rpc/failover.hpp"
-
 #include <gtest/gtest.h>
 
-#include "proto/rpc/lookup_cache.hpp"
+#include <grenache/rpc/failover.hpp>
+#include <grenache/rpc/lookup_cache.hpp>
 
 namespace grenache::rpc {
 namespace {

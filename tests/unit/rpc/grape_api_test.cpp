@@ -1,6 +1,6 @@
-#include "proto/json/grape_api.hpp"
-
 #include <gtest/gtest.h>
+
+#include <grenache/json/grape_api.hpp>
 
 namespace grenache::json {
 namespace {

@@ -1,13 +1,12 @@
-#include "proto/rpc/link.hpp"
-
 #include <set>
 
 #include <gtest/gtest.h>
 
-#include "proto/net/steady_clock.hpp"
-#include "proto/net/task_group.hpp"
 #include "tests/support/fake_grape.hpp"
 #include "tests/support/run.hpp"
+#include <grenache/net/steady_clock.hpp>
+#include <grenache/net/task_group.hpp>
+#include <grenache/rpc/link.hpp>
 
 namespace grenache::rpc {
 namespace {

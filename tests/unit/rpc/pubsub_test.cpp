@@ -6,14 +6,14 @@
 #include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
-#include "proto/net/steady_clock.hpp"
-#include "proto/net/task_group.hpp"
-#include "proto/rpc/publisher.hpp"
-#include "proto/rpc/subscriber.hpp"
 #include "tests/support/fake_grape.hpp"
 #include "tests/support/raw_client.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/tls_files.hpp"
+#include <grenache/net/steady_clock.hpp>
+#include <grenache/net/task_group.hpp>
+#include <grenache/rpc/publisher.hpp>
+#include <grenache/rpc/subscriber.hpp>
 
 namespace grenache::rpc {
 namespace {

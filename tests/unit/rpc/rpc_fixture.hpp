@@ -12,14 +12,14 @@
 
 #include <gtest/gtest.h>
 
-#include "proto/net/async_event.hpp"
-#include "proto/net/steady_clock.hpp"
-#include "proto/net/task_group.hpp"
-#include "proto/rpc/client.hpp"
-#include "proto/rpc/server.hpp"
 #include "tests/support/fake_grape.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/tls_files.hpp"
+#include <grenache/net/async_event.hpp>
+#include <grenache/net/steady_clock.hpp>
+#include <grenache/net/task_group.hpp>
+#include <grenache/rpc/client.hpp>
+#include <grenache/rpc/server.hpp>
 
 namespace grenache::rpc {
 

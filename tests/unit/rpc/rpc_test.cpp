@@ -4,8 +4,8 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 
-#include "proto/net/steady_clock.hpp"
 #include "tests/unit/rpc/rpc_fixture.hpp"
+#include <grenache/net/steady_clock.hpp>
 
 namespace grenache::rpc {
 namespace {

@@ -2,11 +2,11 @@
 #include <set>
 #include <thread>
 
-#include "proto/net/gzip.hpp"
-#include "proto/net/steady_clock.hpp"
-#include "proto/net/websocket.hpp"
 #include "tests/support/raw_client.hpp"
 #include "tests/unit/rpc/rpc_fixture.hpp"
+#include <grenache/net/gzip.hpp>
+#include <grenache/net/steady_clock.hpp>
+#include <grenache/net/websocket.hpp>
 
 namespace grenache::rpc {
 namespace {

@@ -1,0 +1,57 @@
+// Bech32 (BIP 173) without its length limit, and the change between 5-bit words and bytes.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <grenache/base/result.hpp>
+
+namespace grenache::bolt11 {
+
+enum class Bech32Errc {
+  too_long = 1,
+  bad_character,
+  mixed_case,
+  no_separator,
+  too_short,
+  bad_checksum,
+};
+
+[[nodiscard]] std::string_view describe(Bech32Errc code);
+[[nodiscard]] constexpr char const* category_name(Bech32Errc) { return "grenache.bech32"; }
+[[nodiscard]] inline Error make_error_code(Bech32Errc code) { return make_enum_error(code); }
+
+/// Numbers from 0 to 31, one for each character of the data part.
+using Words = std::vector<std::uint8_t>;
+
+/// A text with a valid checksum, taken apart. The checksum itself is left out.
+struct Bech32 {
+  std::string prefix;  // the human-readable part, lower case
+  Words words;
+};
+
+/// Takes `text` apart. All upper case is accepted, mixed case is not (BIP 173). The checksum constant is 1:
+/// this is not Bech32m. `size_max` bounds the input, in characters.
+[[nodiscard]] Result<Bech32> bech32_decode(std::string_view text, std::size_t size_max);
+
+/// The lower-case text. `prefix` must be lower-case printable ASCII, each word below 32.
+[[nodiscard]] std::string bech32_encode(std::string_view prefix, std::span<std::uint8_t const> words);
+
+/// The value of one character of the data part, either case; 255 when it is none.
+[[nodiscard]] std::uint8_t bech32_value(char character);
+
+/// Appends `bytes` to `words`, five bits each, the last one padded with 0 bits.
+void append_words(Words& words, std::string_view bytes);
+
+/// The whole bytes in `words`; up to seven bits at the end are dropped.
+[[nodiscard]] std::string whole_bytes(std::span<std::uint8_t const> words);
+
+/// All bits of `words` as bytes, the last one padded with 0 bits.
+[[nodiscard]] std::string padded_bytes(std::span<std::uint8_t const> words);
+
+}  // namespace grenache::bolt11
+
+GRN_ERROR_CODE_ENUM(grenache::bolt11::Bech32Errc);

@@ -1,0 +1,45 @@
+// Something that coroutines wait for, until a deadline if they like.
+#pragma once
+
+#include <list>
+#include <memory>
+
+#include <grenache/base/time.hpp>
+#include <grenache/net/asio.hpp>
+
+namespace grenache::net {
+
+enum class Wake { notified, timed_out, cancelled };
+
+/// Wakes coroutines that wait for a condition. It stores no state of its own: who waits looks at the
+/// condition first, and again after each wake.
+///
+///     while (!done) if (co_await event.wait() == Wake::cancelled) co_return;
+///
+/// One thread. The event may go before its waiters: they stay asleep until their deadline or cancellation.
+class AsyncEvent {
+ public:
+  explicit AsyncEvent(Executor executor);
+  ~AsyncEvent();
+  AsyncEvent(AsyncEvent const&) = delete;
+  AsyncEvent& operator=(AsyncEvent const&) = delete;
+
+  /// Completes at the next notification, at the deadline, or when the coroutine is cancelled.
+  [[nodiscard]] Awaitable<Wake> wait(TimePoint deadline = TimePoint::max());
+
+  void notify_all();
+  /// Wakes the one who waits longest.
+  void notify_one();
+
+  [[nodiscard]] std::size_t waiter_count() const;
+
+ private:
+  struct Waiter;
+  using Waiters = std::list<Waiter*>;
+  static Awaitable<Wake> wait_in(Executor executor, std::shared_ptr<Waiters> waiters, TimePoint deadline);
+
+  Executor executor_;
+  std::shared_ptr<Waiters> waiters_;
+};
+
+}  // namespace grenache::net

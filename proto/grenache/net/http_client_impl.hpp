@@ -1,0 +1,177 @@
+// The inside of HttpClient: its pools of connections. For .cpp files of proto/grenache/net.
+#pragma once
+
+#include <cerrno>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <sys/socket.h>
+
+#include <grenache/net/async_event.hpp>
+#include <grenache/net/deadline.hpp>
+#include <grenache/net/http_client.hpp>
+#include <grenache/net/http_wire.hpp>
+#include <grenache/net/stream.hpp>
+
+namespace grenache::net {
+
+[[nodiscard]] std::string host_text(HostPort const& to);
+/// The head of a request up to the headers that say how the body comes.
+[[nodiscard]] std::string head_of(HttpCall const& call, std::string const& host);
+/// How long the server says it keeps an idle connection, less a second for the way there.
+[[nodiscard]] Duration server_idle_max(std::string_view keep_alive);
+
+struct HttpClient::Impl : std::enable_shared_from_this<Impl> {
+  struct Connection;
+  struct UnderWay;
+  struct Lease;
+  struct Waiter;
+  struct Resolution;
+  using Connections = std::list<Connection*>;
+
+  struct Pool {
+    std::size_t open = 0;                         // leases and idle connections
+    std::list<std::unique_ptr<Connection>> idle;  // the one used last is last
+  };
+
+  Impl(Executor const& e, Options o) : executor{e}, options{o}, resolver{e}, changed{e} {}
+
+  bool take_slot(std::string const& host);
+  void give_slot(std::string const& host);
+  void keep(std::unique_ptr<Connection> connection);
+  void drop_idle(Connection& connection);
+  std::unique_ptr<Connection> take_idle(std::string const& host);
+  void serve_waiters();
+  void shut_down();
+
+  static Awaitable<Result<HttpResponse>> request(std::shared_ptr<Impl> self, HttpCall call);
+  static Awaitable<Result<HttpStream>> open_stream(std::shared_ptr<Impl> self, HttpCall head);
+  static Awaitable<Result<HttpResponse>> perform(std::shared_ptr<Impl> self, HttpCall const& call);
+  static Awaitable<Error> begin_stream(std::shared_ptr<Impl> self, HttpCall const& call,
+                                       std::optional<Lease>& lease);
+  static Awaitable<Error> acquire(std::shared_ptr<Impl> self, std::string const& host, TimePoint deadline,
+                                  std::optional<Lease>& out);
+  static Awaitable<Error> resolve(std::shared_ptr<Impl> self, HostPort const& to, TimePoint deadline,
+                                  std::vector<asio::ip::tcp::endpoint>& out);
+  static Awaitable<Error> connect(std::shared_ptr<Impl> self, HostPort const& to, TimePoint deadline,
+                                  Connection& connection);
+  static Awaitable<Error> shake_hands(std::shared_ptr<Impl> self, Connection& connection);
+  static Awaitable<void> stop(std::shared_ptr<Impl> self);
+
+  Executor executor;
+  Options options;
+  asio::ip::tcp::resolver resolver;
+  AsyncEvent changed;  // a name was resolved, a call has ended, or the client stops
+  std::map<std::string, Pool> pools;
+  Connections idle_order;  // of all pools; the one idle longest is first
+  Connections active;
+  std::list<Waiter*> waiters;
+  std::size_t open = 0;
+  std::size_t under_way = 0;
+  Counters counters;
+  bool stopping = false;
+};
+
+/// A call that stop() waits for.
+struct HttpClient::Impl::UnderWay {
+  explicit UnderWay(Impl& i) : impl{i} { ++impl.under_way; }
+  ~UnderWay() {
+    if (--impl.under_way == 0) impl.changed.notify_all();
+  }
+  UnderWay(UnderWay const&) = delete;
+  UnderWay& operator=(UnderWay const&) = delete;
+
+  Impl& impl;
+};
+
+/// A connection, either lent to one call or idle in its pool.
+struct HttpClient::Impl::Connection {
+  Connection(Impl& i, std::string h)
+      : impl{i},
+        host{std::move(h)},
+        stream{Stream::Socket{i.executor}, i.options.tls, host},
+        deadline{i.executor, [this] { expire(); }},
+        buffer{i.options.header_bytes_max + kPieceBytes} {
+    place = impl.active.insert(impl.active.end(), this);
+  }
+  ~Connection() { (is_idle ? impl.idle_order : impl.active).erase(place); }
+  Connection(Connection const&) = delete;
+  Connection& operator=(Connection const&) = delete;
+
+  void expire() {
+    if (is_idle) return impl.drop_idle(*this);
+    timed_out = true;
+    close();
+  }
+  void close() { stream.close(); }
+  void set_idle(bool now_idle) {
+    Connections& to = now_idle ? impl.idle_order : impl.active;
+    to.splice(to.end(), is_idle ? impl.idle_order : impl.active, place);
+    is_idle = now_idle;
+  }
+  /// False when the server has closed it, or has sent what nobody asked for.
+  [[nodiscard]] bool is_usable() {
+    char byte;
+    auto const size = ::recv(stream.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return size < 0 && errno == EAGAIN;
+  }
+  /// What an operation that failed with `error` means to the caller.
+  [[nodiscard]] Error reason(Error const& error) const {
+    if (timed_out) return HttpClientErrc::timed_out;
+    if (impl.stopping) return HttpClientErrc::stopped;
+    bool const cut = is_end_of_stream(error);
+    return cut ? make_error_code(HttpClientErrc::connection_lost) : error;
+  }
+
+  Awaitable<Result<HttpResponse>> exchange(HttpCall const& call, std::string const& head);
+  Awaitable<Result<HttpResponse>> read_response(bool head_only);
+  /// After a response: how long the connection may be kept.
+  template <class Parser>
+  void judge_keeping(Parser const& parser) {
+    idle_max = Duration::zero();
+    if (!parser.keep_alive() || buffer.size() > 0) return;
+    idle_max = std::min(impl.options.idle_max, server_idle_max(parser.get()[http::field::keep_alive]));
+  }
+
+  Impl& impl;
+  std::string host;
+  Stream stream;
+  Deadline deadline;
+  boost::beast::flat_buffer buffer;
+  std::string joined;  // for TLS
+  Connections::iterator place;
+  Duration idle_max{};  // how long it may be kept after the last response; 0: not at all
+  bool is_idle = false;
+  bool timed_out = false;
+  bool answered = false;  // a byte of the current response has come
+};
+
+/// The right to one connection to a host, and the connection once it is open. Comes back when it goes.
+struct HttpClient::Impl::Lease {
+  Lease(std::shared_ptr<Impl> i, std::string h, std::unique_ptr<Connection> c)
+      : impl{std::move(i)}, host{std::move(h)}, connection{std::move(c)} {}
+  Lease(Lease&&) = default;
+  Lease& operator=(Lease&&) = delete;
+  ~Lease() {
+    if (!impl) return;
+    if (connection && connection->idle_max > Duration::zero() && !impl->stopping) {
+      impl->keep(std::move(connection));
+    } else {
+      connection.reset();
+      impl->give_slot(host);
+    }
+    impl->serve_waiters();
+  }
+
+  std::shared_ptr<Impl> impl;
+  std::string host;
+  std::unique_ptr<Connection> connection;
+};
+
+}  // namespace grenache::net

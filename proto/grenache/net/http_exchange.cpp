@@ -1,0 +1,153 @@
+#include <grenache/base/check.hpp>
+#include <grenache/net/http_server_connection.hpp>
+
+namespace grenache::net {
+
+struct HttpExchange::Impl {
+  explicit Impl(HttpConnection& c)
+      : connection{c},
+        parser{std::move(*c.parser)},
+        http_1_0{parser.get().version() < 11},
+        head_only{parser.get().method() == http::verb::head},
+        wants_continue{boost::beast::iequals(parser.get()[http::field::expect], "100-continue")},
+        keep_alive{parser.keep_alive() && !c.lane->stopping},
+        writer{!http_1_0},
+        idle{c.deadline, c.options().stream_idle_max} {
+    c.describe(parser.get(), request);
+  }
+
+  /// What an operation that failed with `error` means to the handler.
+  [[nodiscard]] Error reason(Error const& error) {
+    bool const cut = is_end_of_stream(error);
+    failure = error;
+    if (cut) failure = HttpServerErrc::connection_lost;
+    if (connection.expired) failure = HttpServerErrc::timed_out;
+    return failure;
+  }
+
+  Awaitable<Result<std::string_view>> read();
+  Awaitable<Result<void>> begin(unsigned status, HttpHeaders headers);
+  Awaitable<Result<void>> write(std::string_view piece);
+  Awaitable<Result<void>> finish();
+  Awaitable<void> answer_instead(bool handler_failed);
+
+  HttpConnection& connection;
+  HttpConnection::PieceParser parser;
+  HttpRequest request;
+  bool http_1_0;
+  bool head_only;
+  bool wants_continue;  // the peer waits for our word before it sends the body
+  bool keep_alive;
+  Error failure;  // of the connection
+  bool begun = false;
+  bool finished = false;
+  bool without_body = false;  // the reply has none, whatever is written
+  PieceWriter writer;
+  IdleWatch idle;
+};
+
+Awaitable<Result<std::string_view>> HttpExchange::Impl::read() {
+  IdleWatch::Wait const wait{idle};
+  if (wants_continue && !parser.is_done()) {
+    wants_continue = false;
+    bool const writable = co_await connection.continue_if_expected(true);
+    if (!writable) co_return reason(asio::error::eof);
+  }
+  for (;;) {
+    Error error;
+    std::string_view const piece = next_piece(connection.feed, parser, connection.buffer, error);
+    if (error) co_return reason(HttpServerErrc::malformed_request);
+    if (!piece.empty() || parser.is_done()) co_return piece;
+    std::size_t const size_max = room(connection.buffer, kPieceBytes);
+    if (size_max == 0) co_return reason(HttpServerErrc::malformed_request);
+    auto const [broken, size] =
+        co_await connection.stream.async_read_some(connection.buffer.prepare(size_max), kTuple);
+    connection.buffer.commit(size);
+    if (broken) co_return reason(broken);
+    idle.moved();
+  }
+}
+
+Awaitable<Result<void>> HttpExchange::Impl::begin(unsigned status, HttpHeaders headers) {
+  GRN_CHECK(!begun);
+  begun = true;
+  if (http_1_0) keep_alive = false;  // nothing but its end tells where the reply ends
+  without_body = head_only || !has_body(status);
+  connection.begin_head(status, keep_alive, http_1_0);
+  append_headers(connection.head, headers);
+  if (!http_1_0 && has_body(status)) connection.head += "\r\nTransfer-Encoding: chunked";
+  connection.head += "\r\n\r\n";
+  wants_continue = false;
+  IdleWatch::Wait const wait{idle};
+  auto const [error, size] =
+      co_await asio::async_write(connection.stream, asio::buffer(connection.head), kTuple);
+  if (error) co_return reason(error);
+  co_return Result<void>{};
+}
+
+Awaitable<Result<void>> HttpExchange::Impl::write(std::string_view piece) {
+  GRN_CHECK(begun && !finished);
+  if (without_body) co_return Result<void>{};
+  IdleWatch::Wait const wait{idle};
+  auto const progress = [this] { idle.moved(); };
+  Error const error = co_await writer.write(connection.stream, piece, progress);
+  if (error) co_return reason(error);
+  co_return Result<void>{};
+}
+
+Awaitable<Result<void>> HttpExchange::Impl::finish() {
+  GRN_CHECK(begun && !finished);
+  IdleWatch::Wait const wait{idle};
+  Error error;
+  if (!without_body) error = co_await writer.finish(connection.stream);
+  if (error) co_return reason(error);
+  finished = true;
+  co_return Result<void>{};
+}
+
+/// An answer in place of the handler, which has sent nothing.
+Awaitable<void> HttpExchange::Impl::answer_instead(bool handler_failed) {
+  HttpReply reply;
+  reply.status = 500;
+  if (failure == HttpServerErrc::malformed_request) {
+    connection.lane->count(&HttpServer::Counters::malformed);
+    reply = connection.options().malformed;
+  } else if (failure && !handler_failed) {
+    co_return;
+  } else {
+    connection.lane->count(&HttpServer::Counters::handler_failures);
+  }
+  co_await connection.refuse(reply);
+}
+
+Awaitable<bool> HttpConnection::serve_stream() {
+  HttpExchange::Impl impl{*this};
+  HttpExchange exchange{impl};
+  lane->count(&HttpServer::Counters::requests);
+  deadline.clear();
+  bool failed = false;
+  try {
+    co_await options().stream_handler(exchange);
+  } catch (std::exception const&) {
+    failed = true;
+  }
+  if (!impl.begun) {
+    co_await impl.answer_instead(failed);
+    co_return false;
+  }
+  if (failed) lane->count(&HttpServer::Counters::handler_failures);
+  if (failed || !impl.finished) co_return false;
+  if (impl.keep_alive && impl.parser.is_done()) co_return !lane->stopping;
+  co_await linger();
+  co_return false;
+}
+
+HttpRequest const& HttpExchange::request() const { return impl_.request; }
+Awaitable<Result<std::string_view>> HttpExchange::read() { return impl_.read(); }
+Awaitable<Result<void>> HttpExchange::begin(unsigned status, HttpHeaders headers) {
+  return impl_.begin(status, std::move(headers));
+}
+Awaitable<Result<void>> HttpExchange::write(std::string_view piece) { return impl_.write(piece); }
+Awaitable<Result<void>> HttpExchange::finish() { return impl_.finish(); }
+
+}  // namespace grenache::net

@@ -1,0 +1,183 @@
+#include "grenache/net/listener.hpp"
+
+#include <chrono>
+#include <thread>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <grenache/base/check.hpp>
+#include <grenache/base/time.hpp>
+#include <grenache/net/address.hpp>
+
+namespace grenache::net {
+
+using asio::ip::tcp;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration kPause = 50ms;  // after an accept that failed for want of descriptors
+constexpr int kBatch = 16;         // accepted at a time, before others have their turn
+
+}  // namespace
+
+struct Listener::Thread {
+  Thread() : work{io.get_executor()}, thread{[this] { io.run(); }} {}
+  ~Thread() { end(); }
+  Thread(Thread const&) = delete;
+  Thread& operator=(Thread const&) = delete;
+
+  void end() {
+    io.stop();
+    if (thread.joinable()) thread.join();
+  }
+
+  asio::io_context io{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work;
+  std::thread thread;
+};
+
+/// Shared with the loop, which ends a moment after the listener.
+struct Listener::Acceptor {
+  Acceptor(Executor const& executor, std::vector<Executor> const& l, bool threads)
+      : lanes{l}, has_threads{threads}, socket{executor}, pause{executor} {}
+
+  Result<void> open(Endpoint const& bind);
+  void close();
+  void hand_over(std::size_t lane, tcp::socket accepted);
+  bool tell_exhausted();
+  Error accept_some();
+  static Awaitable<void> run(std::shared_ptr<Acceptor> self);
+
+  std::vector<Executor> lanes;
+  bool has_threads;
+  std::shared_ptr<Handlers const> handlers;
+  tcp::acceptor socket;
+  asio::steady_timer pause;
+  Endpoint local;
+  std::size_t next = 0;  // the lane whose turn it is
+};
+
+Result<void> Listener::Acceptor::open(Endpoint const& bind) {
+  Error error;
+  auto const endpoint = to_asio<tcp>(bind);
+  socket.open(endpoint.protocol(), error);
+  if (error) return error;
+  socket.set_option(tcp::acceptor::reuse_address(true), error);
+  if (error) return error;
+  if (endpoint.protocol() == tcp::v6()) socket.set_option(asio::ip::v6_only(false), error);
+  socket.bind(endpoint, error);
+  if (error) return error;
+  socket.listen(tcp::acceptor::max_listen_connections, error);
+  if (error) return error;
+  socket.non_blocking(true, error);
+  if (error) return error;
+  auto const bound = socket.local_endpoint(error);
+  if (error) return error;
+  local = from_asio(bound);
+  return {};
+}
+
+void Listener::Acceptor::close() {
+  Error ignored;
+  socket.close(ignored);
+  pause.cancel();
+}
+
+void Listener::Acceptor::hand_over(std::size_t lane, tcp::socket accepted) {
+  Error error;
+  accepted.set_option(tcp::no_delay(true), error);
+  auto const remote = accepted.remote_endpoint(error);
+  if (error) return;  // it has gone already
+  Endpoint const peer = from_asio(remote);
+  if (!has_threads) return handlers->accepted(lane, std::move(accepted), peer);
+  auto arrive = [h = handlers, lane, connection = std::move(accepted), peer]() mutable {
+    h->accepted(lane, std::move(connection), peer);
+  };
+  asio::post(lanes[lane], std::move(arrive));
+}
+
+/// True when there is room already.
+bool Listener::Acceptor::tell_exhausted() {
+  bool room = false;
+  for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
+    if (has_threads) {
+      asio::post(lanes[lane], [h = handlers, lane] { (void)h->exhausted(lane); });
+    } else {
+      room |= handlers->exhausted(lane);
+    }
+  }
+  return room;
+}
+
+/// Not async_accept: that keeps a socket of the lane while it waits, which may be longer than the lane
+/// exists.
+Error Listener::Acceptor::accept_some() {
+  for (int i = 0; i < kBatch; ++i) {
+    Error error;
+    auto accepted = socket.accept(lanes[next], error);
+    if (error == asio::error::connection_aborted) continue;
+    if (error) return error;
+    hand_over(next, std::move(accepted));
+    next = (next + 1) % lanes.size();
+  }
+  return {};
+}
+
+Awaitable<void> Listener::Acceptor::run(std::shared_ptr<Acceptor> self) {
+  for (;;) {
+    auto const [closed] = co_await self->socket.async_wait(tcp::acceptor::wait_read, kTuple);
+    if (closed || !self->socket.is_open()) co_return;
+    Error const error = self->accept_some();
+    if (!self->socket.is_open()) co_return;
+    if (!error || error == asio::error::would_block) continue;
+    bool const evicted = self->tell_exhausted();
+    if (evicted && error == asio::error::no_descriptors) continue;
+    // Out of memory, or nobody to close: accepting again at once would spin.
+    self->pause.expires_after(kPause);
+    auto const [cancelled] = co_await self->pause.async_wait(kTuple);
+    if (cancelled) co_return;
+  }
+}
+
+Listener::Listener(Executor const& executor, unsigned thread_count) {
+  for (unsigned i = 0; i < thread_count; ++i) {
+    threads_.push_back(std::make_unique<Thread>());
+    lanes_.emplace_back(threads_.back()->io.get_executor());
+  }
+  if (lanes_.empty()) lanes_.push_back(executor);
+  acceptor_ = std::make_shared<Acceptor>(executor, lanes_, thread_count > 0);
+}
+
+Listener::~Listener() {
+  close();
+  end_threads();
+}
+
+Result<Endpoint> Listener::listen(Endpoint const& bind, Handlers handlers) {
+  GRN_CHECK(!acceptor_->socket.is_open());
+  if (auto const opened = acceptor_->open(bind); !opened) {
+    acceptor_->close();
+    return opened.error();
+  }
+  acceptor_->handlers = std::make_shared<Handlers const>(std::move(handlers));
+  asio::co_spawn(acceptor_->socket.get_executor(), Acceptor::run(acceptor_), asio::detached);
+  return acceptor_->local;
+}
+
+Endpoint const& Listener::local_endpoint() const { return acceptor_->local; }
+
+void Listener::close() { acceptor_->close(); }
+
+void Listener::end_threads() {
+  for (auto const& thread : threads_) thread->io.stop();
+  for (auto const& thread : threads_) thread->end();
+}
+
+}  // namespace grenache::net

@@ -1,0 +1,25 @@
+// The one place that reads clocks. Cores and tests never include it.
+#pragma once
+
+#include <chrono>
+
+#include <grenache/base/time.hpp>
+
+namespace grenache::net {
+
+/// Now on the monotonic time line of this process.
+[[nodiscard]] inline TimePoint steady_now() {
+  return TimePoint{std::chrono::steady_clock::now().time_since_epoch()};
+}
+
+/// The same moment as Asio's timers count it.
+[[nodiscard]] inline std::chrono::steady_clock::time_point to_steady(TimePoint time) {
+  return std::chrono::steady_clock::time_point{time.time_since_epoch()};
+}
+
+/// Now as civil time, in milliseconds.
+[[nodiscard]] inline WallTime wall_now() {
+  return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+}
+
+}  // namespace grenache::net

@@ -1,0 +1,310 @@
+#include "grenache/net/websocket_channel.hpp"
+
+#include <vector>
+
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/websocket/detail/utf8_checker.hpp>
+#include <boost/beast/websocket/error.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+
+namespace grenache::net {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+namespace websocket = beast::websocket;
+
+namespace {
+
+constexpr std::size_t kMaskBytes = 16 * 1024;  // a client masks and writes so much at once
+constexpr std::size_t kMessageBytes = 64;      // what a message costs beside its bytes
+
+Error parse_error(Error const& error) {
+  bool const malformed = error.category() == make_error_code(http::error::bad_method).category() &&
+                         error != http::error::end_of_stream && error != http::error::partial_message;
+  return malformed ? make_error_code(WebSocketErrc::refused) : error;
+}
+
+}  // namespace
+
+std::string_view describe(WebSocketErrc code) {
+  switch (code) {
+    case WebSocketErrc::closed:
+      return "the connection was closed";
+    case WebSocketErrc::connection_lost:
+      return "the connection has gone without being closed";
+    case WebSocketErrc::timed_out:
+      return "the other side was silent for too long";
+    case WebSocketErrc::not_resolved:
+      return "host name not found";
+    case WebSocketErrc::refused:
+      return "the other side does not speak WebSocket here";
+    case WebSocketErrc::malformed:
+      return "the other side has sent what is not WebSocket, or not UTF-8";
+    case WebSocketErrc::message_too_large:
+      return "message larger than the limit";
+    case WebSocketErrc::queue_full:
+      return "the other side reads too slowly";
+    case WebSocketErrc::stopped:
+      return "the server was stopped";
+  }
+  return "unknown WebSocket error";
+}
+
+// What is said of a session from other threads
+
+WebSocketSession::WebSocketSession(Executor executor, std::size_t write_queue_bytes_max)
+    : executor_{std::move(executor)}, write_queue_bytes_max_{write_queue_bytes_max} {}
+WebSocketSession::~WebSocketSession() = default;
+
+void WebSocketSession::wake_locked() {
+  asio::post(executor_, [self = shared_from_this()] {
+    if (self->channel_) self->channel_->wake();
+  });
+}
+
+bool WebSocketSession::send(Message message) {
+  std::lock_guard const lock{mutex_};
+  if (ended_ || close_code_ != 0) return false;
+  std::size_t const size = message->size() + kMessageBytes;
+  if (queued_bytes_ > 0 && queued_bytes_ + size > write_queue_bytes_max_) {
+    ended_ = true;
+    queue_.clear();
+    asio::post(executor_, [self = shared_from_this()] {
+      if (self->channel_) self->channel_->drop(WebSocketErrc::queue_full);
+    });
+    return false;
+  }
+  queue_.push_back(std::move(message));
+  queued_bytes_ += size;
+  if (!std::exchange(writer_awake_, true)) wake_locked();
+  return true;
+}
+
+void WebSocketSession::close(std::uint16_t code) {
+  std::lock_guard const lock{mutex_};
+  if (ended_ || close_code_ != 0) return;
+  close_code_ = code;
+  if (!std::exchange(writer_awake_, true)) wake_locked();
+}
+
+WebSocketSession::Hold WebSocketSession::hold() {
+  std::lock_guard const lock{mutex_};
+  ++hold_count_;
+  return Hold{shared_from_this()};
+}
+
+void WebSocketSession::release() {
+  std::lock_guard const lock{mutex_};
+  --hold_count_;
+  if (ended_ || !holds_matter_) return;
+  writer_awake_ = true;
+  wake_locked();
+}
+
+bool WebSocketSession::is_open() const {
+  std::lock_guard const lock{mutex_};
+  return !ended_ && close_code_ == 0;
+}
+
+std::size_t WebSocketSession::queued_bytes() const {
+  std::lock_guard const lock{mutex_};
+  return queued_bytes_;
+}
+
+// Opening
+
+WebSocketChannel::WebSocketChannel(asio::ip::tcp::socket socket, WebSocketOptions const& options,
+                                   std::string const& destination)
+    : options_{options},
+      socket_{std::move(socket), options.tls, destination},
+      session_{std::make_shared<WebSocketSession>(socket_.get_executor(), options.write_queue_bytes_max)},
+      changed_{socket_.get_executor()},
+      deadline_{socket_.get_executor(), [this] { drop(WebSocketErrc::timed_out); }},
+      idle_{socket_.get_executor(), [this] { quiet(); }} {
+  session_->channel_ = this;
+}
+
+WebSocketChannel::~WebSocketChannel() {
+  end_session();
+  session_->channel_ = nullptr;
+}
+
+void WebSocketChannel::prepare() {
+  websocket::stream_base::timeout none;  // the deadlines are our own
+  none.handshake_timeout = websocket::stream_base::none();
+  none.idle_timeout = websocket::stream_base::none();
+  none.keep_alive_pings = false;
+  socket_.set_option(none);
+  socket_.read_message_max(options_.message_bytes_max);
+  socket_.auto_fragment(false);
+  socket_.write_buffer_bytes(kMaskBytes);
+}
+
+Error WebSocketChannel::reason(Error error) const {
+  if (dropped_) return why_;
+  if (error == websocket::error::closed) return WebSocketErrc::closed;
+  if (error == websocket::error::message_too_big) return WebSocketErrc::message_too_large;
+  if (error == websocket::condition::protocol_violation) return WebSocketErrc::malformed;
+  if (error == websocket::condition::handshake_failed || error == websocket::error::buffer_overflow) {
+    return WebSocketErrc::refused;
+  }
+  if (is_end_of_stream(error) || error == http::error::end_of_stream ||
+      error == http::error::partial_message) {
+    return WebSocketErrc::connection_lost;
+  }
+  return parse_error(error);
+}
+
+// Reading
+
+// Pongs are noticed below, as bytes: with a control callback, Beast 1.81 has both sides of a closing
+// handshake wait for each other when the close frame comes right behind another one.
+
+void WebSocketChannel::await_word() {
+  pinged_at_ = TimePoint::max();
+  idle_.set(steady_now() + options_.idle_max / 2);
+}
+
+void WebSocketChannel::quiet() {
+  TimePoint const heard = socket_.next_layer().read_at();
+  TimePoint const now = steady_now();
+  if (heard >= pinged_at_) pinged_at_ = TimePoint::max();
+  if (pinged_at_ != TimePoint::max() || !socket_.is_open()) return drop(WebSocketErrc::timed_out);
+  if (now < heard + options_.idle_max / 2) return idle_.set(heard + options_.idle_max / 2);
+  pinged_at_ = now;
+  idle_.set(now + options_.idle_max / 2);
+  if (std::exchange(ping_under_way_, true)) return;
+  socket_.async_ping({}, [self = shared_from_this()](Error const&) { self->ping_under_way_ = false; });
+}
+
+Awaitable<Result<std::string>> WebSocketChannel::read(std::shared_ptr<WebSocketChannel> self) {
+  auto& buffer = self->buffer_;
+  for (;;) {
+    if (self->dropped_) co_return self->why_;
+    self->await_word();
+    auto const [error, size] = co_await self->socket_.async_read_some(buffer, kReadBytes, kTuple);
+    if (error) {
+      self->drop(self->reason(error));
+      co_return self->why_;
+    }
+    if (!self->socket_.is_message_done()) continue;
+    self->idle_.clear();
+    std::string message{static_cast<char const*>(buffer.data().data()), buffer.size()};
+    buffer.clear();
+    if (buffer.capacity() > kReadBytes) buffer.shrink_to_fit();
+    co_return message;
+  }
+}
+
+Awaitable<void> WebSocketChannel::room(std::shared_ptr<WebSocketChannel> self, std::size_t hold_count_max) {
+  auto const has_room = [&] {
+    std::lock_guard const lock{self->session_->mutex_};
+    bool const room = self->session_->hold_count_ < hold_count_max;
+    self->session_->holds_matter_ = !room || self->draining_;
+    return room;
+  };
+  while (!self->dropped_ && !has_room()) {
+    Wake const wake = co_await self->changed_.wait();
+    if (wake == Wake::cancelled) co_return;
+  }
+}
+
+// Writing
+
+/// What the writer has to do next. It is used again and again, to keep its memory.
+struct WebSocketChannel::Batch {
+  std::deque<WebSocketSession::Message> messages;
+  std::uint16_t close_code = 0;  // after the messages; 0: not yet
+};
+
+/// False when there is nothing to do.
+bool WebSocketChannel::take(Batch& batch) {
+  WebSocketSession& session = *session_;
+  std::lock_guard const lock{session.mutex_};
+  batch.messages.swap(session.queue_);
+  if (draining_ && session.hold_count_ == 0 && session.close_code_ == 0) {
+    session.close_code_ = close_code::kGoingAway;
+  }
+  batch.close_code = session.close_code_;
+  session.writer_awake_ = !batch.messages.empty() || batch.close_code != 0;
+  return session.writer_awake_;
+}
+
+Awaitable<Error> WebSocketChannel::write(std::string const& message, bool more) {
+  socket_.text(websocket::detail::check_utf8(message.data(), message.size()));
+  socket_.next_layer().cork(more && socket_.next_layer().can_keep(message.size()));
+  deadline_.set(steady_now() + options_.write_max);
+  auto const [error, size] = co_await socket_.async_write(asio::buffer(message), kTuple);
+  deadline_.clear();
+  std::lock_guard const lock{session_->mutex_};
+  session_->queued_bytes_ -= message.size() + kMessageBytes;
+  co_return error;
+}
+
+Awaitable<void> WebSocketChannel::write_loop(std::shared_ptr<WebSocketChannel> self) {
+  Batch batch;
+  Error error;
+  while (!error && !self->dropped_) {
+    if (!self->take(batch)) {
+      Wake const wake = co_await self->changed_.wait();
+      if (wake == Wake::cancelled) break;
+      continue;
+    }
+    for (; !batch.messages.empty() && !error; batch.messages.pop_front()) {
+      error = co_await self->write(*batch.messages.front(), batch.messages.size() > 1);
+    }
+    if (!error && batch.close_code != 0) {
+      co_await self->close(batch.close_code);
+      break;
+    }
+  }
+  // After operation_aborted it is the reader who knows why.
+  self->end_session();
+  if (error && error != asio::error::operation_aborted) self->drop(self->reason(error));
+  self->writing_ = false;
+  self->wake();
+}
+
+Awaitable<void> WebSocketChannel::close(std::uint16_t code) {
+  if (!socket_.is_open()) co_return;  // the reader is at it
+  deadline_.set(steady_now() + options_.close_max);
+  websocket::close_reason const reason{code};
+  auto const [error] = co_await socket_.async_close(reason, kTuple);
+  deadline_.clear();
+  if (error != asio::error::operation_aborted) drop(WebSocketErrc::closed);
+}
+
+Awaitable<void> WebSocketChannel::written(std::shared_ptr<WebSocketChannel> self) {
+  while (self->writing_) {
+    Wake const wake = co_await self->changed_.wait();
+    if (wake == Wake::cancelled) co_return;
+  }
+}
+
+void WebSocketChannel::drain() {
+  draining_ = true;
+  {
+    std::lock_guard const lock{session_->mutex_};
+    session_->holds_matter_ = true;
+  }
+  wake();
+}
+
+void WebSocketChannel::end_session() {
+  std::lock_guard const lock{session_->mutex_};
+  session_->ended_ = true;
+  session_->queue_.clear();
+}
+
+void WebSocketChannel::drop(Error why) {
+  if (dropped_) return;
+  dropped_ = true;
+  why_ = why;
+  end_session();
+  deadline_.clear();
+  idle_.clear();
+  socket_.next_layer().below().close();
+  wake();
+}
+
+}  // namespace grenache::net

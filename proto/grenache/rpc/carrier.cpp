@@ -1,0 +1,66 @@
+#include "grenache/rpc/carrier.hpp"
+
+#include <boost/asio/error.hpp>
+
+#include <grenache/net/websocket.hpp>
+
+namespace grenache::rpc {
+
+namespace error = boost::asio::error;
+using net::HttpClientErrc;
+using net::WebSocketErrc;
+
+namespace {
+
+constexpr std::size_t kDetailMax = 300;  // of what a peer may put into our messages
+
+bool is_unreachable(Error const& failure) {
+  return failure == error::connection_refused || failure == error::host_unreachable ||
+         failure == error::network_unreachable || failure == HttpClientErrc::not_resolved ||
+         failure == WebSocketErrc::not_resolved;
+}
+
+}  // namespace
+
+Failure generic_failure(std::string_view detail) {
+  return Failure(Errc::request_generic, std::string{detail.substr(0, kDetailMax)});
+}
+
+Failure failure_of(Error const& failure) {
+  if (failure == HttpClientErrc::timed_out || failure == WebSocketErrc::timed_out) return Errc::timeout;
+  if (failure == HttpClientErrc::stopped || failure == error::operation_aborted) return Errc::stopped;
+  if (failure == HttpClientErrc::response_too_large || failure == WebSocketErrc::message_too_large) {
+    return Errc::reply_size;
+  }
+  if (failure == HttpClientErrc::too_many_waiting) return Errc::request_limit;
+  return generic_failure(failure.message());
+}
+
+Attempt answered_attempt(RpcResult<json::Value> reply) {
+  Attempt attempt;
+  attempt.reply = std::move(reply);
+  attempt.answered = true;
+  return attempt;
+}
+
+Attempt failed_attempt(Error const& error) {
+  Attempt attempt;
+  Failure failure = failure_of(error);
+  attempt.transport_failed = failure.code == Errc::request_generic || failure.code == Errc::timeout;
+  attempt.surely_unseen = is_unreachable(error);
+  attempt.reply = std::move(failure);
+  return attempt;
+}
+
+Attempt final_attempt(Failure failure) {
+  Attempt attempt;
+  attempt.reply = std::move(failure);
+  return attempt;
+}
+
+RpcResult<json::Value> result_of(json::RpcReplyEnvelope reply) {
+  if (reply.error) return Failure(Errc::remote, std::move(*reply.error));
+  return std::move(reply.result);
+}
+
+}  // namespace grenache::rpc

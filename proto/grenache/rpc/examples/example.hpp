@@ -1,0 +1,62 @@
+// What every example begins and ends with.
+#pragma once
+
+#include <csignal>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include <grenache/base/random.hpp>
+#include <grenache/net/asio.hpp>
+#include <grenache/rpc/link.hpp>
+
+namespace example {
+
+namespace asio = boost::asio;
+
+/// All bytes of a file; of one that cannot be read, none.
+inline std::string read_file(std::string const& path) {
+  std::ifstream file{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+/// Completes when the user presses Ctrl-C.
+inline asio::awaitable<void> interrupted() {
+  auto const executor = co_await asio::this_coro::executor;
+  asio::signal_set signals{executor, SIGINT, SIGTERM};
+  co_await signals.async_wait(grenache::net::kTuple);
+}
+
+/// Runs `body(link)` to its end, in a loop of its own; the link finds and announces through `grape`. The exit
+/// code of the program: what `body` returns.
+template <class Body>
+int run(std::string_view grape, Body body) {
+  auto const host = grenache::rpc::parse_grape_url(grape);
+  if (!host) {
+    std::cerr << "not the URL of a grape: " << grape << '\n';
+    return 2;
+  }
+  asio::io_context io{1};
+  grenache::rpc::Link::Options options;
+  options.grapes = {*host};
+  grenache::rpc::Link link{io.get_executor(), options, grenache::Random::from_system()};
+  int code = 1;
+  asio::co_spawn(io, body(link),
+                 [&](std::exception_ptr failure, int result) { code = failure ? 1 : result; });
+  io.run();
+  return code;
+}
+
+/// The argument at `index`, or `otherwise`.
+inline std::string argument(int argc, char** argv, int index, std::string otherwise) {
+  return argc > index ? argv[index] : std::move(otherwise);
+}
+
+}  // namespace example

@@ -1,0 +1,276 @@
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <grenache/json/rpc_envelope.hpp>
+#include <grenache/net/async_event.hpp>
+#include <grenache/net/gzip.hpp>
+#include <grenache/net/http_server.hpp>
+#include <grenache/rpc/service.hpp>
+
+namespace grenache::rpc {
+
+namespace asio = boost::asio;
+using json::RpcEnvelopeErrc;
+using net::Awaitable;
+using net::HttpReply;
+using net::HttpRequest;
+
+namespace {
+
+constexpr std::string_view kTooLarge = "[null, \"ERR_REQUEST_SIZE\", null]";
+constexpr std::string_view kHandlerFailed = "[null, \"ERR_REQUEST_HANDLER\", null]";
+
+HttpReply refusal(Service& service, RpcEnvelopeErrc code) {
+  bool const of_header = code == RpcEnvelopeErrc::header_parse_gr;
+  ++(of_header ? service.bad_gr_header : service.not_json);
+  HttpReply reply;
+  reply.status = of_header ? 500 : 400;
+  reply.body = json::rpc_refusal(code);
+  return reply;
+}
+
+/// Everything but rid, key and payload.
+Request request_of(Service const& service, HttpRequest const& http) {
+  Request request;
+  request.transport = service.options.transport;
+  request.peer = http.peer;
+  if (http.certificate) request.certificate = *http.certificate;
+  request.action = http.header("_a");
+  if (http.has_header("_ar")) {
+    auto args = json::parse(http.header("_ar"));
+    if (args) request.args = std::move(*args);
+  }
+  return request;
+}
+
+/// Where a connection waits for a reply that a responder may bring from any thread.
+class Meeting {
+ public:
+  explicit Meeting(net::Executor const& executor) : executor_{executor}, arrived_{executor} {}
+
+  void bring(Reply reply) {
+    std::lock_guard const lock{mutex_};
+    reply_ = std::move(reply);
+    if (awaited_) asio::post(executor_, [self = self_.lock()] { self->arrived_.notify_all(); });
+  }
+
+  /// Nothing when the wait was cancelled.
+  static Awaitable<std::optional<Reply>> wait(std::shared_ptr<Meeting> self) {
+    self->self_ = self;
+    Presence const presence{*self};
+    while (!self->has_reply()) {
+      net::Wake const wake = co_await self->arrived_.wait();
+      if (wake == net::Wake::cancelled) co_return std::nullopt;
+    }
+    co_return std::move(self->reply_);
+  }
+
+ private:
+  /// While somebody waits. Only then may the executor be used: it may go soon after.
+  struct Presence {
+    explicit Presence(Meeting& m) : meeting{m} { set(true); }
+    ~Presence() { set(false); }
+    Presence(Presence const&) = delete;
+    Presence& operator=(Presence const&) = delete;
+    void set(bool now) const {
+      std::lock_guard const lock{meeting.mutex_};
+      meeting.awaited_ = now;
+    }
+    Meeting& meeting;
+  };
+
+  bool has_reply() {
+    std::lock_guard const lock{mutex_};
+    return reply_.has_value();
+  }
+
+  net::Executor executor_;
+  net::AsyncEvent arrived_;
+  std::weak_ptr<Meeting> self_;
+  std::mutex mutex_;
+  std::optional<Reply> reply_;
+  bool awaited_ = false;
+};
+
+Awaitable<Reply> call_back(std::shared_ptr<Service> const& service, Request request) {
+  net::Executor const executor = co_await asio::this_coro::executor;
+  auto meeting = std::make_shared<Meeting>(executor);
+  auto deliver = [meeting](Reply reply) { meeting->bring(std::move(reply)); };
+  auto state = std::make_unique<Responder::State>(service, std::move(deliver));
+  service->call_back(std::move(request), std::move(state));
+  auto reply = co_await Meeting::wait(meeting);
+  if (!reply) co_return Reply::failure("ERR_STOPPED");
+  co_return std::move(*reply);
+}
+
+Awaitable<HttpReply> handle(std::shared_ptr<Service> service, HttpRequest& http) {
+  bool const compressed = http.header("grc-compress").find("gzip") != std::string_view::npos;
+  if (compressed) {
+    // As Node: a body that does not expand is taken as it is. A bomb ends here too, and then is no JSON.
+    auto expanded = net::gunzip(http.body, service->options.expanded_bytes_max);
+    if (expanded) http.body = std::move(*expanded);
+  }
+  auto envelope = json::parse_rpc_request(http.body);
+  if (http.has_header("_gr")) {
+    json::RpcRequestEnvelope unused;
+    auto const applied = json::apply_gr_header(http.header("_gr"), envelope ? *envelope : unused);
+    if (!applied) co_return refusal(*service, RpcEnvelopeErrc::header_parse_gr);
+  }
+  if (!envelope) co_return refusal(*service, RpcEnvelopeErrc::request_parse);
+
+  ++service->requests;
+  Request request = request_of(*service, http);
+  request.rid = envelope->rid;  // kept: the handler may move from its request
+  request.key = std::move(envelope->key);
+  request.payload = std::move(envelope->payload);
+  Reply outcome;
+  if (service->handler) {
+    outcome = co_await service->call(request);
+  } else {
+    outcome = co_await call_back(service, std::move(request));
+  }
+  HttpReply reply;
+  reply.body = reply_text(envelope->rid, outcome);
+  if (compressed) reply.body = net::gzip(reply.body);
+  co_return reply;
+}
+
+bool is_stream(HttpRequest const& http) {
+  return http.has_header("_gr") && http.header("transfer-encoding") == "chunked";
+}
+
+class HttpStreamOfCaller : public ServerStream {
+ public:
+  HttpStreamOfCaller(net::HttpExchange& exchange, Request request)
+      : exchange_{exchange}, request_{std::move(request)} {}
+
+  [[nodiscard]] Request const& request() const override { return request_; }
+  [[nodiscard]] std::string_view header(std::string_view name) const override {
+    return exchange_.request().header(name);
+  }
+  [[nodiscard]] Awaitable<Result<std::string_view>> read() override {
+    auto const piece = co_await exchange_.read();
+    if (!piece) broken_ = true;
+    co_return piece;
+  }
+  [[nodiscard]] Awaitable<Result<void>> write(std::string_view piece) override {
+    if (!begun_) {
+      auto const begun = co_await begin(200);
+      if (!begun) co_return begun;
+    }
+    auto const written = co_await exchange_.write(piece);
+    co_return written;
+  }
+  Awaitable<Result<void>> begin(unsigned status) {
+    begun_ = true;
+    net::HttpHeaders headers;
+    auto const begun = co_await exchange_.begin(status, std::move(headers));
+    co_return begun;
+  }
+  [[nodiscard]] bool begun() const { return begun_; }
+  /// The request was cut off or is malformed: a whole answer would look as if it were not.
+  [[nodiscard]] bool broken() const { return broken_; }
+
+ private:
+  net::HttpExchange& exchange_;
+  Request request_;
+  bool begun_ = false;
+  bool broken_ = false;
+};
+
+Awaitable<void> send_whole(HttpStreamOfCaller& stream, net::HttpExchange& exchange, unsigned status,
+                           std::string_view body) {
+  if (!stream.begun()) {
+    auto const begun = co_await stream.begin(status);
+    if (!begun) co_return;
+  }
+  if (!body.empty()) (void)co_await exchange.write(body);
+  (void)co_await exchange.finish();
+}
+
+Awaitable<void> handle_stream(std::shared_ptr<Service> service, net::HttpExchange& exchange) {
+  json::RpcRequestEnvelope envelope;
+  auto const applied = json::apply_gr_header(exchange.request().header("_gr"), envelope);
+  Request request = request_of(*service, exchange.request());
+  request.rid = std::move(envelope.rid);
+  request.key = std::move(envelope.key);
+  HttpStreamOfCaller stream{exchange, std::move(request)};
+  if (!applied) {
+    HttpReply const reply = refusal(*service, RpcEnvelopeErrc::header_parse_gr);
+    co_await send_whole(stream, exchange, reply.status, reply.body);
+    co_return;
+  }
+  ++service->streams;
+  bool thrown = false;
+  try {
+    co_await service->stream(stream);
+  } catch (std::exception const&) {
+    thrown = true;
+    ++service->handler_failures;
+  }
+  if (stream.broken()) co_return;
+  if (!thrown) {
+    std::string_view const nothing;
+    co_await send_whole(stream, exchange, 200, nothing);
+  } else if (!stream.begun()) {
+    co_await send_whole(stream, exchange, 500, kHandlerFailed);
+  }
+}
+
+net::HttpServer::Options http_options(std::shared_ptr<Service> const& service,
+                                      std::shared_ptr<net::TlsContext> tls) {
+  Server::Options const& options = service->options;
+  net::HttpServer::Options http;
+  http.tls = std::move(tls);
+  http.threads = options.threads;
+  http.body_bytes_max = options.body_bytes_max;
+  http.connection_count_max = options.connection_count_max;
+  http.idle_max = options.idle_max;
+  http.handshake_max = options.handshake_max;
+  http.body_max = options.body_max;
+  http.stream_idle_max = options.stream_idle_max;
+  http.too_large.body = kTooLarge;
+  if (service->stream) {
+    http.wants_stream = is_stream;
+    http.stream_handler = [service](net::HttpExchange& exchange) { return handle_stream(service, exchange); };
+  }
+  return http;
+}
+
+class HttpFront : public Front {
+ public:
+  HttpFront(net::Executor const& executor, std::shared_ptr<Service> const& service,
+            std::shared_ptr<net::TlsContext> tls)
+      : http_{executor, http_options(service, std::move(tls)),
+              [service](HttpRequest& request) { return handle(service, request); }} {}
+
+  Result<Endpoint> listen(Endpoint const& bind) override { return http_.listen(bind); }
+  [[nodiscard]] Endpoint local_endpoint() const override { return http_.local_endpoint(); }
+  Awaitable<bool> stop(Duration limit) override { return http_.stop(limit); }
+  void count(Server::Counters& counters) const override {
+    auto const& http = http_.counters();
+    counters.connections += http.connections;
+    counters.connections_refused += http.connections_refused;
+    counters.handshake_failures += http.handshakes_failed;
+    counters.not_http += http.malformed;
+    counters.too_large += http.too_large;
+    counters.too_slow += http.timed_out;
+  }
+
+ private:
+  net::HttpServer http_;
+};
+
+}  // namespace
+
+std::unique_ptr<Front> make_http_front(net::Executor const& executor, std::shared_ptr<Service> service,
+                                       std::shared_ptr<net::TlsContext> tls) {
+  return std::make_unique<HttpFront>(executor, service, std::move(tls));
+}
+
+}  // namespace grenache::rpc

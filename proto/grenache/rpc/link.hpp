@@ -1,0 +1,98 @@
+// Link: finds and announces services through a grape.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/random.hpp>
+#include <grenache/base/result.hpp>
+#include <grenache/base/time.hpp>
+#include <grenache/net/asio.hpp>
+#include <grenache/rpc/lookup_cache.hpp>
+#include <grenache/rpc/rpc_error.hpp>
+
+namespace grenache::rpc {
+
+/// The host and port of `http://host:port`, with or without a final slash, or of `host:port`; nothing for
+/// anything else.
+[[nodiscard]] std::optional<HostPort> parse_grape_url(std::string_view text);
+
+/// Looks up and announces services through the HTTP API of one or several grapes, the Node one included. Of
+/// several grapes one is asked until it fails, then the next.
+///
+/// Lookups are cached and concurrent ones of one name shared. One thread. A link that goes without
+/// stop() announces no more; its requests under way end within their timeouts.
+class Link {
+ public:
+  struct Options {
+    std::vector<HostPort> grapes;  // at least one
+    LookupCache::Options cache;
+    unsigned try_count = 3;  // as grenache-nodejs-link, for lookup and announce
+    Duration try_timeout = std::chrono::milliseconds{2500};  // as grenache-nodejs-link
+    Duration announce_interval = std::chrono::minutes{2};    // repeated after 0.5 to 1.5 of it, as Node does
+    Duration announce_retry = std::chrono::seconds{5};       // after one that failed, with the same spread
+    Duration ready_poll = std::chrono::milliseconds{200};    // between attempts to reach a grape
+    Duration grape_pause = std::chrono::seconds{5};          // how long a grape that failed is left alone
+    std::size_t lookup_count_max = 1000;                     // lookups of distinct names under way
+    std::size_t peer_count_max = 1000;                       // of one lookup; a grape answers with 100
+  };
+
+  struct Impl;  // of the .cpp alone
+
+  Link(net::Executor const& executor, Options options, Random random);
+  ~Link();
+  Link(Link const&) = delete;
+  Link& operator=(Link const&) = delete;
+
+  /// Completes with true as soon as a grape answers, with false after `limit`.
+  [[nodiscard]] net::Awaitable<bool> wait_ready(Duration limit);
+
+  /// The destinations ("ip:port") of a service, from the cache or a grape. Fails with lookup_empty when
+  /// nobody is known, not_ready when nobody is known and the grape's /health says that it has not joined its
+  /// network, grape_unreachable when no grape answered in any try, grape_refused with the text of a grape's
+  /// error, timeout at `deadline`. What fails is not cached.
+  [[nodiscard]] net::Awaitable<RpcResult<std::vector<std::string>>> lookup(std::string name,
+                                                                           TimePoint deadline);
+  /// The same without a deadline of its own: at most try_count times try_timeout.
+  [[nodiscard]] net::Awaitable<RpcResult<std::vector<std::string>>> lookup(std::string name);
+
+  /// The next lookup of `name` asks a grape: what was found has turned out to be dead.
+  void forget(std::string_view name);
+
+  /// Announces once. The number of other nodes that stored it.
+  [[nodiscard]] net::Awaitable<RpcResult<std::uint32_t>> announce(std::string name, std::uint16_t port);
+
+  /// Announces now and again and again, until stopped. Does nothing when it does so already.
+  void start_announcing(std::string name, std::uint16_t port);
+  /// No more announcements, and the grape is asked to take the service back at once; where grapes cannot
+  /// (Node's do not know how) they forget it when its age is reached. False when it was not announced.
+  bool stop_announcing(std::string_view name, std::uint16_t port);
+  /// Completes when a grape has confirmed the announcement that was started; fails with the failure of the
+  /// last attempt after `limit` (not_ready when none has ended), and with `stopped` when there is no such
+  /// announcement.
+  [[nodiscard]] net::Awaitable<RpcResult<void>> announced(std::string name, std::uint16_t port,
+                                                          Duration limit);
+
+  /// Ends announcing as stop_announcing() does, for as long as one try may take; fails what is under way, and
+  /// completes when nothing is left.
+  [[nodiscard]] net::Awaitable<void> stop();
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+/// `interval` times a number from 0.5 to 1.5, so that services which started together do not announce
+/// together.
+[[nodiscard]] Duration jittered(Duration interval, Random& random);
+
+/// A random UUID (version 4), the form of Grenache's request ids.
+[[nodiscard]] std::string make_rid(Random& random);
+
+}  // namespace grenache::rpc

@@ -1,0 +1,46 @@
+// What lookups have found, for a short while.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <list>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <grenache/base/time.hpp>
+
+namespace grenache::rpc {
+
+/// Destinations by service name; the least recently used entry goes when it is full, as in
+/// grenache-nodejs-link. Pure: time is handed in.
+class LookupCache {
+ public:
+  struct Options {
+    std::size_t entry_count_max = 2500;           // as grenache-nodejs-link
+    Duration age_max = std::chrono::seconds{10};  // as grenache-nodejs-link
+  };
+
+  explicit LookupCache(Options options) : options_{options} {}
+
+  /// What is known and not older than age_max; nullptr otherwise. Valid until the next call.
+  [[nodiscard]] std::vector<std::string> const* find(std::string_view name, TimePoint now);
+  void store(std::string_view name, std::vector<std::string> destinations, TimePoint now);
+  void forget(std::string_view name);
+  [[nodiscard]] std::size_t size() const { return by_name_.size(); }
+
+ private:
+  struct Entry {
+    std::string name;
+    std::vector<std::string> destinations;
+    TimePoint stored;
+  };
+  using Entries = std::list<Entry>;
+
+  Options options_;
+  Entries entries_;  // the one used last is first
+  std::map<std::string, Entries::iterator, std::less<>> by_name_;
+};
+
+}  // namespace grenache::rpc

@@ -1,0 +1,86 @@
+// The part of a Server that HTTP and WebSocket share: handlers, their answers, counters. For its .cpp files.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <grenache/json/rpc_envelope.hpp>
+#include <grenache/net/tls.hpp>
+#include <grenache/rpc/server.hpp>
+
+namespace grenache::rpc {
+
+/// Shared by all connections and by requests under way. Its handlers do not change once it listens.
+struct Service {
+  using Count = std::atomic<std::uint64_t>;
+
+  Server::Options options;
+  Server::Handler handler;           // either this
+  Server::CallbackHandler callback;  // or this
+  Server::StreamHandler stream;      // may be empty
+  Count requests = 0;
+  Count streams = 0;
+  Count not_json = 0;
+  Count bad_gr_header = 0;
+  Count handler_failures = 0;
+
+  /// What the coroutine handler answers; of one that throws, ERR_REQUEST_HANDLER.
+  [[nodiscard]] net::Awaitable<Reply> call(Request& request);
+  /// Gives the request to the callback handler. One that throws has answered ERR_REQUEST_HANDLER.
+  void call_back(Request request, std::unique_ptr<Responder::State> state);
+  /// The answer of a handler that has thrown or forgotten its responder; counted.
+  [[nodiscard]] Reply handler_failure();
+};
+
+/// What all copies of a Responder share. Any thread.
+class Responder::State {
+ public:
+  /// `deliver` is called once, by whoever answers, or when this goes.
+  State(std::shared_ptr<Service> service, std::function<void(Reply)> deliver)
+      : service_{std::move(service)}, deliver_{std::move(deliver)} {}
+  ~State() {
+    if (!answered_) deliver_(service_->handler_failure());
+  }
+  State(State const&) = delete;
+  State& operator=(State const&) = delete;
+
+  void answer(Reply reply) {
+    if (answered_.exchange(true)) return;
+    auto const deliver = std::move(deliver_);  // goes with what it holds, however long the copies stay
+    deliver(std::move(reply));
+  }
+
+ private:
+  std::shared_ptr<Service> service_;
+  std::function<void(Reply)> deliver_;
+  std::atomic<bool> answered_ = false;
+};
+
+/// `[rid,err,res]`
+[[nodiscard]] std::string reply_text(json::Value const& rid, Reply const& reply);
+
+/// A listening socket with its connections, of one transport.
+class Front {
+ public:
+  virtual ~Front() = default;
+  [[nodiscard]] virtual Result<Endpoint> listen(Endpoint const& bind) = 0;
+  [[nodiscard]] virtual Endpoint local_endpoint() const = 0;
+  /// As Server::stop.
+  [[nodiscard]] virtual net::Awaitable<bool> stop(Duration limit) = 0;
+  /// Adds what the transport itself counts.
+  virtual void count(Server::Counters& counters) const = 0;
+};
+
+/// `tls` is null for plain TCP.
+[[nodiscard]] std::unique_ptr<Front> make_http_front(net::Executor const& executor,
+                                                     std::shared_ptr<Service> service,
+                                                     std::shared_ptr<net::TlsContext> tls);
+[[nodiscard]] std::unique_ptr<Front> make_ws_front(net::Executor const& executor,
+                                                   std::shared_ptr<Service> service,
+                                                   std::shared_ptr<net::TlsContext> tls);
+
+}  // namespace grenache::rpc

@@ -1,0 +1,202 @@
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+#include <grenache/json/rpc_envelope.hpp>
+#include <grenache/net/deadline.hpp>
+#include <grenache/net/steady_clock.hpp>
+#include <grenache/net/task_group.hpp>
+#include <grenache/net/websocket.hpp>
+#include <grenache/rpc/service.hpp>
+
+namespace grenache::rpc {
+
+namespace asio = boost::asio;
+using net::Awaitable;
+using net::WebSocketServer;
+using net::WebSocketSession;
+using Session = WebSocketServer::Session;
+
+namespace {
+
+constexpr Duration kCutOff = std::chrono::seconds{1};  // to close, once handlers were cancelled
+constexpr Duration kForever = std::chrono::hours{24 * 365};
+
+/// The coroutine handlers of one session, on its thread. A caller that goes does not cancel them.
+struct Conversation {
+  explicit Conversation(net::Executor const& e) : executor{e}, tasks{e} {}
+  net::Executor executor;
+  net::TaskGroup tasks;
+  bool closed = false;
+};
+using Conversations = std::set<std::shared_ptr<Conversation>>;
+
+/// What the sessions share; any thread.
+struct Desk {
+  explicit Desk(std::shared_ptr<Service> s) : service{std::move(s)} {}
+
+  void add(std::shared_ptr<Conversation> conversation) {
+    std::lock_guard const lock{mutex};
+    conversations.insert(std::move(conversation));
+  }
+  void remove(std::shared_ptr<Conversation> const& conversation) {
+    std::lock_guard const lock{mutex};
+    conversations.erase(conversation);
+  }
+  Conversations all() {
+    std::lock_guard const lock{mutex};
+    return conversations;
+  }
+
+  std::shared_ptr<Service> service;
+  std::mutex mutex;
+  Conversations conversations;  // those that are open, or have handlers
+};
+
+std::shared_ptr<Conversation> conversation_of(WebSocketSession const& session) {
+  return std::static_pointer_cast<Conversation>(session.context);
+}
+
+Awaitable<void> call(std::shared_ptr<Desk> desk, Session session, std::shared_ptr<Conversation> conversation,
+                     Request request, [[maybe_unused]] WebSocketSession::Hold hold) {
+  json::Value const rid = request.rid;  // the handler may move from its request
+  Reply const reply = co_await desk->service->call(request);
+  session->send(reply_text(rid, reply));
+  if (conversation->closed && conversation->tasks.size() == 1) desk->remove(conversation);
+}
+
+void call_back(Service& service, std::shared_ptr<Service> const& shared, Session const& session,
+               Request request) {
+  // In shared_ptr: what std::function holds must be copyable.
+  auto hold = std::make_shared<WebSocketSession::Hold>(session->hold());
+  auto deliver = [session, hold, rid = request.rid](Reply const& reply) {
+    session->send(reply_text(rid, reply));
+  };
+  auto state = std::make_unique<Responder::State>(shared, std::move(deliver));
+  service.call_back(std::move(request), std::move(state));
+}
+
+void handle(std::shared_ptr<Desk> const& desk, Session const& session, std::string const& text) {
+  Service& service = *desk->service;
+  auto envelope = json::parse_rpc_request(text);
+  if (!envelope) {
+    ++service.not_json;
+    session->send(json::rpc_refusal(json::RpcEnvelopeErrc::request_parse));
+    return;
+  }
+  ++service.requests;
+  Request request;
+  request.rid = std::move(envelope->rid);
+  request.key = std::move(envelope->key);
+  request.payload = std::move(envelope->payload);
+  request.transport = service.options.transport;
+  request.peer = session->peer();
+  request.certificate = session->certificate();
+  if (service.callback) return call_back(service, desk->service, session, std::move(request));
+  auto const conversation = conversation_of(*session);
+  conversation->tasks.spawn_isolated(call(desk, session, conversation, std::move(request), session->hold()));
+}
+
+WebSocketServer::Handlers handlers(std::shared_ptr<Desk> const& desk) {
+  WebSocketServer::Handlers handlers;
+  handlers.on_message = [desk](Session const& session, std::string const& text) {
+    handle(desk, session, text);
+  };
+  if (!desk->service->handler) return handlers;
+  handlers.on_open = [desk](Session const& session) {
+    auto conversation = std::make_shared<Conversation>(session->executor());
+    session->context = conversation;
+    desk->add(std::move(conversation));
+  };
+  handlers.on_close = [desk](Session const& session, Error const&) {
+    auto const conversation = conversation_of(*session);
+    conversation->closed = true;
+    if (conversation->tasks.size() == 0) desk->remove(conversation);
+  };
+  return handlers;
+}
+
+WebSocketServer::Options ws_options(Server::Options const& options, std::shared_ptr<net::TlsContext> tls) {
+  WebSocketServer::Options ws;
+  ws.tls = std::move(tls);
+  ws.threads = options.threads;
+  ws.message_bytes_max = options.body_bytes_max;
+  ws.write_queue_bytes_max = options.write_queue_bytes_max;
+  ws.connection_count_max = options.connection_count_max;
+  ws.hold_count_max = options.requests_per_connection_max;
+  ws.idle_max = options.idle_max;
+  ws.handshake_max = options.handshake_max;
+  return ws;
+}
+
+class WsFront : public Front {
+ public:
+  WsFront(net::Executor const& executor, std::shared_ptr<Service> const& service,
+          std::shared_ptr<net::TlsContext> tls)
+      : executor_{executor},
+        desk_{std::make_shared<Desk>(service)},
+        ws_{executor, ws_options(service->options, std::move(tls)), handlers(desk_)} {}
+
+  ~WsFront() override {
+    if (on_own_threads()) return;  // what waits there goes with them
+    for (auto const& each : desk_->all()) each->tasks.cancel(asio::cancellation_type::terminal);
+  }
+
+  Result<Endpoint> listen(Endpoint const& bind) override { return ws_.listen(bind); }
+  [[nodiscard]] Endpoint local_endpoint() const override { return ws_.local_endpoint(); }
+
+  Awaitable<bool> stop(Duration limit) override {
+    TimePoint const deadline = net::steady_now() + limit;
+    bool cut_off = false;
+    net::Deadline cancellation{executor_, [&] { cut_off = cancel_all(); }};
+    cancellation.set(deadline);
+    bool const closed = co_await ws_.stop(limit + kCutOff);
+    if (on_own_threads()) co_return closed && !cut_off;
+    Conversations const left = desk_->all();
+    for (auto const& each : left) {
+      bool const drained = co_await each->tasks.drained(deadline - net::steady_now());
+      if (drained) continue;
+      cut_off = true;
+      each->tasks.cancel(asio::cancellation_type::terminal);
+      co_await each->tasks.drained(kForever);
+    }
+    co_return closed && !cut_off;
+  }
+
+  void count(Server::Counters& counters) const override {
+    auto const ws = ws_.counters();
+    counters.connections += ws.connections;
+    counters.connections_refused += ws.refused;
+    counters.handshake_failures += ws.failed_upgrades;
+    counters.not_http += ws.malformed;
+    counters.too_large += ws.too_large;
+    counters.too_slow += ws.slow + ws.timed_out;
+  }
+
+ private:
+  [[nodiscard]] bool on_own_threads() const { return desk_->service->options.threads > 0; }
+
+  /// False when no handler was left.
+  bool cancel_all() {
+    Conversations const left = desk_->all();
+    for (auto const& each : left) {
+      asio::post(each->executor, [each] { each->tasks.cancel(asio::cancellation_type::terminal); });
+    }
+    return !left.empty();
+  }
+
+  net::Executor executor_;
+  std::shared_ptr<Desk> desk_;
+  WebSocketServer ws_;
+};
+
+}  // namespace
+
+std::unique_ptr<Front> make_ws_front(net::Executor const& executor, std::shared_ptr<Service> service,
+                                     std::shared_ptr<net::TlsContext> tls) {
+  return std::make_unique<WsFront>(executor, service, std::move(tls));
+}
+
+}  // namespace grenache::rpc
