@@ -11,7 +11,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "cli"))
 import support  # noqa: E402
 
-ROOM = pathlib.Path(__file__).parent.parent.parent / "proto" / "rpc"
+ROOM = pathlib.Path(__file__).parent.parent.parent / "proto" / "grenache" / "rpc"
 EXAMPLES = pathlib.Path(os.environ["GRENACHE_EXAMPLES"])
 
 

@@ -22,6 +22,7 @@
 
 #include <grenache/json/json.hpp>
 #include <grenache/net/asio.hpp>
+#include <grenache/net/tls.hpp>
 #include <grenache/rpc/link.hpp>
 #include <grenache/rpc/transport.hpp>
 

@@ -43,7 +43,7 @@ class CorkedStream {
   auto async_read_some(Buffers const& buffers, Token&& token) {
     read_at_ = steady_now();
     auto initiate = [this](auto handler, FirstBuffers<asio::mutable_buffer> const& to) {
-      this->read(to, std::move(handler));
+      this->read(to, IoHandler{std::move(handler), get_executor()});
     };
     FirstBuffers<asio::mutable_buffer> const to{buffers};
     return asio::async_initiate<Token, void(Error, std::size_t)>(std::move(initiate), token, to);
@@ -52,7 +52,7 @@ class CorkedStream {
   template <class Buffers, class Token>
   auto async_write_some(Buffers const& buffers, Token&& token) {
     auto initiate = [this](auto handler, FirstBuffers<asio::const_buffer> const& from) {
-      this->write(from, std::move(handler));
+      this->write(from, IoHandler{std::move(handler), get_executor()});
     };
     FirstBuffers<asio::const_buffer> const from{buffers};
     return asio::async_initiate<Token, void(Error, std::size_t)>(std::move(initiate), token, from);

@@ -8,20 +8,16 @@
 #include <string>
 #include <utility>
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/beast/core/role.hpp>
 
 #include <grenache/net/asio.hpp>
+#include <grenache/net/io_handler.hpp>
 #include <grenache/net/tls.hpp>
 
 namespace grenache::net {
-
-/// A completion handler whose type nobody has to know: what takes one is compiled once, where templates over
-/// every handler of Asio, Beast and OpenSSL took minutes. Allocates through the handler's own allocator.
-using IoHandler = asio::any_completion_handler<void(Error, std::size_t)>;
 
 /// The first buffers of any sequence, as a sequence of one type.
 template <class Buffer>
@@ -39,7 +35,7 @@ class FirstBuffers {
   [[nodiscard]] Buffer const* end() const { return first_.data() + size_; }
 
  private:
-  static constexpr std::size_t kMax = 4;  // a read or write of some bytes may leave the others for the next
+  static constexpr std::size_t kMax = 16;  // as many as the head of a reply has; others wait for the next call
 
   std::array<Buffer, kMax> first_;
   std::size_t size_ = 0;
@@ -77,7 +73,7 @@ class Stream {
   template <class Buffers, class Token>
   auto async_read_some(Buffers const& buffers, Token&& token) {
     auto initiate = [this](auto handler, FirstBuffers<asio::mutable_buffer> const& to) {
-      if (tls_) return read_tls(to, std::move(handler));
+      if (tls_) return read_tls(to, erase(std::move(handler)));
       socket_.async_read_some(to, std::move(handler));
     };
     FirstBuffers<asio::mutable_buffer> const to{buffers};
@@ -86,7 +82,7 @@ class Stream {
   template <class Buffers, class Token>
   auto async_write_some(Buffers const& buffers, Token&& token) {
     auto initiate = [this](auto handler, FirstBuffers<asio::const_buffer> const& from) {
-      if (tls_) return write_tls(from, std::move(handler));
+      if (tls_) return write_tls(from, erase(std::move(handler)));
       socket_.async_write_some(from, std::move(handler));
     };
     FirstBuffers<asio::const_buffer> const from{buffers};
@@ -96,6 +92,11 @@ class Stream {
  private:
   struct Tls;
 
+  template <class Handler>
+  IoHandler erase(Handler handler) {
+    return {std::move(handler), get_executor()};
+  }
+  static IoHandler erase(IoHandler handler) { return handler; }
   void read_tls(FirstBuffers<asio::mutable_buffer> const& to, IoHandler handler);
   void write_tls(FirstBuffers<asio::const_buffer> const& from, IoHandler handler);
 
