@@ -4,19 +4,22 @@ set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
 endif()
 
+# ccache serves files with a precompiled header only when told that time stamps do not matter.
 find_program(GRENACHE_CCACHE ccache)
 if(GRENACHE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${GRENACHE_CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime "${GRENACHE_CCACHE}")
 endif()
 
 add_library(grenache_options INTERFACE)
 target_compile_features(grenache_options INTERFACE cxx_std_20)
+# -fPIC for programs too: a precompiled header serves only files that are compiled with the same option.
 target_compile_options(grenache_options INTERFACE
+  -fPIC $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast -Woverloaded-virtual
   -Wcast-align -Wformat=2 -Wimplicit-fallthrough -Wdouble-promotion
   # g++ 12 sees false positives in "(" + std::to_string(n), and where it inlines the frame of a coroutine.
@@ -81,4 +84,17 @@ function(grenache_program name)
   target_include_directories(${name}_program PRIVATE "${PROJECT_SOURCE_DIR}")
   target_compile_definitions(${name}_program PRIVATE GRENACHE_VERSION="${PROJECT_VERSION}")
   install(TARGETS ${name}_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+# grenache_precompile(target… [TESTS]): these targets include Asio in most of their files, or with TESTS GoogleTest too;
+# they share one precompiled header. What a file needs it includes all the same: the preset clang goes without.
+function(grenache_precompile)
+  cmake_parse_arguments(arg "TESTS" "" "" ${ARGN})
+  set(owner grenache_asio)
+  if(arg_TESTS)
+    set(owner test_support)
+  endif()
+  foreach(target IN LISTS arg_UNPARSED_ARGUMENTS)
+    target_precompile_headers(${target} REUSE_FROM ${owner})
+  endforeach()
 endfunction()
