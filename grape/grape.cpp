@@ -1,27 +1,15 @@
 #include "grape/grape.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-
 #include <grenache/net/steady_clock.hpp>
 
 namespace grenache::grape {
-namespace {
-
-net::Awaitable<Error> write_state(std::filesystem::path file, std::string bytes) {
-  auto const written = replace_private_file(file, bytes);
-  if (!written) co_return written.error();
-  co_return Error{};
-}
-
-}  // namespace
 
 Grape::Grape(net::Executor executor, Options options, Log const& log)
-    : options_{std::move(options)},
+    : executor_{executor},
+      options_{std::move(options)},
       log_{log},
-      runner_{executor, log},
-      api_{executor, runner_, options_.api, [this] { return status(); }},
-      tasks_{executor},
-      halt_{executor} {}
+      runner_{executor, log, options_.name_lookup},
+      api_{executor, runner_, options_.api, [this] { return status(); }} {}
 
 std::optional<std::string> Grape::start() {
   if (auto failure = open_state()) return failure;
@@ -42,7 +30,7 @@ std::optional<std::string> Grape::start() {
             {{"port", int{api_listening->port}}, {"address", api_listening->address.to_string()}});
   restore_state();
   runner_.bootstrap(options_.bootstrap);
-  if (state_) tasks_.spawn(save_loop());
+  if (saver_) saver_->start();
   return std::nullopt;
 }
 
@@ -54,17 +42,18 @@ std::optional<std::string> Grape::open_state() {
     return "another grape uses the state in " + name;
   }
   if (!opened) return "cannot keep state in " + name + ": " + opened.error().message();
-  state_.emplace(std::move(*opened));
-  disk_.emplace(1);
+  saver_.emplace(
+      executor_, std::move(*opened), options_.save_every, [this] { return encode_state(runner_.snapshot()); },
+      [this](Error const& error) { warn_not_saved(error.message()); });
   return std::nullopt;
 }
 
 void Grape::restore_state() {
-  if (!state_) return;
-  auto const loaded = state_->load();
+  if (!saver_) return;
+  auto const loaded = saver_->folder().load();
   if (!loaded.warning.empty()) {
     log_.warn("warning", {{"text", "a fresh start, as the state cannot be read: " + loaded.warning},
-                          {"file", state_->file().string()}});
+                          {"file", saver_->folder().file().string()}});
   }
   if (!loaded.snapshot) return;
   runner_.restore(*loaded.snapshot);
@@ -74,24 +63,9 @@ void Grape::restore_state() {
                          {"services", std::uint64_t{loaded.snapshot->services.size()}}});
 }
 
-void Grape::tell_save_failure(Error const& error) {
+void Grape::warn_not_saved(std::string const& reason) {
   log_.warn("warning",
-            {{"text", "cannot save the state: " + error.message()}, {"file", state_->file().string()}});
-}
-
-net::Awaitable<void> Grape::save_loop() {
-  while (!stopping_) {
-    std::string bytes = encode_state(runner_.snapshot());
-    auto writing = boost::asio::co_spawn(*disk_, write_state(state_->file(), std::move(bytes)), net::kTuple);
-    auto const [thrown, error] = co_await std::move(writing);
-    if (thrown || error) tell_save_failure(error);
-    TimePoint const next = net::steady_now() + options_.save_every;
-    while (!stopping_) {
-      net::Wake const wake = co_await halt_.wait(next);
-      if (wake == net::Wake::cancelled) co_return;
-      if (wake == net::Wake::timed_out) break;
-    }
-  }
+            {{"text", "cannot save the state: " + reason}, {"file", saver_->folder().file().string()}});
 }
 
 Status Grape::status() const {
@@ -114,12 +88,9 @@ Status Grape::status() const {
 
 net::Awaitable<void> Grape::stop() {
   (void)co_await api_.stop(std::chrono::milliseconds{500});
-  stopping_ = true;
-  halt_.notify_all();
-  (void)co_await tasks_.drained(std::chrono::seconds{5});
-  if (state_) {
-    auto const saved = replace_private_file(state_->file(), encode_state(runner_.snapshot()));
-    if (!saved) tell_save_failure(saved.error());
+  if (saver_) {
+    bool const saved = co_await saver_->finish(options_.last_save_max);
+    if (!saved) warn_not_saved("the disk does not answer");
   }
   co_await runner_.stop();
 }

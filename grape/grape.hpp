@@ -7,21 +7,17 @@
 #include <string>
 #include <vector>
 
-#include <boost/asio/thread_pool.hpp>
-
 #include "grape/http_api.hpp"
 #include "grape/node_runner.hpp"
-#include "grape/state.hpp"
+#include "grape/state_saver.hpp"
 #include "grape/status.hpp"
 #include <grenache/base/endpoint.hpp>
 #include <grenache/log/log.hpp>
 #include <grenache/net/asio.hpp>
-#include <grenache/net/async_event.hpp>
-#include <grenache/net/task_group.hpp>
 
 namespace grenache::grape {
 
-/// Runs on the one thread of its executor; can be embedded in any program.
+/// Runs on the one thread of its executor; can be embedded in any program, and destroyed at any time.
 class Grape {
  public:
   struct Options {
@@ -31,8 +27,10 @@ class Grape {
     std::vector<HostPort> bootstrap;  // grapes to join
     HttpApi::Options api;
     NodeOptions node;
-    std::filesystem::path state_folder;             // empty: nothing is remembered over a restart
-    Duration save_every = std::chrono::minutes{5};  // a crash forgets no more than this
+    std::filesystem::path state_folder;                // empty: nothing is remembered over a restart
+    Duration save_every = std::chrono::minutes{5};     // a crash forgets no more than this
+    Duration last_save_max = std::chrono::seconds{5};  // stop() waits no longer for the disk
+    NameLookup name_lookup = system_name_lookup;       // of bootstrap hosts
   };
 
   /// `log` must outlive the grape, which stays where it is.
@@ -51,26 +49,23 @@ class Grape {
   /// How it is now.
   [[nodiscard]] Status status() const;
 
-  /// Answers what has been asked, for at most half a second, closes everything, and saves the state.
+  /// Answers what has been asked, for at most half a second, saves the state, and closes everything. Ends in
+  /// time even when the disk or the resolution of a name hangs.
   [[nodiscard]] net::Awaitable<void> stop();
 
  private:
   [[nodiscard]] std::optional<std::string> open_state();
   void restore_state();
-  void tell_save_failure(Error const& error);
-  net::Awaitable<void> save_loop();
+  void warn_not_saved(std::string const& reason);
 
+  net::Executor executor_;
   Options options_;
   Log const& log_;
   NodeRunner runner_;
   HttpApi api_;
   Endpoint dht_;
   TimePoint started_;
-  net::TaskGroup tasks_;
-  net::AsyncEvent halt_;
-  bool stopping_ = false;
-  std::optional<StateFolder> state_;
-  std::optional<boost::asio::thread_pool> disk_;  // one thread: fsync takes its time
+  std::optional<StateSaver> saver_;
 };
 
 }  // namespace grenache::grape

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <boost/asio/error.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
 
 #include <grenache/net/address.hpp>
@@ -17,7 +18,6 @@ using asio::ip::udp;
 
 // Batches of datagrams taken before others on this thread get their turn.
 constexpr int kBatchesInARow = 4;
-constexpr std::chrono::seconds kResolveAgain{5};
 
 template <class... Handlers>
 struct Overloaded : Handlers... {
@@ -28,11 +28,37 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 }  // namespace
 
-NodeRunner::NodeRunner(net::Executor executor, Log const& log)
-    : executor_{executor}, log_{log}, socket_{executor}, tasks_{executor} {}
+Result<std::vector<IpAddress>> system_name_lookup(std::string const& host) {
+  // Not the resolver of the runner's io_context, whose destructor waits for what is being resolved.
+  asio::io_context context{1};
+  udp::resolver resolver{context};
+  Error error;
+  auto const found = resolver.resolve(host, "", error);
+  if (error) return error;
+  std::vector<IpAddress> addresses;
+  for (auto const& entry : found) addresses.push_back(net::from_asio(entry.endpoint()).address);
+  return addresses;
+}
+
+NodeRunner::NodeRunner(net::Executor executor, Log const& log, NameLookup name_lookup)
+    : executor_{executor},
+      log_{log},
+      name_lookup_{std::move(name_lookup)},
+      socket_{std::make_shared<UdpSocket>(executor)},
+      tasks_{executor},
+      requests_{std::make_shared<Requests>()},
+      random_{Random::from_system()},
+      resolutions_{std::in_place, executor} {
+  requests_->runner = this;
+}
+
+NodeRunner::~NodeRunner() {
+  requests_->runner = nullptr;
+  socket_->close();
+}
 
 Result<Endpoint> NodeRunner::listen(Endpoint const& bind, NodeOptions options) {
-  auto const opened = socket_.open(bind);
+  auto const opened = socket_->open(bind);
   if (!opened) return opened.error();
   Endpoint const local = *opened;
   options.port = local.port;
@@ -43,7 +69,7 @@ Result<Endpoint> NodeRunner::listen(Endpoint const& bind, NodeOptions options) {
   }
   node_.emplace(std::move(options), Random::from_system());
   deadline_.emplace(executor_, [this] { on_deadline(); });
-  tasks_.spawn(receive_loop());
+  tasks_.spawn(receive_loop(requests_, socket_));
   return local;
 }
 
@@ -52,72 +78,97 @@ void NodeRunner::restore(Snapshot const& snapshot) { node_->restore(snapshot, ne
 
 void NodeRunner::bootstrap(std::vector<HostPort> addresses) {
   std::vector<Endpoint> numeric;
-  std::vector<HostPort> names;
+  bool has_names = false;
   for (auto& address : addresses) {
     if (auto const ip = IpAddress::parse(address.host)) {
       numeric.push_back({*ip, address.port});
     } else {
-      names.push_back(std::move(address));
+      names_.add(std::move(address));
+      has_names = true;
     }
   }
   // Without numeric addresses the node hears of its bootstrap with the first name, so that it does not call
   // itself ready before.
-  if (!numeric.empty() || names.empty()) node_->bootstrap(numeric, net::steady_now());
-  for (auto& name : names) tasks_.spawn(resolve_loop(std::move(name), numeric.empty()));
+  if (!numeric.empty() || !has_names) {
+    has_joined_ = true;
+    node_->bootstrap(numeric, net::steady_now());
+  }
+  resolve_names();
   flush();
 }
 
-net::Awaitable<void> NodeRunner::resolve_loop(HostPort name, bool first) {
-  udp::resolver resolver{executor_};
-  net::AsyncEvent never{executor_};
-  for (;;) {
-    auto const [error, found] =
-        co_await resolver.async_resolve(name.host, std::to_string(name.port), net::kTuple);
-    if (error == asio::error::operation_aborted) co_return;
-    std::vector<Endpoint> addresses;
-    if (error) {
-      log_.warn("warning",
-                {{"text", "bootstrap host does not resolve: " + error.message()}, {"host", name.host}});
-    } else {
-      for (auto const& entry : found) addresses.push_back(net::from_asio(entry.endpoint()));
+void NodeRunner::resolve_names() {
+  TimePoint const now = net::steady_now();
+  auto const leads_in = [this](std::vector<Endpoint> const& addresses) {
+    return node_->is_reached_through(addresses);
+  };
+  while (resolutions_) {
+    auto const number = names_.next(now, leads_in);
+    if (!number) return;
+    auto look_up = [lookup = name_lookup_, host = names_.name(*number).host] { return lookup(host); };
+    auto done = [this, number = *number](Result<std::vector<IpAddress>> const& addresses) {
+      resolved(number, addresses);
+    };
+    if (!resolutions_->run(std::move(look_up), std::move(done))) {
+      resolved(
+          *number,
+          Error{boost::system::errc::make_error_code(boost::system::errc::resource_unavailable_try_again)});
     }
-    if (!addresses.empty() || first) {
-      node_->bootstrap(addresses, net::steady_now());
-      flush();
-    }
-    if (!addresses.empty()) co_return;
-    first = false;
-    net::Wake const wake = co_await never.wait(net::steady_now() + kResolveAgain);
-    if (wake == net::Wake::cancelled) co_return;
   }
 }
 
-net::Awaitable<void> NodeRunner::receive_loop() {
+void NodeRunner::resolved(std::size_t number, Result<std::vector<IpAddress>> const& addresses) {
+  TimePoint const now = net::steady_now();
+  std::string const& host = names_.name(number).host;
+  if (!addresses) {
+    log_.warn("warning",
+              {{"text", "bootstrap host does not resolve: " + addresses.error().message()}, {"host", host}});
+  }
+  auto const change =
+      names_.resolved(number, addresses ? *addresses : std::vector<IpAddress>{}, now, random_);
+  if (!change.former.empty()) {
+    log_.info("moved", {{"host", host}, {"address", change.addresses.front().to_string()}});
+  }
+  node_->forget_bootstrap(change.former);
+  if (!change.addresses.empty() || !has_joined_) node_->bootstrap(change.addresses, now);
+  has_joined_ = true;
+  resolve_names();
+  flush();
+}
+
+net::Awaitable<void> NodeRunner::receive_loop(std::shared_ptr<Requests> shared,
+                                              std::shared_ptr<UdpSocket> socket) {
   for (;;) {
-    bool const open = co_await socket_.readable();
-    if (!open) co_return;
-    for (int batch = 0; batch < kBatchesInARow; ++batch) {
-      auto const received = socket_.receive();
-      TimePoint const now = net::steady_now();
-      for (auto const& datagram : received) {
-        node_->receive(datagram.from, datagram.bytes, now);
-        drain();
-      }
-      flush();
-      if (received.size() < socket_.batch_max()) break;
+    bool const open = co_await socket->readable();
+    if (!open || shared->runner == nullptr) co_return;
+    shared->runner->receive();
+  }
+}
+
+void NodeRunner::receive() {
+  for (int batch = 0; batch < kBatchesInARow; ++batch) {
+    auto const received = socket_->receive();
+    TimePoint const now = net::steady_now();
+    for (auto const& datagram : received) {
+      node_->receive(datagram.from, datagram.bytes, now);
+      drain();
     }
+    flush();
+    if (received.size() < socket_->batch_max()) return;
   }
 }
 
 void NodeRunner::on_deadline() {
   node_->expire(net::steady_now());
+  // Also whether the node is alone by now: its upkeep comes by every few seconds.
+  resolve_names();
   flush();
 }
 
 void NodeRunner::drain() {
   while (auto output = node_->poll_output()) {
     if (auto* datagram = std::get_if<Datagram>(&*output)) {
-      node_->reuse(socket_.send(datagram->to, std::move(datagram->bytes)));
+      node_->reuse(socket_->send(datagram->to, std::move(datagram->bytes)));
     } else {
       tell(std::get<Event>(*output));
     }
@@ -126,8 +177,10 @@ void NodeRunner::drain() {
 
 void NodeRunner::flush() {
   drain();
-  socket_.flush();
-  if (deadline_) deadline_->set(node_->next_deadline());
+  socket_->flush();
+  if (deadline_) {
+    deadline_->set(std::min(node_->next_deadline(), names_.next_deadline(net::steady_now())));
+  }
 }
 
 void NodeRunner::tell(Event const& event) {
@@ -161,7 +214,7 @@ void NodeRunner::tell(Event const& event) {
 
 template <class Done>
 void NodeRunner::finish(Done const& done) {
-  auto& waiters = std::get<Waiters<Done>>(waiters_);
+  auto& waiters = std::get<Waiters<Done>>(requests_->waiters);
   auto const waiter = waiters.find(done.id);
   if (waiter == waiters.end()) return;
   waiter->second->done = done;
@@ -171,17 +224,23 @@ void NodeRunner::finish(Done const& done) {
 template <class Done>
 net::Awaitable<Result<Done>> NodeRunner::outcome_of(Result<RequestId> id) {
   if (!id) co_return id.error();
-  auto& waiters = std::get<Waiters<Done>>(waiters_);
-  Waiter<Done> waiter{executor_};
-  waiters.emplace(*id, &waiter);
-  flush();
+  co_return co_await await_outcome<Done>(requests_, executor_, *id);
+}
+
+template <class Done>
+net::Awaitable<Result<Done>> NodeRunner::await_outcome(std::shared_ptr<Requests> shared,
+                                                       net::Executor executor, RequestId id) {
+  auto& waiters = std::get<Waiters<Done>>(shared->waiters);
+  Waiter<Done> waiter{executor};
+  waiters.emplace(id, &waiter);
+  shared->runner->flush();
   while (!waiter.done) {
     net::Wake const wake = co_await waiter.changed.wait();
     if (wake == net::Wake::cancelled) break;
   }
-  waiters.erase(*id);
+  waiters.erase(id);
   if (!waiter.done) {
-    node_->cancel(*id);
+    if (shared->runner != nullptr) shared->runner->node_->cancel(id);
     co_return Error{asio::error::operation_aborted};
   }
   co_return std::move(*waiter.done);
@@ -222,7 +281,8 @@ net::Awaitable<Result<PutDone>> NodeRunner::put(dht::Item item, std::optional<st
 
 net::Awaitable<void> NodeRunner::stop() {
   deadline_.reset();
-  socket_.close();
+  resolutions_.reset();
+  socket_->close();
   tasks_.cancel(asio::cancellation_type::terminal);
   (void)co_await tasks_.drained(std::chrono::seconds{1});
 }

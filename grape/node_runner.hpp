@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -9,7 +10,9 @@
 #include <tuple>
 #include <vector>
 
+#include "grape/core/bootstrap_names.hpp"
 #include "grape/core/node.hpp"
+#include "grape/detached_calls.hpp"
 #include "grape/status.hpp"
 #include "grape/udp_socket.hpp"
 #include <grenache/log/log.hpp>
@@ -20,10 +23,18 @@
 
 namespace grenache::grape {
 
-/// A Node on a UDP socket. Everything happens on the one thread of the executor.
+/// The addresses of a host. Called on threads of its own, possibly several at a time, and may block; it must
+/// not throw, and may still run when the runner has gone.
+using NameLookup = std::function<Result<std::vector<IpAddress>>(std::string const& host)>;
+/// As the operating system resolves names (getaddrinfo).
+[[nodiscard]] Result<std::vector<IpAddress>> system_name_lookup(std::string const& host);
+
+/// A Node on a UDP socket. Everything happens on the one thread of the executor. It may be destroyed at any
+/// time: requests that still wait then end with operation_aborted when they are cancelled.
 class NodeRunner {
  public:
-  NodeRunner(net::Executor executor, Log const& log);
+  NodeRunner(net::Executor executor, Log const& log, NameLookup name_lookup = system_name_lookup);
+  ~NodeRunner();
   NodeRunner(NodeRunner const&) = delete;
   NodeRunner& operator=(NodeRunner const&) = delete;
 
@@ -35,8 +46,8 @@ class NodeRunner {
   [[nodiscard]] Snapshot snapshot() const;
   void restore(Snapshot const& snapshot);
 
-  /// Joins the network through these. Names are resolved, again and again until they do; the rest goes on
-  /// meanwhile.
+  /// Joins the network through these. Names are resolved until they have an address, and again whenever the
+  /// node is alone or none of their addresses answers; the rest continues meanwhile. See BootstrapNames.
   void bootstrap(std::vector<HostPort> addresses);
 
   /// The peers that serve `name`, at most 100. The error tells that too many lookups are running.
@@ -55,9 +66,10 @@ class NodeRunner {
   [[nodiscard]] Node const& node() const { return *node_; }
   /// When a lookup of a user last found a peer; nothing when none has.
   [[nodiscard]] std::optional<TimePoint> last_found() const { return last_found_; }
-  [[nodiscard]] SocketCounters const& socket_counters() const { return socket_.counters(); }
+  [[nodiscard]] SocketCounters const& socket_counters() const { return socket_->counters(); }
 
-  /// Closes the socket. Lookups and announcements that still wait must be cancelled by who awaits them.
+  /// Closes the socket; does not wait for names that are being resolved. Lookups and announcements that still
+  /// wait must be cancelled by their callers.
   [[nodiscard]] net::Awaitable<void> stop();
 
  private:
@@ -69,11 +81,25 @@ class NodeRunner {
   };
   template <class Done>
   using Waiters = std::map<RequestId, Waiter<Done>*>;
+  /// What the coroutines of the callers share with the runner, which may be gone before them.
+  struct Requests {
+    NodeRunner* runner = nullptr;  // null: gone
+    std::tuple<Waiters<LookupDone>, Waiters<AnnounceDone>, Waiters<UnannounceDone>, Waiters<GetDone>,
+               Waiters<PutDone>>
+        waiters;
+  };
 
-  net::Awaitable<void> receive_loop();
-  net::Awaitable<void> resolve_loop(HostPort name, bool first);
+  static net::Awaitable<void> receive_loop(std::shared_ptr<Requests> shared,
+                                           std::shared_ptr<UdpSocket> socket);
+  /// Takes the datagrams that wait, within a limit.
+  void receive();
+  void resolve_names();
+  void resolved(std::size_t number, Result<std::vector<IpAddress>> const& addresses);
   template <class Done>
   net::Awaitable<Result<Done>> outcome_of(Result<RequestId> id);
+  template <class Done>
+  static net::Awaitable<Result<Done>> await_outcome(std::shared_ptr<Requests> shared, net::Executor executor,
+                                                    RequestId id);
   template <class Done>
   void finish(Done const& done);
   void on_deadline();
@@ -85,14 +111,17 @@ class NodeRunner {
 
   net::Executor executor_;
   Log const& log_;
-  UdpSocket socket_;
+  NameLookup name_lookup_;
+  std::shared_ptr<UdpSocket> socket_;
   std::optional<Node> node_;
   std::optional<net::Deadline>
       deadline_;  // ends with stop(): a timer that waits would keep the io_context running
   net::TaskGroup tasks_;
-  std::tuple<Waiters<LookupDone>, Waiters<AnnounceDone>, Waiters<UnannounceDone>, Waiters<GetDone>,
-             Waiters<PutDone>>
-      waiters_;
+  std::shared_ptr<Requests> requests_;
+  Random random_;
+  BootstrapNames names_{BootstrapNames::Options{}};
+  bool has_joined_ = false;  // the node has heard of a bootstrap address, or that there is none so far
+  std::optional<DetachedCalls> resolutions_;  // until stop()
   std::optional<TimePoint> last_found_;
 };
 

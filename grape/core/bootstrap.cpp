@@ -20,6 +20,18 @@ void Bootstrap::add(std::vector<Endpoint> const& addresses, TimePoint now) {
   }
 }
 
+void Bootstrap::forget(std::vector<Endpoint> const& addresses) {
+  std::erase_if(entries_, [&](Entry const& entry) {
+    return !entry.was_well && std::ranges::find(addresses, entry.address) != addresses.end();
+  });
+}
+
+bool Bootstrap::is_responsive(std::vector<Endpoint> const& addresses) const {
+  return std::ranges::any_of(entries_, [&](Entry const& entry) {
+    return entry.was_well && std::ranges::find(addresses, entry.address) != addresses.end();
+  });
+}
+
 std::optional<Endpoint> Bootstrap::next(TimePoint now) {
   for (Entry& entry : entries_) {
     if (entry.waiting || entry.try_at > now) continue;

@@ -37,6 +37,10 @@ class Bootstrap {
   /// True when the address is one of ours and did not answer last time.
   bool answered(Endpoint const& address, TimePoint now, Random& random);
   void failed(Endpoint const& address, TimePoint now, Random& random);
+  /// Forgets those of `addresses` that did not answer last time.
+  void forget(std::vector<Endpoint> const& addresses);
+  /// True when one of `addresses` answered last time.
+  [[nodiscard]] bool is_responsive(std::vector<Endpoint> const& addresses) const;
   /// Tries all addresses again at once: the routing table has run empty.
   void hurry(TimePoint now);
 

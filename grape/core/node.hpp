@@ -199,6 +199,12 @@ class Node {
   /// Gives the addresses that lead into the network; call once at the start, with an empty list when there
   /// are none, and again whenever more become known, as names resolve. Ready follows.
   void bootstrap(std::vector<Endpoint> const& addresses, TimePoint now);
+  /// These bootstrap addresses are out of date; those that answered last time are kept.
+  void forget_bootstrap(std::vector<Endpoint> const& addresses) { bootstrap_.forget(addresses); }
+  /// True when one of these bootstrap addresses answered when it was asked last, and others are known.
+  [[nodiscard]] bool is_reached_through(std::vector<Endpoint> const& addresses) const {
+    return node_count() > 0 && bootstrap_.is_responsive(addresses);
+  }
 
   /// What restore() takes. Bounded as the tables are; 200 contacts are usual.
   [[nodiscard]] Snapshot snapshot(TimePoint now) const;

@@ -1,0 +1,53 @@
+#include "grape/detached_calls.hpp"
+
+#include <csignal>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <thread>
+
+#include <boost/asio/post.hpp>
+#include <pthread.h>
+
+namespace grenache::grape {
+
+struct DetachedCalls::State {
+  explicit State(net::Executor const& e) : executor{e} {}
+
+  std::mutex mutex;
+  std::optional<net::Executor> executor;  // nothing: the owner has gone, and maybe the io_context too
+};
+
+DetachedCalls::DetachedCalls(net::Executor const& executor) : state_{std::make_shared<State>(executor)} {}
+
+DetachedCalls::~DetachedCalls() {
+  std::scoped_lock const lock{state_->mutex};
+  state_->executor.reset();
+}
+
+bool DetachedCalls::start(std::function<void()> thread) {
+  // Signals are for the threads that wait for them: a new thread inherits the mask of its maker.
+  sigset_t all;
+  sigset_t former;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &former);
+  bool started = true;
+  try {
+    std::thread{std::move(thread)}.detach();
+  } catch (std::system_error const&) {
+    started = false;
+  }
+  pthread_sigmask(SIG_SETMASK, &former, nullptr);
+  return started;
+}
+
+void DetachedCalls::post(std::shared_ptr<State> const& state, std::function<void()> completion) {
+  std::scoped_lock const lock{state->mutex};
+  if (!state->executor) return;
+  boost::asio::post(*state->executor, [state, completion = std::move(completion)] {
+    // Looked at again on the owner's thread, which alone resets it.
+    if (state->executor) completion();
+  });
+}
+
+}  // namespace grenache::grape

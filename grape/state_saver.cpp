@@ -1,0 +1,58 @@
+#include "grape/state_saver.hpp"
+
+#include <utility>
+
+#include <grenache/file/private_file.hpp>
+#include <grenache/net/steady_clock.hpp>
+
+namespace grenache::grape {
+
+StateSaver::StateSaver(net::Executor const& executor, StateFolder folder, Duration period,
+                       std::function<std::string()> encode, std::function<void(Error const&)> on_failure)
+    : executor_{executor},
+      folder_{std::make_shared<StateFolder const>(std::move(folder))},
+      period_{period},
+      encode_{std::move(encode)},
+      on_failure_{std::move(on_failure)},
+      idle_{executor},
+      calls_{executor} {}
+
+void StateSaver::start() {
+  next_.emplace(executor_, [this] { write(); });
+  write();
+}
+
+void StateSaver::write() {
+  // The copy of the folder keeps its lock.
+  auto call = [folder = folder_, bytes = encode_()] {
+    auto const replaced = replace_private_file(folder->file(), bytes);
+    return replaced ? Error{} : replaced.error();
+  };
+  writing_ = calls_.run(std::move(call), [this](Error const& error) { written(error); });
+  if (!writing_) written(make_error_code(boost::system::errc::resource_unavailable_try_again));
+}
+
+void StateSaver::written(Error const& error) {
+  writing_ = false;
+  if (error) on_failure_(error);
+  if (next_) next_->set(net::steady_now() + period_);
+  idle_.notify_all();
+}
+
+net::Awaitable<bool> StateSaver::finish(Duration limit) {
+  TimePoint const deadline = net::steady_now() + limit;
+  next_.reset();
+  bool begun = false;
+  for (;;) {
+    if (!writing_ && begun) co_return true;
+    if (!writing_) {
+      begun = true;
+      write();
+      continue;
+    }
+    net::Wake const wake = co_await idle_.wait(deadline);
+    if (wake != net::Wake::notified) co_return false;
+  }
+}
+
+}  // namespace grenache::grape
