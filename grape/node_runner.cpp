@@ -150,9 +150,11 @@ void NodeRunner::receive() {
     auto const received = socket_->receive();
     TimePoint const now = net::steady_now();
     for (auto const& datagram : received) {
+      asked_ = datagram;
       node_->receive(datagram.from, datagram.bytes, now);
       drain();
     }
+    asked_.reset();
     flush();
     if (received.size() < socket_->batch_max()) return;
   }
@@ -168,7 +170,9 @@ void NodeRunner::on_deadline() {
 void NodeRunner::drain() {
   while (auto output = node_->poll_output()) {
     if (auto* datagram = std::get_if<Datagram>(&*output)) {
-      node_->reuse(socket_->send(datagram->to, std::move(datagram->bytes)));
+      bool const is_answer = asked_ && asked_->from == datagram->to;
+      auto const source = is_answer ? asked_->at : std::nullopt;
+      node_->reuse(socket_->send(datagram->to, std::move(datagram->bytes), source));
     } else {
       tell(std::get<Event>(*output));
     }
@@ -184,19 +188,23 @@ void NodeRunner::flush() {
 }
 
 void NodeRunner::tell(Event const& event) {
+  // Fields cost allocations, and these events come with every datagram.
+  bool const is_debug = log_.enabled(LogLevel::debug);
   std::visit(
       Overloaded{
           [&](Ready const&) {
             log_.info("ready", {{"nodes", std::uint64_t{node_->node_count()}}});
           },
           [&](NodeAdded const& added) {
-            log_.debug("node", {{"peer", added.endpoint.to_string()}, {"id", added.id.hex()}});
+            if (is_debug) log_.debug("node", {{"peer", added.endpoint.to_string()}, {"id", added.id.hex()}});
           },
           [&](PeerFound const& found) {
-            log_.debug("peer", {{"name", found.name.bytes()}, {"peer", found.peer.to_string()}});
+            if (is_debug)
+              log_.debug("peer", {{"name", found.name.bytes()}, {"peer", found.peer.to_string()}});
           },
           [&](AnnounceStored const& stored) {
-            log_.debug("announce", {{"name", stored.name.bytes()}, {"peer", stored.peer.to_string()}});
+            if (is_debug)
+              log_.debug("announce", {{"name", stored.name.bytes()}, {"peer", stored.peer.to_string()}});
           },
           [&](LookupDone const& done) {
             if (!done.peers.empty()) last_found_ = net::steady_now();

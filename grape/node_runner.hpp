@@ -123,6 +123,8 @@ class NodeRunner {
   bool has_joined_ = false;  // the node has heard of a bootstrap address, or that there is none so far
   std::optional<DetachedCalls> resolutions_;  // until stop()
   std::optional<TimePoint> last_found_;
+  /// Who is being answered, and which of our addresses was asked.
+  std::optional<UdpSocket::Received> asked_;
 };
 
 }  // namespace grenache::grape

@@ -1,6 +1,7 @@
 #include "grape/udp_socket.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -15,6 +16,9 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::udp;
+
+using ReceiveLocal4 = asio::detail::socket_option::boolean<IPPROTO_IP, IP_PKTINFO>;
+using ReceiveLocal6 = asio::detail::socket_option::boolean<IPPROTO_IPV6, IPV6_RECVPKTINFO>;
 
 constexpr std::size_t kDatagramBytesMax = 65536;
 // Slots a power of two apart would meet in the same few lines of the processor's caches.
@@ -67,16 +71,68 @@ bool write_address(SocketAddress& out, socklen_t& size, Endpoint const& to, bool
   return true;
 }
 
+/// Room for the address that a datagram was sent to, or leaves from.
+union Control {
+  cmsghdr header;
+  std::array<char, CMSG_SPACE(sizeof(in6_pktinfo))> room;
+};
+
+/// The address of ours that a datagram was sent to (IP_PKTINFO, IPV6_PKTINFO).
+std::optional<IpAddress> read_local(msghdr& message) {
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+    SocketAddress address{};
+    if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(part), sizeof info);
+      address.v4.sin_family = AF_INET;
+      address.v4.sin_addr = info.ipi_spec_dst;
+      return to_endpoint(address).address;
+    }
+    if (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(part), sizeof info);
+      address.v6.sin6_family = AF_INET6;
+      address.v6.sin6_addr = info.ipi6_addr;
+      return to_endpoint(address).address;
+    }
+  }
+  return std::nullopt;
+}
+
+/// Makes the system send `message` from `source`.
+void write_local(msghdr& message, Control& control, IpAddress const& source, bool socket_is_v6) {
+  SocketAddress address{};
+  socklen_t ignored = 0;
+  if (!write_address(address, ignored, {source, 0}, socket_is_v6)) return;
+  control = {};
+  message.msg_control = &control;
+  if (socket_is_v6) {
+    in6_pktinfo info{};
+    info.ipi6_addr = address.v6.sin6_addr;
+    control.header = {CMSG_LEN(sizeof info), IPPROTO_IPV6, IPV6_PKTINFO};
+    message.msg_controllen = CMSG_SPACE(sizeof info);
+    std::memcpy(CMSG_DATA(&control.header), &info, sizeof info);
+  } else {
+    in_pktinfo info{};
+    info.ipi_spec_dst = address.v4.sin_addr;
+    control.header = {CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO};
+    message.msg_controllen = CMSG_SPACE(sizeof info);
+    std::memcpy(CMSG_DATA(&control.header), &info, sizeof info);
+  }
+}
+
 }  // namespace
 
 struct UdpSocket::Batches {
   explicit Batches(std::size_t count)
       : room{new char[count * kSlotBytes]},  // not initialised: pages that stay unused cost nothing
         from(count),
+        in_controls(count),
         in_parts(count),
         in(count),
         bytes(count),
         to(count),
+        out_controls(count),
         out_parts(count),
         out(count) {
     for (std::size_t i = 0; i < count; ++i) {
@@ -92,12 +148,22 @@ struct UdpSocket::Batches {
 
   std::unique_ptr<char[]> room;
   std::vector<SocketAddress> from;
+  std::vector<Control> in_controls;
   std::vector<iovec> in_parts;
   std::vector<mmsghdr> in;
   std::vector<std::string> bytes;  // of the datagrams that wait to be sent
   std::vector<SocketAddress> to;
+  std::vector<Control> out_controls;
   std::vector<iovec> out_parts;
   std::vector<mmsghdr> out;
+
+  /// The system writes the lengths that it used into the header.
+  void prepare(std::size_t slot, bool with_control) {
+    msghdr& header = in[slot].msg_hdr;
+    header.msg_namelen = sizeof(SocketAddress);
+    header.msg_control = with_control ? &in_controls[slot] : nullptr;
+    header.msg_controllen = with_control ? sizeof(Control) : 0;
+  }
 };
 
 UdpSocket::UdpSocket(net::Executor const& executor) : UdpSocket{executor, Options{}} {}
@@ -116,6 +182,14 @@ Result<Endpoint> UdpSocket::open(Endpoint const& bind) {
   socket_.set_option(asio::socket_base::receive_buffer_size{options_.buffer_bytes}, ignored);
   socket_.set_option(asio::socket_base::send_buffer_size{options_.buffer_bytes}, ignored);
   if (v6_) socket_.set_option(asio::ip::v6_only{!bind.address.is_unspecified()}, error);
+  all_addresses_ = bind.address.is_unspecified();
+  if (!error && all_addresses_) {
+    if (v6_) {
+      socket_.set_option(ReceiveLocal6{true}, error);
+    } else {
+      socket_.set_option(ReceiveLocal4{true}, error);
+    }
+  }
   if (!error) socket_.bind(endpoint, error);
   if (!error) socket_.non_blocking(true, error);
   if (error) {
@@ -143,8 +217,7 @@ std::span<UdpSocket::Received const> UdpSocket::receive() {
   if (!socket_.is_open()) return received_;
   std::size_t count = 0;
   if (options_.batched) {
-    // The kernel writes the lengths it used into the headers.
-    for (mmsghdr& header : batches_->in) header.msg_hdr.msg_namelen = sizeof(SocketAddress);
+    for (std::size_t i = 0; i < options_.batch_max; ++i) batches_->prepare(i, all_addresses_);
     int const got = ::recvmmsg(socket_.native_handle(), batches_->in.data(),
                                static_cast<unsigned>(options_.batch_max), 0, nullptr);
     if (got > 0) count = static_cast<std::size_t>(got);
@@ -153,8 +226,10 @@ std::span<UdpSocket::Received const> UdpSocket::receive() {
   if (!options_.batched) count = receive_one();
   if (count > 0) ++counters_.receive_calls;
   for (std::size_t i = 0; i < count; ++i) {
-    received_.push_back(
-        {to_endpoint(batches_->from[i]), {batches_->room.get() + i * kSlotBytes, batches_->in[i].msg_len}});
+    mmsghdr& header = batches_->in[i];
+    std::string_view const bytes{batches_->room.get() + i * kSlotBytes, header.msg_len};
+    auto const at = all_addresses_ ? read_local(header.msg_hdr) : std::nullopt;
+    received_.push_back({to_endpoint(batches_->from[i]), bytes, at});
   }
   counters_.received += count;
   return received_;
@@ -162,19 +237,24 @@ std::span<UdpSocket::Received const> UdpSocket::receive() {
 
 std::size_t UdpSocket::receive_one() {
   msghdr& header = batches_->in[0].msg_hdr;
-  header.msg_namelen = sizeof(SocketAddress);
+  batches_->prepare(0, all_addresses_);
   ssize_t const size = ::recvmsg(socket_.native_handle(), &header, 0);
   if (size < 0) return 0;
   batches_->in[0].msg_len = static_cast<unsigned>(size);
   return 1;
 }
 
-std::string UdpSocket::send(Endpoint const& to, std::string bytes) {
+std::string UdpSocket::send(Endpoint const& to, std::string bytes, std::optional<IpAddress> const& source) {
   if (!socket_.is_open()) return bytes;
   mmsghdr& header = batches_->out[waiting_];
   if (!write_address(batches_->to[waiting_], header.msg_hdr.msg_namelen, to, v6_)) {
     ++counters_.send_failures;
     return bytes;
+  }
+  header.msg_hdr.msg_control = nullptr;
+  header.msg_hdr.msg_controllen = 0;
+  if (source && all_addresses_) {
+    write_local(header.msg_hdr, batches_->out_controls[waiting_], *source, v6_);
   }
   std::string& kept = batches_->bytes[waiting_];
   kept.swap(bytes);

@@ -33,7 +33,8 @@ class UdpSocket {
   };
   struct Received {
     Endpoint from;
-    std::string_view bytes;  // valid until the next receive()
+    std::string_view bytes;       // valid until the next receive()
+    std::optional<IpAddress> at;  // our address that was asked; only when bound to all addresses
   };
 
   explicit UdpSocket(net::Executor const& executor);
@@ -53,10 +54,13 @@ class UdpSocket {
   [[nodiscard]] std::span<Received const> receive();
   [[nodiscard]] std::size_t batch_max() const { return options_.batch_max; }
 
-  /// Sends with the next flush(), or at once when a batch is full. What finds no room in the system, or no
+  /// Sends with the next flush(), or at once when a batch is full; from `source`, one of our addresses, if it
+  /// is given and the socket is bound to all addresses: who asked one of them takes no answer from another.
+  /// What finds no room in the system, or no
   /// way to go, is lost and counted, as it could be lost anywhere on its way. Returns a string that is not
   /// needed any more, for its memory.
-  std::string send(Endpoint const& to, std::string bytes);
+  std::string send(Endpoint const& to, std::string bytes,
+                   std::optional<IpAddress> const& source = std::nullopt);
   void flush();
 
   [[nodiscard]] SocketCounters const& counters() const { return counters_; }
@@ -70,6 +74,7 @@ class UdpSocket {
   Options options_;
   boost::asio::ip::udp::socket socket_;
   bool v6_ = false;
+  bool all_addresses_ = false;  // bound to
   std::unique_ptr<Batches> batches_;
   std::vector<Received> received_;
   std::size_t waiting_ = 0;  // datagrams to send

@@ -120,6 +120,36 @@ TEST_P(UdpSockets, boundToAllAddressesSpeaksBothFamilies) {
   EXPECT_EQ(back, (std::vector<std::string>{"back", "back"}));
 }
 
+TEST_P(UdpSockets, boundToAllAddressesAnswersFromTheOneThatWasAsked) {
+  for (char const* all : {"0.0.0.0", "::"}) {
+    SCOPED_TRACE(all);
+    UdpSocket server{io_.get_executor(), options()};
+    UdpSocket client{io_.get_executor(), options()};
+    auto const at = server.open({*IpAddress::parse(all), 0});
+    if (!at) continue;  // no IPv6 here
+    ASSERT_TRUE(client.open(kLoopback));
+    Endpoint const second{IpAddress{127, 0, 0, 2}, at->port};
+    client.send(second, "ask");
+    client.flush();
+    auto const answer = [&]() -> net::Awaitable<void> {
+      (void)co_await server.readable();
+      auto const received = server.receive();
+      EXPECT_EQ(received.size(), 1u);
+      for (auto const& one : received) {
+        EXPECT_EQ(one.at, second.address);
+        server.send(one.from, "answer", one.at);
+        server.send(one.from, "no answer");
+      }
+      server.flush();
+    };
+    test::run(io_, answer());
+    std::vector<std::string> bytes;
+    std::set<Endpoint> senders;
+    test::run(io_, collect(client, 2, bytes, senders));
+    EXPECT_EQ(senders, (std::set<Endpoint>{second, {kLoopback.address, at->port}}));
+  }
+}
+
 TEST_P(UdpSockets, closingEndsTheWait) {
   UdpSocket socket{io_.get_executor(), options()};
   ASSERT_TRUE(socket.open(kLoopback));
