@@ -5,6 +5,7 @@
 #include "grape/metrics.hpp"
 #include "grape/status_page.hpp"
 #include <grenache/json/bencode_json.hpp>
+#include <grenache/net/steady_clock.hpp>
 
 namespace grenache::grape {
 namespace {
@@ -71,15 +72,19 @@ net::HttpReply HttpApi::refuse(PutRefusal const& refusal) const {
   return ok_reply(std::move(body));
 }
 
-std::optional<net::HttpReply> HttpApi::page(net::HttpRequest const& request) const {
+std::optional<net::HttpReply> HttpApi::page(net::HttpRequest const& request) {
   if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) return std::nullopt;
   if (request.target == "/health") {
     Status const status = status_();
     return page_reply(status.health() == Health::ok ? 200 : 503, health_text(status), kJsonType);
   }
-  if (request.target == "/metrics") return page_reply(200, metrics_text(status_()), kMetricsType);
+  TimePoint const now = net::steady_now();
+  if (request.target == "/metrics") {
+    return page_reply(200, metrics_.get(now, [this] { return metrics_text(status_()); }), kMetricsType);
+  }
   if (request.target == "/") {
-    auto reply = page_reply(200, status_page(status_()), kHtmlType);
+    auto const& page = start_page_.get(now, [this] { return status_page(status_()); });
+    auto reply = page_reply(200, page, kHtmlType);
     reply.headers.emplace_back("Content-Security-Policy", kPagePolicy);
     return reply;
   }

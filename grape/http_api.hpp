@@ -7,6 +7,7 @@
 #include <string>
 
 #include "grape/node_runner.hpp"
+#include "grape/page_cache.hpp"
 #include "grape/status.hpp"
 #include <grenache/json/grape_api.hpp>
 #include <grenache/json/grape_items.hpp>
@@ -50,7 +51,7 @@ class HttpApi {
   net::Awaitable<net::HttpReply> get(json::GrapeGet get);
   net::Awaitable<net::HttpReply> put(json::GrapePut put);
   net::Awaitable<net::HttpReply> dispatch(json::GrapeRequest request);
-  [[nodiscard]] std::optional<net::HttpReply> page(net::HttpRequest const& request) const;
+  [[nodiscard]] std::optional<net::HttpReply> page(net::HttpRequest const& request);
   [[nodiscard]] net::HttpReply refuse(Error const& error) const;
   [[nodiscard]] net::HttpReply refuse(json::GrapeErrc code) const;
   [[nodiscard]] net::HttpReply refuse(PutRefusal const& refusal) const;
@@ -58,6 +59,8 @@ class HttpApi {
   NodeRunner& runner_;
   bool strict_;
   std::function<Status()> status_;
+  PageCache metrics_;
+  PageCache start_page_;
   net::HttpServer server_;
 };
 

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "grape/metrics.hpp"
+#include "grape/page_cache.hpp"
 #include "grape/status_page.hpp"
 #include <grenache/json/json.hpp>
 
@@ -107,6 +108,16 @@ TEST(StatusPage, escapesWhatItShows) {
   std::string const page = status_page(status);
   EXPECT_EQ(page.find("<b "), std::string::npos);
   EXPECT_NE(page.find("&lt;b onclick=&#39;x&#39;&gt;&amp;&quot;"), std::string::npos);
+}
+
+TEST(PageCache, rendersOncePerMoment) {
+  PageCache cache;
+  int renders = 0;
+  auto const render = [&] { return std::to_string(++renders); };
+  TimePoint const begin{1h};
+  EXPECT_EQ(cache.get(begin, render), "1");
+  EXPECT_EQ(cache.get(begin + 99ms, render), "1");
+  EXPECT_EQ(cache.get(begin + 100ms, render), "2");
 }
 
 TEST(ProcessUse, isMoreThanNothing) { EXPECT_GT(process_use().resident_bytes, 100'000u); }
