@@ -43,14 +43,15 @@ std::optional<std::string> Grape::open_state() {
   }
   if (!opened) return "cannot keep state in " + name + ": " + opened.error().message();
   saver_.emplace(
-      executor_, std::move(*opened), options_.save_every, [this] { return encode_state(runner_.snapshot()); },
+      executor_, std::move(*opened), options_.save_every,
+      [this] { return encode_state(runner_.snapshot(), net::wall_now()); },
       [this](Error const& error) { warn_not_saved(error.message()); });
   return std::nullopt;
 }
 
 void Grape::restore_state() {
   if (!saver_) return;
-  auto const loaded = saver_->folder().load();
+  auto const loaded = saver_->folder().load(net::wall_now());
   if (!loaded.warning.empty()) {
     log_.warn("warning", {{"text", "a fresh start, as the state cannot be read: " + loaded.warning},
                           {"file", saver_->folder().file().string()}});

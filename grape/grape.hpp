@@ -27,8 +27,10 @@ class Grape {
     std::vector<HostPort> bootstrap;  // grapes to join
     HttpApi::Options api;
     NodeOptions node;
-    std::filesystem::path state_folder;                // empty: nothing is remembered over a restart
-    Duration save_every = std::chrono::minutes{5};     // a crash forgets no more than this
+    std::filesystem::path state_folder;  // empty: nothing is remembered over a restart
+    /// A crash forgets no more than this. With the longest gap between two announcements of Link (180 s) it
+    /// stays within the patience with the owner of a service, so that a crash takes no live service back.
+    Duration save_every = std::chrono::minutes{1};
     Duration last_save_max = std::chrono::seconds{5};  // stop() waits no longer for the disk
     NameLookup name_lookup = system_name_lookup;       // of bootstrap hosts
   };

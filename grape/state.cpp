@@ -1,5 +1,6 @@
 #include "grape/state.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <sys/stat.h>
@@ -50,12 +51,20 @@ std::optional<dht::Item> read_item(BencodeValue const& value) {
   return item ? std::optional{std::move(*item)} : std::nullopt;
 }
 
-std::optional<Keeper::Service> read_service(BencodeValue const& value) {
+// Of a service in a file of a version that did not write it: more than the patience with any owner.
+constexpr Duration kLifeUnknown = std::chrono::hours{24};
+
+std::optional<Snapshot::Service> read_service(BencodeValue const& value) {
   auto const name = dht::ServiceKey::from_bytes(value.dict_find("name").as_string().value_or(""));
   auto const port = value.dict_find("port").as_integer();
   auto const implied = value.dict_find("implied").as_integer();
   if (!name || !port || *port < 0 || *port > 65'535 || !implied) return std::nullopt;
-  return Keeper::Service{*name, static_cast<std::uint16_t>(*port), *implied != 0};
+  Snapshot::Service service{{*name, static_cast<std::uint16_t>(*port), *implied != 0}, kLifeUnknown};
+  if (auto const left = value.dict_find("left").as_integer()) {
+    std::int64_t const longest = std::chrono::floor<std::chrono::milliseconds>(kLifeUnknown).count();
+    service.life_left = std::chrono::milliseconds{std::clamp<std::int64_t>(*left, 0, longest)};
+  }
+  return service;
 }
 
 /// False when something in the list is not what it should be.
@@ -84,7 +93,7 @@ Error last_error() { return {errno, boost::system::system_category()}; }
 
 }  // namespace
 
-std::string encode_state(Snapshot const& snapshot) {
+std::string encode_state(Snapshot const& snapshot, WallTime now) {
   PerFamily<std::string> nodes;
   for (auto const& contact : snapshot.contacts) {
     dht::append_compact(nodes[family_of(contact.endpoint)], contact);
@@ -99,11 +108,13 @@ std::string encode_state(Snapshot const& snapshot) {
   out.end();
   out.string("nodes", nodes.v4);
   out.string("nodes6", nodes.v6);
+  out.integer("saved", to_unix_ms(now));
   out.string("services");
   out.begin_list();
-  for (auto const& service : snapshot.services) {
+  for (auto const& [service, life_left] : snapshot.services) {
     out.begin_dict();
     out.integer("implied", service.implied_port ? 1 : 0);
+    out.integer("left", std::chrono::floor<std::chrono::milliseconds>(life_left).count());
     out.string("name", service.name.bytes());
     out.integer("port", service.port);
     out.end();
@@ -114,7 +125,7 @@ std::string encode_state(Snapshot const& snapshot) {
   return std::string{kMagic} + sha1(body).hex() + '\n' + body;
 }
 
-std::optional<Snapshot> decode_state(std::string_view bytes) {
+std::optional<Snapshot> decode_state(std::string_view bytes, WallTime now) {
   if (bytes.size() < kHeadSize || !bytes.starts_with(kMagic)) return std::nullopt;
   std::string_view const body = bytes.substr(kHeadSize);
   if (bytes.substr(0, kHeadSize) != std::string{kMagic} + sha1(body).hex() + '\n') return std::nullopt;
@@ -130,6 +141,12 @@ std::optional<Snapshot> decode_state(std::string_view bytes) {
                      read_list(root.dict_find("items"), read_item, out.items) &&
                      read_list(root.dict_find("services"), read_service, out.services);
   if (!whole) return std::nullopt;
+  if (auto const saved = root.dict_find("saved").as_integer(); saved && *saved < to_unix_ms(now)) {
+    // Beyond a day all of them are over.
+    auto const since = std::min<WallTime::duration>(now - from_unix_ms(std::max<std::int64_t>(*saved, 0)),
+                                                    std::chrono::hours{48});
+    for (auto& service : out.services) service.life_left -= since;
+  }
   return out;
 }
 
@@ -140,13 +157,13 @@ Result<StateFolder> StateFolder::open(std::filesystem::path const& folder) {
   return StateFolder{folder / "state", std::move(*lock)};
 }
 
-StateFolder::Loaded StateFolder::load() const {
+StateFolder::Loaded StateFolder::load(WallTime now) const {
   auto const bytes = read_private_file(file_, kSizeMax);
   if (!bytes) {
     bool const first_start = bytes.error() == boost::system::errc::no_such_file_or_directory;
     return {std::nullopt, first_start ? "" : bytes.error().message()};
   }
-  auto snapshot = decode_state(*bytes);
+  auto snapshot = decode_state(*bytes, now);
   if (!snapshot) return {std::nullopt, "the file is damaged"};
   return {std::move(snapshot), ""};
 }

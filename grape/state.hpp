@@ -8,14 +8,17 @@
 
 #include "grape/core/node.hpp"
 #include <grenache/base/result.hpp>
+#include <grenache/base/time.hpp>
 #include <grenache/file/private_file.hpp>
 
 namespace grenache::grape {
 
-/// A line with the SHA-1 of the rest, and a bencoded dictionary: `grape-state 1 <hex>\n d…e`.
-[[nodiscard]] std::string encode_state(Snapshot const& snapshot);
-/// Nothing unless every byte is as encode_state() wrote it. Items are verified again.
-[[nodiscard]] std::optional<Snapshot> decode_state(std::string_view bytes);
+/// A line with the SHA-1 of the rest, and a bencoded dictionary: `grape-state 1 <hex>\n d…e`. `now` is civil
+/// time, as no other goes on while the machine is down.
+[[nodiscard]] std::string encode_state(Snapshot const& snapshot, WallTime now);
+/// Nothing unless every byte is as encode_state() wrote it. Items are verified again. What is left of the
+/// lives of services is less by the time since; a clock that was set back takes nothing from it.
+[[nodiscard]] std::optional<Snapshot> decode_state(std::string_view bytes, WallTime now);
 
 /// A folder that belongs to one running grape.
 class StateFolder {
@@ -31,7 +34,7 @@ class StateFolder {
     std::optional<Snapshot> snapshot;
     std::string warning;  // when there is a file that cannot be used; nobody needs it then
   };
-  [[nodiscard]] Loaded load() const;
+  [[nodiscard]] Loaded load(WallTime now) const;
   [[nodiscard]] std::filesystem::path const& file() const { return file_; }
 
  private:

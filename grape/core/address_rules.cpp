@@ -59,6 +59,8 @@ IpAddress network_of(IpAddress const& address) {
   return IpAddress{network};
 }
 
+IpAddress host_of(IpAddress const& address) { return address.is_v6() ? network_of(address) : address; }
+
 bool id_fits(NodeId const& id, IpAddress const& address) {
   if (address.is_private()) return true;
   auto const& bytes = id.array();

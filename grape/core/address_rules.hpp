@@ -14,6 +14,9 @@ namespace grenache::grape {
 /// The /24 or /64 that `address` lies in: who has one address there often has them all.
 [[nodiscard]] IpAddress network_of(IpAddress const& address);
 
+/// What counts as one host: an IPv4 address, or an IPv6 /64, all of whose addresses one host may have.
+[[nodiscard]] IpAddress host_of(IpAddress const& address);
+
 /// Whether a node with this address may have this id by BEP 42. Private addresses may have any.
 [[nodiscard]] bool id_fits(NodeId const& id, IpAddress const& address);
 /// A random id that fits.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "grape/core/address_rules.hpp"
 #include <grenache/base/check.hpp>
 
 namespace grenache::grape {
@@ -46,27 +47,28 @@ Result<void> ItemStore::put(Item item, std::optional<std::int64_t> cas, IpAddres
   if (auto const allowed = may_put(item.target(), seq, item.value(), cas, now); !allowed) return allowed;
   NodeId const target = item.target();
   if (auto const known = items_.find(target); known != items_.end()) erase(known);
-  make_room(from);
+  IpAddress const host = host_of(from);
+  make_room(host);
   TimePoint const expires = now + options_.age_max;
-  items_.emplace(target, Entry{std::move(item), from, expires});
+  items_.emplace(target, Entry{std::move(item), host, expires});
   order_.insert({expires, target});
-  by_address_[from].insert({expires, target});
+  by_host_[host].insert({expires, target});
   return {};
 }
 
 void ItemStore::make_room(IpAddress const& newcomer) {
   if (items_.size() < options_.item_count_max) return;
-  auto const own = by_address_.find(newcomer);
-  bool const greedy = own != by_address_.end() && 4 * own->second.size() >= options_.item_count_max;
+  auto const own = by_host_.find(newcomer);
+  bool const greedy = own != by_host_.end() && 4 * own->second.size() >= options_.item_count_max;
   erase(items_.find((greedy ? own->second : order_).begin()->second));
 }
 
 void ItemStore::erase(Entries::iterator entry) {
   std::pair const place{entry->second.expires, entry->first};
   order_.erase(place);
-  auto const same = by_address_.find(entry->second.from);
+  auto const same = by_host_.find(entry->second.host);
   same->second.erase(place);
-  if (same->second.empty()) by_address_.erase(same);
+  if (same->second.empty()) by_host_.erase(same);
   items_.erase(entry);
 }
 
@@ -90,7 +92,7 @@ void ItemStore::check() const {
   GRN_CHECK(items_.size() <= options_.item_count_max);
   GRN_CHECK(order_.size() == items_.size());
   std::size_t count = 0;
-  for (auto const& [address, places] : by_address_) count += places.size();
+  for (auto const& [host, places] : by_host_) count += places.size();
   GRN_CHECK(count == items_.size());
   for (auto const& [target, entry] : items_) {
     GRN_CHECK(entry.item.target() == target && order_.contains({entry.expires, target}));

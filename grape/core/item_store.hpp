@@ -27,9 +27,9 @@ inline Error make_error_code(ItemStoreErrc code) { return make_enum_error(code);
 
 /// Invariants, verified by check(): at most `item_count_max` items; an expired one is never returned.
 ///
-/// When the store is full, the item that was put longest ago makes room. A host that holds a quarter of the
-/// store makes room by its own items, so that a flood of items pushes out nobody else's.
-/// Memory is bounded by item_count_max * 1.4 KB.
+/// When the store is full, the item that was put longest ago makes room. A host (an IPv4 address or an IPv6
+/// /64, see host_of()) that holds a quarter of the store makes room by its own items, so that a flood of
+/// items pushes out nobody else's. Memory is bounded by item_count_max * 1.4 KB.
 class ItemStore {
  public:
   struct Options {
@@ -73,7 +73,7 @@ class ItemStore {
  private:
   struct Entry {
     dht::Item item;
-    IpAddress from;
+    IpAddress host;
     TimePoint expires;
   };
   using Entries = std::map<NodeId, Entry>;
@@ -84,7 +84,7 @@ class ItemStore {
   Options options_;
   Entries items_;
   Order order_;
-  std::map<IpAddress, Order> by_address_;
+  std::map<IpAddress, Order> by_host_;
 };
 
 }  // namespace grenache::grape

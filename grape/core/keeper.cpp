@@ -20,12 +20,18 @@ Duration spread(Duration period, Random& random) {
 
 }  // namespace
 
-bool Keeper::keep(Service const& service, TimePoint now, Random& random, bool restored) {
+bool Keeper::keep(Service const& service, TimePoint now, Random& random) {
   if (!lapses_.contains(service) && lapses_.size() >= options_.service_count_max) return false;
   lapses_[service] = now + options_.owner_patience;
-  Duration const period = options_.announce_every;
-  services_.set(service, now + (restored ? spread(period, random) : jittered(period, random)));
+  services_.set(service, now + jittered(options_.announce_every, random));
   return true;
+}
+
+void Keeper::restore(Service const& service, TimePoint lapse, TimePoint now, Random& random) {
+  if (lapses_.contains(service) || lapses_.size() >= options_.service_count_max) return;
+  lapse = std::min(lapse, now + options_.owner_patience);
+  lapses_.emplace(service, lapse);
+  services_.set(service, std::min(lapse, now + spread(options_.announce_every, random)));
 }
 
 void Keeper::release(Service const& service) {
@@ -57,13 +63,6 @@ std::optional<Keeper::Duty> Keeper::next(TimePoint now, Random& random) {
 
 TimePoint Keeper::next_deadline() const {
   return std::min(services_.next_deadline(), items_.next_deadline());
-}
-
-std::vector<Keeper::Service> Keeper::services() const {
-  std::vector<Service> services;
-  services.reserve(lapses_.size());
-  for (auto const& [service, lapse] : lapses_) services.push_back(service);
-  return services;
 }
 
 void Keeper::check() const {

@@ -83,9 +83,12 @@ class Keeper {
 
   explicit Keeper(Options options) : options_{options} {}
 
-  /// The owner announces `service`, now or (`restored`) in a former life of this node, and it has to be said
-  /// again soon. False when too many are kept.
-  bool keep(Service const& service, TimePoint now, Random& random, bool restored = false);
+  /// The owner announces `service`. False when too many are kept.
+  bool keep(Service const& service, TimePoint now, Random& random);
+  /// Its owner announced it in a former life of this node, and the patience with him ends at `lapse`, no
+  /// later than usual: it is to be announced again soon, or taken back at once. Ignored when too many are
+  /// kept.
+  void restore(Service const& service, TimePoint lapse, TimePoint now, Random& random);
   void release(Service const& service);
   /// Items are bounded by who stores them.
   void keep_item(NodeId const& target, TimePoint now, Random& random, bool restored = false);
@@ -95,7 +98,8 @@ class Keeper {
   [[nodiscard]] std::optional<Duty> next(TimePoint now, Random& random);
   [[nodiscard]] TimePoint next_deadline() const;
 
-  [[nodiscard]] std::vector<Service> services() const;
+  /// Each with the time at which the patience with its owner ends.
+  [[nodiscard]] std::map<Service, TimePoint> const& services() const { return lapses_; }
   [[nodiscard]] std::size_t service_count() const { return lapses_.size(); }
   [[nodiscard]] std::size_t item_count() const { return items_.size(); }
   void check() const;

@@ -101,10 +101,30 @@ void Node::receive(Endpoint const& from, std::string_view bytes, TimePoint now) 
       from.address.is_multicast_or_reserved() || (options_.drop_martians && is_martian(from.address))) {
     return drop(DropReason::bad_source);
   }
-  auto const message = dht::parse_message(bytes, document_);
+  // Nothing is read for a source that has used up its allowance. Answers that we wait for cost none of it:
+  // a node that is flooded still looks up.
+  bool const is_expected = transactions_.expects(from);
+  if (!is_expected && !is_allowed(from, now)) return drop(DropReason::rate_limited);
+  auto const head = dht::parse_head(bytes, document_);
+  if (!head) return drop(DropReason::malformed);
+  if (head->kind == 'q') {
+    if (options_.read_only) return drop(DropReason::read_only);
+    if (is_expected && !is_allowed(from, now)) return drop(DropReason::rate_limited);
+  } else if (!transactions_.is_open(head->tid, from)) {
+    return drop(DropReason::unmatched_reply);
+  }
+  auto const message = dht::parse_body(*head, document_);
   if (!message) return drop(DropReason::malformed);
   std::visit([&](auto const& body) { on(from, body, now); }, *message);
   pump(now);
+}
+
+// A node in the table has answered a query of ours from there, so nobody forges its address to make us
+// answer.
+bool Node::is_allowed(Endpoint const& from, TimePoint now) {
+  if (rate_limit_.allow(from, now)) return true;
+  if (from.address.is_private() || !table_of(from).is_fresh(from, now)) return false;
+  return rate_limit_.allow_verified(from, now);
 }
 
 Result<RequestId> Node::start_lookup(dht::ServiceKey const& name, TimePoint now) {
@@ -131,14 +151,14 @@ Result<RequestId> Node::start_announce(dht::ServiceKey const& name, std::uint16_
   return id;
 }
 
-bool Node::store_own(Keeper::Service const& service, TimePoint now) {
+bool Node::store_own(Keeper::Service const& service, TimePoint now, std::optional<TimePoint> expires) {
   if (service.port == 0) return true;
   bool stored = true;
   if (!options_.own_address && !options_.own_address6) {
-    return own_.announce(service.name, {kLoopback, service.port}, now).has_value();
+    return own_.announce(service.name, {kLoopback, service.port}, now, expires).has_value();
   }
   for (auto const& address : {options_.own_address, options_.own_address6}) {
-    if (address) stored &= peers_.announce(service.name, {*address, service.port}, now).has_value();
+    if (address) stored &= peers_.announce(service.name, {*address, service.port}, now, expires).has_value();
   }
   return stored;
 }

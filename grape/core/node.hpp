@@ -108,10 +108,10 @@ using Output = std::variant<Datagram, Event>;
 enum class DropReason : std::uint8_t {
   bad_source,       // port 0, multicast, unspecified, or of a family that we do not speak
   malformed,        // no KRPC message, or one that Node meets with silence
-  own_id,           // claims to come from us
+  own_id,           // comes from us, or from another node with our id
   unmatched_reply,  // answers no query of ours from that endpoint
-  rate_limited,
-  read_only,  // a query, and we answer none
+  rate_limited,     // its source has used up its allowance; not read
+  read_only,        // a query, and we answer none
 };
 inline constexpr std::size_t kDropReasonCount = 6;
 [[nodiscard]] std::string_view to_string(DropReason reason);
@@ -155,9 +155,14 @@ struct NodeStats {
 /// What a node wants to find again after a restart.
 struct Snapshot {
   PerFamily<NodeId> ids;
-  std::vector<dht::Contact> contacts;     // that answered when they were asked last; few: also former ones
-  std::vector<dht::Item> items;           // of our users, republished
-  std::vector<Keeper::Service> services;  // kept for our users
+  std::vector<dht::Contact> contacts;  // that answered when they were asked last; few: also former ones
+  std::vector<dht::Item> items;        // of our users, republished
+  struct Service {
+    Keeper::Service service;
+    Duration life_left{};  // until its owner's patience ends; none: it has ended
+    friend bool operator==(Service const&, Service const&) = default;
+  };
+  std::vector<Service> services;  // kept for our users
 };
 
 /// How a put is meant.
@@ -178,13 +183,16 @@ struct PutOptions {
 ///  - get_peers is answered with a random choice of peers that fits reply_size_max, together with nodes;
 ///    Grape sends all peers, or nodes when it has none.
 ///  - A lone node announces and looks up.
-///  - Queries with an unknown method that name a target are answered as find_node.
+///  - Queries with an unknown method that name a target are answered as find_node; sample_infohashes as BEP
+///  51
+///    says, with names of 20 bytes.
 ///  - `unannounce_peer` (ours alone) takes a service back.
 ///  - An item is answered together with nodes. A refused put is always answered (BEP 44), by Node only
 ///    sometimes; the stock Grape refuses mutable items.
 ///  - A get of a mutable item asks the network even when one is here: there may be a newer one.
 ///  - While the table of names is full, askers for a new name get no token, so that announcements go to
 ///    other nodes.
+///  - A node that meets another one with its id (a copied state folder) says so and takes a new id.
 class Node {
  public:
   Node(NodeOptions options, Random random);
@@ -209,8 +217,8 @@ class Node {
   /// What restore() takes. Bounded as the tables are; 200 contacts are usual.
   [[nodiscard]] Snapshot snapshot(TimePoint now) const;
   /// Goes on where an earlier life of this node ended; call it before bootstrap(). The contacts are asked
-  /// whether they still live, items and services are published again spread over their periods. An id given
-  /// in the options wins.
+  /// whether they still live, items and services are published again spread over their periods; services keep
+  /// what was left of their lives. An id given in the options wins.
   void restore(Snapshot const& snapshot, TimePoint now);
 
   /// Looks for the peers of `name`; a LookupDone follows. While the node looks for the network (before
@@ -266,11 +274,14 @@ class Node {
   void answer(Endpoint const& from, dht::Query const& query, dht::Get const& get, TimePoint now);
   void answer(Endpoint const& from, dht::Query const& query, dht::Put const& put, TimePoint now);
   void answer(Endpoint const& from, dht::Query const& query, dht::UnknownQuery const& any, TimePoint now);
+  void renew_samples(TimePoint now);
   void reply(Endpoint const& to, dht::Query const& query, dht::ReplyFields fields);
   /// Adds the nodes nearest to `target` of the families that the asker wants, as far as `room` goes.
   void add_nodes(dht::ReplyFields& fields, Endpoint const& from, dht::Query const& query,
                  NodeId const& target, std::size_t room);
-  bool store_own(Keeper::Service const& service, TimePoint now);
+  /// Until `expires`, or for the age of a peer.
+  bool store_own(Keeper::Service const& service, TimePoint now,
+                 std::optional<TimePoint> expires = std::nullopt);
   void forget_own(Keeper::Service const& service);
   void keep_own_item(dht::Item item, TimePoint now, bool restored);
   void drop_own_item(NodeId const& target);
@@ -283,6 +294,11 @@ class Node {
   void answered(Transactions::Query const& query, dht::Reply const& reply, TimePoint now);
   void unanswered(Transactions::Query const& query, TimePoint now);
   void slow(Transactions::Query const& query, TimePoint now);
+  /// A node that we asked answered under our own id.
+  void twin_answered(Transactions::Query const& query, TimePoint now);
+  void look_for_twin(dht::Reply const& reply, TimePoint now);
+  void discard(Transactions::Query const& query);
+  bool ask_bootstrap(Endpoint const& address, TimePoint now);
   void met(dht::Contact const& node, TimePoint now);
   /// A node that we asked says what our address is.
   void note_own_address(Endpoint const& voter, IpAddress const& address, TimePoint now);
@@ -306,6 +322,7 @@ class Node {
   /// Passes an event of the service on, unless nobody asked for it.
   void pass_on(Service::Told told);
 
+  [[nodiscard]] bool is_allowed(Endpoint const& from, TimePoint now);
   void drop(DropReason reason) { ++stats_.dropped[static_cast<std::size_t>(reason)]; }
   void send(Endpoint const& to, std::string bytes);
   void send_error(Endpoint const& to, std::string_view tid, dht::KrpcCode code, std::string_view text);
@@ -337,6 +354,7 @@ class Node {
   Bootstrap fallback_;  // the former nodes, while we are alone; else empty
   Service service_;
 
+  TimePoint twin_due_ = TimePoint::min();  // no new id because of a twin before
   Phase phase_ = Phase::waiting;
   TimePoint ready_by_ = TimePoint::max();
   std::optional<std::uint64_t> self_search_;     // the find_node for our own id
@@ -350,6 +368,8 @@ class Node {
   // Kept between datagrams for their memory.
   std::vector<std::string> spare_;
   dht::BencodeDocument document_;
+  std::string samples_;  // names for BEP 51
+  TimePoint samples_until_ = TimePoint::min();
   std::vector<dht::Contact> contacts_;
   PerFamily<std::string> nodes_;
 };

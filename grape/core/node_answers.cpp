@@ -11,6 +11,11 @@ using dht::KrpcCode;
 namespace {
 
 constexpr std::size_t kValueCountMax = 100;  // as many as Grape's users get
+constexpr std::size_t kPutBytesMax = dht::Item::kStringSizeMax + sizeof "1000:" - 1;  // the largest string
+// BEP 51. Names of other lengths than 20 bytes are no info hashes and stay private.
+constexpr std::size_t kSampleCountMax = 20;  // as libtorrent
+constexpr Duration kSamplesEvery = std::chrono::minutes{10};
+constexpr std::size_t kSampleFieldsSize = 64;  // of interval, num and samples, beside the content
 constexpr std::string_view kStoreFull = "too many services are stored here";
 
 }  // namespace
@@ -37,21 +42,21 @@ void Node::reply(Endpoint const& to, dht::Query const& query, dht::ReplyFields f
 }
 
 void Node::on(Endpoint const& from, dht::Query const& query, TimePoint now) {
-  if (query.sender && is_own(*query.sender)) return drop(DropReason::own_id);
-  if (options_.read_only) return drop(DropReason::read_only);
-  if (!rate_limit_.allow(from, now)) return drop(DropReason::rate_limited);
+  // Our own query came back, as one to an address of ours does. A query under our id that is none of ours is
+  // that of another node, which has to hear of it: see twin_answered().
+  if (query.sender && is_own(*query.sender) && transactions_.is_open(query.tid)) {
+    return drop(DropReason::own_id);
+  }
   ++stats_.queries_in;
   std::visit([&](auto const& body) { answer(from, query, body, now); }, query.body);
-  if (!query.sender || query.read_only) return;
+  if (!query.sender || query.read_only || is_own(*query.sender)) return;
   dht::Contact const node{*query.sender, from};
   // Below the limit first: a refused ping must not count as made.
   bool const may_ping = transactions_.verify_count() < options_.verify_count_max;
   if (may_ping && table_of(from).heard(node, now)) ping(node, now);
 }
 
-void Node::on(Endpoint const& from, dht::Refusal const& refusal, TimePoint now) {
-  if (options_.read_only) return drop(DropReason::read_only);
-  if (!rate_limit_.allow(from, now)) return drop(DropReason::rate_limited);
+void Node::on(Endpoint const& from, dht::Refusal const& refusal, TimePoint) {
   ++stats_.queries_in;
   send_error(from, refusal.tid, refusal.code, refusal.text);
 }
@@ -66,10 +71,25 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::FindNode c
   reply(from, query, fields);
 }
 
-void Node::answer(Endpoint const& from, dht::Query const& query, dht::UnknownQuery const& any, TimePoint) {
+void Node::answer(Endpoint const& from, dht::Query const& query, dht::UnknownQuery const& any,
+                  TimePoint now) {
   dht::ReplyFields fields;
-  add_nodes(fields, from, query, any.target, options_.reply_size_max);
+  std::size_t room = options_.reply_size_max;
+  if (any.method == "sample_infohashes") {
+    renew_samples(now);
+    fields.samples = {samples_, static_cast<std::int64_t>(peers_.name_count()),
+                      std::chrono::ceil<std::chrono::seconds>(samples_until_ - now).count()};
+    room -= std::min(room, samples_.size() + kSampleFieldsSize);
+  }
+  add_nodes(fields, from, query, any.target, room);
   reply(from, query, fields);
+}
+
+void Node::renew_samples(TimePoint now) {
+  if (now < samples_until_) return;
+  samples_until_ = now + kSamplesEvery;
+  samples_.clear();
+  for (std::string_view const name : peers_.sample_names(kSampleCountMax, random_)) samples_ += name;
 }
 
 void Node::add_nodes(dht::ReplyFields& fields, Endpoint const& from, dht::Query const& query,
@@ -106,7 +126,7 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::GetPeers c
   dht::ReplyFields fields;
   fields.values = values;
   Tokens::Token token;
-  if (peers_.has_room(get.info_hash)) {
+  if (peers_.has_room(get.info_hash, from.address)) {
     token = tokens_.make(from, query.sender, get.info_hash);
     fields.token = token.view();
   }
@@ -195,6 +215,14 @@ Result<dht::Item> item_of(dht::Put const& put, ItemStore const& store, NodeId co
 }  // namespace
 
 void Node::answer(Endpoint const& from, dht::Query const& query, dht::Put const& put, TimePoint now) {
+  // Before anything is hashed.
+  if (put.v.size() > kPutBytesMax) {
+    return send_error(from, query.tid, KrpcCode::value_too_big, dht::kValueTooBig);
+  }
+  if (put.salt && put.salt->size() > dht::Item::kSaltSizeMax) {
+    return send_error(from, query.tid, KrpcCode::salt_too_big,
+                      make_error_code(dht::ItemErrc::salt_too_big).message());
+  }
   NodeId const target = put.k ? dht::item_target(*Ed25519PublicKey::from_bytes(*put.k), put.salt.value_or(""))
                               : dht::item_target(put.v);
   if (!tokens_.verify(put.token, from, query.sender, target.view())) {

@@ -9,11 +9,20 @@ namespace grenache::grape {
 
 using dht::Contact;
 
+namespace {
+
+constexpr Duration kTwinEvery = std::chrono::minutes{1};  // a new id because of a twin
+
+}  // namespace
+
 void Node::on(Endpoint const& from, dht::Reply const& reply, TimePoint now) {
-  if (is_own(reply.sender)) return drop(DropReason::own_id);
   auto const query = transactions_.close(reply.tid, from, now);
   if (!query) return drop(DropReason::unmatched_reply);
-  answered(*query, reply, now);
+  if (is_own(reply.sender)) {
+    twin_answered(*query, now);
+  } else {
+    answered(*query, reply, now);
+  }
 }
 
 void Node::on(Endpoint const& from, dht::ErrorReply const& error, TimePoint now) {
@@ -56,6 +65,7 @@ void Node::answered(Transactions::Query const& query, dht::Reply const& reply, T
   if (reply.ip) note_own_address(query.to, reply.ip->address, now);
   switch (query.purpose) {
     case Purpose::bootstrap:
+      look_for_twin(reply, now);
       if (bootstrap_.answered(query.to, now, random_) || was_alone) joined(node, &reply, now);
       break;
     case Purpose::verify:
@@ -67,6 +77,52 @@ void Node::answered(Transactions::Query const& query, dht::Reply const& reply, T
     case Purpose::store:
       service_.store_answered(query.owner, node, reply);
       break;
+  }
+}
+
+// We never answer ourselves, so somebody else lives there under our id: a copy of this machine, or a liar.
+// Who was asked for a way into the network is believed, or was named by such a node; nobody else can make us
+// give up our id, and with it our place in the tables of others.
+void Node::twin_answered(Transactions::Query const& query, TimePoint now) {
+  drop(DropReason::own_id);
+  if (query.purpose != Purpose::bootstrap) return discard(query);
+  bootstrap_.failed(query.to, now, random_);
+  fallback_.failed(query.to, now, random_);
+  if (now < twin_due_) return;
+  twin_due_ = now + kTwinEvery;
+  if (options_.id) return tell(Warning{"another node has our id: " + query.to.to_string()});
+  tell(Warning{"another node has our id: " + query.to.to_string() + "; this one takes a new one"});
+  // The other one has both ids.
+  NodeId const random = NodeId::random(random_);
+  for (Family const family : kFamilies) {
+    auto const& own = external_[family].address();
+    change_id(family, options_.id_by_address && own ? fitting_id(*own, random_) : random, now);
+  }
+  bootstrap_.hurry(now);
+  try_bootstrap(now);
+}
+
+// The node of `query` is of no use, though it answered.
+void Node::discard(Transactions::Query const& query) {
+  if (query.purpose == Purpose::search) {
+    service_.search_failed(query.owner, {*query.expected, query.to});
+  } else if (query.purpose == Purpose::store) {
+    service_.store_failed(query.owner, {*query.expected, query.to});
+  }
+  if (query.expected) table_of(query.to).evict({*query.expected, query.to});
+}
+
+// A bootstrap node that knows our id at another endpoint: it is ours, or that of a copy, which tells itself
+// by its answer.
+void Node::look_for_twin(dht::Reply const& reply, TimePoint now) {
+  for (dht::CompactNodes const* nodes : {&reply.nodes, &reply.nodes6}) {
+    for (std::size_t i = 0; i < nodes->size(); ++i) {
+      auto const node = nodes->at(i);
+      if (!node || !is_own(node->id) || !speaks(family_of(node->endpoint))) continue;
+      if (now < twin_due_) return;
+      (void)ask_bootstrap(node->endpoint, now);
+      return;
+    }
   }
 }
 
@@ -93,7 +149,7 @@ void Node::change_id(Family family, NodeId const& id, TimePoint now) {
   ids_[family] = id;
   tables_[family] = RoutingTable{id, options_.table};
   for (Contact const& node : known) (void)tables_[family].answered(node, now);
-  search_self(now);
+  if (node_count() > 0) search_self(now);
 }
 
 // A way into the network opened: looks for the nodes around us, or tells the running search of it.
@@ -186,7 +242,9 @@ Snapshot Node::snapshot(TimePoint now) const {
     snapshot.contacts.insert(snapshot.contacts.end(), former.begin(), former.end());
   }
   own_items_.for_each(now, [&](dht::Item const& item) { snapshot.items.push_back(item); });
-  snapshot.services = keeper_.services();
+  for (auto const& [service, lapse] : keeper_.services()) {
+    snapshot.services.push_back({service, std::max(lapse - now, Duration::zero())});
+  }
   return snapshot;
 }
 
@@ -202,8 +260,11 @@ void Node::restore(Snapshot const& snapshot, TimePoint now) {
     if (transactions_.verify_count() < options_.verify_count_max) ping(node, now);
   }
   for (dht::Item const& item : snapshot.items) keep_own_item(item, now, true);
-  for (Keeper::Service const& service : snapshot.services) {
-    if (keeper_.keep(service, now, random_, true)) (void)store_own(service, now);
+  for (Snapshot::Service const& service : snapshot.services) {
+    // Nobody holds it any more.
+    if (service.life_left < -options_.keeper.owner_patience) continue;
+    keeper_.restore(service.service, now + service.life_left, now, random_);
+    if (service.life_left > Duration::zero()) (void)store_own(service.service, now, now + service.life_left);
   }
 }
 
@@ -219,15 +280,17 @@ void Node::try_addresses(Bootstrap& bootstrap, TimePoint now) {
       bootstrap.answered(*address, now, random_);
       continue;
     }
-    auto const tid = transactions_.open({*address, std::nullopt, Purpose::bootstrap, 0}, random_, now);
-    if (!tid) {
-      bootstrap.failed(*address, now, random_);
-      continue;
-    }
-    ++stats_.queries_out;
-    NodeId const& id = id_for(*address);
-    send(*address, dht::encode_query(*tid, id, dht::FindNode{id}, extras_));
+    if (!ask_bootstrap(*address, now)) bootstrap.failed(*address, now, random_);
   }
+}
+
+bool Node::ask_bootstrap(Endpoint const& address, TimePoint now) {
+  auto const tid = transactions_.open({address, std::nullopt, Purpose::bootstrap, 0}, random_, now);
+  if (!tid) return false;
+  ++stats_.queries_out;
+  NodeId const& id = id_for(address);
+  send(address, dht::encode_query(*tid, id, dht::FindNode{id}, extras_));
+  return true;
 }
 
 bool Node::update_phase(TimePoint now) {

@@ -14,8 +14,7 @@ void let_hosts_take_turns(std::vector<Endpoint>& peers) {
   std::vector<std::pair<std::size_t, Endpoint>> order;
   order.reserve(peers.size());
   for (Endpoint const& peer : peers) {
-    IpAddress const host = peer.address.is_v6() ? network_of(peer.address) : peer.address;
-    order.emplace_back(count_of[host]++, peer);
+    order.emplace_back(count_of[host_of(peer.address)]++, peer);
   }
   std::ranges::stable_sort(order, {}, &std::pair<std::size_t, Endpoint>::first);
   std::ranges::transform(order, peers.begin(), &std::pair<std::size_t, Endpoint>::second);

@@ -23,7 +23,7 @@ class PeerChoice {
   /// Keeps up to `count_max` peers.
   explicit PeerChoice(std::size_t count_max) : count_max_{count_max} {}
 
-  /// One node names `peers`, in random order; of them hosts take turns. Returns those that are new.
+  /// One node names `peers`, the best first; of them hosts take turns. Returns those that are new.
   std::vector<Endpoint> add(std::vector<Endpoint> peers);
   /// Up to `count` peers in random order.
   [[nodiscard]] std::vector<Endpoint> choose(std::size_t count, Random& random) const;

@@ -1,6 +1,7 @@
 // Peers that announced themselves under the name of a service (BEP 5 announce_peer).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -9,7 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/intrusive/list.hpp>
+
 #include "grape/core/family.hpp"
+#include "grape/core/peer_group.hpp"
 #include <grenache/base/endpoint.hpp>
 #include <grenache/base/random.hpp>
 #include <grenache/base/result.hpp>
@@ -23,17 +27,25 @@ enum class PeerStoreErrc { too_many_names = 1 };
 constexpr char const* category_name(PeerStoreErrc) { return "grenache.peer_store"; }
 inline Error make_error_code(PeerStoreErrc code) { return make_enum_error(code); }
 
+/// A host is an IPv4 address or an IPv6 /64, see host_of().
+///
 /// Invariants, verified by check():
 ///  - at most `name_count_max` names, none empty of peers;
-///  - under each at most `peer_count_max` peers, no more than `peer_per_address_max` of one address;
+///  - under each at most `peer_count_max` peers of each address family, no more than `peer_per_host_max` of
+///  one
+///    host;
 ///  - an expired peer is never returned, and gone after the next sweep.
-/// Memory is bounded by name_count_max * peer_count_max entries of about 40 bytes, whatever comes in.
+/// Memory is bounded by 2 * name_count_max * peer_count_max entries of 32 bytes, whatever comes in.
+///
+/// While the table of names is full, a new name is refused, as eviction would let a flood of fresh names push
+/// out live services. One exception: a host that alone holds more than a quarter of all names loses its
+/// oldest ones to hosts that do not, so that one host cannot keep the table full.
 class PeerStore {
  public:
   struct Options {
-    std::size_t name_count_max = 5000;       // Grape: dht_maxTables
-    std::size_t peer_count_max = 500;        // as libtorrent; replies and lookups give at most 100
-    std::size_t peer_per_address_max = 128;  // one host may run many workers, but not crowd out the others
+    std::size_t name_count_max = 5000;    // Grape: dht_maxTables
+    std::size_t peer_count_max = 500;     // as libtorrent; replies and lookups give at most 100
+    std::size_t peer_per_host_max = 128;  // one host may run many workers, but not crowd out the others
     /// Grape's own 120 s lets live services vanish: Link re-announces every 60 to 180 s. This outlives the
     /// longest gap and a slow lookup.
     Duration age_max = std::chrono::seconds{240};
@@ -41,42 +53,59 @@ class PeerStore {
 
   /// Limits on peers are at least 1.
   explicit PeerStore(Options options);
+  PeerStore(PeerStore const&) = delete;
+  PeerStore& operator=(PeerStore const&) = delete;
 
-  /// Adds or refreshes a peer. A known name always takes one, its oldest peer (of the same address, if that
-  /// has too many) makes room; a new name is refused when the store is full, as eviction would let a flood of
-  /// fresh names push out live services.
-  [[nodiscard]] Result<void> announce(dht::ServiceKey const& name, Endpoint const& peer, TimePoint now);
+  /// Adds or refreshes a peer, for age_max or until `expires`. A known name always takes one: the oldest peer
+  /// of the same host makes room if that host has too many, else the oldest one of the host that has most.
+  [[nodiscard]] Result<void> announce(dht::ServiceKey const& name, Endpoint const& peer, TimePoint now,
+                                      std::optional<TimePoint> expires = std::nullopt);
   /// Forgets a peer; false when it was not there.
   bool remove(std::string_view name, Endpoint const& peer);
-  /// Whether announce() would take a peer under `name`.
-  [[nodiscard]] bool has_room(std::string_view name) const;
+  /// Whether announce() would take a peer at `from` under `name`.
+  [[nodiscard]] bool has_room(std::string_view name, IpAddress const& from) const;
 
-  /// Up to `count_max` live peers of `name`, of one family if it is given: all of them, or a random choice in
-  /// which hosts take turns, so that one with many peers hides nobody else's.
+  /// Up to `count_max` live peers of `name`, of one family if it is given: see PeerGroup::sample().
   [[nodiscard]] std::vector<Endpoint> sample(std::string_view name, std::size_t count_max, TimePoint now,
                                              Random& random,
                                              std::optional<Family> family = std::nullopt) const;
+  /// Up to `count_max` names of 20 bytes, from a random place on.
+  [[nodiscard]] std::vector<std::string_view> sample_names(std::size_t count_max, Random& random) const;
 
   /// Removes what is older than age_max, looking at everything once in a while only.
   void expire(TimePoint now);
   /// When expire() has work; TimePoint::max() while empty.
-  [[nodiscard]] TimePoint next_deadline() const { return peers_.empty() ? TimePoint::max() : sweep_at_; }
+  [[nodiscard]] TimePoint next_deadline() const { return names_.empty() ? TimePoint::max() : sweep_at_; }
 
-  [[nodiscard]] std::size_t name_count() const { return peers_.size(); }
+  [[nodiscard]] std::size_t name_count() const { return names_.size(); }
   /// Peers of all names, expired ones that were not swept yet included.
   [[nodiscard]] std::size_t peer_count() const { return peer_count_; }
+  /// Linear in the size of the store; for tests.
   void check() const;
 
  private:
-  struct Peer {
-    Endpoint endpoint;
-    TimePoint expires;
+  /// A name whose peers are all of one host stands in the list of that host.
+  struct Name : boost::intrusive::list_base_hook<> {
+    PeerGroup peers;
+    std::string const* text = nullptr;  // its key in names_
   };
-  using Peers = std::vector<Peer>;
-  void make_room(Peers& peers, IpAddress const& newcomer);
+  using Names = std::map<std::string, Name, std::less<>>;
+  using HostNames = boost::intrusive::list<Name>;  // announced longest ago first
+
+  [[nodiscard]] std::size_t host_name_max() const {
+    return std::max<std::size_t>(options_.name_count_max / 4, 1);
+  }
+  /// The host that holds most names of those that hold too many; nothing when none does.
+  [[nodiscard]] std::optional<IpAddress> greediest() const;
+  [[nodiscard]] bool may_add_name(IpAddress const& from) const;
+  void enlist(Name& name);
+  void delist(Name& name);
+  void erase(Names::iterator name);
 
   Options options_;
-  std::map<std::string, Peers, std::less<>> peers_;
+  Names names_;
+  std::map<IpAddress, HostNames> hosts_;  // of names with one host
+  std::vector<IpAddress> greedy_;         // hosts with more than host_name_max() names: three at most
   std::size_t peer_count_ = 0;
   TimePoint sweep_at_ = TimePoint::max();
 };

@@ -24,15 +24,16 @@ RateLimit::RateLimit(Options options, Random& random) : options_{options} {
   buckets_.resize(options.bucket_count);
 }
 
-std::array<std::size_t, 2> RateLimit::buckets_of(Endpoint const& from, bool with_port) const {
+std::array<std::size_t, 2> RateLimit::buckets_of(Endpoint const& from, Kind kind) const {
   std::array<std::uint64_t, 3> words{from.address.is_v6() ? 1u : 0u, 0, 0};
   std::string_view const bytes = from.address.view();
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     words[1 + i / 8] |= std::uint64_t{static_cast<std::uint8_t>(bytes[i])} << (i % 8 * 8);
   }
   // Whoever has one IPv6 address has the whole /64.
-  if (from.address.is_v6() && !with_port) words[2] = 0;
-  if (with_port) words[0] |= std::uint64_t{from.port} << 8;
+  if (from.address.is_v6() && kind == Kind::address) words[2] = 0;
+  words[0] |= std::uint64_t{static_cast<std::uint8_t>(kind)} << 1;
+  if (kind != Kind::address) words[0] |= std::uint64_t{from.port} << 8;
   std::array<std::size_t, 2> result{};
   for (std::size_t i = 0; i < 2; ++i) {
     std::uint64_t hash = key_[2 * i];
@@ -44,11 +45,19 @@ std::array<std::size_t, 2> RateLimit::buckets_of(Endpoint const& from, bool with
 
 bool RateLimit::allow(Endpoint const& from, TimePoint now) {
   bool const is_private = from.address.is_private();
-  std::uint32_t const rate = is_private ? options_.private_per_second : options_.public_per_second;
-  if (rate == 0) return true;
+  return is_private ? take(from, Kind::endpoint, options_.private_per_second, now)
+                    : take(from, Kind::address, options_.public_per_second, now);
+}
+
+bool RateLimit::allow_verified(Endpoint const& from, TimePoint now) {
+  return take(from, Kind::verified, options_.verified_per_second, now);
+}
+
+bool RateLimit::take(Endpoint const& from, Kind kind, std::uint32_t per_second, TimePoint now) {
+  if (per_second == 0) return true;
   // Each of the two buckets fills half as fast, so that both together allow the rate.
-  Duration const cost = Duration{std::chrono::seconds{2}} / rate;
-  auto const [first, second] = buckets_of(from, is_private);
+  Duration const cost = Duration{std::chrono::seconds{2}} / per_second;
+  auto const [first, second] = buckets_of(from, kind);
   Bucket& bucket = buckets_[first].full_at <= buckets_[second].full_at ? buckets_[first] : buckets_[second];
   TimePoint const full_at = std::max(bucket.full_at, now) + cost;
   if (full_at > now + options_.burst) return false;

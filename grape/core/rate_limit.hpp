@@ -1,4 +1,4 @@
-// A bound on the queries that one source may have answered.
+// A bound on the datagrams of one source that are looked at.
 #pragma once
 
 #include <array>
@@ -18,28 +18,35 @@ namespace grenache::grape {
 /// only when both are empty: who floods spoils the luck of others only if they share *both* buckets, and
 /// nobody can aim at that. No entry is ever evicted, so there is no state to exhaust.
 ///
-/// Replies to our own queries never pass through here: a node that is being flooded still looks up.
+/// Answers of endpoints that we have asked do not pass through here: a node that is flooded still looks up.
 class RateLimit {
  public:
   struct Options {
     std::uint32_t private_per_second = 200000;  // more than one busy grape asks of another
-    std::uint32_t public_per_second = 500;      // a busy node behind a shared address stays below
-    Duration burst = std::chrono::seconds{2};   // whose allowance may be used at once
-    std::uint32_t bucket_count = 4096;          // 32 KiB in all
+    /// Of an address that may be forged: an answer is up to 14 times as large as its question.
+    std::uint32_t public_per_second = 5;
+    /// Of a public endpoint that has proved to be there: a busy node behind a shared address stays below.
+    std::uint32_t verified_per_second = 500;
+    Duration burst = std::chrono::seconds{2};  // whose allowance may be used at once
+    std::uint32_t bucket_count = 4096;         // 32 KiB in all
   };
 
   /// A rate of 0 means no limit.
   RateLimit(Options options, Random& random);
 
-  /// Takes one query from the allowance of `from`; false when it is used up. A burst may be as long as
+  /// Takes one datagram from the allowance of `from`; false when it is used up. A burst may be as long as
   /// the options say.
   [[nodiscard]] bool allow(Endpoint const& from, TimePoint now);
+  /// The same of the allowance that a verified node has beside it.
+  [[nodiscard]] bool allow_verified(Endpoint const& from, TimePoint now);
 
  private:
   struct Bucket {
     TimePoint full_at = TimePoint::min();  // when the bucket would be full again
   };
-  [[nodiscard]] std::array<std::size_t, 2> buckets_of(Endpoint const& from, bool with_port) const;
+  enum class Kind : std::uint8_t { address, endpoint, verified };
+  [[nodiscard]] std::array<std::size_t, 2> buckets_of(Endpoint const& from, Kind kind) const;
+  bool take(Endpoint const& from, Kind kind, std::uint32_t per_second, TimePoint now);
 
   Options options_;
   std::array<std::uint64_t, 4> key_{};

@@ -73,8 +73,11 @@ void Search::failed(Contact const& node) {
 
 std::vector<Endpoint> Search::take_peers(std::vector<Endpoint> peers, Random& random) {
   std::erase_if(peers, [this](Endpoint const& peer) { return !is_usable(peer); });
-  random.shuffle(peers);
-  if (peers.size() > kPeersTaken) peers.resize(kPeersTaken);
+  // Our kind names the peers that it knows best first. Node.js sends all that it has, in any order.
+  if (peers.size() > kPeersTaken) {
+    random.shuffle(peers);
+    peers.resize(kPeersTaken);
+  }
   return peers_.add(peers);
 }
 

@@ -431,7 +431,6 @@ std::vector<Endpoint> Service::peers_of(Search const& search, TimePoint now) {
   std::string const& name = search.subject().key;
   PeerChoice peers = search.peers();
   auto stored = world_.peers.sample(name, Search::kPeersTaken, now, world_.random);
-  world_.random.shuffle(stored);
   peers.add(stored);
   // Ours are stored as 127.0.0.1, which is the same service as the address that others saw it come from.
   auto ours = world_.own_peers.sample(name, Search::kPeersTaken, now, world_.random);

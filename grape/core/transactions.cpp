@@ -15,24 +15,37 @@ std::optional<std::string> Transactions::open(Query const& query, Random& random
   TimePoint const soon = now + std::clamp(4 * round_trip_, options_.soon_min, options_.soon_max);
   open_.emplace(tid, Entry{query, now, soon, false});
   deadlines_.insert({soon, tid});
+  ++open_to_[query.to];
   if (counts(query)) ++brisk_count_;
   if (query.purpose == Purpose::verify) ++verify_count_;
   return std::string{static_cast<char>(tid >> 8), static_cast<char>(tid & 0xff)};
 }
 
+Transactions::Open::const_iterator Transactions::find(std::string_view tid) const {
+  if (tid.size() != 2) return open_.end();
+  auto const high = static_cast<std::uint8_t>(tid[0]);
+  return open_.find(static_cast<std::uint16_t>(high << 8 | static_cast<std::uint8_t>(tid[1])));
+}
+
+bool Transactions::is_open(std::string_view tid) const { return find(tid) != open_.end(); }
+
+bool Transactions::is_open(std::string_view tid, Endpoint const& from) const {
+  auto const found = find(tid);
+  return found != open_.end() && found->second.query.to == from;
+}
+
 std::optional<Transactions::Query> Transactions::close(std::string_view tid, Endpoint const& from,
                                                        TimePoint now) {
-  if (tid.size() != 2) return std::nullopt;
-  auto const number =
-      static_cast<std::uint16_t>(static_cast<std::uint8_t>(tid[0]) << 8 | static_cast<std::uint8_t>(tid[1]));
-  auto const found = open_.find(number);
-  if (found == open_.end() || found->second.query.to != from) return std::nullopt;
+  if (!is_open(tid, from)) return std::nullopt;
+  auto const found = find(tid);
   round_trip_ += (now - found->second.sent - round_trip_) / 8;
   return remove(found);
 }
 
-Transactions::Query Transactions::remove(Open::iterator entry) {
+Transactions::Query Transactions::remove(Open::const_iterator entry) {
   Entry const closed = entry->second;
+  auto const to = open_to_.find(closed.query.to);
+  if (--to->second == 0) open_to_.erase(to);
   deadlines_.erase({closed.next, entry->first});
   open_.erase(entry);
   if (counts(closed.query) && !closed.slow) --brisk_count_;
@@ -67,6 +80,9 @@ void Transactions::check() const {
     if (counts(entry.query) && !entry.slow) ++brisk;
     if (entry.query.purpose == Purpose::verify) ++verify;
   }
+  std::size_t to = 0;
+  for (auto const& [endpoint, count] : open_to_) to += count;
+  GRN_CHECK(to == open_.size());
   GRN_CHECK(brisk == brisk_count_ && verify == verify_count_);
 }
 

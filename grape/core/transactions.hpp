@@ -60,6 +60,12 @@ class Transactions {
 
   /// The two bytes of a fresh id, or nothing when too many queries are open.
   [[nodiscard]] std::optional<std::string> open(Query const& query, Random& random, TimePoint now);
+  /// Whether an answer with `tid` from `from` belongs to an open query.
+  [[nodiscard]] bool is_open(std::string_view tid, Endpoint const& from) const;
+  /// Whether a query with `tid` is open, to whomever.
+  [[nodiscard]] bool is_open(std::string_view tid) const;
+  /// Whether any query to `to` is open.
+  [[nodiscard]] bool expects(Endpoint const& to) const { return open_to_.contains(to); }
   /// Closes and returns the query that an answer with `tid` from `from` belongs to, if there is one.
   [[nodiscard]] std::optional<Query> close(std::string_view tid, Endpoint const& from, TimePoint now);
   /// The next timeout that is due; call until there is none.
@@ -87,15 +93,18 @@ class Transactions {
     friend auto operator<=>(Deadline const&, Deadline const&) = default;
   };
   using Open = std::map<std::uint16_t, Entry>;
-  Query remove(Open::iterator entry);
+  Query remove(Open::const_iterator entry);
   static bool counts(Query const& query) {
     return query.purpose == Purpose::search || query.purpose == Purpose::store;
   }
 
+  [[nodiscard]] Open::const_iterator find(std::string_view tid) const;
+
   Options options_;
   Open open_;
-  std::set<Deadline> deadlines_;  // one for each open query
-  Duration round_trip_;           // moving mean
+  std::map<Endpoint, std::size_t> open_to_;  // how many open queries
+  std::set<Deadline> deadlines_;             // one for each open query
+  Duration round_trip_;                      // moving mean
   std::size_t brisk_count_ = 0;
   std::size_t verify_count_ = 0;
 };

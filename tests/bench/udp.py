@@ -22,7 +22,9 @@ HERE = pathlib.Path(__file__).parent
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 NEIGHBOURS = 10
 VALUE = b"64:" + b"v" * 64
-QUERIES = ["ping", "find_node", "get_peers", "get"]
+QUERIES = ["ping", "find_node", "get_peers", "popular", "get"]
+POPULAR = b"a-service-of-200-hos"  # as udp_flood asks for it
+POPULAR_HOSTS = 200
 
 
 class Server:
@@ -76,6 +78,28 @@ def put_item(port):
             return hashlib.sha1(VALUE).hexdigest()
         time.sleep(0.5)
     raise SystemExit("an item is not taken")
+
+
+def announce_popular(port):
+    """Announces POPULAR from many hosts. Who takes fewer, or none, shows it by the size of its replies."""
+    for host in range(1, POPULAR_HOSTS + 1):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(1)
+            client.bind((f"127.1.0.{host}", 0))
+            client.connect(("127.0.0.1", port))
+            node = b"2:id20:" + hashlib.sha1(bytes([host])).digest()
+            try:
+                client.send(b"d1:ad" + node + b"9:info_hash20:" + POPULAR + b"e1:q9:get_peers1:t2:aa1:y1:qe")
+                answer = client.recv(65536)
+                if b"5:token" not in answer:
+                    return
+                size, rest = answer[answer.index(b"5:token") + 7:].split(b":", 1)
+                token = rest[:int(size)]
+                client.send(b"d1:ad" + node + b"9:info_hash20:" + POPULAR + b"4:porti1337e5:token%d:" % len(token) + token +
+                            b"e1:q13:announce_peer1:t2:ab1:y1:qe")
+                client.recv(65536)
+            except TimeoutError:
+                return
 
 
 def find_node_size(flood, port):
@@ -150,6 +174,8 @@ def main():
             everything.append(nodes[-1])
             everything += populate(nodes[-1], options.build, flood)
         targets = {put_item(node.port) for node in nodes}
+        for node in nodes:
+            announce_popular(node.port)
         print_rows([echo, *nodes], flood, targets.pop(), options)
         print()
         large = grape(options.build, "", "--dht_maxTables", str(options.services))

@@ -4,9 +4,9 @@
 //     udp_flood PORT QUERY SECONDS [SOCKETS WINDOW]
 //     udp_flood PORT announce COUNT          announces COUNT names, each with a token of its own
 //
-// QUERY is ping, find_node, get_peers or get:TARGET (40 hex digits). From each of SOCKETS ports WINDOW
-// queries are under way; what is lost is asked again after a while. Prints replies (names that were stored),
-// seconds and bytes of the first reply.
+// QUERY is ping, find_node, get_peers, popular (get_peers of a name that udp.py announced) or get:TARGET (40
+// hex digits). From each of SOCKETS ports WINDOW queries are under way; what is lost is asked again after a
+// while. Prints replies (names that were stored), seconds and bytes of the first reply.
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -63,6 +63,7 @@ std::string query_text(std::string_view query) {
   if (query == "ping") return head + "e1:q4:ping1:t2:aa1:y1:qe";
   if (query == "find_node") return head + "6:target20:mnopqrstuvwxyz123456e1:q9:find_node1:t2:aa1:y1:qe";
   if (query == "get_peers") return head + "9:info_hash10:a_service1e1:q9:get_peers1:t2:aa1:y1:qe";
+  if (query == "popular") return head + "9:info_hash20:a-service-of-200-hose1:q9:get_peers1:t2:aa1:y1:qe";
   if (query.starts_with("get:") && query.size() == 44) {
     std::string target;
     for (std::size_t i = 4; i < query.size(); i += 2) {
@@ -70,7 +71,7 @@ std::string query_text(std::string_view query) {
     }
     return head + "6:target20:" + target + "e1:q3:get1:t2:aa1:y1:qe";
   }
-  throw std::runtime_error{"QUERY is ping, find_node, get_peers, get:TARGET or announce"};
+  throw std::runtime_error{"QUERY is ping, find_node, get_peers, popular, get:TARGET or announce"};
 }
 
 struct Lane {

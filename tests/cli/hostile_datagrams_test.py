@@ -52,13 +52,13 @@ class Killers(HostileTestCase):
         self.assertEqual(sender.receive(), bencode({"t": "aa", "y": "e", "e": [203, error]}))
         self.assert_alive()
 
-    def assert_ignored(self, datagram):
+    def assert_ignored(self, datagram, reason="malformed"):
         sender = self.start(Peer)
         sender.send(self.grape.dht_port, datagram)
         # The first answer is to what came second.
         self.assertEqual(sender.ask(self.grape.dht_port, "ping")["r"], {"id": self.id})
         self.assert_alive()
-        self.assertEqual(self.metric('grape_datagrams_dropped_total{reason="malformed"}'), 1)
+        self.assertEqual(self.metric(f'grape_datagrams_dropped_total{{reason="{reason}"}}'), 1)
 
     def test_a_query_without_anything(self):
         self.assert_ignored(b"d1:y1:qe")
@@ -79,7 +79,7 @@ class Killers(HostileTestCase):
         self.assert_answered(query("put", token=1, v="x"), "cannot `put` with bad token")
 
     def test_a_reply_with_an_integer_id(self):
-        self.assert_ignored(bencode({"t": "aa", "y": "r", "r": {"id": 1}}))
+        self.assert_ignored(bencode({"t": "aa", "y": "r", "r": {"id": 1}}), "unmatched_reply")
 
     def test_a_reply_with_an_integer_id_to_its_own_query(self):
         node = self.start(Peer, random_id())

@@ -26,7 +26,7 @@ inline void make_small(NodeOptions& options) {
   options.keeper.service_count_max = 2;
   options.peers.name_count_max = 3;
   options.peers.peer_count_max = 6;
-  options.peers.peer_per_address_max = 3;
+  options.peers.peer_per_host_max = 3;
   options.table.bucket_size = 2;
   options.table.replacement_count_max = 2;
   options.service.holders.service_count_max = 2;

@@ -117,8 +117,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Fixed{"restart_all", 2, 5}, Fixed{"churn", 1, 200}, Fixed{"taken_back", 1, 100},
                     Fixed{"restart_storm", 1, 200}, Fixed{"hostile", 1, 200}, Fixed{"hostile", 2, 100},
                     Fixed{"clock_jumps", 1, 50}, Fixed{"items", 1, 60}, Fixed{"growth", 1, 3000},
-                    Fixed{"ipv6", 1, 100}, Fixed{"ipv6", 2, 20}, Fixed{"public_profile", 1, 200},
-                    Fixed{"public_profile", 2, 50}, Fixed{"sybil", 1, 200}, Fixed{"sybil", 2, 200},
+                    Fixed{"ipv6", 1, 100}, Fixed{"ipv6", 2, 20}, Fixed{"public_profile", 2, 200},
+                    Fixed{"public_profile", 3, 50}, Fixed{"sybil", 1, 200}, Fixed{"sybil", 2, 200},
                     Fixed{"alone", 1, 40}, Fixed{"alone", 2, 3}, Fixed{"pair", 1, 2}, Fixed{"pair", 2, 2},
                     Fixed{"pair", 3, 2}, Fixed{"pair", 4, 2}));
 

@@ -289,22 +289,32 @@ Result<Message> parse_error(std::string_view tid, BencodeValue root) {
 
 }  // namespace
 
-Result<Message> parse_message(std::string_view datagram, BencodeDocument& document) {
+Result<MessageHead> parse_head(std::string_view datagram, BencodeDocument& document) {
   if (!document.decode(datagram, kLimits)) return KrpcErrc::not_bencode;
   BencodeValue const root = document.root();
   auto const tid = root.dict_find("t").as_string();
   auto const kind = root.dict_find("y").as_string();
   if (!tid || tid->size() > kTidSizeMax || !kind || kind->size() != 1) return KrpcErrc::not_a_message;
-  switch (kind->front()) {
+  return MessageHead{kind->front(), *tid};
+}
+
+Result<Message> parse_body(MessageHead const& head, BencodeDocument const& document) {
+  switch (head.kind) {
     case 'q':
-      return parse_query(*tid, root);
+      return parse_query(head.tid, document.root());
     case 'r':
-      return parse_reply(*tid, root);
+      return parse_reply(head.tid, document.root());
     case 'e':
-      return parse_error(*tid, root);
+      return parse_error(head.tid, document.root());
     default:
       return KrpcErrc::not_a_message;
   }
+}
+
+Result<Message> parse_message(std::string_view datagram, BencodeDocument& document) {
+  auto const head = parse_head(datagram, document);
+  if (!head) return head.error();
+  return parse_body(*head, document);
 }
 
 namespace {
@@ -445,9 +455,14 @@ std::string encode_reply(std::string_view tid, NodeId const& sender, ReplyFields
   writer.string("r");
   writer.begin_dict();
   writer.string("id", sender.view());
+  if (fields.samples) writer.integer("interval", fields.samples->interval);
   if (!fields.k.empty()) writer.string("k", fields.k);
   if (!fields.nodes.empty()) writer.string("nodes", fields.nodes);
   if (!fields.nodes6.empty()) writer.string("nodes6", fields.nodes6);
+  if (fields.samples) {
+    writer.integer("num", fields.samples->num);
+    writer.string("samples", fields.samples->info_hashes);
+  }
   optional_integer(writer, "seq", fields.seq);
   if (!fields.sig.empty()) writer.string("sig", fields.sig);
   if (!fields.token.empty()) writer.string("token", fields.token);

@@ -178,6 +178,16 @@ using Message = std::variant<Query, Reply, ErrorReply, Refusal>;
 /// Unsorted keys are accepted, as Node does. Uses the memory of `document` again.
 [[nodiscard]] Result<Message> parse_message(std::string_view datagram, BencodeDocument& document);
 
+/// What every message begins with to its reader.
+struct MessageHead {
+  char kind = 0;  // 'q', 'r' or 'e'
+  std::string_view tid;
+};
+/// The two steps of parse_message(): who gets a reply that belongs to no query need not read its body.
+/// `document` must be unchanged between them.
+[[nodiscard]] Result<MessageHead> parse_head(std::string_view datagram, BencodeDocument& document);
+[[nodiscard]] Result<Message> parse_body(MessageHead const& head, BencodeDocument const& document);
+
 /// What queries may carry beside their arguments. Grape sends none of it.
 struct QueryExtras {
   std::optional<Want> want;  // of find_node, get_peers and get
@@ -212,6 +222,13 @@ struct ReplyFields {
   std::string_view k;
   std::string_view sig;
   std::optional<std::int64_t> seq;
+  /// BEP 51: info hashes one after the other, of how many, and for how many seconds they stay the same.
+  struct Samples {
+    std::string_view info_hashes;
+    std::int64_t num = 0;
+    std::int64_t interval = 0;
+  };
+  std::optional<Samples> samples;
 };
 /// `buffer` lends its memory; what it holds is lost.
 [[nodiscard]] std::string encode_reply(std::string_view tid, NodeId const& sender, ReplyFields const& fields,

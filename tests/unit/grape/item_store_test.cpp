@@ -63,6 +63,19 @@ TEST(ItemStore, whenFullTheOldestMakesRoomAndAFloodEatsItself) {
   store.check();
 }
 
+TEST(ItemStore, anIpv6NetworkIsOneHost) {
+  ItemStore store{{.item_count_max = 100}};
+  IpAddress::V6 bytes{0x20, 0x01};
+  ASSERT_TRUE(store.put(number(0), std::nullopt, {10, 0, 0, 1}, kNow));
+  for (int i = 1; i <= 1000; ++i) {
+    bytes[14] = static_cast<std::uint8_t>(i >> 8);
+    bytes[15] = static_cast<std::uint8_t>(i);
+    ASSERT_TRUE(store.put(number(i), std::nullopt, IpAddress{bytes}, kNow + seconds{i}));
+  }
+  EXPECT_NE(store.find(number(0).target(), kNow + seconds{1000}), nullptr);
+  store.check();
+}
+
 Keeper::Service service(std::string_view name) { return {*dht::ServiceKey::from_bytes(name), 80, false}; }
 
 TEST(Keeper, announcesUntilTheOwnerFallsSilentAndThenTakesBack) {
@@ -101,12 +114,30 @@ TEST(Keeper, whatIsRestoredDoesNotComeAtOnce) {
   Keeper keeper{{}};
   Random random{1};
   for (int i = 0; i < 1000; ++i) {
-    ASSERT_TRUE(keeper.keep(service("service " + std::to_string(i)), kNow, random, true));
+    keeper.restore(service("service " + std::to_string(i)), kNow + hours{1}, kNow, random);
   }
   std::size_t due = 0;
   while (keeper.next(kNow + seconds{8}, random)) ++due;
   EXPECT_GE(due, 50u);
   EXPECT_LE(due, 150u);
+}
+
+TEST(Keeper, aRestoredServiceLivesAsLongAsItWouldHave) {
+  Keeper keeper{{}};
+  Random random{1};
+  keeper.restore(service("soon"), kNow + seconds{5}, kNow, random);
+  keeper.restore(service("over"), kNow - seconds{1}, kNow, random);
+  keeper.restore(service("far"), kNow + hours{9}, kNow, random);
+  std::map<std::string, TimePoint> taken_back;
+  for (TimePoint now = kNow; now < kNow + hours{1}; now += seconds{1}) {
+    while (auto const duty = keeper.next(now, random)) {
+      if (auto const* back = std::get_if<Keeper::TakeBack>(&*duty))
+        taken_back[back->service.name.bytes()] = now;
+    }
+  }
+  EXPECT_EQ(taken_back["over"], kNow);
+  EXPECT_EQ(taken_back["soon"], kNow + seconds{5});
+  EXPECT_EQ(taken_back["far"], kNow + seconds{240}) << "no longer than a service that was announced now";
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ TEST_F(NodeTest, oneAddressCannotFillANameNorDrawALargeReply) {
   for (std::uint16_t port = 1; port <= 7000; ++port) {
     ASSERT_EQ(announce(at(5000), id_of('A'), key, port, token), "ok");
   }
-  EXPECT_LE(node_->stats().peers_stored, PeerStore::Options{}.peer_per_address_max);
+  EXPECT_LE(node_->stats().peers_stored, PeerStore::Options{}.peer_per_host_max);
   for (std::size_t const tid : {2u, 256u}) {
     auto const replies =
         receive(at(6000), dht::encode_query(std::string(tid, 't'), id_of('B'), dht::GetPeers{key}));
@@ -140,15 +140,13 @@ TEST_F(NodeTest, tokensLiveForOneToTwoPeriods) {
   EXPECT_EQ(announce(at(5000), id_of('A'), "x", 80, token), dht::kBadAnnounceToken);
 }
 
-TEST_F(NodeTest, impossibleSourcesAndOurOwnIdAreDropped) {
+TEST_F(NodeTest, impossibleSourcesAreDropped) {
   std::string const ping = dht::encode_query("aa", id_of('x'), dht::Ping{});
   EXPECT_TRUE(receive(at(0), ping).empty());
   EXPECT_TRUE(receive({IpAddress{224, 0, 0, 1}, 1}, ping).empty());
   EXPECT_TRUE(receive({IpAddress{255, 255, 255, 255}, 1}, ping).empty());
   EXPECT_TRUE(receive({IpAddress{}, 1}, ping).empty());
-  EXPECT_TRUE(receive(at(1), dht::encode_query("aa", id_of('O'), dht::Ping{})).empty());
   EXPECT_EQ(node_->stats().dropped[static_cast<std::size_t>(DropReason::bad_source)], 4u);
-  EXPECT_EQ(node_->stats().dropped[static_cast<std::size_t>(DropReason::own_id)], 1u);
 }
 
 TEST_F(NodeTest, aFullStoreGivesNoTokenForNewNames) {
@@ -283,6 +281,155 @@ TEST_F(NodeTest, rateLimitedSourcesGetNoAnswer) {
   EXPECT_LE(answers, 40u);
   EXPECT_GT(node_->stats().dropped[static_cast<std::size_t>(DropReason::rate_limited)], 0u);
   EXPECT_EQ(receive(at(2), dht::encode_query("aa", id_of('y'), dht::Ping{})).size(), 1u);
+}
+
+TEST_F(NodeTest, aSourceThatFloodsIsNotReadAndAnAnswerFromThereStillCounts) {
+  NodeOptions options;
+  options.rate.private_per_second = 10;
+  reset(options);
+  introduce(id_of('N'), at(7000));
+  auto const flood = dht::encode_reply("zz", id_of('N'), {});
+  for (int i = 0; i < 100; ++i) (void)receive(at(6000), flood);
+  EXPECT_GE(node_->stats().dropped[static_cast<std::size_t>(DropReason::rate_limited)], 60u);
+  sent_.clear();
+  ASSERT_TRUE(node_->start_lookup(name_of("x"), now_));
+  drain();
+  auto const asked = queries();
+  ASSERT_EQ(asked.size(), 1u);
+  for (int i = 0; i < 100; ++i) (void)receive(at(7000), flood);
+  std::vector<Endpoint> const values{at(80)};
+  dht::ReplyFields fields;
+  fields.values = values;
+  (void)receive(at(7000), dht::encode_reply(asked[0].as<dht::Query>().tid, id_of('N'), fields));
+  ASSERT_EQ(events<LookupDone>().size(), 1u);
+  EXPECT_EQ(events<LookupDone>()[0].peers, values);
+}
+
+TEST_F(NodeTest, aReplyThatNobodyWaitsForIsDroppedBeforeItsBodyIsRead) {
+  (void)receive(at(1), "d1:rle1:t2:aa1:y1:re");
+  EXPECT_EQ(node_->stats().dropped[static_cast<std::size_t>(DropReason::unmatched_reply)], 1u);
+  EXPECT_EQ(node_->stats().dropped[static_cast<std::size_t>(DropReason::malformed)], 0u);
+}
+
+TEST_F(NodeTest, answersFewQueriesOfAPublicAddressUnlessItsNodeIsKnown) {
+  Endpoint const stranger{IpAddress{93, 184, 216, 34}, 7000};
+  auto const answers = [&] {
+    std::size_t count = 0;
+    for (int i = 0; i < 100; ++i) {
+      count += receive(stranger, dht::encode_query("aa", id_of('N'), dht::FindNode{id_of('x')})).size();
+    }
+    return count;
+  };
+  sent_.clear();
+  EXPECT_LE(answers(), 10u);
+  now_ += seconds{30};
+  node_->expire(now_);
+  introduce(id_of('N'), stranger);
+  EXPECT_EQ(node_->node_count(), 1u);
+  EXPECT_EQ(answers(), 100u);
+}
+
+TEST_F(NodeTest, samplesItsNames) {
+  for (int i = 0; i < 50; ++i) {
+    std::string const key = "a name of 20 bytes" + std::to_string(i + 10);
+    ASSERT_EQ(announce(at(5000), id_of('A'), key, 80, token_for(at(5000), id_of('A'), key)), "ok");
+  }
+  ASSERT_EQ(announce(at(5000), id_of('A'), "short", 80, token_for(at(5000), id_of('A'), "short")), "ok");
+  std::string const ask =
+      "d1:ad2:id20:aaaaaaaaaaaaaaaaaaaa6:target20:bbbbbbbbbbbbbbbbbbbbe1:q17:sample_infohashes1:t2:aa1:y1:qe";
+  auto const replies = receive(at(1), ask);
+  ASSERT_EQ(replies.size(), 1u);
+  EXPECT_NE(replies[0].bytes.find("8:intervali600e"), std::string::npos) << replies[0].bytes;
+  EXPECT_NE(replies[0].bytes.find("3:numi51e"), std::string::npos);
+  EXPECT_NE(replies[0].bytes.find("7:samples400:a name of 20 bytes"), std::string::npos);
+  EXPECT_LE(replies[0].bytes.size(), 1400u);
+  now_ += seconds{60};
+  auto const again = receive(at(1), ask);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_NE(again[0].bytes.find("8:intervali540e"), std::string::npos);
+  auto const samples = [](Sent const& reply) {
+    return reply.bytes.substr(reply.bytes.find("7:samples"), 400);
+  };
+  EXPECT_EQ(samples(again[0]), samples(replies[0])) << "as long as it said";
+}
+
+// A node without a fixed id that joins through at(1), and what it asked there.
+class TwinTest : public NodeTest {
+ protected:
+  TwinTest() {
+    NodeOptions options;
+    options.port = 20001;
+    node_ = std::make_unique<Node>(options, Random{2});
+    node_->expire(now_);
+    node_->bootstrap({at(1)}, now_);
+    id_ = node_->id();
+    sent_.clear();
+    events_.clear();
+    drain();
+  }
+  std::string answer_with(NodeId const& id, Sent const& query, std::string_view nodes = {}) {
+    dht::ReplyFields fields;
+    fields.nodes = nodes;
+    return dht::encode_reply(query.as<dht::Query>().tid, id, fields);
+  }
+  NodeId id_;
+};
+
+TEST_F(TwinTest, aNodeThatMeetsItsOwnIdWhereItJoinsTakesANewOne) {
+  auto const asked = queries();
+  ASSERT_EQ(asked.size(), 1u);
+  (void)receive(at(1), answer_with(id_, asked[0]));
+  EXPECT_NE(node_->id(), id_);
+  ASSERT_EQ(events<Warning>().size(), 1u);
+  EXPECT_NE(events<Warning>()[0].text.find("another node has our id"), std::string::npos);
+  // The other one is a node like any now.
+  auto const again = queries();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].as<dht::Query>().sender, node_->id());
+  (void)receive(at(1), answer_with(id_, again[0]));
+  EXPECT_EQ(node_->node_count(), 1u);
+}
+
+TEST_F(TwinTest, aNodeThatABootstrapNodeNamesUnderOurIdIsAsked) {
+  auto const asked = queries();
+  ASSERT_EQ(asked.size(), 1u);
+  std::string nodes;
+  dht::append_compact(nodes, {id_, at(9)});
+  (void)receive(at(1), answer_with(id_of('B'), asked[0], nodes));
+  auto const next = queries();
+  auto const twin = std::ranges::find(next, at(9), &Sent::to);
+  ASSERT_NE(twin, next.end());
+  EXPECT_EQ(node_->id(), id_) << "a name is no proof";
+  (void)receive(at(9), answer_with(id_, *twin));
+  EXPECT_NE(node_->id(), id_);
+  EXPECT_EQ(node_->node_count(), 1u) << "what was known stays known";
+}
+
+TEST_F(TwinTest, aTwinIsAnsweredSoThatItHears) {
+  auto const replies = receive(at(9), dht::encode_query("aa", id_, dht::FindNode{id_}));
+  ASSERT_EQ(replies.size(), 1u);
+  EXPECT_EQ(replies[0].as<dht::Reply>().sender, id_);
+  EXPECT_EQ(node_->id(), id_);
+}
+
+TEST_F(TwinTest, ourOwnQueryThatComesBackIsNoTwin) {
+  auto const asked = queries();
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_TRUE(receive(at(1), asked[0].bytes).empty());
+  EXPECT_EQ(node_->stats().dropped[static_cast<std::size_t>(DropReason::own_id)], 1u);
+  EXPECT_EQ(node_->id(), id_);
+}
+
+TEST_F(TwinTest, aLiarInALookupTakesNobodysId) {
+  introduce(id_of('N'), at(7000));
+  sent_.clear();
+  ASSERT_TRUE(node_->start_lookup(name_of("x"), now_));
+  drain();
+  for (Sent const& query : queries()) {
+    if (query.to == at(7000)) (void)receive(at(7000), answer_with(id_, query));
+  }
+  EXPECT_EQ(node_->id(), id_);
+  EXPECT_EQ(node_->node_count(), 0u) << "and leaves the table";
 }
 
 }  // namespace

@@ -95,17 +95,17 @@ TEST(PeerStore, refusesANewNameWhenFullButStillServesKnownOnes) {
   auto const refused = store.announce(name("b"), at(1), kStart);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error(), PeerStoreErrc::too_many_names);
-  EXPECT_FALSE(store.has_room("b"));
-  EXPECT_TRUE(store.has_room("a"));
+  EXPECT_FALSE(store.has_room("b", at(2).address));
+  EXPECT_TRUE(store.has_room("a", at(2).address));
   EXPECT_TRUE(store.announce(name("a"), at(2), kStart));
   store.expire(kStart + minutes{5});
-  EXPECT_TRUE(store.has_room("b"));
+  EXPECT_TRUE(store.has_room("b", at(2).address));
   EXPECT_EQ(store.peer_count(), 0u);
 }
 
 TEST(PeerStore, theOldestPeerOfACrowdedAddressMakesRoom) {
   Random random{1};
-  PeerStore store{{.peer_per_address_max = 2}};
+  PeerStore store{{.peer_per_host_max = 2}};
   ASSERT_TRUE(store.announce(name("a"), host(1, 9), kStart));
   for (std::uint16_t port = 1; port <= 3; ++port) {
     ASSERT_TRUE(store.announce(name("a"), at(port), kStart + seconds{port}));
@@ -155,6 +155,126 @@ TEST(PeerStore, aHostWithManyPeersHidesNoOther) {
   }
 }
 
+TEST(PeerStore, theNewestPeersOfAHostComeFirst) {
+  Random random{1};
+  PeerStore store{{}};
+  for (std::uint16_t port = 1; port <= 301; ++port) {
+    ASSERT_TRUE(store.announce(name("a"), host(1, port), kStart + milliseconds{port}));
+  }
+  TimePoint const now = kStart + seconds{1};
+  EXPECT_EQ(store.sample("a", 1, now, random), std::vector{host(1, 301)});
+  ASSERT_TRUE(store.announce(name("a"), host(1, 250), now));
+  EXPECT_EQ(store.sample("a", 2, now, random), (std::vector{host(1, 250), host(1, 301)}));
+  store.check();
+}
+
+TEST(PeerStore, hostsTakeTurns) {
+  Random random{1};
+  PeerStore store{{}};
+  for (std::uint32_t n = 1; n <= 3; ++n) {
+    for (std::uint16_t port = 1; port <= n; ++port) {
+      ASSERT_TRUE(store.announce(name("a"), host(n, port), kStart + seconds{port}));
+    }
+  }
+  auto const hosts_of = [&](std::size_t count) {
+    std::vector<std::uint32_t> hosts;
+    for (Endpoint const& peer : store.sample("a", count, kStart + seconds{9}, random)) {
+      hosts.push_back(static_cast<std::uint8_t>(peer.address.view()[3]));
+    }
+    return hosts;
+  };
+  auto const all = hosts_of(9);
+  ASSERT_EQ(all.size(), 6u);
+  EXPECT_EQ((std::set<std::uint32_t>{all.begin(), all.begin() + 3}.size()), 3u);
+  EXPECT_EQ((std::set<std::uint32_t>{all.begin() + 3, all.begin() + 5}), (std::set<std::uint32_t>{2, 3}));
+  EXPECT_EQ(all[5], 3u);
+}
+
+Endpoint host6(std::uint16_t network, std::uint8_t n, std::uint16_t port = 1) {
+  IpAddress::V6 bytes{0x20, 0x01};
+  bytes[6] = static_cast<std::uint8_t>(network >> 8);
+  bytes[7] = static_cast<std::uint8_t>(network);
+  bytes[15] = n;
+  return {IpAddress{bytes}, port};
+}
+
+TEST(PeerStore, anIpv6NetworkIsOneHost) {
+  Random random{1};
+  PeerStore store{{.peer_count_max = 8, .peer_per_host_max = 4}};
+  ASSERT_TRUE(store.announce(name("a"), host6(2, 1), kStart));
+  for (std::uint8_t n = 1; n <= 100; ++n) ASSERT_TRUE(store.announce(name("a"), host6(1, n), kStart));
+  EXPECT_EQ(store.peer_count(), 5u);
+  auto const peers = store.sample("a", 2, kStart, random);
+  EXPECT_NE(std::ranges::find(peers, host6(2, 1)), peers.end());
+  store.check();
+}
+
+TEST(PeerStore, noFamilyPushesTheOtherOut) {
+  Random random{1};
+  PeerStore store{{.peer_count_max = 10}};
+  ASSERT_TRUE(store.announce(name("a"), at(1), kStart));
+  for (std::uint16_t n = 1; n <= 100; ++n) ASSERT_TRUE(store.announce(name("a"), host6(n, 1), kStart));
+  EXPECT_EQ(store.sample("a", 100, kStart, random, Family::v4), std::vector{at(1)});
+  EXPECT_EQ(store.sample("a", 100, kStart, random, Family::v6).size(), 10u);
+  auto const both = store.sample("a", 5, kStart, random);
+  EXPECT_EQ(both.size(), 5u);
+  EXPECT_NE(std::ranges::find(both, at(1)), both.end());
+  store.check();
+}
+
+TEST(PeerStore, theHostWithMostPeersMakesRoom) {
+  Random random{1};
+  PeerStore store{{.peer_count_max = 10, .peer_per_host_max = 9}};
+  ASSERT_TRUE(store.announce(name("a"), host(1, 1), kStart));
+  for (std::uint16_t port = 1; port <= 9; ++port) {
+    ASSERT_TRUE(store.announce(name("a"), host(2, port), kStart + seconds{port}));
+  }
+  ASSERT_TRUE(store.announce(name("a"), host(3, 1), kStart + seconds{10}));
+  auto const peers = store.sample("a", 100, kStart + seconds{10}, random);
+  EXPECT_EQ(peers.size(), 10u);
+  EXPECT_NE(std::ranges::find(peers, host(1, 1)), peers.end()) << "older, but alone";
+  EXPECT_EQ(std::ranges::find(peers, host(2, 1)), peers.end());
+}
+
+TEST(PeerStore, oneHostCannotKeepTheTableOfNamesFull) {
+  Random random{1};
+  PeerStore store{{.name_count_max = 100}};
+  ASSERT_TRUE(store.announce(name("live"), host(2, 1), kStart));
+  std::size_t taken = 0;
+  for (int i = 0; i < 1000; ++i)
+    taken += store.announce(name("flood " + std::to_string(i)), host(1, 1), kStart).has_value();
+  EXPECT_EQ(taken, 99u) << "as long as nobody else wants the room";
+  EXPECT_FALSE(store.has_room("new", host(1, 2).address));
+  EXPECT_TRUE(store.has_room("new", host(3, 1).address));
+  for (int i = 0; i < 1000; ++i) {
+    (void)store.announce(name("other " + std::to_string(i)), host(3, 1), kStart);
+    (void)store.announce(name("third " + std::to_string(i)), host(4, 1), kStart);
+  }
+  store.check();
+  EXPECT_EQ(store.sample("live", 9, kStart, random).size(), 1u) << "a flood pushes out no live service";
+  EXPECT_EQ(store.sample("other 0", 9, kStart, random).size(), 1u);
+  EXPECT_EQ(store.sample("flood 0", 9, kStart, random).size(), 0u) << "the oldest one goes";
+  std::size_t left = 0;
+  for (int i = 0; i < 99; ++i) left += store.sample("flood " + std::to_string(i), 9, kStart, random).size();
+  EXPECT_LE(left, 50u);
+  EXPECT_GE(left, 25u) << "a quarter is left to everybody";
+}
+
+TEST(PeerStore, aNameThatOthersShareIsNoneOfAGreedyHost) {
+  Random random{1};
+  PeerStore store{{.name_count_max = 8}};
+  ASSERT_TRUE(store.announce(name("shared"), host(1, 1), kStart));
+  ASSERT_TRUE(store.announce(name("shared"), host(2, 1), kStart));
+  for (int i = 0; i < 7; ++i)
+    ASSERT_TRUE(store.announce(name("flood " + std::to_string(i)), host(1, 1), kStart));
+  for (int i = 0; i < 9; ++i) (void)store.announce(name("new " + std::to_string(i)), host(3, 1), kStart);
+  EXPECT_EQ(store.sample("shared", 9, kStart, random).size(), 2u);
+  ASSERT_TRUE(store.remove("shared", host(2, 1)));
+  store.expire(kStart + minutes{5});
+  EXPECT_EQ(store.name_count(), 0u);
+  store.check();
+}
+
 TEST(PeerStore, expiredPeersAreNotGivenOutEvenBeforeTheSweep) {
   Random random{1};
   PeerStore store{{.age_max = seconds{10}}};
@@ -188,6 +308,19 @@ TEST(RateLimit, aFloodSpoilsNobodyElsesAllowance) {
   for (std::uint32_t n = 2; n < 1002; ++n) others += limit.allow(host(n, 1), kStart);
   EXPECT_EQ(others, 1000);
   EXPECT_TRUE(limit.allow(host(1, 1), kStart + seconds{1}));
+}
+
+TEST(RateLimit, aVerifiedNodeHasAnAllowanceBesideThatOfItsAddress) {
+  Random random{1};
+  RateLimit limit{{}, random};
+  int strangers = 0;
+  for (int i = 0; i < 1000; ++i) strangers += limit.allow(host(1, 1), kStart);
+  EXPECT_GE(strangers, 5);
+  EXPECT_LE(strangers, 10) << "an address that may be forged";
+  int verified = 0;
+  for (int i = 0; i < 10000; ++i) verified += limit.allow_verified(host(1, 1), kStart);
+  EXPECT_GE(verified, 500);
+  EXPECT_LE(verified, 1000);
 }
 
 TEST(RateLimit, nodesThatShareAPrivateHostHaveAllowancesOfTheirOwn) {

@@ -287,6 +287,7 @@ class DualNodeTest : public NodeTest {
   DualNodeTest() {
     NodeOptions options;
     options.ipv6 = true;
+    options.rate.public_per_second = 0;
     reset(options);
   }
 };

@@ -53,6 +53,36 @@ TEST_F(SnapshotTest, aNodeComesBackAsItself) {
   EXPECT_TRUE(events<GetDone>()[0].item);
 }
 
+TEST_F(SnapshotTest, aServiceKeepsItsAgeOverRestarts) {
+  auto const lives = [&] {
+    events_.clear();
+    EXPECT_TRUE(node_->start_lookup(name_of("x"), now_));
+    drain();
+    auto const done = events<LookupDone>();
+    return !done.empty() && !done[0].peers.empty();
+  };
+  ASSERT_TRUE(node_->start_announce(name_of("x"), 80, now_, true));
+  for (int restart = 0; restart < 5; ++restart) {
+    EXPECT_TRUE(lives()) << restart;
+    now_ += seconds{40};
+    Snapshot snapshot = node_->snapshot(now_);
+    ASSERT_EQ(snapshot.services.size(), 1u);
+    EXPECT_EQ(snapshot.services[0].life_left, seconds{240 - 41 * restart - 40});
+    now_ += seconds{1};
+    snapshot.services[0].life_left -= seconds{1};  // while it was down
+    start_new(snapshot);
+  }
+  EXPECT_TRUE(lives());
+  now_ += seconds{35};
+  EXPECT_FALSE(lives());
+  node_->expire(now_);
+  EXPECT_EQ(node_->stats().services_kept, 0u);
+  Snapshot late = node_->snapshot(now_);
+  late.services = {{{name_of("x"), 80, false}, seconds{-300}}};
+  start_new(late);
+  EXPECT_EQ(node_->stats().services_kept, 0u) << "nobody can hold it any more";
+}
+
 TEST_F(SnapshotTest, whoLostAllOthersTriesThemAgainAlsoAfterARestart) {
   introduce(id_of('N'), at(7000));
   // Queries in this time, none of which is answered.

@@ -130,6 +130,26 @@ TEST_F(GrapeTest, findsItsBootstrapHostAtItsNewAddress) {
   test::run(io_, host.stop());
 }
 
+TEST_F(GrapeTest, onAllAddressesAnswersFromTheOneThatWasAsked) {
+  auto everywhere = options();
+  everywhere.bind = IpAddress{};
+  Grape grape{io_.get_executor(), everywhere, log_};
+  ASSERT_FALSE(grape.start());
+  Endpoint const second{IpAddress{127, 0, 0, 2}, grape.dht_endpoint().port};
+  UdpSocket client{io_.get_executor()};
+  ASSERT_TRUE(client.open({kLoopback, 0}));
+  client.send(second, dht::encode_query("aa", NodeId{}, dht::Ping{}));
+  client.flush();
+  std::optional<Endpoint> from;
+  auto const hear = [&]() -> net::Awaitable<void> {
+    (void)co_await client.readable();
+    for (auto const& one : client.receive()) from = one.from;
+  };
+  test::run(io_, hear());
+  EXPECT_EQ(from, second);
+  test::run(io_, grape.stop());
+}
+
 TEST_F(GrapeTest, stopsInTimeWhileTheDiskHangs) {
   test::TemporaryFolder folder;
   // Opening a pipe that nobody reads is the disk that does not answer.
@@ -165,7 +185,7 @@ TEST_F(GrapeTest, savesItsStateAtTheEnd) {
   }
   auto const state = StateFolder::open(folder.path());
   ASSERT_TRUE(state);
-  auto const loaded = state->load();
+  auto const loaded = state->load({});
   ASSERT_TRUE(loaded.snapshot) << loaded.warning;
   EXPECT_EQ(loaded.snapshot->ids.v4, id);
 }
