@@ -87,7 +87,7 @@ class Certificates:
             command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2",
                        "-subj", f"/CN={name}", "-keyout", self[name + ".key"], "-out", self[name + ".pem"]]
             if authority:
-                command += ["-CA", self[authority + ".pem"], "-CAkey", self[authority + ".key"], "-addext", f"subjectAltName=DNS:{name}.test",
+                command += ["-CA", self[authority + ".pem"], "-CAkey", self[authority + ".key"], "-addext", f"subjectAltName=DNS:{name}.test,IP:127.0.0.1",
                             "-addext", "basicConstraints=critical,CA:FALSE"]
             subprocess.run(command, check=True, capture_output=True)
 

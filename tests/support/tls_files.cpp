@@ -38,15 +38,15 @@ void add_extension(X509* to, int kind, std::string const& value) {
   check(extension && X509_add_ext(to, extension.get(), -1) == 1);
 }
 
-Identity make(std::string const& name, Identity const* authority) {
+Identity make(std::string const& name, Identity const* authority, IdentityOptions const& options) {
   static long serial = 1;
   Owned<EVP_PKEY> const key{EVP_EC_gen("P-256")};
   Owned<X509> const certificate{X509_new()};
   check(key && certificate);
   X509_set_version(certificate.get(), 2);
   ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), serial++);
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 24L * 3600);
+  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -2 * 3600);
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), options.has_expired ? -3600 : 24L * 3600);
   X509_set_pubkey(certificate.get(), key.get());
   X509_NAME* const subject = X509_get_subject_name(certificate.get());
   auto const* const text = reinterpret_cast<unsigned char const*>(name.c_str());
@@ -62,7 +62,9 @@ Identity make(std::string const& name, Identity const* authority) {
     Owned<EVP_PKEY> const issuer_key{PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr)};
     check(issuer && issuer_key);
     X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer.get()));
-    add_extension(certificate.get(), NID_subject_alt_name, "DNS:" + name);
+    std::string const names = "DNS:" + name + ",IP:127.0.0.1,IP:::1";
+    add_extension(certificate.get(), NID_subject_alt_name, options.names.empty() ? names : options.names);
+    if (options.is_authority) add_extension(certificate.get(), NID_basic_constraints, "critical,CA:TRUE");
     check(X509_sign(certificate.get(), issuer_key.get(), EVP_sha256()) > 0);
   }
   Identity out;
@@ -75,7 +77,9 @@ Identity make(std::string const& name, Identity const* authority) {
 
 }  // namespace
 
-Identity make_authority(std::string const& name) { return make(name, nullptr); }
-Identity make_identity(std::string const& name, Identity const& authority) { return make(name, &authority); }
+Identity make_authority(std::string const& name) { return make(name, nullptr, {}); }
+Identity make_identity(std::string const& name, Identity const& authority, IdentityOptions const& options) {
+  return make(name, &authority, options);
+}
 
 }  // namespace grenache::test

@@ -77,7 +77,7 @@ void declare_peer(CLI::App& command, PeerOptions& options, Side side,
   if (calls) {
     command
         .add_option("--host-name", options.host_name,
-                    "Name that the certificate must be made for [any]; needs --ca")
+                    "Name that the certificate must be made for\n[the address that is asked]; needs --ca")
         ->type_name("NAME")
         ->group(kTlsGroup);
     command.add_flag("--insecure", options.insecure, "Take any certificate")->group(kTlsGroup);

@@ -1,6 +1,8 @@
 // Addresses between our own types and Asio's.
 #pragma once
 
+#include <string>
+
 #include <boost/asio/ip/address.hpp>
 
 #include <grenache/base/endpoint.hpp>
@@ -17,6 +19,12 @@ namespace grenache::net {
   boost::asio::ip::address_v4::bytes_type v4;
   std::copy(bytes.begin(), bytes.end(), v4.begin());
   return boost::asio::ip::address_v4{v4};
+}
+
+/// "host:port" or "[::1]:port", as it stands in a Host header.
+[[nodiscard]] inline std::string host_text(HostPort const& to) {
+  bool const is_v6 = to.host.find(':') != std::string::npos;
+  return (is_v6 ? '[' + to.host + ']' : to.host) + ':' + std::to_string(to.port);
 }
 
 /// `Protocol` is boost::asio::ip::tcp or udp.

@@ -5,7 +5,6 @@
 
 #include <boost/beast/http/string_body.hpp>
 
-#include <grenache/net/address.hpp>
 #include <grenache/net/http_client_impl.hpp>
 
 namespace grenache::net {
@@ -18,11 +17,6 @@ namespace {
 constexpr std::string_view kTimeout = "timeout=";  // of a Keep-Alive header
 
 }  // namespace
-
-std::string host_text(HostPort const& to) {
-  bool const is_v6 = to.host.find(':') != std::string::npos;
-  return (is_v6 ? '[' + to.host + ']' : to.host) + ':' + std::to_string(to.port);
-}
 
 std::string head_of(HttpCall const& call, std::string const& host) {
   std::string head;
@@ -64,23 +58,33 @@ std::string_view describe(HttpClientErrc code) {
 
 /// A call that waits for a lease; first come, first served.
 struct HttpClient::Impl::Waiter {
-  Waiter(Impl& i, std::string const& h) : impl{i}, host{h}, granted{i.executor} {
-    place = impl.waiters.insert(impl.waiters.end(), this);
+  Waiter(Impl& i, std::string const& h) : impl{i}, host{h}, pool{i.pools[h]}, granted{i.executor} {
+    place = pool.waiters.insert(pool.waiters.end(), this);
+    ++impl.waiting;
+    impl.update(pool);
   }
   ~Waiter() {
-    if (!lease) impl.waiters.erase(place);
+    if (lease) return;
+    leave();
+    impl.forget_if_empty(host);
   }
   Waiter(Waiter const&) = delete;
   Waiter& operator=(Waiter const&) = delete;
 
+  void leave() {
+    pool.waiters.erase(place);
+    --impl.waiting;
+    impl.update(pool);
+  }
   void grant(std::unique_ptr<Connection> connection) {
-    impl.waiters.erase(place);
+    leave();
     lease.emplace(impl.shared_from_this(), host, std::move(connection));
     granted.notify_all();
   }
 
   Impl& impl;
   std::string const& host;
+  Pool& pool;
   AsyncEvent granted;
   std::optional<Lease> lease;
   std::list<Waiter*>::iterator place;
@@ -95,29 +99,46 @@ struct HttpClient::Impl::Resolution {
 bool HttpClient::Impl::take_slot(std::string const& host) {
   auto const known = pools.find(host);
   if (known != pools.end() && known->second.open >= options.connections_per_host_max) return false;
-  if (open >= options.connections_max) {
-    if (idle_order.empty()) return false;
-    drop_idle(*idle_order.front());
-  }
-  ++pools[host].open;
+  if (!has_room()) return false;
+  if (open >= options.connections_max) drop_idle(*idle_order.front());
+  Pool& pool = pools[host];
+  ++pool.open;
   ++open;
+  update(pool);
   return true;
 }
 
 void HttpClient::Impl::give_slot(std::string const& host) {
-  auto const pool = pools.find(host);
+  Pool& pool = pools.find(host)->second;
   --open;
-  if (--pool->second.open == 0) pools.erase(pool);
+  --pool.open;
+  update(pool);
+  forget_if_empty(host);
+}
+
+/// After its number of connections or waiters has changed.
+void HttpClient::Impl::update(Pool& pool) {
+  bool const is_starved = !pool.waiters.empty() && pool.open < options.connections_per_host_max;
+  if (is_starved == pool.is_starved) return;
+  pool.is_starved = is_starved;
+  if (is_starved) {
+    pool.place = starved.insert(starved.end(), &pool);
+  } else {
+    starved.erase(pool.place);
+  }
+}
+
+void HttpClient::Impl::forget_if_empty(std::string const& host) {
+  auto const pool = pools.find(host);
+  if (pool->second.open == 0 && pool->second.waiters.empty()) pools.erase(pool);
 }
 
 void HttpClient::Impl::keep(std::unique_ptr<Connection> connection) {
-  for (Waiter* waiter : waiters) {
-    if (waiter->host == connection->host) return waiter->grant(std::move(connection));
-  }
+  Pool& pool = pools.find(connection->host)->second;
+  if (!pool.waiters.empty()) return pool.waiters.front()->grant(std::move(connection));
   connection->set_idle(true);
-  connection->deadline.set(steady_now() + connection->idle_max);
-  auto& idle = pools.find(connection->host)->second.idle;
-  idle.push_back(std::move(connection));
+  connection->deadline.set(steady_deadline(connection->idle_max));
+  pool.idle.push_back(std::move(connection));
 }
 
 void HttpClient::Impl::drop_idle(Connection& connection) {
@@ -145,9 +166,12 @@ std::unique_ptr<HttpClient::Impl::Connection> HttpClient::Impl::take_idle(std::s
 
 void HttpClient::Impl::serve_waiters() {
   if (stopping) return;
-  for (auto next = waiters.begin(); next != waiters.end();) {
-    Waiter* const waiter = *next++;
-    if (take_slot(waiter->host)) waiter->grant(nullptr);
+  while (!starved.empty() && has_room()) {
+    Pool& pool = *starved.front();
+    Waiter& waiter = *pool.waiters.front();
+    (void)take_slot(waiter.host);
+    waiter.grant(nullptr);
+    if (pool.is_starved) starved.splice(starved.end(), starved, pool.place);  // in turn with the others
   }
 }
 
@@ -155,7 +179,9 @@ void HttpClient::Impl::shut_down() {
   stopping = true;
   while (!idle_order.empty()) drop_idle(*idle_order.front());
   for (Connection* connection : active) connection->close();
-  for (Waiter* waiter : waiters) waiter->granted.notify_all();
+  for (auto const& [host, pool] : pools) {
+    for (Waiter* waiter : pool.waiters) waiter->granted.notify_all();
+  }
   changed.notify_all();
 }
 
@@ -169,7 +195,7 @@ Awaitable<Error> HttpClient::Impl::acquire(std::shared_ptr<Impl> self, std::stri
     out.emplace(self, host, nullptr);
     co_return Error{};
   }
-  if (self->waiters.size() >= self->options.waiting_max) co_return HttpClientErrc::too_many_waiting;
+  if (self->waiting >= self->options.waiting_max) co_return HttpClientErrc::too_many_waiting;
   Waiter waiter{*self, host};
   Wake const wake = co_await waiter.granted.wait(deadline);
   if (self->stopping) co_return HttpClientErrc::stopped;
@@ -302,7 +328,7 @@ Awaitable<Result<HttpResponse>> HttpClient::Impl::Connection::exchange(HttpCall 
 
 Awaitable<Result<HttpResponse>> HttpClient::Impl::perform(std::shared_ptr<Impl> self, HttpCall const& call) {
   if (call.timeout <= Duration::zero()) co_return HttpClientErrc::timed_out;
-  TimePoint const deadline = steady_now() + call.timeout;
+  TimePoint const deadline = steady_deadline(call.timeout);
   std::string const host = host_text(call.destination);
   std::string head = head_of(call, host);
   head.append("\r\nContent-Length: ").append(std::to_string(call.body.size())).append("\r\n\r\n");

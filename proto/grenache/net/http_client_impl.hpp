@@ -13,6 +13,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <sys/socket.h>
 
+#include <grenache/net/address.hpp>
 #include <grenache/net/async_event.hpp>
 #include <grenache/net/deadline.hpp>
 #include <grenache/net/http_client.hpp>
@@ -21,7 +22,6 @@
 
 namespace grenache::net {
 
-[[nodiscard]] std::string host_text(HostPort const& to);
 /// The head of a request up to the headers that say how the body comes.
 [[nodiscard]] std::string head_of(HttpCall const& call, std::string const& host);
 /// How long the server says it keeps an idle connection, less a second for the way there.
@@ -38,15 +38,21 @@ struct HttpClient::Impl : std::enable_shared_from_this<Impl> {
   struct Pool {
     std::size_t open = 0;                         // leases and idle connections
     std::list<std::unique_ptr<Connection>> idle;  // the one used last is last
+    std::list<Waiter*> waiters;                   // first come, first served
+    bool is_starved = false;                      // in `starved`, at `place`
+    std::list<Pool*>::iterator place;
   };
 
   Impl(Executor const& e, Options o) : executor{e}, options{o}, resolver{e}, changed{e} {}
 
+  [[nodiscard]] bool has_room() const { return open < options.connections_max || !idle_order.empty(); }
   bool take_slot(std::string const& host);
   void give_slot(std::string const& host);
   void keep(std::unique_ptr<Connection> connection);
   void drop_idle(Connection& connection);
   std::unique_ptr<Connection> take_idle(std::string const& host);
+  void update(Pool& pool);
+  void forget_if_empty(std::string const& host);
   void serve_waiters();
   void shut_down();
 
@@ -71,7 +77,8 @@ struct HttpClient::Impl : std::enable_shared_from_this<Impl> {
   std::map<std::string, Pool> pools;
   Connections idle_order;  // of all pools; the one idle longest is first
   Connections active;
-  std::list<Waiter*> waiters;
+  std::list<Pool*> starved;  // those whose waiters only wait for room among all connections
+  std::size_t waiting = 0;
   std::size_t open = 0;
   std::size_t under_way = 0;
   Counters counters;

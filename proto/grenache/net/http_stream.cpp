@@ -178,7 +178,7 @@ Awaitable<Result<std::string_view>> HttpStream::State::read(std::shared_ptr<Stat
 Awaitable<Error> HttpClient::Impl::begin_stream(std::shared_ptr<Impl> self, HttpCall const& call,
                                                 std::optional<Lease>& lease) {
   if (call.timeout <= Duration::zero()) co_return HttpClientErrc::timed_out;
-  TimePoint const deadline = steady_now() + call.timeout;
+  TimePoint const deadline = steady_deadline(call.timeout);
   std::string const host = host_text(call.destination);
   std::string head = head_of(call, host);
   head.append("\r\nTransfer-Encoding: chunked\r\n\r\n");

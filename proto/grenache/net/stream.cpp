@@ -15,7 +15,7 @@ Stream::Stream(Socket socket, std::shared_ptr<TlsContext> tls, std::string const
     : context_{std::move(tls)}, socket_{std::move(socket)} {
   if (!context_) return;
   tls_ = std::make_unique<Tls>(socket_, context_->native());
-  context_->prepare(tls_->native_handle(), destination);
+  unusable_ = context_->prepare(tls_->native_handle(), destination);
 }
 
 Stream::~Stream() {
@@ -24,10 +24,10 @@ Stream::~Stream() {
 }
 
 Awaitable<Error> Stream::handshake() {
-  if (!tls_) co_return Error{};
+  if (!tls_ || unusable_) co_return unusable_;
   auto const role = context_->is_server() ? asio::ssl::stream_base::server : asio::ssl::stream_base::client;
   auto const [error] = co_await tls_->async_handshake(role, kTuple);
-  co_return error;
+  co_return TlsContext::handshake_error(tls_->native_handle(), error);
 }
 
 Awaitable<void> Stream::finish() {

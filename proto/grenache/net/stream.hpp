@@ -103,6 +103,7 @@ class Stream {
   std::shared_ptr<TlsContext> context_;
   Socket socket_;
   std::unique_ptr<Tls> tls_;
+  Error unusable_;  // why a handshake may not be begun
 };
 
 /// The other side has closed the connection, or it was cut below TLS.

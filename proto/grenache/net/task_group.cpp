@@ -57,7 +57,7 @@ void TaskGroup::cancel(asio::cancellation_type type) {
 Awaitable<bool> TaskGroup::drained(Duration limit) { return wait_drained(state_, limit); }
 
 Awaitable<bool> TaskGroup::wait_drained(std::shared_ptr<State> state, Duration limit) {
-  TimePoint const deadline = steady_now() + limit;
+  TimePoint const deadline = steady_deadline(limit);
   while (!state->signals.empty()) {
     Wake const wake = co_await state->emptied.wait(deadline);
     if (wake != Wake::notified) break;

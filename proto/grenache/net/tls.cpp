@@ -6,12 +6,19 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include <grenache/base/check.hpp>
+#include <grenache/net/address.hpp>
+#include <grenache/net/steady_clock.hpp>
+#include <grenache/net/tls_tickets.hpp>
 
 namespace grenache::net {
 
@@ -30,6 +37,8 @@ std::string_view describe(TlsErrc code) {
       return "TLS verification needs an authority or a fingerprint";
     case TlsErrc::no_certificate:
       return "a TLS server needs a certificate and a key";
+    case TlsErrc::unusable_name:
+      return "the name to look for in the TLS certificate is none";
   }
   return "unknown TLS error";
 }
@@ -40,12 +49,26 @@ struct Free {
   void operator()(BIO* bio) const { BIO_free(bio); }
   void operator()(X509* certificate) const { X509_free(certificate); }
   void operator()(SSL_SESSION* session) const { SSL_SESSION_free(session); }
+  void operator()(GENERAL_NAMES* names) const { GENERAL_NAMES_free(names); }
 };
 using Bio = std::unique_ptr<BIO, Free>;
 using Certificate = std::unique_ptr<X509, Free>;
 using Session = std::unique_ptr<SSL_SESSION, Free>;
 
+using Names = std::unique_ptr<GENERAL_NAMES, Free>;
+
 constexpr unsigned char kSessionContext[] = "grenache";
+constexpr Duration kTicketKeyRotation = std::chrono::hours{2};  // as long as OpenSSL lets a session live
+constexpr std::size_t kNamesShown = 4;  // of a certificate that was refused; a stranger may list thousands
+constexpr std::size_t kNameShownMax = 64;
+
+class CertificateCategory final : public boost::system::error_category {
+ public:
+  char const* name() const noexcept override { return "grenache.tls.certificate"; }
+  std::string message(int value) const override {
+    return std::string{"certificate refused: "} + X509_verify_cert_error_string(value);
+  }
+};
 
 Sha256 fingerprint_of(X509* certificate) {
   Sha256 out;
@@ -70,6 +93,72 @@ std::string pem_of(X509* certificate) {
   Bio const bio{BIO_new(BIO_s_mem())};
   PEM_write_bio_X509(bio.get(), certificate);
   return text_of(bio.get());
+}
+
+/// One line of what a stranger may have written.
+std::string shown(std::string_view text) {
+  std::string out{text.substr(0, kNameShownMax)};
+  std::ranges::replace_if(
+      out, [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');
+  return out;
+}
+
+std::string address_text(ASN1_OCTET_STRING const* address) {
+  unsigned char const* const bytes = ASN1_STRING_get0_data(address);
+  auto const size = static_cast<std::size_t>(ASN1_STRING_length(address));
+  IpAddress::V4 v4;
+  IpAddress::V6 v6;
+  if (size == v4.size()) {
+    std::copy_n(bytes, size, v4.begin());
+    return IpAddress{v4}.to_string();
+  }
+  if (size != v6.size()) return "?";
+  std::copy_n(bytes, size, v6.begin());
+  return IpAddress{v6}.to_string();
+}
+
+/// "server.test, 127.0.0.1": the first names of the subjectAltName.
+std::string names_of(X509* certificate) {
+  Names const names{
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr))};
+  std::string out;
+  int const count = names ? sk_GENERAL_NAME_num(names.get()) : 0;
+  for (int i = 0; i < count; ++i) {
+    if (i == static_cast<int>(kNamesShown)) return out + ", …";
+    GENERAL_NAME const* const name = sk_GENERAL_NAME_value(names.get(), i);
+    std::string text;
+    if (name->type == GEN_DNS) {
+      auto const* const data = reinterpret_cast<char const*>(ASN1_STRING_get0_data(name->d.dNSName));
+      text = shown({data, static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName))});
+    } else if (name->type == GEN_IPADD) {
+      text = address_text(name->d.iPAddress);
+    } else {
+      continue;
+    }
+    out += (out.empty() ? "" : ", ") + text;
+  }
+  return out;
+}
+
+std::string expiry_of(X509* certificate) {
+  Bio const bio{BIO_new(BIO_s_mem())};
+  ASN1_TIME_print(bio.get(), X509_get0_notAfter(certificate));
+  return text_of(bio.get());
+}
+
+std::string issuer_of(X509* certificate) {
+  Bio const bio{BIO_new(BIO_s_mem())};
+  X509_NAME_print_ex(bio.get(), X509_get_issuer_name(certificate), 0, XN_FLAG_RFC2253);
+  return shown(text_of(bio.get()));
+}
+
+bool has_expired(X509* certificate) { return X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0; }
+
+/// Of "host:port"; all of a text that is none, which no certificate is made for.
+std::string host_of(std::string const& destination) {
+  auto const parts = HostPort::parse(destination);
+  std::string const host = parts ? parts->host : destination;
+  return host.substr(0, host.find('%'));  // the zone of a link-local address is ours alone
 }
 
 std::string refuse_password(std::size_t, ssl::context_base::password_purpose) { return {}; }
@@ -101,6 +190,13 @@ struct TlsContext::Impl {
 
   static int verify(int preverified, X509_STORE_CTX* store);
   static int new_session(SSL* connection, SSL_SESSION* session);
+  static int ticket_key(SSL* connection, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
+                        EVP_MAC_CTX* mac, int seal);
+  static SSL_TICKET_RETURN opened_ticket(SSL* connection, SSL_SESSION* session, unsigned char const*,
+                                         std::size_t, SSL_TICKET_STATUS status, void*);
+  [[nodiscard]] std::string wanted(std::string const& destination) const;
+  void refused(SSL* connection, X509_STORE_CTX* store);
+  [[nodiscard]] bool demand_name(SSL* connection, std::string const& destination) const;
   static Impl* of(SSL* connection) {
     return static_cast<Impl*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), context_slot()));
   }
@@ -110,7 +206,10 @@ struct TlsContext::Impl {
   PeerCheck check = PeerCheck::required;
   bool has_ca = false;
   std::vector<Sha256> pins;
+  bool verify_address = true;
   std::string host_name;
+  TicketKeys tickets{kTicketKeyRotation};       // a server's
+  std::map<std::string, std::string> refusals;  // of a client, by destination: who was wanted and found
   // A client's last session with each destination; the one used last is first.
   std::list<std::pair<std::string, Session>> sessions;
   std::map<std::string, decltype(sessions)::iterator, std::less<>> session_of;
@@ -135,6 +234,11 @@ Result<void> TlsContext::Impl::load(TlsOptions const& options) {
     if (error) return TlsErrc::bad_ca;
     has_ca = true;
   }
+  if (options.system_ca) {
+    native.set_default_verify_paths(error);
+    if (error) return TlsErrc::bad_ca;
+    has_ca = true;
+  }
   return {};
 }
 
@@ -142,6 +246,7 @@ void TlsContext::Impl::demand(TlsOptions const& options) {
   check = options.peer_check;
   pins = options.fingerprints;
   host_name = options.host_name;
+  verify_address = options.verify_address;
   SSL_CTX* const context = native.native_handle();
   GRN_CHECK(SSL_CTX_set_ex_data(context, context_slot(), this) == 1);
   bool const can_tell = has_ca || !pins.empty();
@@ -149,10 +254,14 @@ void TlsContext::Impl::demand(TlsOptions const& options) {
   if (!server || can_tell || check == PeerCheck::requested) mode = SSL_VERIFY_PEER;
   if (server && can_tell && check == PeerCheck::required) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
   SSL_CTX_set_verify(context, mode, &Impl::verify);
+  // What is given as an authority is trusted, an intermediate one without its root too.
+  GRN_CHECK(X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN) == 1);
   if (server) {
     // Tickets carry the certificate that the client has shown; the server keeps nothing.
     SSL_CTX_set_session_id_context(context, kSessionContext, sizeof kSessionContext - 1);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, &Impl::ticket_key);
+    GRN_CHECK(SSL_CTX_set_session_ticket_cb(context, nullptr, &Impl::opened_ticket, nullptr) == 1);
   } else {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, &Impl::new_session);
@@ -169,7 +278,7 @@ bool TlsContext::Impl::trusts(X509_STORE_CTX* store) const {
 int TlsContext::Impl::verify(int preverified, X509_STORE_CTX* store) {
   auto* const connection =
       static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  Impl const* const self = of(connection);
+  Impl* const self = of(connection);
   if (self == nullptr) return 0;
   if (self->check == PeerCheck::requested) return 1;  // the outcome is kept: SSL_get_verify_result()
   if (self->trusts(store)) {
@@ -179,9 +288,90 @@ int TlsContext::Impl::verify(int preverified, X509_STORE_CTX* store) {
   // A pin is a demand: a good signature is not enough beside it.
   if (!self->pins.empty() && X509_STORE_CTX_get_error_depth(store) == 0) {
     if (preverified == 1) X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
-    return 0;
+    preverified = 0;
   }
+  if (preverified == 0) self->refused(connection, store);
   return preverified;
+}
+
+/// Of the certificate, for messages.
+std::string TlsContext::Impl::wanted(std::string const& destination) const {
+  if (!pins.empty()) return "a pinned certificate";
+  if (!host_name.empty()) return host_name;
+  return verify_address ? host_of(destination) : "a known authority";
+}
+
+void TlsContext::Impl::refused(SSL* connection, X509_STORE_CTX* store) {
+  auto const* const destination =
+      static_cast<std::string const*>(SSL_get_ex_data(connection, destination_slot()));
+  X509* const leaf = X509_STORE_CTX_get0_cert(store);
+  if (server || destination == nullptr || leaf == nullptr) return;
+  std::string text = "wanted " + wanted(*destination) + ", found " + shown(subject_of(leaf));
+  if (auto const names = names_of(leaf); !names.empty()) text += " for " + names;
+  text += " by " + issuer_of(leaf) + " until " + expiry_of(leaf);
+  if (refusals.size() >= kRefusalCountMax) refusals.clear();
+  refusals[*destination] = std::move(text);
+}
+
+/// Names the server in the handshake and demands its name of the certificate. False when OpenSSL takes no
+/// such name.
+bool TlsContext::Impl::demand_name(SSL* connection, std::string const& destination) const {
+  std::string const host = host_name.empty() ? host_of(destination) : host_name;
+  bool const is_address = IpAddress::parse(host).has_value();
+  if (!is_address) {  // RFC 6066, 3: no addresses here
+    std::string name = host;
+    long const set =
+        SSL_ctrl(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
+    if (set != 1) return false;
+  }
+  bool const is_demanded = !host_name.empty() || (verify_address && pins.empty());
+  if (!is_demanded) return true;
+  X509_VERIFY_PARAM* const param = SSL_get0_param(connection);
+  if (is_address) return X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1;
+  return SSL_set1_host(connection, host.c_str()) == 1;
+}
+
+int TlsContext::Impl::ticket_key(SSL* connection, unsigned char* name, unsigned char* iv,
+                                 EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int seal) {
+  constexpr std::size_t kNameSize = sizeof(TicketKeys::Key::name);
+  Impl* const self = of(connection);
+  if (self == nullptr) return -1;
+  bool is_current = true;
+  std::optional<TicketKeys::Key> key;
+  if (seal == 1) {
+    key = self->tickets.current(steady_now());
+    if (!key || RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1) return -1;
+    std::ranges::copy(key->name, name);
+  } else {
+    auto const found = self->tickets.find({reinterpret_cast<char const*>(name), kNameSize}, steady_now());
+    if (!found) return 0;
+    key = found->key;
+    is_current = found->is_current;
+  }
+  char digest[] = "SHA256";
+  OSSL_PARAM const params[] = {
+      OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key->mac.data(), key->mac.size()),
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
+  bool const good =
+      EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key->cipher.data(), iv, seal) == 1 &&
+      EVP_MAC_CTX_set_params(mac, params) == 1;
+  if (!good) return -1;
+  return is_current ? 1 : 2;
+}
+
+/// A session is not resumed once the certificate that began it has expired: a full handshake judges the
+/// client anew.
+SSL_TICKET_RETURN TlsContext::Impl::opened_ticket(SSL* connection, SSL_SESSION* session, unsigned char const*,
+                                                  std::size_t, SSL_TICKET_STATUS status, void*) {
+  bool const is_open = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
+  if (!is_open) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  Impl const* const self = of(connection);
+  X509* const certificate = SSL_SESSION_get0_peer(session);
+  bool const is_pinned = self != nullptr && !self->pins.empty();  // however old they are
+  if (certificate != nullptr && !is_pinned && has_expired(certificate)) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  // A ticket of TLS 1.3 is to be used once.
+  bool const renews = status == SSL_TICKET_SUCCESS_RENEW || SSL_version(connection) >= TLS1_3_VERSION;
+  return renews ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
 }
 
 int TlsContext::Impl::new_session(SSL* connection, SSL_SESSION* session) {
@@ -209,7 +399,7 @@ void TlsContext::Impl::keep(std::string const& destination, Session session) {
 
 Result<std::shared_ptr<TlsContext>> TlsContext::make(TlsOptions const& options, bool server) {
   if (server && (options.certificate.empty() || options.key.empty())) return TlsErrc::no_certificate;
-  bool const can_tell = !options.ca.empty() || !options.fingerprints.empty();
+  bool const can_tell = !options.ca.empty() || options.system_ca || !options.fingerprints.empty();
   if (!server && !can_tell && options.peer_check == PeerCheck::required) return TlsErrc::nothing_to_verify_by;
   auto impl = std::make_unique<Impl>(server);
   if (auto const loaded = impl->load(options); !loaded) {
@@ -233,20 +423,43 @@ TlsContext::~TlsContext() = default;
 bool TlsContext::is_server() const { return impl_->server; }
 ssl::context& TlsContext::native() { return impl_->native; }
 
-void TlsContext::prepare(SSL* connection, std::string const& destination) {
-  if (impl_->server) return;
+boost::system::error_category const& certificate_category() {
+  static CertificateCategory const category;
+  return category;
+}
+
+std::string TlsContext::explain(Error const& error, HostPort const& to) const {
+  std::string text = error.message();
+  auto const known = impl_->refusals.find(host_text(to));
+  bool const is_refusal = error.category() == certificate_category() && known != impl_->refusals.end();
+  if (is_refusal) text += " (" + known->second + ")";
+  return text;
+}
+
+Error TlsContext::handshake_error(SSL* connection, Error const& error) {
+  bool const is_refusal =
+      ERR_GET_LIB(static_cast<unsigned long>(error.value())) == ERR_LIB_SSL &&
+      ERR_GET_REASON(static_cast<unsigned long>(error.value())) == SSL_R_CERTIFICATE_VERIFY_FAILED &&
+      error.category() == asio::error::get_ssl_category();
+  if (!is_refusal) return error;
+  return Error{static_cast<int>(SSL_get_verify_result(connection)), certificate_category()};
+}
+
+Error TlsContext::prepare(SSL* connection, std::string const& destination) {
+  if (impl_->server) return {};
   auto name = std::make_unique<std::string>(destination);
   if (SSL_set_ex_data(connection, destination_slot(), name.get()) == 1) (void)name.release();
-  if (!impl_->host_name.empty()) {
-    SSL_ctrl(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, impl_->host_name.data());
-    SSL_set1_host(connection, impl_->host_name.c_str());
+  if (!impl_->demand_name(connection, destination)) {
+    ERR_clear_error();
+    return TlsErrc::unusable_name;
   }
   auto const known = impl_->session_of.find(destination);
-  if (known == impl_->session_of.end()) return;
+  if (known == impl_->session_of.end()) return {};
   SSL_set_session(connection, known->second->second.get());
   // A session of TLS 1.3 is to be used once; the server sends a new one.
   impl_->sessions.erase(known->second);
   impl_->session_of.erase(known);
+  return {};
 }
 
 std::optional<PeerCertificate> TlsContext::peer_certificate(SSL* connection) const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <grenache/base/crypto.hpp>
+#include <grenache/base/endpoint.hpp>
 #include <grenache/base/result.hpp>
 
 struct ssl_st;  // OpenSSL's SSL
@@ -25,6 +26,7 @@ enum class TlsErrc {
   bad_ca,                // the authorities are no PEM
   nothing_to_verify_by,  // a client without authorities and pins, although verification is on
   no_certificate,        // a server needs a certificate and a key
+  unusable_name,         // the name that was to be demanded of a certificate is none
 };
 [[nodiscard]] std::string_view describe(TlsErrc code);
 constexpr char const* category_name(TlsErrc) { return "grenache.tls"; }
@@ -44,15 +46,24 @@ enum class PeerCheck : std::uint8_t {
 struct TlsOptions {
   std::string certificate;  // of this side, with what leads from it to an authority
   std::string key;          // of this side, not encrypted
-  std::string ca;           // the authorities that are trusted; none of the system's are
+  std::string ca;           // the authorities that are trusted
+  bool system_ca = false;   // those of the system are trusted too
   PeerCheck peer_check = PeerCheck::required;
   /// The only certificates that are taken (SHA-256 of their DER form), whoever signed them, however old they
   /// are and whatever their names: the way to pin a peer that is found by its address.
   std::vector<Sha256> fingerprints;
-  /// A client's: the name that the server's certificate must be made for. Empty: any. Peers of a Grenache
-  /// network are found by address, and their certificates seldom name one.
+  /// A client's: the certificate must be made for the address that was dialled. For an IP address that is one
+  /// of its subjectAltName's addresses, as Node.js demands; for a host name see RFC 6125. Otherwise anybody
+  /// who has a certificate of the same authority could stand in for any service. Without effect when
+  /// `fingerprints` or `host_name` say who is meant.
+  bool verify_address = true;
+  /// A client's: the name (or IP address) that the certificate must be made for, whatever was dialled.
   std::string host_name;
 };
+
+/// The error of a handshake in which this side refused the certificate of the other: its value is one of
+/// OpenSSL's X509_V_ERR_*, its message says the reason ("certificate refused: certificate has expired").
+[[nodiscard]] boost::system::error_category const& certificate_category();
 
 /// The other side's certificate.
 struct PeerCertificate {
@@ -68,6 +79,7 @@ struct PeerCertificate {
 class TlsContext {
  public:
   static constexpr std::size_t kSessionCountMax = 1000;  // destinations whose last session a client keeps
+  static constexpr std::size_t kRefusalCountMax = 100;   // destinations whose last refusal it remembers
 
   /// Errors: TlsErrc.
   [[nodiscard]] static Result<std::shared_ptr<TlsContext>> make_server(TlsOptions const& options);
@@ -79,9 +91,16 @@ class TlsContext {
   [[nodiscard]] bool is_server() const;
   [[nodiscard]] boost::asio::ssl::context& native();
 
-  /// For Stream: readies a connection to `destination` (any text that names it; empty on a server). A session
-  /// that was kept for it is resumed, if the server agrees.
-  void prepare(ssl_st* connection, std::string const& destination);
+  /// A client's: why `error` has ended a connection to `to`. When the certificate was refused the text also
+  /// says who was wanted and who was found, else it is the error's message.
+  [[nodiscard]] std::string explain(Error const& error, HostPort const& to) const;
+
+  /// For Stream: readies a connection to `destination` ("host:port"; empty on a server). A session that was
+  /// kept for it is resumed, if the server agrees. A connection for which it fails must not be used.
+  [[nodiscard]] Error prepare(ssl_st* connection, std::string const& destination);
+  /// For Stream: what `error` of a handshake means. Our refusal of a certificate becomes
+  /// certificate_category().
+  [[nodiscard]] static Error handshake_error(ssl_st* connection, Error const& error);
   /// For Stream: the certificate of the other side after the handshake; nothing when it showed none.
   [[nodiscard]] std::optional<PeerCertificate> peer_certificate(ssl_st* connection) const;
 

@@ -242,6 +242,7 @@ Awaitable<Error> WebSocketChannel::write(std::string const& message, bool more) 
 }
 
 Awaitable<void> WebSocketChannel::write_loop(std::shared_ptr<WebSocketChannel> self) {
+  WriteEnd const end{*self};
   Batch batch;
   Error error;
   while (!error && !self->dropped_) {
@@ -261,8 +262,6 @@ Awaitable<void> WebSocketChannel::write_loop(std::shared_ptr<WebSocketChannel> s
   // After operation_aborted it is the reader who knows why.
   self->end_session();
   if (error && error != asio::error::operation_aborted) self->drop(self->reason(error));
-  self->writing_ = false;
-  self->wake();
 }
 
 Awaitable<void> WebSocketChannel::close(std::uint16_t code) {

@@ -54,6 +54,14 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
  private:
   using Socket = boost::beast::websocket::stream<CorkedStream, false>;
   struct Batch;
+  /// Tells those who wait in written(), however write_loop() ends.
+  struct WriteEnd {
+    WebSocketChannel& channel;
+    ~WriteEnd() {
+      channel.writing_ = false;
+      channel.wake();
+    }
+  };
 
   /// Asked for at once, whatever length a frame claims to have.
   static constexpr std::size_t kReadBytes = 64 * 1024;

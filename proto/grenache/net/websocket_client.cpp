@@ -1,7 +1,7 @@
+#include <exception>
 #include <vector>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 
 #include <grenache/net/address.hpp>
 #include <grenache/net/websocket_channel.hpp>
@@ -74,11 +74,6 @@ Awaitable<Result<tcp::socket>> connect_tcp(Executor executor, HostPort to, TimeP
   co_return failure;
 }
 
-std::string host_text(HostPort const& to) {
-  bool const is_v6 = to.host.find(':') != std::string::npos;
-  return (is_v6 ? '[' + to.host + ']' : to.host) + ':' + std::to_string(to.port);
-}
-
 }  // namespace
 
 WebSocketConnection::WebSocketConnection(std::shared_ptr<WebSocketChannel> channel)
@@ -103,7 +98,10 @@ Awaitable<Result<WebSocketConnection>> WebSocketConnection::connect(Executor exe
     channel->drop(error);
     co_return error;
   }
-  asio::co_spawn(executor, WebSocketChannel::write_loop(channel), asio::detached);
+  auto ended = [channel](std::exception_ptr const& thrown) {
+    if (thrown) channel->drop(WebSocketErrc::closed);  // there was no memory; whoever reads has to know
+  };
+  asio::co_spawn(executor, WebSocketChannel::write_loop(channel), std::move(ended));
   co_return WebSocketConnection{std::move(channel)};
 }
 

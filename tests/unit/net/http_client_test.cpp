@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/raw_client.hpp"
+#include "tests/support/reserved_port.hpp"
 #include "tests/support/run.hpp"
 #include <grenache/net/async_event.hpp>
 #include <grenache/net/http_client.hpp>
 #include <grenache/net/http_server.hpp>
+#include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
 
 namespace grenache::net {
@@ -189,6 +191,64 @@ TEST_F(HttpClientTest, anIdleConnectionToOneHostMakesRoomForAnother) {
   test::run(io, test());
 }
 
+TEST_F(HttpClientTest, thoseWhoWaitForDifferentHostsAreServedInTurn) {
+  auto test = [this]() -> Awaitable<void> {
+    options.connections_max = 1;
+    options.connections_per_host_max = 1;
+    start();
+    HttpServer::Options const server_options;
+    HttpServer other{io.get_executor(), server_options,
+                     [this](HttpRequest& request) { return handle(request); }};
+    Endpoint const other_at = other.listen(kFreePort).value();
+    std::vector<Result<HttpResponse>> results;
+    tasks.spawn(make(call("/wait"), results));
+    co_await until_waiting(1);
+    for (int i = 0; i < 3; ++i) {
+      HttpCall elsewhere = call("/a");
+      elsewhere.destination.port = other_at.port;
+      tasks.spawn(make(std::move(elsewhere), results));
+      tasks.spawn(make(call("/b"), results));
+    }
+    HttpCall hasty = call("/c");
+    hasty.destination = {"127.0.0.1", 1};
+    hasty.timeout = 1ms;
+    auto const late = co_await client->request(std::move(hasty));
+    EXPECT_EQ(late.error(), HttpClientErrc::timed_out);
+    EXPECT_EQ(results.size(), 0u);
+    release.notify_all();
+    co_await tasks.drained(10s);
+    EXPECT_EQ(results.size(), 7u);
+    for (auto const& result : results) EXPECT_TRUE(result);
+    EXPECT_EQ(client->connection_count(), 1u);
+    EXPECT_GE(client->counters().connections, 2u);
+  };
+  test::run(io, test());
+}
+
+TEST(SteadyDeadline, endsWithTheTimeLineInsteadOfOverflowing) {
+  TimePoint const now{1h};
+  EXPECT_EQ(later_by(now, 5s), now + 5s);
+  EXPECT_EQ(later_by(now, -5s), now - 5s);
+  EXPECT_EQ(later_by(now, Duration::max()), TimePoint::max());
+  EXPECT_EQ(later_by(TimePoint::max() - 1s, 2s), TimePoint::max());
+  EXPECT_EQ(later_by(TimePoint{} - 1h, Duration::min()), TimePoint::min());
+}
+
+TEST_F(HttpClientTest, noTimeoutIsNoTimeout) {
+  auto test = [this]() -> Awaitable<void> {
+    start();
+    HttpCall patient = call("/a");
+    patient.timeout = Duration::max();
+    auto const answer = co_await client->request(std::move(patient));
+    EXPECT_TRUE(answer);
+    HttpCall head = call("/a");
+    head.timeout = Duration::max();
+    auto const stream = co_await client->open(std::move(head));
+    EXPECT_TRUE(stream);
+  };
+  test::run(io, test());
+}
+
 TEST_F(HttpClientTest, aTimeoutCoversEverything) {
   auto test = [this]() -> Awaitable<void> {
     options.connections_per_host_max = 1;
@@ -238,11 +298,9 @@ TEST_F(HttpClientTest, timeoutsComeInTheOrderOfTheirDeadlines) {
 TEST_F(HttpClientTest, saysThatNobodyListens) {
   auto test = [this]() -> Awaitable<void> {
     start();
+    test::ReservedPort const unused;
     HttpCall dead = call("/a");
-    {
-      RawServer gone{io};
-      dead.destination.port = gone.port;
-    }
+    dead.destination.port = unused.number();
     auto const result = co_await client->request(std::move(dead));
     EXPECT_EQ(result.error(), asio::error::connection_refused);
     EXPECT_EQ(client->connection_count(), 0u);

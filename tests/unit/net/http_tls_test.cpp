@@ -38,7 +38,7 @@ struct HttpTlsTest : testing::Test, HttpPair {
 /// A TLS client that sends exactly what a test wants to send.
 struct RawTlsClient {
   explicit RawTlsClient(asio::io_context& io)
-      : stream{Stream::Socket{io.get_executor()}, test::make_client_tls()} {}
+      : stream{Stream::Socket{io.get_executor()}, test::make_client_tls(), "127.0.0.1:1"} {}
 
   Awaitable<void> connect(Endpoint to) {
     co_await stream.socket().async_connect(to_asio<asio::ip::tcp>(to), kTuple);

@@ -8,6 +8,7 @@
 #include "tests/support/run.hpp"
 #include "tests/support/tls_files.hpp"
 #include <grenache/net/stream.hpp>
+#include <grenache/net/tls_tickets.hpp>
 
 namespace grenache::net {
 namespace {
@@ -27,6 +28,7 @@ struct Meeting {
 
 struct StreamTest : testing::Test {
   asio::io_context io{1};
+  std::string destination = "127.0.0.1:1";  // as the client believes
   Identity const authority = test::make_authority("test authority");
   Identity const foreign = test::make_authority("foreign authority");
   Identity const server_identity = test::make_identity("server.test", authority);
@@ -62,7 +64,7 @@ struct StreamTest : testing::Test {
   Awaitable<void> call(tcp::acceptor& acceptor, std::shared_ptr<TlsContext> tls, Meeting& meeting) {
     tcp::socket socket{io};
     (void)co_await socket.async_connect(acceptor.local_endpoint(), kTuple);
-    Stream stream{std::move(socket), std::move(tls), "the server"};
+    Stream stream{std::move(socket), std::move(tls), destination};
     meeting.client_error = co_await stream.handshake();
     if (meeting.client_error) co_return;
     meeting.server_seen = stream.peer_certificate();
@@ -122,6 +124,118 @@ TEST_F(StreamTest, theHostNameIsDemandedWhenGiven) {
   EXPECT_EQ(meet(server_options(), client).echo, "ping");
   client.host_name = "another.test";
   EXPECT_TRUE(meet(server_options(), client).client_error);
+}
+
+TEST_F(StreamTest, theCertificateMustBeMadeForTheAddressThatWasDialled) {
+  EXPECT_EQ(meet(server_options(), client_options()).echo, "ping");
+  destination = "server.test:1";
+  EXPECT_EQ(meet(server_options(), client_options()).echo, "ping");
+  destination = "[::1]:1";
+  EXPECT_EQ(meet(server_options(), client_options()).echo, "ping");
+  for (std::string const another : {"127.0.0.2:1", "[::2]:1", "another.test:1"}) {
+    destination = another;
+    Meeting const meeting = meet(server_options(), client_options());
+    EXPECT_EQ(meeting.client_error.category(), certificate_category()) << another;
+    TlsOptions any = client_options();
+    any.verify_address = false;
+    EXPECT_EQ(meet(server_options(), any).echo, "ping") << another;
+    TlsOptions named = client_options();
+    named.host_name = "server.test";
+    EXPECT_EQ(meet(server_options(), named).echo, "ping") << another;
+    TlsOptions asking = client_options();
+    asking.peer_check = PeerCheck::requested;
+    Meeting const asked = meet(server_options(), asking);
+    EXPECT_EQ(asked.echo, "ping") << another;
+    EXPECT_FALSE(asked.server_seen->verified) << another;
+  }
+}
+
+TEST_F(StreamTest, aNameThatIsNoneFailsBeforeAnythingIsSent) {
+  TlsOptions client = client_options();
+  client.host_name = std::string(300, 'x');  // longer than SNI allows
+  EXPECT_EQ(meet(server_options(), client).client_error, TlsErrc::unusable_name);
+}
+
+TEST_F(StreamTest, anIntermediateAuthorityIsEnough) {
+  test::IdentityOptions may_sign;
+  may_sign.is_authority = true;
+  Identity const intermediate = test::make_identity("intermediate", authority, may_sign);
+  Identity const leaf = test::make_identity("server.test", intermediate);
+  TlsOptions server = server_options();
+  server.certificate = leaf.certificate;
+  server.key = leaf.key;
+  TlsOptions client;
+  client.ca = intermediate.certificate;
+  EXPECT_EQ(meet(server, client).echo, "ping");
+}
+
+TEST_F(StreamTest, aRefusalSaysWhyAndWhoWasWantedAndFound) {
+  auto const why = [this](TlsOptions const& server, TlsOptions const& client) {
+    auto const a = TlsContext::make_server(server).value();
+    auto const b = TlsContext::make_client(client).value();
+    return b->explain(meet(a, b).client_error, HostPort::parse(destination).value());
+  };
+  TlsOptions stranger = client_options();
+  stranger.ca = foreign.certificate;
+  std::string text = why(server_options(), stranger);
+  EXPECT_TRUE(
+      text.starts_with("certificate refused: unable to get local issuer certificate (wanted 127.0.0.1, "
+                       "found CN=server.test for server.test, 127.0.0.1, ::1 by CN=test authority until "))
+      << text;
+  destination = "192.0.2.7:1";
+  text = why(server_options(), client_options());
+  EXPECT_TRUE(text.starts_with("certificate refused: IP address mismatch (wanted 192.0.2.7, found ")) << text;
+  destination = "127.0.0.1:1";
+  test::IdentityOptions expired;
+  expired.has_expired = true;
+  Identity const old = test::make_identity("server.test", authority, expired);
+  TlsOptions late = server_options();
+  late.certificate = old.certificate;
+  late.key = old.key;
+  text = why(late, client_options());
+  EXPECT_TRUE(text.starts_with("certificate refused: certificate has expired (wanted 127.0.0.1, ")) << text;
+  TlsOptions pinning;
+  pinning.fingerprints = {Sha256{}};
+  text = why(server_options(), pinning);
+  EXPECT_NE(text.find("(wanted a pinned certificate, found CN=server.test"), std::string::npos) << text;
+}
+
+TEST_F(StreamTest, anExpiredClientCertificateEndsResumption) {
+  TlsOptions server = server_options();
+  server.ca = authority.certificate;
+  server.peer_check = PeerCheck::requested;
+  test::IdentityOptions expired;
+  expired.has_expired = true;
+  Identity const old = test::make_identity("client.test", authority, expired);
+  TlsOptions client = client_options();
+  client.certificate = old.certificate;
+  client.key = old.key;
+  auto const a = TlsContext::make_server(server).value();
+  auto const b = TlsContext::make_client(client).value();
+  EXPECT_FALSE(meet(a, b).resumed);
+  Meeting const again = meet(a, b);
+  EXPECT_EQ(again.echo, "ping");
+  EXPECT_FALSE(again.resumed);
+  EXPECT_FALSE(again.client_seen->verified);
+}
+
+TEST(TicketKeys, openWhatTheySealedForTwiceTheirTimeAndAreErasedThen) {
+  using namespace std::chrono_literals;
+  TicketKeys keys{2h};
+  TimePoint const start{1h};
+  auto const name_of = [](TicketKeys::Key const& key) {
+    return std::string{reinterpret_cast<char const*>(key.name.data()), key.name.size()};
+  };
+  std::string const first = name_of(*keys.current(start));
+  EXPECT_EQ(name_of(*keys.current(start + 119min)), first);
+  EXPECT_TRUE(keys.find(first, start + 119min)->is_current);
+  std::string const second = name_of(*keys.current(start + 2h));
+  EXPECT_NE(second, first);
+  EXPECT_FALSE(keys.find(first, start + 239min)->is_current);
+  EXPECT_TRUE(keys.find(second, start + 239min)->is_current);
+  EXPECT_FALSE(keys.find(first, start + 4h));
+  EXPECT_FALSE(keys.find(second, start + 6h));
+  EXPECT_FALSE(keys.find("", start + 6h));
 }
 
 TEST_F(StreamTest, aPinStandsForAnAuthorityAndIsTheOnlyOneTaken) {
