@@ -141,7 +141,7 @@ Awaitable<Attempt> Client::Impl::try_all(std::shared_ptr<Impl> self, std::vector
 
 Awaitable<RpcResult<Value>> Client::Impl::request(std::shared_ptr<Impl> self, std::string name, Value payload,
                                                   RequestOptions options) {
-  TimePoint const deadline = net::steady_now() + options.timeout;
+  TimePoint const deadline = net::steady_deadline(options.timeout);
   auto found = co_await find(self, name, deadline);
   if (!found) co_return found.error();
   std::string const text = json::to_text(payload);
@@ -154,7 +154,7 @@ Awaitable<RpcResult<Value>> Client::Impl::request(std::shared_ptr<Impl> self, st
 Awaitable<RpcResult<Value>> Client::Impl::request_to(std::shared_ptr<Impl> self, std::string destination,
                                                      std::string name, Value payload,
                                                      RequestOptions options) {
-  TimePoint const deadline = net::steady_now() + options.timeout;
+  TimePoint const deadline = net::steady_deadline(options.timeout);
   std::string const text = json::to_text(payload);
   std::vector<std::string> only;
   only.push_back(std::move(destination));
@@ -176,7 +176,7 @@ Awaitable<RpcResult<std::vector<Client::MapEntry>>> Client::Impl::map(std::share
                                                                       std::string name, Value payload,
                                                                       MapOptions options) {
   auto mapping = std::make_shared<Mapping>(self->executor);
-  mapping->deadline = net::steady_now() + options.timeout;
+  mapping->deadline = net::steady_deadline(options.timeout);
   auto found = co_await find(self, name, mapping->deadline);
   if (!found) co_return found.error();
   if (options.limit > 0 && found->size() > options.limit) {
@@ -233,7 +233,7 @@ Awaitable<RpcResult<ClientStream>> Client::Impl::stream(std::shared_ptr<Impl> se
                                                         StreamOptions options) {
   if (!self->carrier) co_return self->why_not;
   if (uses_websocket(self->options.transport)) co_return generic_failure("streams need HTTP");
-  TimePoint const deadline = net::steady_now() + options.timeout;
+  TimePoint const deadline = net::steady_deadline(options.timeout);
   std::string const rid = make_rid(self->random);
   net::HttpHeaders const headers = stream_headers(rid, name, std::move(options));
   if (auto const bad = bad_header(headers)) co_return *bad;

@@ -28,9 +28,11 @@ namespace grenache::rpc {
 struct RequestOptions {
   /// Over everything: the lookup, all attempts, the answer.
   Duration timeout = std::chrono::seconds{10};
-  /// How many more destinations are asked when the transport fails after the request may have arrived. A
-  /// destination that could not even be connected does not count: the next one is asked anyway.
-  unsigned retry_count = 1;
+  /// How often the request is sent again after a connection was lost that may have delivered it: each time to
+  /// another destination, or to the same one when there is only one. The service may have executed it
+  /// already, so set this only for requests that are idempotent. A destination that could not be connected
+  /// does not count: it has not seen the request, and the next one is asked anyway.
+  unsigned retry_count = 0;
   /// Sends the request and asks for the reply in gzip. HTTP and HTTPS; without effect over WebSocket.
   bool compress = false;
 };
@@ -82,8 +84,9 @@ class ClientStream {
 /// all requests: over HTTP each carries one request at a time, over WebSocket one for each destination
 /// carries all.
 ///
-/// A request goes to a random destination. When the transport fails, another one is asked, never the same
-/// again unless it is the only one; destinations that failed are left for last for a while. Requests in
+/// A request goes to a random destination. When that one cannot be connected, another one is asked; after a
+/// lost connection only as often as RequestOptions::retry_count allows. The same one is never asked again
+/// unless it is the only one; destinations that failed are left for last for a while. Requests in
 /// flight fail at once when their connection dies. An answer is final, be it an error: the service's own text
 /// comes back as Errc::remote. One thread, that of the executor; the link must outlive the client.
 ///

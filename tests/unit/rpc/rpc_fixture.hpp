@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/fake_grape.hpp"
+#include "tests/support/reserved_port.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/tls_files.hpp"
 #include <grenache/net/async_event.hpp>
@@ -73,7 +74,7 @@ struct TestService {
         release{io.get_executor()},
         server{std::in_place, io.get_executor(), options,
                Server::Handler{[this](Request& request) { return answer(request); }}} {
-    at = server->listen(kFreePort).value();
+    at = server->listen(port.endpoint()).value();
   }
   Awaitable<Reply> answer(Request& request) {
     ++request_count;
@@ -93,6 +94,7 @@ struct TestService {
   }
 
   std::string name;
+  test::ReservedPort port;  // nobody else answers there when the server has gone
   int request_count = 0;
   Request last;
   net::AsyncEvent entered;
@@ -124,10 +126,7 @@ struct RpcFixture {
     return service;
   }
   /// A destination where nobody listens.
-  std::string dead() {
-    TestService const gone{io, "gone", server_options(transport)};
-    return gone.at.to_string();
-  }
+  std::string dead() { return unused.emplace_back().endpoint().to_string(); }
   Awaitable<void> ask(Value payload, std::vector<RpcResult<Value>>& results) {
     auto result = co_await client->request("svc", std::move(payload), kDefaults);
     results.push_back(std::move(result));
@@ -145,6 +144,7 @@ struct RpcFixture {
   FakeGrape grape{io.get_executor()};
   std::optional<Link> link;
   std::list<TestService> services;
+  std::list<test::ReservedPort> unused;
   std::optional<Client> client;
 };
 

@@ -119,17 +119,11 @@ TEST_P(RpcTest, repeatsAsOftenAsAllowedAfterALostConnection) {
   test::run(io, test());
 }
 
-TEST_P(RpcTest, doesNotRepeatWhatMustNotHappenTwice) {
+TEST_P(RpcTest, byDefaultDoesNotRepeatWhatMayHaveBeenExecuted) {
   auto test = [this]() -> Awaitable<void> {
     TestService& a = serve("A");
     std::vector<RpcResult<Value>> results;
-    RequestOptions options;
-    options.retry_count = 0;
-    auto once = [&]() -> Awaitable<void> {
-      auto result = co_await client->request("svc", "wait", options);
-      results.push_back(std::move(result));
-    };
-    tasks.spawn(once());
+    tasks.spawn(ask("wait", results));
     co_await a.until_entered(1);
     TestService& b = serve("B");
     link->forget("svc");
@@ -372,12 +366,26 @@ TEST_P(RpcTest, aTimeoutIsExactAndHarmsNobodyElse) {
     auto reply = co_await client->request("svc", "wait", hasty);
     EXPECT_EQ(reply.error().code, Errc::timeout);
     EXPECT_GE(net::steady_now() - begin, 30ms);
-    EXPECT_LT(net::steady_now() - begin, 5s);
     service.release.notify_all();  // the late answer is nobody's
     reply = co_await client->request("svc", "x");
     EXPECT_EQ(who(reply), "A");
     co_await tasks.drained(10s);
     EXPECT_EQ(who(results.at(0)), "A");
+  };
+  test::run(io, test());
+}
+
+TEST_P(RpcTest, noTimeoutIsNoTimeout) {
+  auto test = [this]() -> Awaitable<void> {
+    serve("A");
+    RequestOptions patient;
+    patient.timeout = Duration::max();
+    auto const reply = co_await client->request("svc", "x", patient);
+    EXPECT_EQ(who(reply), "A");
+    MapOptions mapping;
+    mapping.timeout = Duration::max();
+    auto const entries = co_await client->map("svc", "x", mapping);
+    EXPECT_EQ(who(entries->at(0).reply), "A");
   };
   test::run(io, test());
 }
@@ -388,7 +396,6 @@ TEST_P(RpcTest, aDestinationThatWasDeadIsTriedAgainLater) {
     options.dead.age_max = 20ms;
     make_client(options);
     TestService& a = serve("A");
-    std::uint16_t const port = a.at.port;
     a.server.reset();
     serve("B");
     for (int i = 0; i < 5; ++i) {
@@ -397,7 +404,7 @@ TEST_P(RpcTest, aDestinationThatWasDeadIsTriedAgainLater) {
     }
     auto handler = [&a](Request& request) { return a.answer(request); };
     a.server.emplace(io.get_executor(), server_options(transport), Server::Handler{handler});
-    EXPECT_TRUE(a.server->listen({IpAddress{127, 0, 0, 1}, port}));
+    EXPECT_TRUE(a.server->listen(a.at));
     std::string answered;
     while (answered != "A") {
       auto const reply = co_await client->request("svc", "x");
