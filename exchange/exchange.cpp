@@ -44,11 +44,9 @@ rpc::Server::Options server_options() {
   return out;
 }
 
-std::string join(std::vector<HostPort> const& grapes) {
+std::string join(std::vector<rpc::GrapeUrl> const& grapes) {
   std::string out;
-  for (auto const& grape : grapes) {
-    out += (out.empty() ? "http://" : ", http://") + grape.host + ":" + std::to_string(grape.port);
-  }
+  for (auto const& grape : grapes) out += (out.empty() ? "" : ", ") + grape.to_string();
   return out;
 }
 

@@ -13,6 +13,7 @@
 #include <grenache/base/endpoint.hpp>
 #include <grenache/log/log.hpp>
 #include <grenache/net/asio.hpp>
+#include <grenache/rpc/grape_url.hpp>
 
 namespace grenache::exchange {
 
@@ -20,7 +21,7 @@ namespace grenache::exchange {
 class Exchange {
  public:
   struct Options {
-    std::vector<HostPort> grapes;               // at least one
+    std::vector<rpc::GrapeUrl> grapes;          // at least one
     std::string service = "exchange";           // name to announce and to look up
     IpAddress bind;                             // of the RPC server; 0.0.0.0: all IPv4 addresses
     std::uint16_t port = 0;                     // 0 takes a free one

@@ -44,9 +44,9 @@ void declare(CLI::App& app, Flags& flags) {
       "Play Alice, Bob and Carol: announce, ping, publish, match, execute, refuse; exit 0 when every "
       "check held");
   app.add_option("--grape", flags.grapes,
-                 "HTTP API of a grape, http://host:port; repeat it for more to fall back on")
+                 "HTTP API of a grape, http(s)://host:port/path; repeat it for more to fall back on")
       ->check([](std::string const& text) {
-        return rpc::parse_grape_url(text) ? "" : "'" + text + "' is not http://host:port";
+        return rpc::parse_grape_url(text) ? "" : "'" + text + "' is no URL like http://127.0.0.1:30001";
       })
       ->capture_default_str();
   app.add_option("--redis", flags.redis,
@@ -82,8 +82,8 @@ void declare(CLI::App& app, Flags& flags) {
   add_log_options(app, flags.log);
 }
 
-std::vector<HostPort> grapes_of(Flags const& flags) {
-  std::vector<HostPort> out;
+std::vector<rpc::GrapeUrl> grapes_of(Flags const& flags) {
+  std::vector<rpc::GrapeUrl> out;
   for (auto const& text : flags.grapes) out.push_back(*rpc::parse_grape_url(text));
   return out;
 }

@@ -24,10 +24,6 @@ using Failure = std::optional<std::string>;
 constexpr Satoshi kAmount{kSatoshiPerBtc};
 constexpr PriceCents kPrice{6'000'000};
 
-std::string url_of(HostPort const& grape) {
-  return "http://" + grape.host + ":" + std::to_string(grape.port);
-}
-
 std::string short_id(PeerId const& id) { return id.hex().substr(0, 12) + "…"; }
 
 std::string seconds_text(Duration time) {
@@ -132,7 +128,7 @@ Awaitable<Failure> Playbook::await_grape() {
   rpc::Link::Options link_options;
   link_options.grapes = options_.grapes;
   rpc::Link link{executor_, link_options, child()};
-  auto const url = url_of(options_.grapes.front());
+  auto const url = options_.grapes.front().to_string();
   bool is_ready = co_await link.wait_ready(std::chrono::milliseconds{500});
   auto const limit =
       std::to_string(std::chrono::ceil<std::chrono::seconds>(options_.grape_limit).count()) + " s";

@@ -13,7 +13,7 @@
 namespace grenache::exchange {
 
 struct PlaybookOptions {
-  std::vector<HostPort> grapes;
+  std::vector<rpc::GrapeUrl> grapes;
   std::string service = "exchange";
   std::optional<RedisUrl> redis;
   Duration grape_limit = std::chrono::seconds{30};  // for a grape to answer

@@ -52,7 +52,7 @@ class CommandLine(Client):
 
     def test_no_grape_is_one_line_and_exit_code_1(self):
         self.grenache("lookup", "x", "--grape", f"http://127.0.0.1:{free_port()}", code=1)
-        self.assertIn("no grape at 127.0.0.1:", self.error)
+        self.assertIn("no grape at http://127.0.0.1:", self.error)
 
 
 class Keys(Client):

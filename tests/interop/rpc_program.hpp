@@ -29,7 +29,7 @@
 namespace grenache::test {
 
 struct RpcFlags {
-  HostPort grape;
+  rpc::GrapeUrl grape;
   std::string name;
   rpc::Transport transport = rpc::Transport::http;
   net::TlsOptions tls;

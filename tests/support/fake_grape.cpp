@@ -6,10 +6,13 @@
 
 namespace grenache::test {
 
-FakeGrape::FakeGrape(net::Executor const& executor, std::uint16_t port)
-    : announced{executor}, released_{executor}, server_{executor, {}, [this](net::HttpRequest& request) {
-                                                          return answer(request);
-                                                        }} {
+FakeGrape::FakeGrape(net::Executor const& executor, std::uint16_t port, net::HttpServer::Options options,
+                     std::string base_path)
+    : announced{executor},
+      unannounced{executor},
+      base_path_{std::move(base_path)},
+      released_{executor},
+      server_{executor, std::move(options), [this](net::HttpRequest& request) { return answer(request); }} {
   server_.listen({IpAddress{127, 0, 0, 1}, port}).value();
 }
 
@@ -26,18 +29,33 @@ void FakeGrape::release() {
 }
 
 net::Awaitable<net::HttpReply> FakeGrape::answer(net::HttpRequest& request) {
+  net::HttpReply reply = reply_to(request);
+  while (held_) {
+    net::Wake const wake = co_await released_.wait();
+    if (wake == net::Wake::cancelled) break;
+  }
+  co_return reply;
+}
+
+net::HttpReply FakeGrape::reply_to(net::HttpRequest& request) {
   net::HttpReply reply;
-  if (request.target == "/health" && !health.empty()) {
-    reply.status = 503;
-    reply.body = json::to_text(json::Value::object({{"status", health}}));
-    co_return reply;
+  if (!request.target.starts_with(base_path_)) {
+    reply.status = 404;
+    return reply;
+  }
+  request.target.remove_prefix(base_path_.size());
+  if (request.target == "/health") ++health_count;
+  if (request.target == "/health" && !(health.empty() && id.empty())) {
+    reply.status = health.empty() ? 200 : 503;
+    reply.body = json::to_text(json::Value::object({{"status", health.empty() ? "ok" : health}, {"id", id}}));
+    return reply;
   }
   auto const message = json::parse_grape_request(request.target, request.body);
   if (!message) {
     auto const refusal = json::error_answer(static_cast<json::GrapeErrc>(message.error().value()));
     reply.status = refusal.status;
     reply.body = refusal.body;
-    co_return reply;
+    return reply;
   }
   if (message->route == json::GrapeRoute::lookup) {
     ++lookup_count;
@@ -48,6 +66,7 @@ net::Awaitable<net::HttpReply> FakeGrape::answer(net::HttpRequest& request) {
     reply.body = json::lookup_answer(peers);
   } else if (message->route == json::GrapeRoute::unannounce) {
     ++unannounce_count;
+    unannounced.notify_all();
     auto const entry = json::parse_announce_data(message->data).value();
     if (knows_unannounce) {
       std::erase(services[entry.name], "127.0.0.1:" + std::to_string(entry.port));
@@ -62,12 +81,8 @@ net::Awaitable<net::HttpReply> FakeGrape::answer(net::HttpRequest& request) {
     announced.notify_all();
     reply.body = json::announce_answer(1);
   }
-  while (held_) {
-    net::Wake const wake = co_await released_.wait();
-    if (wake == net::Wake::cancelled) break;
-  }
   if (!error.empty()) reply.body = error;
-  co_return reply;
+  return reply;
 }
 
 }  // namespace grenache::test

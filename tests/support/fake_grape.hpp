@@ -17,8 +17,9 @@ namespace grenache::test {
 /// Listens on a free port of 127.0.0.1 from construction on.
 class FakeGrape {
  public:
-  /// `port` 0 takes a free one.
-  explicit FakeGrape(net::Executor const& executor, std::uint16_t port = 0);
+  /// `port` 0 takes a free one. Routes are found below `base_path` alone.
+  explicit FakeGrape(net::Executor const& executor, std::uint16_t port = 0,
+                     net::HttpServer::Options options = {}, std::string base_path = {});
 
   [[nodiscard]] HostPort address() const;
   void add(std::string const& name, std::string const& destination);
@@ -29,16 +30,21 @@ class FakeGrape {
 
   std::map<std::string, std::vector<std::string>> services;
   std::string error;   // when set, the body of every answer
-  std::string health;  // when set, what GET /health says with status 503; Node's Grape has no such page
+  std::string health;  // when set, what GET /health says with status 503
+  std::string id;      // when set, what GET /health shows with status 200; Node's Grape has no such page
   bool knows_unannounce = true;  // Node's Grape does not
   int lookup_count = 0;
   int announce_count = 0;
   int unannounce_count = 0;
+  int health_count = 0;
   net::AsyncEvent announced;
+  net::AsyncEvent unannounced;
 
  private:
   net::Awaitable<net::HttpReply> answer(net::HttpRequest& request);
+  net::HttpReply reply_to(net::HttpRequest& request);
 
+  std::string base_path_;
   bool held_ = false;
   net::AsyncEvent released_;
   net::HttpServer server_;

@@ -11,34 +11,47 @@
 namespace grenache::client {
 namespace {
 
-net::Awaitable<void> ask_all(net::HttpClient& http, Grapes const& grapes, net::HttpCall call,
+net::Awaitable<Result<net::HttpResponse>> ask_one(rpc::GrapeUrl const& url, net::HttpCall call) {
+  auto const executor = co_await net::asio::this_coro::executor;
+  net::HttpClient::Options options;
+  if (url.uses_tls) {
+    net::TlsOptions tls;
+    tls.system_ca = true;
+    auto context = net::TlsContext::make_client(tls);
+    if (!context) co_return context.error();
+    options.tls = std::move(*context);
+  }
+  net::HttpClient http{executor, std::move(options)};
+  call.destination = url.at;
+  call.target.insert(0, url.base_path);
+  auto response = co_await http.request(std::move(call));
+  co_await http.stop();
+  co_return response;
+}
+
+net::Awaitable<void> ask_all(Grapes const& grapes, net::HttpCall call,
                              std::optional<Outcome<std::string>>& answer) {
-  for (HostPort const& address : grapes.addresses) {
-    call.destination = address;
-    net::HttpCall attempt = call;
-    auto response = co_await http.request(std::move(attempt));
+  for (rpc::GrapeUrl const& url : grapes.urls) {
+    auto response = co_await ask_one(url, call);
     if (response) {
       answer.emplace(boost::system::in_place_value, std::move(response->body));
       break;
     }
-    answer.emplace(Failure{"no grape at " + address.host + ":" + std::to_string(address.port) + ": " +
-                           response.error().message()});
+    answer.emplace(Failure{"no grape at " + url.to_string() + ": " + response.error().message()});
   }
-  co_await http.stop();
 }
 
 }  // namespace
 
 Outcome<std::string> ask(Grapes const& grapes, std::string const& target, std::string const& body) {
   boost::asio::io_context io{1};
-  net::HttpClient http{io.get_executor(), {}};
   net::HttpCall call;
   call.target = target;
   call.body = body;
   call.timeout = grapes.timeout;
   call.repeatable = true;
   std::optional<Outcome<std::string>> answer;
-  boost::asio::co_spawn(io, ask_all(http, grapes, std::move(call), answer), boost::asio::detached);
+  boost::asio::co_spawn(io, ask_all(grapes, std::move(call), answer), boost::asio::detached);
   io.run();
   return std::move(*answer);
 }

@@ -5,13 +5,13 @@
 #include <vector>
 
 #include "tools/grenache/key_file.hpp"
-#include <grenache/base/endpoint.hpp>
 #include <grenache/base/time.hpp>
+#include <grenache/rpc/grape_url.hpp>
 
 namespace grenache::client {
 
 struct Grapes {
-  std::vector<HostPort> addresses;  // at least one; asked in this order until one answers
+  std::vector<rpc::GrapeUrl> urls;  // at least one; asked in this order until one answers
   Duration timeout{};               // for each
 };
 

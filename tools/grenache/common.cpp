@@ -11,10 +11,10 @@
 
 namespace grenache::client {
 
-std::vector<HostPort> Common::grape_addresses() const {
-  std::vector<HostPort> out;
+std::vector<rpc::GrapeUrl> Common::grape_urls() const {
+  std::vector<rpc::GrapeUrl> out;
   for (std::string const& url : grapes) out.push_back(rpc::parse_grape_url(url).value());
-  if (out.empty()) out.push_back({"127.0.0.1", 30001});
+  if (out.empty()) out.emplace_back(HostPort{"127.0.0.1", 30001});
   return out;
 }
 

@@ -21,9 +21,9 @@ struct Common {
   double timeout_s = 10;
   bool json = false;
 
-  [[nodiscard]] std::vector<HostPort> grape_addresses() const;
+  [[nodiscard]] std::vector<rpc::GrapeUrl> grape_urls() const;
   [[nodiscard]] Duration timeout() const;
-  [[nodiscard]] Grapes asked_grapes() const { return {grape_addresses(), timeout()}; }
+  [[nodiscard]] Grapes asked_grapes() const { return {grape_urls(), timeout()}; }
 };
 
 /// What the command line has chosen; a failure ends the program with its reason and exit code 1.

@@ -26,7 +26,7 @@ std::optional<Failure> run(net::Awaitable<std::optional<Failure>> command) {
 
 rpc::Link::Options link_options(Common const& common) {
   rpc::Link::Options out;
-  out.grapes = common.grape_addresses();
+  out.grapes = common.grape_urls();
   return out;
 }
 

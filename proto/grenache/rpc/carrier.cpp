@@ -14,26 +14,20 @@ namespace {
 
 constexpr std::size_t kDetailMax = 300;  // of what a peer may put into our messages
 
-bool is_unreachable(Error const& failure) {
-  return failure == error::connection_refused || failure == error::host_unreachable ||
-         failure == error::network_unreachable || failure == HttpClientErrc::not_resolved ||
-         failure == WebSocketErrc::not_resolved;
-}
-
 }  // namespace
 
 Failure generic_failure(std::string_view detail) {
   return Failure(Errc::request_generic, std::string{detail.substr(0, kDetailMax)});
 }
 
-Failure failure_of(Error const& failure) {
+Failure failure_of(Error const& failure, std::string_view text) {
   if (failure == HttpClientErrc::timed_out || failure == WebSocketErrc::timed_out) return Errc::timeout;
   if (failure == HttpClientErrc::stopped || failure == error::operation_aborted) return Errc::stopped;
   if (failure == HttpClientErrc::response_too_large || failure == WebSocketErrc::message_too_large) {
     return Errc::reply_size;
   }
   if (failure == HttpClientErrc::too_many_waiting) return Errc::request_limit;
-  return generic_failure(failure.message());
+  return generic_failure(text.empty() ? failure.message() : text);
 }
 
 Attempt answered_attempt(RpcResult<json::Value> reply) {
@@ -43,11 +37,11 @@ Attempt answered_attempt(RpcResult<json::Value> reply) {
   return attempt;
 }
 
-Attempt failed_attempt(Error const& error) {
+Attempt failed_attempt(Error const& error, std::string_view text) {
   Attempt attempt;
-  Failure failure = failure_of(error);
+  Failure failure = failure_of(error, text);
   attempt.transport_failed = failure.code == Errc::request_generic || failure.code == Errc::timeout;
-  attempt.surely_unseen = is_unreachable(error);
+  attempt.surely_unseen = is_never_connected(error);
   attempt.reply = std::move(failure);
   return attempt;
 }

@@ -54,12 +54,12 @@ class Carrier {
                                                        std::shared_ptr<net::TlsContext> tls);
 
 [[nodiscard]] Attempt answered_attempt(RpcResult<json::Value> reply);
-/// The attempt that has ended with an error of the transport.
-[[nodiscard]] Attempt failed_attempt(Error const& error);
+/// The attempt that has ended with an error of the transport. `text` says more than the error's message.
+[[nodiscard]] Attempt failed_attempt(Error const& error, std::string_view text = {});
 /// The attempt whose failure is ours, or final: no other destination would do better.
 [[nodiscard]] Attempt final_attempt(Failure failure);
 /// What an error of the transport means to the caller.
-[[nodiscard]] Failure failure_of(Error const& error);
+[[nodiscard]] Failure failure_of(Error const& error, std::string_view text = {});
 /// ERR_REQUEST_GENERIC with the beginning of `detail`: a peer may have written it.
 [[nodiscard]] Failure generic_failure(std::string_view detail);
 [[nodiscard]] RpcResult<json::Value> result_of(json::RpcReplyEnvelope reply);

@@ -2,15 +2,16 @@
 
 #include <algorithm>
 
-#include <grenache/base/check.hpp>
-
 namespace grenache::rpc {
 
-std::size_t GrapeRota::pick(TimePoint now) const {
-  GRN_CHECK(!free_from_.empty());
-  auto const ready = std::ranges::find_if(free_from_, [&](TimePoint from) { return from <= now; });
-  auto const chosen = ready != free_from_.end() ? ready : std::ranges::min_element(free_from_);
-  return static_cast<std::size_t>(chosen - free_from_.begin());
+std::optional<std::size_t> GrapeSelector::pick(TimePoint now, std::set<std::size_t> const& excluded) const {
+  std::optional<std::size_t> best;
+  for (std::size_t index = 0; index < free_from_.size(); ++index) {
+    if (excluded.contains(index)) continue;
+    if (free_from_[index] <= now) return index;
+    if (!best || free_from_[index] < free_from_[*best]) best = index;
+  }
+  return best;
 }
 
 void DeadList::add(std::string_view destination, TimePoint now) {

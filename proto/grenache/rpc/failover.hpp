@@ -15,15 +15,15 @@
 
 namespace grenache::rpc {
 
-/// The grapes of a link, in the order given: the first is asked as long as it answers, then the next. One
-/// that has failed is left alone for `pause`; when all have failed, the one whose pause ends first is asked
-/// all the same. Pure.
-class GrapeRota {
+/// Chooses which grape of a link to ask. The first one that is not paused is asked; a grape that failed is
+/// paused. When all are paused, the one whose pause ends first is asked all the same. Pure.
+class GrapeSelector {
  public:
-  GrapeRota(std::size_t count, Duration pause) : free_from_(count, TimePoint::min()), pause_{pause} {}
+  GrapeSelector(std::size_t count, Duration pause) : free_from_(count, TimePoint::min()), pause_{pause} {}
 
-  /// The index of the grape to ask; there must be one.
-  [[nodiscard]] std::size_t pick(TimePoint now) const;
+  /// The index of the grape to ask next, none of `excluded`; nothing when all are excluded.
+  [[nodiscard]] std::optional<std::size_t> pick(TimePoint now,
+                                                std::set<std::size_t> const& excluded = {}) const;
   void failed(std::size_t index, TimePoint now) { free_from_.at(index) = now + pause_; }
   void answered(std::size_t index) { free_from_.at(index) = TimePoint::min(); }
 

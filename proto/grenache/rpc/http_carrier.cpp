@@ -52,12 +52,13 @@ class HttpCarrier : public Carrier {
  public:
   HttpCarrier(net::Executor const& executor, Client::Options const& options,
               std::shared_ptr<net::TlsContext> tls)
-      : http_{executor, http_options(options, std::move(tls))},
+      : tls_{tls},
+        http_{executor, http_options(options, std::move(tls))},
         expanded_bytes_max_{options.expanded_bytes_max} {}
 
   Awaitable<Attempt> send(Outgoing outgoing) override {
     net::HttpCall call;
-    call.destination = std::move(outgoing.to);
+    call.destination = outgoing.to;
     call.timeout = outgoing.deadline - net::steady_now();
     call.repeatable = outgoing.repeatable;
     if (outgoing.compress) {
@@ -67,21 +68,26 @@ class HttpCarrier : public Carrier {
       call.body = std::move(outgoing.text);
       call.headers = {{"grc-compress", "none"}, {"Content-Type", "text/plain;charset=UTF-8"}};
     }
-    return perform(http_.request(std::move(call)), std::move(outgoing.rid), outgoing.compress,
-                   expanded_bytes_max_);
+    outgoing.text = {};
+    return perform(http_.request(std::move(call)), std::move(outgoing), tls_, expanded_bytes_max_);
   }
   Awaitable<Result<net::HttpStream>> open(net::HttpCall head) override { return http_.open(std::move(head)); }
   Awaitable<void> stop() override { return http_.stop(); }
   [[nodiscard]] std::size_t connection_count() const override { return http_.connection_count(); }
 
  private:
-  static Awaitable<Attempt> perform(Awaitable<Result<net::HttpResponse>> request, std::string rid,
-                                    bool compress, std::size_t expanded_bytes_max) {
+  static Awaitable<Attempt> perform(Awaitable<Result<net::HttpResponse>> request, Outgoing outgoing,
+                                    std::shared_ptr<net::TlsContext> tls, std::size_t expanded_bytes_max) {
     auto const response = co_await std::move(request);
-    if (!response) co_return failed_attempt(response.error());
-    co_return answered_attempt(read_reply(*response, rid, compress, expanded_bytes_max));
+    if (response) {
+      co_return answered_attempt(read_reply(*response, outgoing.rid, outgoing.compress, expanded_bytes_max));
+    }
+    std::string text;
+    if (tls) text = tls->explain(response.error(), outgoing.to);
+    co_return failed_attempt(response.error(), text);
   }
 
+  std::shared_ptr<net::TlsContext> tls_;
   net::HttpClient http_;
   std::size_t expanded_bytes_max_;
 };

@@ -1,6 +1,9 @@
 #include "grenache/rpc/link.hpp"
 
+#include <algorithm>
+#include <exception>
 #include <map>
+#include <set>
 #include <utility>
 
 #include <boost/asio/error.hpp>
@@ -12,6 +15,7 @@
 #include <grenache/net/http_client.hpp>
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
+#include <grenache/rpc/announcement.hpp>
 #include <grenache/rpc/failover.hpp>
 
 namespace grenache::rpc {
@@ -19,21 +23,32 @@ namespace grenache::rpc {
 using net::Awaitable;
 using net::Wake;
 using Destinations = std::vector<std::string>;
+using GrapeIndex = std::size_t;  // into Options::grapes
 
 namespace {
 
 constexpr std::size_t kReplyBytesMax = 1024 * 1024;  // of a grape: 100 peers are 3 KiB, an item 1 KiB
 constexpr unsigned kUnavailable = 503;
-constexpr std::string_view kScheme = "http://";
-constexpr Duration kForever = std::chrono::hours{24 * 365};
+
+net::HttpClient::Options http_options(std::shared_ptr<net::TlsContext> tls) {
+  net::HttpClient::Options options;
+  options.tls = std::move(tls);
+  options.body_bytes_max = kReplyBytesMax;
+  return options;
+}
+
+/// What GET /health says. Grapes of Node.js have no such page; any answer means that they are there.
+GrapeWatch::Sight sight_of(net::HttpResponse const& response) {
+  GrapeWatch::Sight sight;
+  sight.answers = true;
+  sight.is_joined = response.status != kUnavailable;
+  auto const health = json::parse(response.body);
+  std::string const* const id = health ? health->find_string("id") : nullptr;
+  if (id) sight.id = *id;
+  return sight;
+}
 
 }  // namespace
-
-std::optional<HostPort> parse_grape_url(std::string_view text) {
-  if (text.starts_with(kScheme)) text.remove_prefix(kScheme.size());
-  if (text.ends_with('/')) text.remove_suffix(1);
-  return HostPort::parse(text);
-}
 
 Duration jittered(Duration interval, Random& random) {
   return std::chrono::duration_cast<Duration>(interval * (0.5 + random.unit()));
@@ -50,18 +65,45 @@ std::string make_rid(Random& random) {
 
 struct Link::Impl : std::enable_shared_from_this<Impl> {
   /// A lookup under way and all who wait for it.
-  struct Flight {
-    explicit Flight(net::Executor const& executor) : done{executor} {}
+  struct SharedLookup {
+    explicit SharedLookup(net::Executor const& executor) : done{executor} {}
     net::AsyncEvent done;
     std::optional<RpcResult<Destinations>> result;
   };
+  struct Answer {
+    GrapeIndex grape = 0;
+    net::HttpResponse response;
+  };
+  struct Announcement;
+  /// One request that any grape may answer.
+  struct Inquiry {
+    Inquiry(net::Executor const& executor, std::string t, std::string b)
+        : changed{executor}, target{std::move(t)}, body{std::move(b)} {}
+    void abandon() {
+      is_abandoned = true;
+      changed.notify_all();
+    }
+    net::AsyncEvent changed;  // answered, failed at a grape, or abandoned
+    std::string target;
+    std::string body;
+    TimePoint deadline = TimePoint::max();    // of every try
+    std::shared_ptr<Announcement> announces;  // when it is one
+    std::set<GrapeIndex> asked;               // grapes that have not answered yet
+    std::optional<Answer> answer;
+    std::string last_failure;
+    bool is_abandoned = false;
+  };
   struct Announcement {
     explicit Announcement(net::Executor const& executor) : changed{executor} {}
-    net::AsyncEvent changed;                // confirmed, failed or stopped
-    Failure last_failure{Errc::not_ready};  // until the first attempt has ended
-    bool confirmed = false;
-    bool stopped = false;
-    bool due = false;  // not to wait for its time
+    void stop() {
+      is_stopped = true;
+      if (inquiry) inquiry->abandon();
+      changed.notify_all();
+    }
+    net::AsyncEvent changed;  // confirmed, failed, due or stopped
+    AnnouncementState state;
+    std::shared_ptr<Inquiry> inquiry;  // while it is being made
+    bool is_stopped = false;
   };
   using AnnouncementKey = std::pair<std::string, std::uint16_t>;
 
@@ -69,86 +111,160 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
       : executor{e},
         options{std::move(o)},
         random{std::move(r)},
-        http{e, http_options()},
+        http{e, http_options(nullptr)},
         tasks{e},
         announcers{e},
         halt{e},
         cache{options.cache},
-        rota{options.grapes.size(), options.grape_pause} {}
-
-  static net::HttpClient::Options http_options() {
-    net::HttpClient::Options http_options;
-    http_options.body_bytes_max = kReplyBytesMax;
-    return http_options;
+        selector{options.grapes.size(), options.grape_pause} {
+    make_https();
   }
 
-  static Awaitable<RpcResult<net::HttpResponse>> ask(std::shared_ptr<Impl> self, std::string target,
-                                                     std::string body);
-  static Awaitable<Failure> why_empty(std::shared_ptr<Impl> self);
+  void make_https();
+  [[nodiscard]] std::string text_of(Error const& error, GrapeIndex grape) const {
+    GrapeUrl const& url = options.grapes[grape];
+    return url.uses_tls && https_context ? https_context->explain(error, url.at) : error.message();
+  }
+  static Awaitable<Result<net::HttpResponse>> request(std::shared_ptr<Impl> self, GrapeIndex grape,
+                                                      net::HttpCall call);
+  static Awaitable<void> try_at(std::shared_ptr<Impl> self, std::shared_ptr<Inquiry> inquiry,
+                                GrapeIndex grape);
+  static Awaitable<RpcResult<Answer>> ask(std::shared_ptr<Impl> self, std::shared_ptr<Inquiry> inquiry,
+                                          std::size_t try_count);
+  static Awaitable<Failure> why_empty(std::shared_ptr<Impl> self, GrapeIndex grape);
   static Awaitable<RpcResult<Destinations>> lookup(std::shared_ptr<Impl> self, std::string name,
                                                    TimePoint deadline);
   static Awaitable<RpcResult<Destinations>> ask_for(std::shared_ptr<Impl> self, std::string name);
-  static Awaitable<void> fly(std::shared_ptr<Impl> self, std::string name, std::shared_ptr<Flight> flight);
-  static Awaitable<RpcResult<std::uint32_t>> announce(std::shared_ptr<Impl> self, std::string name,
-                                                      std::uint16_t port);
+  static Awaitable<void> run(std::shared_ptr<Impl> self, std::string name,
+                             std::shared_ptr<SharedLookup> lookup);
+  static Awaitable<RpcResult<std::uint32_t>> announce(std::shared_ptr<Impl> self,
+                                                      std::shared_ptr<Inquiry> inquiry);
   static Awaitable<void> keep_announcing(std::shared_ptr<Impl> self, AnnouncementKey key,
                                          std::shared_ptr<Announcement> announcement);
+  static Awaitable<void> announce_once(std::shared_ptr<Impl> self, AnnouncementKey const& key,
+                                       std::shared_ptr<Announcement> announcement);
   static Awaitable<RpcResult<void>> announced(std::shared_ptr<Impl> self, AnnouncementKey key,
                                               Duration limit);
-  static Awaitable<void> take_back(std::shared_ptr<Impl> self, AnnouncementKey key);
+  void take_back(AnnouncementKey const& key, std::set<GrapeIndex> const& holders);
+  static Awaitable<void> take_back_at(std::shared_ptr<Impl> self, AnnouncementKey key, GrapeIndex grape,
+                                      std::set<GrapeIndex> holders);
+  static Awaitable<void> watch(std::shared_ptr<Impl> self, GrapeIndex grape);
+  static Awaitable<GrapeWatch::Sight> look_at(std::shared_ptr<Impl> self, GrapeIndex grape);
+  void react(GrapeIndex grape, GrapeWatch::Change change);
   static Awaitable<bool> wait_ready(std::shared_ptr<Impl> self, Duration limit);
   static Awaitable<void> stop(std::shared_ptr<Impl> self);
+  void start_announcing(AnnouncementKey key);
   void shut_down();
+
+  [[nodiscard]] std::shared_ptr<Inquiry> announcing(AnnouncementKey const& key) {
+    std::string body = json::announce_request(make_rid(random), key.first, key.second);
+    return std::make_shared<Inquiry>(executor, "/announce", std::move(body));
+  }
 
   net::Executor executor;
   Options options;
   Random random;
   net::HttpClient http;
+  std::optional<net::HttpClient> https;  // when a URL needs it and the TLS options are right
+  std::shared_ptr<net::TlsContext> https_context;
+  Error https_failure;  // when they are not
   net::TaskGroup tasks;
   net::TaskGroup announcers;
   net::AsyncEvent halt;
   LookupCache cache;
-  GrapeRota rota;
-  std::map<std::string, std::shared_ptr<Flight>> flights;
+  GrapeSelector selector;
+  std::map<std::string, std::shared_ptr<SharedLookup>> lookups;
   std::map<AnnouncementKey, std::shared_ptr<Announcement>> announcements;
-  std::size_t confirmed_count = 0;  // announcements that a grape knows of, not taken back yet
+  bool is_watching = false;
   bool stopping = false;
 };
 
-/// Asks a grape, and after a failure the next one or the same again. Any HTTP answer is an answer.
-Awaitable<RpcResult<net::HttpResponse>> Link::Impl::ask(std::shared_ptr<Impl> self, std::string target,
-                                                        std::string body) {
-  std::string last;
-  for (unsigned attempt = 0; attempt < self->options.try_count; ++attempt) {
-    std::size_t const index = self->rota.pick(net::steady_now());
-    net::HttpCall call;
-    call.destination = self->options.grapes[index];
-    call.target = target;
-    call.body = body;
-    call.timeout = self->options.try_timeout;
-    call.repeatable = true;
-    auto response = co_await self->http.request(std::move(call));
-    if (response) {
-      self->rota.answered(index);
-      co_return std::move(*response);
-    }
-    bool const cancelled = response.error() == boost::asio::error::operation_aborted;
-    if (self->stopping || cancelled) co_return Errc::stopped;
-    self->rota.failed(index, net::steady_now());
-    last = response.error().message();
+void Link::Impl::make_https() {
+  if (std::ranges::none_of(options.grapes, &GrapeUrl::uses_tls)) return;
+  net::TlsOptions tls = options.tls;
+  if (tls.ca.empty() && tls.fingerprints.empty()) tls.system_ca = true;
+  auto context = net::TlsContext::make_client(tls);
+  if (context) {
+    https_context = *context;
+    https.emplace(executor, http_options(std::move(*context)));
+  } else {
+    https_failure = context.error();
   }
-  co_return Failure(Errc::grape_unreachable, last);
 }
 
-/// Whether a grape that knows nobody can know better soon: ours tells with /health. Node's has no such page.
-Awaitable<Failure> Link::Impl::why_empty(std::shared_ptr<Impl> self) {
+/// `call` has a target below the base path; it may be made twice.
+Awaitable<Result<net::HttpResponse>> Link::Impl::request(std::shared_ptr<Impl> self, GrapeIndex grape,
+                                                         net::HttpCall call) {
+  GrapeUrl const& url = self->options.grapes[grape];
+  call.destination = url.at;
+  call.target.insert(0, url.base_path);
+  call.repeatable = true;
+  if (url.uses_tls && !self->https) co_return self->https_failure;
+  net::HttpClient& client = url.uses_tls ? *self->https : self->http;
+  co_return co_await client.request(std::move(call));
+}
+
+/// Any HTTP answer is an answer.
+Awaitable<void> Link::Impl::try_at(std::shared_ptr<Impl> self, std::shared_ptr<Inquiry> inquiry,
+                                   GrapeIndex grape) {
+  if (inquiry->is_abandoned || self->stopping) co_return;
+  auto const announcement = inquiry->announces;
+  bool const is_new_holder = announcement && announcement->state.sent(grape);
   net::HttpCall call;
-  call.destination = self->options.grapes[self->rota.pick(net::steady_now())];
+  call.target = inquiry->target;
+  call.body = inquiry->body;
+  call.timeout = std::min(self->options.try_timeout, inquiry->deadline - net::steady_now());
+  auto response = co_await request(self, grape, std::move(call));
+  inquiry->asked.erase(grape);
+  if (response) {
+    self->selector.answered(grape);
+    if (!inquiry->answer) inquiry->answer = Answer{grape, std::move(*response)};
+  } else {
+    if (is_new_holder && is_never_connected(response.error())) announcement->state.not_delivered(grape);
+    self->selector.failed(grape, net::steady_now());
+    inquiry->last_failure = self->text_of(response.error(), grape);
+  }
+  inquiry->changed.notify_all();
+}
+
+/// Asks a grape, and another one when it fails or is slow; the first answer counts.
+Awaitable<RpcResult<Link::Impl::Answer>> Link::Impl::ask(std::shared_ptr<Impl> self,
+                                                         std::shared_ptr<Inquiry> inquiry,
+                                                         std::size_t try_count) {
+  TimePoint hedge_at = TimePoint::max();
+  while (!self->stopping && !inquiry->is_abandoned) {
+    if (inquiry->answer) co_return std::move(*inquiry->answer);
+    TimePoint const now = net::steady_now();
+    bool const is_slow = now >= hedge_at;
+    if (is_slow) {
+      for (GrapeIndex const slow : inquiry->asked) self->selector.failed(slow, now);
+      hedge_at = TimePoint::max();
+    }
+    std::optional<GrapeIndex> next;
+    bool const needs_another = inquiry->asked.empty() || is_slow;
+    if (needs_another && try_count > 0) next = self->selector.pick(now, inquiry->asked);
+    if (next) {
+      --try_count;
+      hedge_at = net::later_by(now, self->options.hedge_delay);
+      inquiry->asked.insert(*next);
+      self->tasks.spawn(try_at(self, inquiry, *next));
+      if (inquiry->asked.empty()) continue;  // it has failed already
+    } else if (inquiry->asked.empty()) {
+      co_return Failure(Errc::grape_unreachable, inquiry->last_failure);
+    }
+    Wake const wake = co_await inquiry->changed.wait(hedge_at);
+    if (wake == Wake::cancelled) break;
+  }
+  co_return Errc::stopped;
+}
+
+/// Whether a grape that knows nobody can know better soon: ours tells with /health. Node.js has no such page.
+Awaitable<Failure> Link::Impl::why_empty(std::shared_ptr<Impl> self, GrapeIndex grape) {
+  net::HttpCall call;
   call.method = "GET";
   call.target = "/health";
   call.timeout = self->options.try_timeout;
-  call.repeatable = true;
-  auto const response = co_await self->http.request(std::move(call));
+  auto const response = co_await request(self, grape, std::move(call));
   if (!response || response->status != kUnavailable) co_return Errc::lookup_empty;
   auto const health = json::parse(response->body);
   std::string const* const status = health ? health->find_string("status") : nullptr;
@@ -157,85 +273,96 @@ Awaitable<Failure> Link::Impl::why_empty(std::shared_ptr<Impl> self) {
 
 Awaitable<RpcResult<Destinations>> Link::Impl::ask_for(std::shared_ptr<Impl> self, std::string name) {
   std::string body = json::lookup_request(make_rid(self->random), name);
-  auto response = co_await ask(self, "/lookup", std::move(body));
-  if (!response) co_return response.error();
-  auto reply = json::parse_lookup_reply(response->body, self->options.peer_count_max);
+  auto inquiry = std::make_shared<Inquiry>(self->executor, "/lookup", std::move(body));
+  auto const answer = co_await ask(self, std::move(inquiry), self->options.try_count);
+  if (!answer) co_return answer.error();
+  auto reply = json::parse_lookup_reply(answer->response.body, self->options.peer_count_max);
   if (!reply.value) co_return Failure(Errc::grape_refused, reply.error);
   if (reply.value->empty()) {
-    Failure reason = co_await why_empty(self);
+    Failure reason = co_await why_empty(self, answer->grape);
     co_return reason;
   }
   self->cache.store(name, *reply.value, net::steady_now());
   co_return std::move(*reply.value);
 }
 
-Awaitable<void> Link::Impl::fly(std::shared_ptr<Impl> self, std::string name,
-                                std::shared_ptr<Flight> flight) {
-  auto result = co_await ask_for(self, name);
-  flight->result = std::move(result);
-  self->flights.erase(name);
-  flight->done.notify_all();
+/// An exception (there is no memory, no thread for the resolver) fails the lookup for all who wait for it.
+Awaitable<void> Link::Impl::run(std::shared_ptr<Impl> self, std::string name,
+                                std::shared_ptr<SharedLookup> lookup) {
+  try {
+    auto result = co_await ask_for(self, name);
+    lookup->result = std::move(result);
+  } catch (std::exception const& thrown) {
+    lookup->result = Failure(Errc::request_generic, thrown.what());
+  }
+  self->lookups.erase(name);
+  lookup->done.notify_all();
 }
 
 Awaitable<RpcResult<Destinations>> Link::Impl::lookup(std::shared_ptr<Impl> self, std::string name,
                                                       TimePoint deadline) {
   if (self->stopping) co_return Errc::stopped;
   if (auto const* const known = self->cache.find(name, net::steady_now())) co_return *known;
-  std::shared_ptr<Flight> flight;
-  if (auto const found = self->flights.find(name); found != self->flights.end()) {
-    flight = found->second;
+  std::shared_ptr<SharedLookup> shared;
+  if (auto const found = self->lookups.find(name); found != self->lookups.end()) {
+    shared = found->second;
   } else {
-    if (self->flights.size() >= self->options.lookup_count_max) {
+    if (self->lookups.size() >= self->options.lookup_count_max) {
       co_return Failure(Errc::request_limit, "too many lookups under way");
     }
-    flight = std::make_shared<Flight>(self->executor);
-    self->flights.emplace(name, flight);
+    shared = std::make_shared<SharedLookup>(self->executor);
+    self->lookups.emplace(name, shared);
     // A task of its own: the one who asked first may give up without the others noticing.
-    self->tasks.spawn(fly(self, name, flight));
+    self->tasks.spawn(run(self, name, shared));
   }
-  while (!flight->result) {
-    Wake const wake = co_await flight->done.wait(deadline);
-    if (flight->result) break;
+  while (!shared->result) {
+    Wake const wake = co_await shared->done.wait(deadline);
+    if (shared->result) break;
     if (wake == Wake::timed_out) co_return Errc::timeout;
     if (wake == Wake::cancelled) co_return Errc::stopped;
   }
-  co_return *flight->result;
+  co_return *shared->result;
 }
 
-Awaitable<RpcResult<std::uint32_t>> Link::Impl::announce(std::shared_ptr<Impl> self, std::string name,
-                                                         std::uint16_t port) {
-  std::string body = json::announce_request(make_rid(self->random), name, port);
-  auto response = co_await ask(self, "/announce", std::move(body));
-  if (!response) co_return response.error();
-  auto const reply = json::parse_announce_reply(response->body);
+Awaitable<RpcResult<std::uint32_t>> Link::Impl::announce(std::shared_ptr<Impl> self,
+                                                         std::shared_ptr<Inquiry> inquiry) {
+  auto const answer = co_await ask(self, inquiry, self->options.try_count);
+  if (!answer) co_return answer.error();
+  auto const reply = json::parse_announce_reply(answer->response.body);
   if (!reply.value) co_return Failure(Errc::grape_refused, reply.error);
+  if (inquiry->announces) {
+    Duration const interval = jittered(self->options.announce_interval, self->random);
+    inquiry->announces->state.confirmed(answer->grape, net::steady_deadline(interval));
+  }
   co_return *reply.value;
+}
+
+Awaitable<void> Link::Impl::announce_once(std::shared_ptr<Impl> self, AnnouncementKey const& key,
+                                          std::shared_ptr<Announcement> announcement) {
+  announcement->state.begin();
+  announcement->inquiry = self->announcing(key);
+  announcement->inquiry->announces = announcement;
+  auto const stored = co_await announce(self, announcement->inquiry);
+  announcement->inquiry.reset();
+  if (!stored) {
+    Duration const pause = jittered(self->options.announce_retry, self->random);
+    announcement->state.failed(stored.error(), net::steady_deadline(pause));
+  }
+  announcement->changed.notify_all();
 }
 
 Awaitable<void> Link::Impl::keep_announcing(std::shared_ptr<Impl> self, AnnouncementKey key,
                                             std::shared_ptr<Announcement> announcement) {
-  while (!announcement->stopped) {
-    auto const stored = co_await announce(self, key.first, key.second);
-    if (stored) {
-      if (!announcement->confirmed) ++self->confirmed_count;
-      announcement->confirmed = true;
-    } else {
-      announcement->last_failure = stored.error();
+  while (!announcement->is_stopped) {
+    TimePoint const next = announcement->state.next_at();
+    if (net::steady_now() >= next) {
+      co_await announce_once(self, key, announcement);
+      continue;
     }
-    announcement->changed.notify_all();
-    Duration const interval = stored ? self->options.announce_interval : self->options.announce_retry;
-    TimePoint const next = net::steady_now() + jittered(interval, self->random);
-    while (!announcement->stopped && !announcement->due) {
-      Wake const wake = co_await announcement->changed.wait(next);
-      if (wake == Wake::cancelled) co_return;
-      if (wake == Wake::timed_out) break;
-    }
-    announcement->due = false;
+    Wake const wake = co_await announcement->changed.wait(next);
+    if (wake == Wake::cancelled) co_return;
   }
-  // Here, so that no announcement under way comes after it.
-  if (!announcement->confirmed) co_return;
-  co_await take_back(self, std::move(key));
-  --self->confirmed_count;
+  self->take_back(key, announcement->state.holders());
 }
 
 Awaitable<RpcResult<void>> Link::Impl::announced(std::shared_ptr<Impl> self, AnnouncementKey key,
@@ -243,74 +370,130 @@ Awaitable<RpcResult<void>> Link::Impl::announced(std::shared_ptr<Impl> self, Ann
   auto const found = self->announcements.find(key);
   if (found == self->announcements.end()) co_return Errc::stopped;
   std::shared_ptr<Announcement> const announcement = found->second;
-  TimePoint const deadline = net::steady_now() + limit;
-  while (!announcement->confirmed) {
-    if (announcement->stopped) co_return Errc::stopped;
+  TimePoint const deadline = net::steady_deadline(limit);
+  while (!announcement->state.is_confirmed()) {
+    if (announcement->is_stopped) co_return Errc::stopped;
     Wake const wake = co_await announcement->changed.wait(deadline);
-    if (wake == Wake::timed_out) co_return announcement->last_failure;
+    if (wake == Wake::timed_out) co_return announcement->state.last_failure();
     if (wake == Wake::cancelled) co_return Errc::stopped;
   }
   co_return RpcResult<void>{};
 }
 
-/// One try: a grape that cannot be reached now forgets the service with its age.
-Awaitable<void> Link::Impl::take_back(std::shared_ptr<Impl> self, AnnouncementKey key) {
-  if (self->announcements.contains(key)) co_return;  // announced again already
+void Link::Impl::take_back(AnnouncementKey const& key, std::set<GrapeIndex> const& holders) {
+  if (auto const again = announcements.find(key); again != announcements.end()) {
+    again->second->state.adopt(holders);  // announced again already
+    return;
+  }
+  for (GrapeIndex const grape : holders) {
+    announcers.spawn(take_back_at(shared_from_this(), key, grape, holders));
+  }
+}
+
+/// `holders` are asked already, `grape` by this task.
+Awaitable<void> Link::Impl::take_back_at(std::shared_ptr<Impl> self, AnnouncementKey key, GrapeIndex grape,
+                                         std::set<GrapeIndex> holders) {
   net::HttpCall call;
-  call.destination = self->options.grapes[self->rota.pick(net::steady_now())];
   call.target = "/unannounce";
   call.body = json::announce_request(make_rid(self->random), key.first, key.second);
-  call.timeout = self->options.try_timeout;
-  call.repeatable = true;
-  (void)co_await self->http.request(std::move(call));
+  call.timeout = self->options.take_back_max;
+  auto const response = co_await request(self, grape, call);
+  if (!response && is_never_connected(response.error())) {
+    // The nodes that the lost grape told are still there, and any other grape reaches them.
+    auto const other = self->selector.pick(net::steady_now(), holders);
+    if (other) (void)co_await request(self, *other, call);
+  }
   // Who began to announce it meanwhile may have been taken back with it.
   auto const again = self->announcements.find(key);
   if (again == self->announcements.end()) co_return;
-  again->second->due = true;
+  again->second->state.adopt(holders);
+  again->second->state.hurry();
   again->second->changed.notify_all();
 }
 
-Awaitable<bool> Link::Impl::wait_ready(std::shared_ptr<Impl> self, Duration limit) {
-  TimePoint const deadline = net::steady_now() + limit;
+Awaitable<GrapeWatch::Sight> Link::Impl::look_at(std::shared_ptr<Impl> self, GrapeIndex grape) {
+  net::HttpCall call;
+  call.method = "GET";
+  call.target = "/health";
+  call.timeout = self->options.try_timeout;
+  auto const response = co_await request(self, grape, std::move(call));
+  GrapeWatch::Sight sight;
+  if (response) sight = sight_of(*response);
+  co_return sight;
+}
+
+/// Polls a grape for as long as services are announced.
+Awaitable<void> Link::Impl::watch(std::shared_ptr<Impl> self, GrapeIndex grape) {
+  GrapeWatch seen;
   while (!self->stopping) {
-    TimePoint const now = net::steady_now();
-    if (now >= deadline) co_return false;
-    std::size_t const index = self->rota.pick(now);
-    net::HttpCall call;
-    call.destination = self->options.grapes[index];
-    call.target = "/";  // ERR_REQ_NOTFOUND comes at once and costs the DHT nothing
-    call.body = "{}";
-    call.timeout = std::min(self->options.try_timeout, deadline - now);
-    call.repeatable = true;
-    auto const response = co_await self->http.request(std::move(call));
-    if (response) {
-      self->rota.answered(index);
-      co_return true;
+    if (!self->announcements.empty()) {
+      auto sight = co_await look_at(self, grape);
+      if (self->stopping) break;
+      self->react(grape, seen.see(std::move(sight)));
     }
-    self->rota.failed(index, net::steady_now());
-    TimePoint const next = std::min(deadline, net::steady_now() + self->options.ready_poll);
+    Duration const pause = jittered(self->options.watch_interval, self->random);
+    Wake const wake = co_await self->halt.wait(net::steady_deadline(pause));
+    if (wake == Wake::cancelled) break;
+  }
+}
+
+void Link::Impl::react(GrapeIndex grape, GrapeWatch::Change change) {
+  if (change == GrapeWatch::Change::none) return;
+  bool const is_lost = change == GrapeWatch::Change::lost;
+  if (is_lost) {
+    selector.failed(grape, net::steady_now());
+  } else {
+    selector.answered(grape);
+  }
+  for (auto const& [key, announcement] : announcements) {
+    if (is_lost) {
+      announcement->state.lost(grape);
+    } else {
+      announcement->state.renewed(grape);
+    }
+    announcement->changed.notify_all();
+  }
+}
+
+Awaitable<bool> Link::Impl::wait_ready(std::shared_ptr<Impl> self, Duration limit) {
+  TimePoint const deadline = net::steady_deadline(limit);
+  while (!self->stopping && net::steady_now() < deadline) {
+    // ERR_REQ_NOTFOUND comes at once and costs the DHT nothing.
+    auto inquiry = std::make_shared<Inquiry>(self->executor, "/", "{}");
+    inquiry->deadline = deadline;
+    auto const answer = co_await ask(self, std::move(inquiry), self->options.grapes.size());
+    if (answer) co_return true;
+    TimePoint const next = std::min(deadline, net::steady_deadline(self->options.ready_poll));
     Wake const wake = co_await self->halt.wait(next);
     if (wake == Wake::cancelled) co_return false;
   }
   co_return false;
 }
 
+void Link::Impl::start_announcing(AnnouncementKey key) {
+  if (stopping || announcements.contains(key)) return;
+  auto announcement = std::make_shared<Announcement>(executor);
+  announcements.emplace(key, announcement);
+  announcers.spawn(keep_announcing(shared_from_this(), std::move(key), std::move(announcement)));
+  if (std::exchange(is_watching, true)) return;
+  for (GrapeIndex grape = 0; grape < options.grapes.size(); ++grape) {
+    tasks.spawn(watch(shared_from_this(), grape));
+  }
+}
+
 void Link::Impl::shut_down() {
   stopping = true;
-  for (auto const& [key, announcement] : std::exchange(announcements, {})) {
-    announcement->stopped = true;
-    announcement->changed.notify_all();
-  }
+  for (auto const& [key, announcement] : std::exchange(announcements, {})) announcement->stop();
   halt.notify_all();
 }
 
 Awaitable<void> Link::Impl::stop(std::shared_ptr<Impl> self) {
   self->shut_down();
-  // What no grape has heard of need not be taken back.
-  if (self->confirmed_count > 0) (void)co_await self->announcers.drained(self->options.try_timeout);
+  (void)co_await self->announcers.drained(self->options.take_back_max);
   co_await self->http.stop();
-  co_await self->announcers.drained(kForever);
-  co_await self->tasks.drained(kForever);
+  if (self->https) co_await self->https->stop();
+  co_await self->announcers.drained(Duration::max());
+  co_await self->tasks.drained(Duration::max());
 }
 
 Link::Link(net::Executor const& executor, Options options, Random random) {
@@ -329,16 +512,12 @@ Awaitable<RpcResult<Destinations>> Link::lookup(std::string name) {
 }
 void Link::forget(std::string_view name) { impl_->cache.forget(name); }
 Awaitable<RpcResult<std::uint32_t>> Link::announce(std::string name, std::uint16_t port) {
-  return Impl::announce(impl_, std::move(name), port);
+  Impl::AnnouncementKey const key{std::move(name), port};
+  return Impl::announce(impl_, impl_->announcing(key));
 }
 
 void Link::start_announcing(std::string name, std::uint16_t port) {
-  if (impl_->stopping) return;
-  Impl::AnnouncementKey key{std::move(name), port};
-  if (impl_->announcements.contains(key)) return;
-  auto announcement = std::make_shared<Impl::Announcement>(impl_->executor);
-  impl_->announcements.emplace(key, announcement);
-  impl_->announcers.spawn(Impl::keep_announcing(impl_, std::move(key), std::move(announcement)));
+  impl_->start_announcing({std::move(name), port});
 }
 
 bool Link::stop_announcing(std::string_view name, std::uint16_t port) {
@@ -346,8 +525,7 @@ bool Link::stop_announcing(std::string_view name, std::uint16_t port) {
   if (found == impl_->announcements.end()) return false;
   auto const announcement = found->second;
   impl_->announcements.erase(found);
-  announcement->stopped = true;
-  announcement->changed.notify_all();
+  announcement->stop();
   return true;
 }
 

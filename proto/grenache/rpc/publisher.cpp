@@ -85,7 +85,7 @@ struct Publisher::Impl {
 };
 
 Awaitable<RpcResult<void>> Publisher::Impl::ready(std::shared_ptr<Impl> self, Duration limit) {
-  TimePoint const deadline = net::steady_now() + limit;
+  TimePoint const deadline = net::steady_deadline(limit);
   std::vector<Announced> const expected = self->announced;
   for (Announced const& each : expected) {
     Duration const left = deadline - net::steady_now();

@@ -1,6 +1,10 @@
 #include "grenache/rpc/rpc_error.hpp"
 
+#include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
+
+#include <grenache/net/http_client.hpp>
+#include <grenache/net/websocket.hpp>
 
 namespace grenache::rpc {
 
@@ -41,6 +45,13 @@ std::string Failure::text() const {
   std::string out{name_of(code)};
   if (!detail.empty()) out.append(": ").append(detail);
   return out;
+}
+
+bool is_never_connected(Error const& error) {
+  namespace asio_error = boost::asio::error;
+  return error == asio_error::connection_refused || error == asio_error::host_unreachable ||
+         error == asio_error::network_unreachable || error == net::HttpClientErrc::not_resolved ||
+         error == net::WebSocketErrc::not_resolved;
 }
 
 void throw_exception_from_error(Failure const& failure, boost::source_location const&) {

@@ -50,6 +50,10 @@ struct Failure {
   [[nodiscard]] std::string text() const;
 };
 
+/// Whether `error` of the transport says that no connection came about: the other side has not seen the
+/// request.
+[[nodiscard]] bool is_never_connected(Error const& error);
+
 /// What value() of a result without one does: throws boost::system::system_error, for scripts and tests.
 [[noreturn]] void throw_exception_from_error(Failure const& failure, boost::source_location const& where);
 

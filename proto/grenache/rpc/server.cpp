@@ -30,7 +30,7 @@ struct Server::Impl {
 };
 
 Awaitable<RpcResult<void>> Server::Impl::ready(std::shared_ptr<Impl> self, Duration limit) {
-  TimePoint const deadline = net::steady_now() + limit;
+  TimePoint const deadline = net::steady_deadline(limit);
   std::vector<Announced> const expected = self->announced;
   for (Announced const& each : expected) {
     Duration const left = deadline - net::steady_now();

@@ -99,7 +99,7 @@ void Subscriber::Impl::update(std::vector<std::string> const& found) {
 
 void Subscriber::Impl::look_again_soon() {
   link.forget(name);
-  next_lookup = std::min(next_lookup, net::steady_now() + jittered(options.lookup_retry, random));
+  next_lookup = std::min(next_lookup, net::steady_deadline(jittered(options.lookup_retry, random)));
   seek_sooner.notify_all();
 }
 
@@ -116,7 +116,7 @@ Awaitable<void> Subscriber::Impl::seek(std::shared_ptr<Impl> self) {
     }
     bool const all_here = found && self->connected_count == self->followed.size();
     Duration const pause = all_here ? self->options.lookup_interval : self->options.lookup_retry;
-    self->next_lookup = net::steady_now() + jittered(pause, self->random);
+    self->next_lookup = net::steady_deadline(jittered(pause, self->random));
     while (!self->stopping && net::steady_now() < self->next_lookup) {
       Wake const wake = co_await self->seek_sooner.wait(self->next_lookup);
       if (wake == Wake::cancelled) co_return;
@@ -135,7 +135,7 @@ Awaitable<void> Subscriber::Impl::follow(std::shared_ptr<Impl> self, std::string
     // Only who stays for a while is worth hurrying for.
     bool const stayed = was_connected && net::steady_now() - begin >= self->options.retry_max;
     if (stayed) pause = self->options.retry_min;
-    TimePoint const next = net::steady_now() + jittered(pause, self->random);
+    TimePoint const next = net::steady_deadline(jittered(pause, self->random));
     pause = std::min(2 * pause, self->options.retry_max);
     Wake const wake = co_await self->halt.wait(next);
     if (wake == Wake::cancelled) break;
@@ -168,7 +168,7 @@ Awaitable<bool> Subscriber::Impl::hear(std::shared_ptr<Impl> self, std::string d
   options.tls = self->options.tls;
   options.message_bytes_max = self->options.message_bytes_max;
   options.idle_max = self->options.idle_max;
-  TimePoint const deadline = net::steady_now() + self->options.connect_timeout;
+  TimePoint const deadline = net::steady_deadline(self->options.connect_timeout);
   if (!to) {
     ++self->counters.failed_attempts;
     co_return false;
@@ -234,7 +234,7 @@ Awaitable<RpcResult<Publication>> Subscriber::Impl::next(std::shared_ptr<Impl> s
 
 Awaitable<RpcResult<void>> Subscriber::Impl::connected(std::shared_ptr<Impl> self, std::size_t count,
                                                        Duration limit) {
-  TimePoint const deadline = net::steady_now() + limit;
+  TimePoint const deadline = net::steady_deadline(limit);
   while (self->connected_count < count) {
     if (self->stopping) co_return Errc::stopped;
     Wake const wake = co_await self->changed.wait(deadline);

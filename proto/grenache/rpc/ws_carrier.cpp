@@ -24,7 +24,6 @@ namespace {
 
 constexpr Duration kConnectMax = std::chrono::seconds{10};  // one attempt, shared by all who wait for it
 constexpr Duration kCloseMax = std::chrono::seconds{1};     // for the other side to agree that we stop
-constexpr Duration kForever = std::chrono::hours{24 * 365};
 constexpr std::size_t kQueuedBytesMax = 64 * 1024 * 1024;  // of one connection: several requests of full size
 
 std::string key_of(HostPort const& to) { return to.host + ' ' + std::to_string(to.port); }
@@ -62,7 +61,7 @@ struct Wire {
   void rest() {
     if (!connection || ended) return;
     idle_since = net::steady_now();
-    idle.set(idle_since + idle_max);
+    idle.set(net::later_by(idle_since, idle_max));
   }
   /// Bytes that were not sent yet.
   [[nodiscard]] std::size_t queued() const {
@@ -136,6 +135,7 @@ struct WsCarrier::Impl : std::enable_shared_from_this<Impl> {
   std::shared_ptr<Wire> wire_to(HostPort const& to);
   bool make_room();
   void retire(Wire& wire);
+  void remove(Wire const& wire);
   void end(Wire& wire, Error const& why);
   void end_all();
 
@@ -176,14 +176,21 @@ bool WsCarrier::Impl::make_room() {
 
 /// Takes no more requests and closes; run() ends with it.
 void WsCarrier::Impl::retire(Wire& wire) {
+  wire.idle.clear();
   wire.connection->session()->close();
-  wires.erase(wire.key);
+  remove(wire);
+}
+
+/// Unless another wire to the same destination has taken its place.
+void WsCarrier::Impl::remove(Wire const& wire) {
+  auto const known = wires.find(wire.key);
+  if (known != wires.end() && known->second.get() == &wire) wires.erase(known);
 }
 
 /// Fails what waits for an answer that cannot come any more.
 void WsCarrier::Impl::end(Wire& wire, Error const& why) {
-  auto const known = wires.find(wire.key);
-  if (known != wires.end() && known->second.get() == &wire) wires.erase(known);
+  std::string const text = ws.tls ? ws.tls->explain(why, wire.to) : "";
+  remove(wire);
   wire.ended = true;
   wire.idle.clear();
   bool const several = wire.pending.size() > 1;
@@ -192,7 +199,7 @@ void WsCarrier::Impl::end(Wire& wire, Error const& why) {
       pending->end(final_attempt(Errc::stopped));
       continue;
     }
-    Attempt attempt = failed_attempt(why);
+    Attempt attempt = failed_attempt(why, text);
     attempt.surely_unseen = !pending->sent;
     // Of several, nobody knows whose answer was too large; asked alone, it will show.
     if (several) attempt.transport_failed = true;
@@ -201,7 +208,7 @@ void WsCarrier::Impl::end(Wire& wire, Error const& why) {
 }
 
 Awaitable<void> WsCarrier::Impl::run(std::shared_ptr<Impl> self, std::shared_ptr<Wire> wire) {
-  TimePoint const deadline = net::steady_now() + kConnectMax;
+  TimePoint const deadline = net::steady_deadline(kConnectMax);
   auto connected = co_await WebSocketConnection::connect(self->executor, wire->to, self->ws, deadline);
   if (!connected) {
     self->end(*wire, connected.error());
@@ -263,7 +270,7 @@ Awaitable<void> WsCarrier::Impl::stop(std::shared_ptr<Impl> self) {
   bool const closed = co_await self->tasks.drained(kCloseMax);
   if (closed) co_return;
   self->tasks.cancel(net::asio::cancellation_type::terminal);
-  co_await self->tasks.drained(kForever);
+  co_await self->tasks.drained(Duration::max());
 }
 
 WsCarrier::~WsCarrier() {

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 
 asio::awaitable<rpc::Reply> echo(rpc::Request& request) { co_return rpc::Reply{request.payload}; }
 
-asio::awaitable<int> run(asio::io_context& io, grenache::HostPort grape) {
+asio::awaitable<int> run(asio::io_context& io, rpc::GrapeUrl grape) {
   rpc::Link::Options options;
   options.grapes = {grape};
   rpc::Link link{io.get_executor(), options, grenache::Random::from_system()};

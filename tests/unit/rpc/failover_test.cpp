@@ -48,23 +48,31 @@ TEST(LookupCache, forgetsOnRequest) {
   EXPECT_EQ(cache.find("a", kStart), nullptr);
 }
 
-TEST(GrapeRota, staysWithTheFirstUntilItFails) {
-  GrapeRota rota{3, 5s};
-  EXPECT_EQ(rota.pick(kStart), 0u);
-  rota.failed(0, kStart);
-  EXPECT_EQ(rota.pick(kStart), 1u);
-  rota.failed(1, kStart + 1s);
-  EXPECT_EQ(rota.pick(kStart + 1s), 2u);
-  EXPECT_EQ(rota.pick(kStart + 5s), 0u);
+TEST(GrapeSelector, staysWithTheFirstUntilItFails) {
+  GrapeSelector grapes{3, 5s};
+  EXPECT_EQ(grapes.pick(kStart), 0u);
+  grapes.failed(0, kStart);
+  EXPECT_EQ(grapes.pick(kStart), 1u);
+  grapes.failed(1, kStart + 1s);
+  EXPECT_EQ(grapes.pick(kStart + 1s), 2u);
+  EXPECT_EQ(grapes.pick(kStart + 5s), 0u);
 }
 
-TEST(GrapeRota, whenAllHaveFailedAsksTheOneThatRestedLongest) {
-  GrapeRota rota{2, 5s};
-  rota.failed(0, kStart + 1s);
-  rota.failed(1, kStart);
-  EXPECT_EQ(rota.pick(kStart + 2s), 1u);
-  rota.answered(0);
-  EXPECT_EQ(rota.pick(kStart + 2s), 0u);
+TEST(GrapeSelector, whenAllHaveFailedAsksTheOneThatRestedLongest) {
+  GrapeSelector grapes{2, 5s};
+  grapes.failed(0, kStart + 1s);
+  grapes.failed(1, kStart);
+  EXPECT_EQ(grapes.pick(kStart + 2s), 1u);
+  grapes.answered(0);
+  EXPECT_EQ(grapes.pick(kStart + 2s), 0u);
+}
+
+TEST(GrapeSelector, passesOverThoseThatAreExcluded) {
+  GrapeSelector grapes{3, 5s};
+  grapes.failed(1, kStart);
+  EXPECT_EQ(grapes.pick(kStart, {0}), 2u);
+  EXPECT_EQ(grapes.pick(kStart, {0, 2}), 1u);
+  EXPECT_EQ(grapes.pick(kStart, {0, 1, 2}), std::nullopt);
 }
 
 TEST(DeadList, forgetsAfterAWhileAndWhenFull) {

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/fake_grape.hpp"
+#include "tests/support/reserved_port.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/tls_files.hpp"
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
 #include <grenache/rpc/link.hpp>
@@ -19,15 +21,33 @@ using Destinations = std::vector<std::string>;
 struct LinkTest : testing::Test {
   boost::asio::io_context io{1};
   net::TaskGroup tasks{io.get_executor()};
-  std::optional<FakeGrape> grape{std::in_place, io.get_executor()};
+  test::ReservedPort grape_port;  // of `grape`, which may go and come back
+  std::optional<FakeGrape> grape{std::in_place, io.get_executor(), grape_port.number()};
   std::optional<FakeGrape> other{std::in_place, io.get_executor()};
 
   Link::Options one_grape() const {
     Link::Options options;
     options.grapes = {grape->address()};
-    options.try_timeout = 5s;
+    options.try_timeout = 10s;
+    options.hedge_delay = 10s;
+    options.take_back_max = 10s;
     return options;
   }
+  Link::Options two_grapes() const {
+    Link::Options options = one_grape();
+    options.grapes.push_back(other->address());
+    return options;
+  }
+  void restart() {
+    grape.reset();
+    grape.emplace(io.get_executor(), grape_port.number());
+  }
+  /// For what no event tells.
+  Awaitable<void> a_moment() {
+    net::AsyncEvent never{io.get_executor()};
+    (void)co_await never.wait(net::steady_now() + 1ms);
+  }
+  Awaitable<void> stop(Link& link) { co_await link.stop(); }
   Awaitable<void> look_up(Link& link, std::string name, std::vector<RpcResult<Destinations>>& results) {
     auto result = co_await link.lookup(std::move(name));
     results.push_back(std::move(result));
@@ -37,14 +57,35 @@ struct LinkTest : testing::Test {
 TEST(GrapeUrl, isAnHttpUrlOrHostAndPort) {
   for (std::string_view const text :
        {"http://127.0.0.1:30001", "http://127.0.0.1:30001/", "127.0.0.1:30001"}) {
-    auto const to = parse_grape_url(text);
-    ASSERT_TRUE(to) << text;
-    EXPECT_EQ(to->host, "127.0.0.1");
-    EXPECT_EQ(to->port, 30001);
+    auto const url = parse_grape_url(text);
+    ASSERT_TRUE(url) << text;
+    EXPECT_EQ(url->to_string(), "http://127.0.0.1:30001");
+    EXPECT_EQ(url->at.host, "127.0.0.1");
+    EXPECT_EQ(url->at.port, 30001);
+    EXPECT_FALSE(url->uses_tls);
+    EXPECT_EQ(url->base_path, "");
   }
   for (std::string_view const text :
-       {"", "https://a:1", "http://a", "http://a:1/path", "http://a:0", "a:70000"}) {
+       {"", "http://", "https://", "ftp://a:1", "a", "http://a:0", "a:70000", "http://u:p@a:1",
+        "http://a:1/b?c", "http://a:1/b#c", "http://a:1/b c", "http://a:1/b\r\nX: y", "http://a:1?b"}) {
     EXPECT_FALSE(parse_grape_url(text)) << text;
+  }
+}
+
+TEST(GrapeUrl, mayBeHttpsAndHaveAPath) {
+  std::pair<std::string_view, std::string_view> const urls[] = {
+      {"https://grape.example.com", "https://grape.example.com:443"},
+      {"https://grape.example.com/dht/", "https://grape.example.com:443/dht"},
+      {"https://grape.example.com:8443/a/b", "https://grape.example.com:8443/a/b"},
+      {"http://proxy/grape", "http://proxy:80/grape"},
+      {"http://[::1]:30001/x", "http://[::1]:30001/x"},
+      {"https://[::1]", "https://[::1]:443"},
+  };
+  for (auto const& [text, whole] : urls) {
+    auto const url = parse_grape_url(text);
+    ASSERT_TRUE(url) << text;
+    EXPECT_EQ(url->to_string(), whole);
+    EXPECT_EQ(url->uses_tls, text.starts_with("https"));
   }
 }
 
@@ -156,10 +197,8 @@ TEST_F(LinkTest, tellsEmptyFromUnreachableFromRefused) {
 TEST_F(LinkTest, asksAnotherGrapeWhenOneIsGone) {
   auto test = [this]() -> Awaitable<void> {
     other->add("svc", "127.0.0.1:2");
-    Link::Options options = one_grape();
-    options.grapes.push_back(other->address());
+    Link link{io.get_executor(), two_grapes(), Random{1}};
     grape.reset();
-    Link link{io.get_executor(), options, Random{1}};
     auto const found = co_await link.lookup("svc");
     EXPECT_TRUE(found);
     EXPECT_EQ(*found, Destinations{"127.0.0.1:2"});
@@ -168,19 +207,80 @@ TEST_F(LinkTest, asksAnotherGrapeWhenOneIsGone) {
   test::run(io, test());
 }
 
-TEST_F(LinkTest, aGrapeThatDoesNotAnswerCostsOneTry) {
+TEST_F(LinkTest, asksAnotherGrapeAsWellWhenOneIsSlow) {
   auto test = [this]() -> Awaitable<void> {
     other->add("svc", "127.0.0.1:2");
-    Link::Options options = one_grape();
-    options.grapes.push_back(other->address());
-    options.try_timeout = 20ms;
+    Link::Options options = two_grapes();
+    options.hedge_delay = 1ms;
     grape->hold();
+    Link link{io.get_executor(), options, Random{1}};
+    auto found = co_await link.lookup("svc");
+    EXPECT_TRUE(found);
+    EXPECT_EQ(*found, Destinations{"127.0.0.1:2"});
+    EXPECT_EQ(other->lookup_count, 1);
+    link.forget("svc");
+    found = co_await link.lookup("svc");  // the slow one is passed over now
+    EXPECT_TRUE(found);
+    EXPECT_EQ(other->lookup_count, 2);
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, theSlowGrapeMayStillBeTheFirstToAnswer) {
+  auto test = [this]() -> Awaitable<void> {
+    grape->add("svc", "127.0.0.1:1");
+    Link::Options options = two_grapes();
+    options.hedge_delay = 1ms;
+    grape->hold();
+    other->hold();
+    Link link{io.get_executor(), options, Random{1}};
+    std::vector<RpcResult<Destinations>> results;
+    tasks.spawn(look_up(link, "svc", results));
+    while (other->lookup_count == 0) co_await a_moment();
+    grape->release();
+    co_await tasks.drained(10s);
+    EXPECT_TRUE(results.at(0));
+    EXPECT_EQ(*results.at(0), Destinations{"127.0.0.1:1"});
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, speaksHttpsAndABasePath) {
+  auto test = [this]() -> Awaitable<void> {
+    auto const authority = test::make_authority("authority");
+    auto const identity = test::make_identity("localhost", authority);
+    net::TlsOptions tls;
+    tls.certificate = identity.certificate;
+    tls.key = identity.key;
+    net::HttpServer::Options server;
+    server.tls = net::TlsContext::make_server(tls).value();
+    FakeGrape proxied{io.get_executor(), 0, server, "/dht"};
+    proxied.add("svc", "127.0.0.1:3");
+    GrapeUrl url{proxied.address()};
+    url.uses_tls = true;
+    url.base_path = "/dht";
+    Link::Options options = one_grape();
+    options.grapes = {url};
+    options.tls.ca = authority.certificate;
     Link link{io.get_executor(), options, Random{1}};
     auto const found = co_await link.lookup("svc");
     EXPECT_TRUE(found);
-    EXPECT_EQ(grape->lookup_count, 1);
-    EXPECT_EQ(other->lookup_count, 1);
+    EXPECT_EQ(*found, Destinations{"127.0.0.1:3"});
     co_await link.stop();
+
+    options.tls.ca.clear();  // then the authorities of the system count
+    Link stranger{io.get_executor(), options, Random{1}};
+    auto const refused = co_await stranger.lookup("svc");
+    EXPECT_EQ(refused.error().code, Errc::grape_unreachable);
+    co_await stranger.stop();
+
+    options.tls.ca = "no PEM";
+    Link wrong{io.get_executor(), options, Random{1}};
+    auto const failed = co_await wrong.lookup("svc");
+    EXPECT_EQ(failed.error().text(), "ERR_GRAPE_UNREACHABLE: the TLS authorities are not PEM");
+    co_await wrong.stop();
   };
   test::run(io, test());
 }
@@ -218,9 +318,11 @@ TEST_F(LinkTest, announcesAgainAndAgainUntilStopped) {
     EXPECT_FALSE(link.stop_announcing("svc", 7000));
     co_await link.stop();
     int const count = grape->announce_count;
-    net::AsyncEvent never{io.get_executor()};
-    co_await never.wait(net::steady_now() + 10ms);
-    EXPECT_EQ(grape->announce_count, count);
+    Link later{io.get_executor(), options, Random{2}};
+    later.start_announcing("later", 7001);
+    while (grape->announce_count < count + 5) co_await grape->announced.wait();
+    co_await later.stop();
+    EXPECT_TRUE(grape->services["svc"].empty());  // nobody has announced it again
   };
   test::run(io, test());
 }
@@ -231,8 +333,8 @@ TEST_F(LinkTest, takesAServiceBackWhenItIsStopped) {
     link.start_announcing("stopped", 7000);
     link.start_announcing("dropped with the link", 7001);
     for (std::string const name : {"stopped", "dropped with the link"}) {
-      std::uint16_t const port = name == "stopped" ? 7000 : 7001;
-      auto const confirmed = co_await link.announced(name, port, 10s);
+      std::uint16_t const at = name == "stopped" ? 7000 : 7001;
+      auto const confirmed = co_await link.announced(name, at, 10s);
       EXPECT_TRUE(confirmed);
     }
     link.stop_announcing("stopped", 7000);
@@ -276,18 +378,132 @@ TEST_F(LinkTest, aGrapeThatCannotTakeBackIsNoReasonToFail) {
 TEST_F(LinkTest, anAnnouncementIsConfirmedWhenTheGrapeComesBack) {
   auto test = [this]() -> Awaitable<void> {
     Link::Options options = one_grape();
-    options.announce_retry = 10ms;
-    options.grape_pause = 1ms;
-    std::uint16_t const port = grape->address().port;
+    options.watch_interval = 1ms;
     grape.reset();
     Link link{io.get_executor(), options, Random{1}};
     link.start_announcing("svc", 7000);
-    auto confirmed = co_await link.announced("svc", 7000, 30ms);
-    EXPECT_FALSE(confirmed);
-    EXPECT_EQ(confirmed.error().code, Errc::grape_unreachable);
-    grape.emplace(io.get_executor(), port);
-    confirmed = co_await link.announced("svc", 7000, 10s);
+    Errc failure = Errc::not_ready;
+    while (failure == Errc::not_ready) {
+      auto const confirmed = co_await link.announced("svc", 7000, 1ms);
+      EXPECT_FALSE(confirmed);
+      failure = confirmed.error().code;
+    }
+    EXPECT_EQ(failure, Errc::grape_unreachable);
+    restart();
+    auto const confirmed = co_await link.announced("svc", 7000, 10s);
     EXPECT_TRUE(confirmed);
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, announcesAgainWhenTheGrapeWasRestarted) {
+  auto test = [this]() -> Awaitable<void> {
+    Link::Options options = one_grape();
+    options.announce_interval = 1h;
+    options.announce_retry = 1h;
+    options.watch_interval = 1ms;
+    Link link{io.get_executor(), options, Random{1}};
+    grape->id = "first";
+    link.start_announcing("svc", 7000);
+    auto const confirmed = co_await link.announced("svc", 7000, 10s);
+    EXPECT_TRUE(confirmed);
+    auto const watched = grape->health_count;
+    while (grape->health_count < watched + 2) co_await a_moment();
+    grape->services.clear();
+    grape->id = "second";  // it was back before anybody looked
+    while (grape->services["svc"].empty()) co_await grape->announced.wait();
+
+    restart();  // the connection is lost too
+    grape->id = "third";
+    while (grape->services["svc"].empty()) co_await grape->announced.wait();
+    co_await link.stop();
+    EXPECT_TRUE(grape->services["svc"].empty());
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, announcesAtAnotherGrapeWhenOneIsLost) {
+  auto test = [this]() -> Awaitable<void> {
+    Link::Options options = two_grapes();
+    options.announce_interval = 1h;
+    options.watch_interval = 1ms;
+    Link link{io.get_executor(), options, Random{1}};
+    link.start_announcing("svc", 7000);
+    auto const confirmed = co_await link.announced("svc", 7000, 10s);
+    EXPECT_TRUE(confirmed);
+    EXPECT_EQ(other->announce_count, 0);
+    grape.reset();
+    while (other->announce_count == 0) co_await other->announced.wait();
+    co_await link.stop();
+    EXPECT_TRUE(other->services["svc"].empty());
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, isTakenBackAtEachGrapeThatMayListIt) {
+  auto test = [this]() -> Awaitable<void> {
+    Link::Options options = two_grapes();
+    options.hedge_delay = 1ms;
+    grape->hold();
+    Link link{io.get_executor(), options, Random{1}};
+    link.start_announcing("svc", 7000);
+    auto const confirmed = co_await link.announced("svc", 7000, 10s);
+    EXPECT_TRUE(confirmed);  // by the other one; the first lists it, but does not answer
+    EXPECT_EQ(grape->services["svc"].size(), 1u);
+    EXPECT_EQ(other->services["svc"].size(), 1u);
+    tasks.spawn(stop(link));
+    while (grape->unannounce_count == 0) co_await grape->unannounced.wait();
+    grape->release();
+    co_await tasks.drained(10s);
+    EXPECT_TRUE(grape->services["svc"].empty());
+    EXPECT_TRUE(other->services["svc"].empty());
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, nothingIsLeftOfAnAnnouncementThatWasNeverConfirmed) {
+  auto test = [this]() -> Awaitable<void> {
+    grape->hold();
+    Link link{io.get_executor(), one_grape(), Random{1}};
+    link.start_announcing("svc", 7000);
+    while (grape->announce_count == 0) co_await grape->announced.wait();
+    auto const confirmed = co_await link.announced("svc", 7000, 1ms);
+    EXPECT_EQ(confirmed.error().code, Errc::not_ready);
+    tasks.spawn(stop(link));
+    while (grape->unannounce_count == 0) co_await grape->unannounced.wait();
+    EXPECT_TRUE(grape->services["svc"].empty());
+    grape->release();
+    co_await tasks.drained(10s);
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, anotherGrapeTakesBackWhatALostOneHasAnnounced) {
+  auto test = [this]() -> Awaitable<void> {
+    Link::Options options = two_grapes();
+    options.watch_interval = 1h;
+    Link link{io.get_executor(), options, Random{1}};
+    link.start_announcing("svc", 7000);
+    auto const confirmed = co_await link.announced("svc", 7000, 10s);
+    EXPECT_TRUE(confirmed);
+    other->add("svc", "127.0.0.1:7000");  // as both belong to one DHT
+    grape.reset();
+    co_await link.stop();
+    EXPECT_TRUE(other->services["svc"].empty());
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, aGrapeThatHangsDoesNotDelayStoppingForEver) {
+  auto test = [this]() -> Awaitable<void> {
+    Link::Options options = one_grape();
+    options.take_back_max = 1ms;
+    Link link{io.get_executor(), options, Random{1}};
+    link.start_announcing("svc", 7000);
+    auto const confirmed = co_await link.announced("svc", 7000, 10s);
+    EXPECT_TRUE(confirmed);
+    grape->hold();
     co_await link.stop();
   };
   test::run(io, test());
@@ -297,12 +513,11 @@ TEST_F(LinkTest, isReadyAsSoonAsAGrapeAnswers) {
   auto test = [this]() -> Awaitable<void> {
     Link::Options options = one_grape();
     options.ready_poll = 5ms;
-    std::uint16_t const port = grape->address().port;
     grape.reset();
     Link link{io.get_executor(), options, Random{1}};
     bool ready = co_await link.wait_ready(20ms);
     EXPECT_FALSE(ready);
-    grape.emplace(io.get_executor(), port);
+    restart();
     ready = co_await link.wait_ready(10s);
     EXPECT_TRUE(ready);
     EXPECT_EQ(grape->lookup_count, 0);
@@ -311,10 +526,25 @@ TEST_F(LinkTest, isReadyAsSoonAsAGrapeAnswers) {
   test::run(io, test());
 }
 
+TEST_F(LinkTest, isReadyAlthoughTheFirstGrapeHangs) {
+  auto test = [this]() -> Awaitable<void> {
+    Link::Options options = two_grapes();
+    options.hedge_delay = 1ms;
+    grape->hold();
+    Link link{io.get_executor(), options, Random{1}};
+    bool const ready = co_await link.wait_ready(Duration::max());
+    EXPECT_TRUE(ready);
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
 TEST_F(LinkTest, stopFailsWhatIsUnderWay) {
   auto test = [this]() -> Awaitable<void> {
     grape->hold();
-    Link link{io.get_executor(), one_grape(), Random{1}};
+    Link::Options options = one_grape();
+    options.take_back_max = 1ms;
+    Link link{io.get_executor(), options, Random{1}};
     std::vector<RpcResult<Destinations>> results;
     tasks.spawn(look_up(link, "svc", results));
     link.start_announcing("svc", 7000);
