@@ -45,7 +45,7 @@ class Link {
     Duration try_timeout = std::chrono::milliseconds{3200};
     /// A grape that has not answered after it is paused, and another one is asked as well. Longer than most
     /// lookups; short enough that a service starts within 4 s beside a grape that hangs.
-    Duration hedge_delay = std::chrono::milliseconds{750};
+    Duration hedge_delay = std::chrono::milliseconds{500};
     Duration announce_interval = std::chrono::minutes{2};  // repeated after 0.5 to 1.5 of it, as Node.js does
     Duration announce_retry = std::chrono::seconds{5};     // after one that failed, with the same spread
     Duration watch_interval = std::chrono::seconds{1};  // between two polls of a grape, with the same spread
