@@ -8,7 +8,7 @@ import stat
 import tempfile
 import unittest
 
-from support import BIN, Grape, Process, Redis, TestCase, free_port, needs_redis, run, taken_port
+from support import BIN, Grape, Process, Redis, ReservedPort, TestCase, needs_redis, run, taken_port
 import socket
 
 
@@ -43,7 +43,7 @@ class CommandLine(TestCase):
 
     def test_a_redis_that_is_not_there_is_one_line_and_exit_code_1(self):
         grape = self.start(Grape)
-        url = f"redis://127.0.0.1:{free_port()}/0"
+        url = f"redis://127.0.0.1:{self.start(ReservedPort).port}/0"
         with tempfile.TemporaryDirectory() as folder:
             for mode in [["--playbook"], ["--data-dir", folder]]:
                 with self.subTest(mode=mode):
@@ -56,7 +56,7 @@ class Playbook(TestCase):
     def play(self, *arguments, env=None):
         one = self.start(Grape, level="info")
         self.start(Grape, bootstrap=f"127.0.0.1:{one.dht_port}", level="info")
-        return run("exchange", "--playbook", "--grape", one.url, *arguments, timeout=120, env=env)
+        return run("exchange", "--playbook", "--grape", one.url, *arguments, env=env)
 
     @needs_redis
     def test_with_redis_it_trades_and_shows_the_key(self):

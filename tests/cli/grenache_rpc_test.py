@@ -11,10 +11,9 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import time
 import unittest
 
-from support import BIN, LIMIT_S, Grape, Process, TestCase, free_port, run, taken_port
+from support import BIN, LIMIT_S, Grape, Process, ReservedPort, TestCase, run, taken_port
 
 needs_openssl = unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
 
@@ -70,12 +69,6 @@ class Peers(TestCase):
         path.write_text("#!/bin/sh\n" + text)
         path.chmod(0o755)
         return str(path)
-
-    def wait_until(self, condition):
-        end = time.monotonic() + LIMIT_S
-        while not condition():
-            self.assertLess(time.monotonic(), end, "not in time")
-            time.sleep(0.01)
 
 
 class Certificates:
@@ -146,7 +139,7 @@ class CommandLine(TestCase):
         self.assertIn("no SHA-256", self.usage("call", "a", "1", "--transport", "https", "--fingerprint", pin[1:]))
 
     def test_without_a_grape_every_command_says_so_with_exit_code_1(self):
-        nowhere = ["--grape", f"http://127.0.0.1:{free_port()}", "--timeout", "1"]
+        nowhere = ["--grape", f"http://127.0.0.1:{self.start(ReservedPort).port}", "--timeout", "1"]
         for arguments in [["call", "a", "1"], ["call", "a", "1", "--map"], ["serve", "a", "--echo"], ["pub", "a"], ["sub", "a"]]:
             with self.subTest(arguments=arguments):
                 result = run("grenache", *arguments, *nowhere)
@@ -183,14 +176,14 @@ class Echo(Peers):
     def test_a_destination_can_be_named(self):
         service = self.serve("echo", "--echo")
         self.assertEqual(self.grenache("call", "any", "7", "--to", service.address, "--grape", "http://127.0.0.1:1"), "7\n")
-        self.call("echo", "7", "--to", f"127.0.0.1:{free_port()}", code=1)
+        self.call("echo", "7", "--to", f"127.0.0.1:{self.start(ReservedPort).port}", code=1)
         self.assertIn("ERR_REQUEST_GENERIC: ", self.error)
 
     def test_map_has_a_line_for_each(self):
         addresses = [self.serve("many", "--echo").address for _ in range(2)]
         lines = self.call("many", '"x"', "--map").splitlines()
         self.assertEqual(sorted(lines), sorted(f'{address} "x"' for address in addresses))
-        dead = free_port()
+        dead = self.start(ReservedPort).port
         self.grenache("announce", "many", str(dead), *self.grape)
         lines = self.call("many", '"x"', "--map", "--raw", code=1).splitlines()
         self.assertEqual(sorted(line for line in lines if "!" not in line), sorted(address + " x" for address in addresses))
@@ -209,10 +202,10 @@ class Echo(Peers):
 
     def test_one_that_does_not_answer_ends_with_the_timeout(self):
         with taken_port(socket.SOCK_STREAM) as silent:
-            to = f"127.0.0.1:{silent.getsockname()[1]}"
-            begun = time.monotonic()
-            self.call("x", "1", "--to", to, "--timeout", "0.3", code=1)
-            self.assertLess(time.monotonic() - begun, 5)
+            to = ["--to", f"127.0.0.1:{silent.getsockname()[1]}", *self.grape]
+            patient = self.start(Process, BIN / "grenache", "call", "x", "1", "--timeout", "1000", *to)
+            self.grenache("call", "x", "1", "--timeout", "0.3", *to, code=1)
+            self.assertIsNone(patient.process.poll(), patient.lines)
         self.assertIn("ERR_TIMEOUT", self.error)
 
     def test_serve_takes_its_announcement_back(self):
@@ -275,9 +268,14 @@ class Exec(Peers):
 
     def test_one_that_never_ends_is_killed(self):
         mark = self.folder / "pid"
-        self.serve("slow", "--exec", self.script(f"echo $$ > {mark}; exec sleep 1000"), "--timeout", "1")
-        self.call("slow", "1", code=1)
-        self.assertEqual(self.error, "grenache: ERR_TIMEOUT\n")
+        self.serve("slow", "--exec", self.script(f"echo $$ > {mark}.new; mv {mark}.new {mark}; exec sleep 1000"), "--timeout", "1")
+
+        def began():
+            self.call("slow", "1", code=1)
+            self.assertEqual(self.error, "grenache: ERR_TIMEOUT\n")
+            return mark.exists()
+
+        self.wait_until(began)
         self.assertFalse(os.path.exists(f"/proc/{mark.read_text().strip()}"))
 
     def test_one_that_prints_without_end_is_killed(self):
@@ -299,7 +297,7 @@ class Exec(Peers):
             self.assertEqual(call.lines, ["grenache: ERR_TIMEOUT"])
 
     def test_too_many_that_wait_are_refused_at_once(self):
-        service = self.serve("busy", "--exec", "sleep", "1000", "--parallel", "1", "--timeout", "60")
+        service = self.serve("busy", "--exec", "sleep", "1000", "--parallel", "1", "--timeout", "1000")
         host, port = service.address.split(":")
         body = b'["id","busy",null]'
         request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
@@ -324,14 +322,12 @@ class Exec(Peers):
         self.assertEqual(service.wait(), 0)
 
         pid.unlink()
-        service = self.serve("wait", "--exec", self.script(f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 1000"), "--timeout", "60")
+        service = self.serve("wait", "--exec", self.script(f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 1000"), "--timeout", "1000")
         call = self.start(Process, BIN / "grenache", "call", "wait", "1", *self.grape)
         self.wait_until(pid.exists)
         service.process.send_signal(signal.SIGTERM)
         self.wait_until(lambda: run("grenache", "lookup", "wait", *self.grape).returncode == 1)
-        code, took = service.stop()
-        self.assertEqual(code, 0)
-        self.assertLess(took, 2.5)
+        self.assertEqual(service.stop()[0], 0)
         self.assertEqual((call.wait(), call.lines), (1, ["grenache: ERR_STOPPED"]))
         self.assertFalse(os.path.exists(f"/proc/{pid.read_text().strip()}"))
 
@@ -418,7 +414,7 @@ class PubSub(Peers):
             self.assertEqual(publisher.lines[-1], "published 2 messages to 1 subscriber")
 
     def test_everything_on_stdin_arrives_before_the_publisher_ends(self):
-        publisher = self.publisher("--wait-subscribers", "2", "--json", "--port", str(free_port()))
+        publisher = self.publisher("--wait-subscribers", "2", "--json", "--port", str(self.start(ReservedPort).port))
         subscribers = [self.start(Process, BIN / "grenache", "sub", "news", "--count", "20001", *self.grape) for _ in range(2)]
         lines = [f"line {i}" for i in range(20000)] + ["ünfinished"]
         publisher.publish("\n".join(lines))
@@ -451,14 +447,14 @@ class PubSub(Peers):
         self.assertEqual(waiting.process.poll(), None)
 
     def publish_until_heard(self, publisher, subscriber):
-        end = time.monotonic() + LIMIT_S
-        while subscriber._arrived.empty():
-            self.assertLess(time.monotonic(), end, "nothing heard")
+        def heard():
             publisher.publish("x\n")
-            time.sleep(0.01)
+            return not subscriber._arrived.empty()
+
+        self.wait_until(heard)
 
     def test_a_publisher_that_comes_back_is_heard_again(self):
-        port = str(free_port())
+        port = str(self.start(ReservedPort).port)
         subscriber = self.start(Process, BIN / "grenache", "sub", "news", "--count", "2", "--timeout", str(LIMIT_S), *self.grape)
         for text in ["before", "after"]:
             publisher = self.publisher("--wait-subscribers", "1", "--port", port)
@@ -467,7 +463,7 @@ class PubSub(Peers):
         self.assertEqual((subscriber.wait(), subscriber.lines), (0, ["before", "after"]))
 
     def test_nobody_there_is_told_after_the_timeout(self):
-        self.grenache("sub", "nobody", "--timeout", "0.5", *self.grape, code=1)
+        self.grenache("sub", "nobody", "--timeout", "3", *self.grape, code=1)
         self.assertIn("ERR_GRAPE_LOOKUP_EMPTY: nobody serves 'nobody'", self.error)
 
 

@@ -7,7 +7,7 @@ import stat
 import tempfile
 import unittest
 
-from support import Grape, TestCase, free_port, run
+from support import Grape, ReservedPort, TestCase, run
 
 HELLO = "6d33adc2b6b2c14c3036feefb7fedbca1a880527"  # of "hello world"
 
@@ -51,7 +51,7 @@ class CommandLine(Client):
                 self.grenache(*arguments, code=2)
 
     def test_no_grape_is_one_line_and_exit_code_1(self):
-        self.grenache("lookup", "x", "--grape", f"http://127.0.0.1:{free_port()}", code=1)
+        self.grenache("lookup", "x", "--grape", f"http://127.0.0.1:{self.start(ReservedPort).port}", code=1)
         self.assertIn("no grape at http://127.0.0.1:", self.error)
 
 
@@ -128,7 +128,7 @@ class Items(Client):
 class Services(Client):
     def test_announces_finds_and_takes_back(self):
         grape = self.start(Grape)
-        at = ["--grape", f"http://127.0.0.1:{free_port()}", "--grape", grape.url]
+        at = ["--grape", f"http://127.0.0.1:{self.start(ReservedPort).port}", "--grape", grape.url]
         self.assertEqual(self.grenache("announce", "svc", "7", *at), "0\n")
         self.grenache("announce", "svc", "8", *at)
         self.assertEqual(sorted(self.grenache("lookup", "svc", *at).split()), ["127.0.0.1:7", "127.0.0.1:8"])
