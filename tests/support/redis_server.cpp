@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/limit.hpp"
+
 namespace grenache::test {
 namespace {
 
@@ -24,16 +26,6 @@ sockaddr_in loopback(std::uint16_t port) {
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   return address;
-}
-
-std::uint16_t free_port() {
-  int const fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address = loopback(0);
-  socklen_t size = sizeof address;
-  bind(fd, reinterpret_cast<sockaddr*>(&address), size);
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  close(fd);
-  return ntohs(address.sin_port);
 }
 
 bool answers(std::uint16_t port) {
@@ -55,17 +47,13 @@ bool answers(std::uint16_t port) {
 bool RedisServer::available() { return std::system("command -v redis-server >/dev/null 2>&1") == 0; }
 
 RedisServer::RedisServer() {
-  for (int attempt = 0; attempt < 5; ++attempt) {
-    port_ = free_port();
-    if (start()) return;
-  }
-  throw std::runtime_error{"redis-server does not start"};
+  if (!start()) throw std::runtime_error{"redis-server does not start"};
 }
 
 RedisServer::~RedisServer() { kill(); }
 
 bool RedisServer::start() {
-  std::string const port = std::to_string(port_);
+  std::string const port = std::to_string(port_.number());
   pid_ = fork();
   if (pid_ == 0) {
     int const null = open("/dev/null", O_RDWR);
@@ -76,10 +64,13 @@ bool RedisServer::start() {
            "--appendonly", "no", static_cast<char*>(nullptr));
     _exit(127);
   }
-  auto const limit = std::chrono::steady_clock::now() + std::chrono::seconds{20};
-  while (std::chrono::steady_clock::now() < limit) {
-    if (answers(port_)) return true;
-    if (waitpid(pid_, nullptr, WNOHANG) == pid_) break;  // the port was taken in the meantime
+  auto const end = std::chrono::steady_clock::now() + limit();
+  while (std::chrono::steady_clock::now() < end) {
+    if (answers(port_.number())) return true;
+    if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
+      pid_ = -1;
+      return false;
+    }
     poll(nullptr, 0, 5);
   }
   kill();

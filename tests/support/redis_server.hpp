@@ -6,6 +6,8 @@
 
 #include <sys/types.h>
 
+#include "tests/support/reserved_port.hpp"
+
 namespace grenache::test {
 
 class RedisServer {
@@ -19,8 +21,8 @@ class RedisServer {
   RedisServer& operator=(RedisServer const&) = delete;
   ~RedisServer();
 
-  [[nodiscard]] std::uint16_t port() const { return port_; }
-  [[nodiscard]] std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_) + "/0"; }
+  [[nodiscard]] std::uint16_t port() const { return port_.number(); }
+  [[nodiscard]] std::string url() const { return "redis://127.0.0.1:" + std::to_string(port()) + "/0"; }
   /// Kills it without notice.
   void kill();
   /// Starts it again on the same port, empty.
@@ -31,7 +33,7 @@ class RedisServer {
 
  private:
   bool start();
-  std::uint16_t port_ = 0;
+  ReservedPort port_;
   pid_t pid_ = -1;
 };
 

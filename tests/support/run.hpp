@@ -9,14 +9,14 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "tests/support/limit.hpp"
 #include <grenache/net/asio.hpp>
 
 namespace grenache::test {
 
-/// Runs `io` until `task` has ended; what it threw comes out. The guard against a hang is far beyond any wait
-/// of a test and ends it with an exception.
+/// Runs `io` until `task` has ended; what it threw comes out. A test that hangs ends with an exception.
 inline void run(boost::asio::io_context& io, net::Awaitable<void> task,
-                std::chrono::seconds guard = std::chrono::seconds{30}) {
+                std::chrono::seconds guard = limit()) {
   bool done = false;
   std::exception_ptr failure;
   boost::asio::co_spawn(io, std::move(task), [&](std::exception_ptr thrown) {

@@ -1,6 +1,7 @@
 #include "tools/grenache/program.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <string>
@@ -9,6 +10,8 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/support/limit.hpp"
 
 namespace grenache::client {
 namespace {
@@ -66,9 +69,12 @@ TEST_F(ProgramRun, doesNotWaitForWhatAProgramLeavesRunning) {
   EXPECT_EQ(result.code, 0);
   auto const left = static_cast<pid_t>(std::stoi(result.output));
   // It was killed; whoever takes in orphans may not have waited for it yet.
-  while (::kill(left, 0) == 0 && std::filesystem::exists("/proc/" + std::to_string(left) + "/exe")) {
-    std::this_thread::yield();
-  }
+  auto const end = std::chrono::steady_clock::now() + test::limit();
+  auto const is_left = [left] {
+    return ::kill(left, 0) == 0 && std::filesystem::exists("/proc/" + std::to_string(left) + "/exe");
+  };
+  while (is_left() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  EXPECT_FALSE(is_left());
 }
 
 TEST_F(ProgramRun, doesNotWaitForOneThatHasLeftItsGroupWithThePipesOpen) {

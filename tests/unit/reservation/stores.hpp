@@ -13,6 +13,7 @@
 
 #include "exchange/reservation/embedded.hpp"
 #include "exchange/reservation/redis.hpp"
+#include "tests/support/limit.hpp"
 #include "tests/support/redis_server.hpp"
 
 namespace grenache::exchange {
@@ -37,9 +38,9 @@ inline std::optional<ReservationErrc> refused(ReserveOutcome const& outcome) {
 /// Runs the io_context until `done` is set.
 template <class T>
 T await_value(boost::asio::io_context& io, std::optional<T>& done) {
-  auto const limit = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+  auto const end = std::chrono::steady_clock::now() + test::limit();
   io.restart();
-  while (!done && std::chrono::steady_clock::now() < limit) io.run_one_for(std::chrono::milliseconds{100});
+  while (!done && std::chrono::steady_clock::now() < end) io.run_one_for(std::chrono::milliseconds{100});
   EXPECT_TRUE(done) << "no answer";
   return done ? *done : T{};
 }
@@ -71,7 +72,7 @@ inline EmbeddedReservations::World world_of(boost::asio::io_context& io) {
 class RedisPeer {
  public:
   explicit RedisPeer(boost::asio::io_context& io, RedisServer const& server,
-                     std::chrono::milliseconds command_timeout = std::chrono::milliseconds{2'000})
+                     std::chrono::milliseconds command_timeout = test::limit())
       : io_{io},
         client{io.get_executor(),
                {.url = *RedisUrl::parse(server.url()), .command_timeout = command_timeout}},
@@ -82,9 +83,9 @@ class RedisPeer {
 
   template <class Condition>
   void until(Condition condition) {
-    auto const limit = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+    auto const end = std::chrono::steady_clock::now() + test::limit();
     io_.restart();
-    while (!condition() && std::chrono::steady_clock::now() < limit)
+    while (!condition() && std::chrono::steady_clock::now() < end)
       io_.run_one_for(std::chrono::milliseconds{20});
     EXPECT_TRUE(condition());
   }
