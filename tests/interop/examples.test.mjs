@@ -4,7 +4,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import {
-  Certificates, check, checkEqual, freePort, packageFile, Program, skip, startNetwork, stopAll, suite
+  Certificates, check, checkEqual, packageFile, Program, skip, startNetwork, stopAll, suite
 } from './harness.mjs'
 
 const examples = process.env.EXAMPLES
@@ -17,8 +17,7 @@ const ws = 'grenache-nodejs-ws/examples'
 
 // A server of Node's announces a second after its start.
 const node = async (grape, script) => new Program(`Node's ${script}`, process.execPath,
-  ['--require', hook, packageFile(script)],
-  { GRAPE: grape.url, PORT: String(await freePort()), CERTIFICATES: certificates?.folder })
+  ['--require', hook, packageFile(script)], { GRAPE: grape.url, CERTIFICATES: certificates?.folder })
 const ours = async (grape, name, ...args) =>
   new Program(`our ${name}`, path.join(examples, name), [grape.url, ...args])
 const pem = name => ['crt', 'key'].map(kind => certificates.file(`${name}.${kind}`))

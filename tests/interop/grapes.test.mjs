@@ -1,5 +1,5 @@
 // Node grapes and ours form one network: announced on one, found on every other.
-import { check, checkEqual, startGrape, startNetwork, stopAll, suite } from './harness.mjs'
+import { check, checkEqual, startCircle, startGrape, startNetwork, stopAll, suite } from './harness.mjs'
 
 const names = {
   short: 'a',
@@ -25,7 +25,7 @@ async function announceAndFind (name, from, others) {
 
 await suite('Grapes', async test => {
   const pairs = {
-    'each the other\'s bootstrap': () => startNetwork(['node', 'ours']),
+    'each the other\'s bootstrap': () => startCircle(['node', 'ours']),
     'ours is the bootstrap': async () => {
       const ours = await startGrape('ours')
       const node = await startGrape('node', { bootstrap: [`127.0.0.1:${ours.dht}`] })

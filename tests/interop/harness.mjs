@@ -5,6 +5,7 @@
 // RPC_PUB_BIN, RPC_SUB_BIN our programs; INTEROP_OURS=node puts Node's programs in the place of ours, which tests this harness itself.
 import { spawn, spawnSync } from 'node:child_process'
 import dgram from 'node:dgram'
+import { once } from 'node:events'
 import fs from 'node:fs'
 import http from 'node:http'
 import { createRequire } from 'node:module'
@@ -18,8 +19,10 @@ const here = path.dirname(fileURLToPath(import.meta.url))
 const modules = path.resolve(process.env.INTEROP_MODULES || here)
 export const standIn = process.env.INTEROP_OURS === 'node'
 
-const kWaitMsMax = 20000 // for one condition; a grape that misses its bootstrap needs 2 s
-const kSuiteMsMax = Number(process.env.INTEROP_TIMEOUT_MS || 110000)
+// They end what hangs, and are far beyond any wait of a slow machine.
+const kWaitMsMax = 1000 * Number(process.env.GRENACHE_TEST_LIMIT_S || 120) // for one condition
+const kSuiteMsMax = Number(process.env.INTEROP_TIMEOUT_MS || 580000)
+const threadSanitized = (process.env.GRENACHE_SANITIZE || '').includes('thread')
 
 export function skip (reason) {
   console.log(`SKIPPED: ${reason}`)
@@ -152,43 +155,65 @@ export class Program {
 
   async stop () {
     if (this.exit === undefined) this.child.kill('SIGTERM')
-    const hard = setTimeout(() => this.child.kill('SIGKILL'), 5000)
+    const hard = setTimeout(() => this.child.kill('SIGKILL'), kWaitMsMax)
+    const look = threadSanitized ? this.repeatLostSignal() : undefined
     await this.ended
     clearTimeout(hard)
+    clearInterval(look)
     return this.exit
+  }
+
+  /// Sends SIGTERM once more when the program sleeps without having used any time since the last look: what
+  /// ThreadSanitizer holds back between a program's last look and the begin of a wait is delivered after that wait.
+  repeatLostSignal () {
+    let used
+    const look = setInterval(() => {
+      const before = used
+      used = cpuTicks(this.child.pid)
+      if (used !== before || used === undefined) return
+      clearInterval(look)
+      this.child.kill('SIGTERM')
+    }, 1000)
+    return look
+  }
+}
+
+function cpuTicks (pid) {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return Number(fields[11]) + Number(fields[12])
+  } catch (error) {
+    return undefined // it has ended
   }
 }
 
 // ports
 
-const taken = new Set()
-
-function canListen (port) {
-  return new Promise(resolve => {
-    const tcp = net.createServer().once('error', () => resolve(false))
-    tcp.listen(port, '0.0.0.0', () => tcp.close(() => {
-      const udp = dgram.createSocket('udp4').once('error', () => resolve(false))
-      udp.bind(port, '0.0.0.0', () => udp.close(() => resolve(true)))
-    }))
-  })
-}
-
-/// A port free for UDP and TCP, below those that the system hands out by itself.
-export async function freePort () {
-  for (;;) {
-    const port = 11000 + Math.floor(Math.random() * 21000)
-    if (taken.has(port) || !await canListen(port)) continue
-    taken.add(port)
-    return port
-  }
+/// A TCP port that refuses connections, and that nobody is given as long as this process runs: our end of a connection.
+export async function refusingPort () {
+  const server = net.createServer(() => {}).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = net.connect(server.address().port, '127.0.0.1')
+  await once(client, 'connect')
+  return client.localPort
 }
 
 // grapes
 
 export class Grape extends Program {
-  constructor (kind, command, args, dht, api) {
-    super(`${kind} grape :${dht}`, command, args)
-    Object.assign(this, { kind, dht, api, url: `http://127.0.0.1:${api}` })
+  constructor (kind, command, args) {
+    super(`${kind} grape`, command, args)
+    this.kind = kind
+  }
+
+  /// Until it listens; then `dht`, `api` and `url` are known.
+  async listening () {
+    this.dht = (await this.event('listening')).port
+    this.api = (await this.event('api_listening')).port
+    this.name += ` :${this.dht}`
+    this.url = `http://127.0.0.1:${this.api}`
+    return this
   }
 
   /// Sends a body to the HTTP API as it stands; gives status and text.
@@ -224,34 +249,52 @@ function program (kind, variable, script) {
   return [binary, []]
 }
 
-/// Starts a grape: `kind` is 'node' or 'ours'. Resolves when its HTTP API listens.
-export async function startGrape (kind, { bootstrap = [], flags = [], dht, api } = {}) {
-  dht ??= await freePort()
-  api ??= await freePort()
+function launchGrape (kind, { bootstrap = [], flags = [], dht = 0 }) {
   const [command, args] = program(kind, 'GRAPE_BIN', 'grape.cjs')
   const log = kind === 'ours' && !standIn ? ['--log-format', 'json', '--log-level', 'debug'] : []
-  const grape = new Grape(kind, command, [...args, '--dp', dht, '--aph', api, '--bn', bootstrap.join(','),
-    '-b', '127.0.0.1', ...flags, ...log], dht, api)
-  await grape.event('listening')
-  await grape.event('api_listening')
-  return grape
+  return new Grape(kind, command, [...args, '--dp', dht, '--aph', 0, '--bn', bootstrap.join(','), '-b', '127.0.0.1',
+    ...flags, ...log])
 }
 
-/// Starts one grape of each kind named; each has all others as bootstrap. Resolves when each knows another one.
-export async function startNetwork (kinds, options = {}) {
-  const ports = []
-  for (const _ of kinds) ports.push(await freePort())
-  const starting = kinds.map((kind, i) => startGrape(kind, {
-    ...options,
-    dht: ports[i],
-    bootstrap: ports.filter(port => port !== ports[i]).map(port => `127.0.0.1:${port}`)
-  }))
-  const grapes = await Promise.all(starting)
+/// Starts a grape on free ports: `kind` is 'node' or 'ours'. Resolves when its HTTP API listens.
+export async function startGrape (kind, options = {}) {
+  return await launchGrape(kind, options).listening()
+}
+
+async function known (grapes) {
   await Promise.all(grapes.map(async grape => {
     await grape.event('ready')
     await grape.event('node')
   }))
   return grapes
+}
+
+/// Starts one grape of each kind named; each has those before it as bootstrap. Resolves when each knows another one.
+export async function startNetwork (kinds, options = {}) {
+  const grapes = []
+  for (const kind of kinds) {
+    grapes.push(await startGrape(kind, { ...options, bootstrap: grapes.map(({ dht }) => `127.0.0.1:${dht}`) }))
+  }
+  return await known(grapes)
+}
+
+/// Starts two grapes; each has the other as its bootstrap.
+export async function startCircle (kinds) {
+  for (;;) {
+    const holder = dgram.createSocket('udp4')
+    await new Promise(resolve => holder.bind(0, '127.0.0.1', resolve))
+    const { port } = holder.address()
+    const first = await startGrape(kinds[0], { bootstrap: [`127.0.0.1:${port}`] })
+    await new Promise(resolve => holder.close(resolve))
+    const second = launchGrape(kinds[1], { bootstrap: [`127.0.0.1:${first.dht}`], dht: port })
+    try {
+      return await known([first, await second.listening()])
+    } catch (error) {
+      // A UDP port cannot be kept for a program: somebody may get it meanwhile.
+      if (!second.output.some(line => /EADDRINUSE|in use/.test(line))) throw error
+      await stopAll([first, second])
+    }
+  }
 }
 
 // RPC programs

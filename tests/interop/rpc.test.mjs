@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 
 import {
-  Caller, Certificates, check, checkEqual, freePort, standIn, startEchoServer, startNetwork, startPublisher,
+  Caller, Certificates, check, checkEqual, refusingPort, standIn, startEchoServer, startNetwork, startPublisher,
   startSubscriber, stopAll, suite
 } from './harness.mjs'
 
@@ -25,6 +25,7 @@ const usesTls = transport => transport === 'https' || transport === 'wss'
 const usesHttp = transport => transport.startsWith('http')
 const flagsOf = (transport, name) => usesTls(transport) ? certificates.flags(name) : []
 
+const digest = payload => createHash('sha256').update(JSON.stringify(payload)).digest('hex')
 const pattern = createHash('sha256')
   .update(Buffer.from(Uint8Array.from({ length: streamBytes }, (_, i) => i % 251))).digest('hex')
 
@@ -61,9 +62,9 @@ async function requests (test, grapes, transport, client, server) {
   if (usesHttp(transport)) {
     await test.cell(`${transport}, gzip`, column, async () => {
       for (const payload of Object.values(payloads)) {
-        const before = echo.events.length
         checkEqual(await caller.call({ name, payload, gzip: true }), echoed(payload), 'answer')
-        if (nodeServer) check((await echo.event('request', () => true, before)).gzip, 'the request was not compressed')
+        // What a server reports arrives on another way than its answer, earlier or later.
+        if (nodeServer) await echo.event('compressed', ({ payloadSha256 }) => payloadSha256 === digest(payload))
       }
       checkEqual(await caller.call({ name, payload: 'err', gzip: true }), { error: 'boom' }, 'answer')
     })
@@ -86,7 +87,7 @@ async function requests (test, grapes, transport, client, server) {
   if (client === 'ours' && !standIn) {
     await test.cell(`${transport}, map over one and a dead one`, column, async () => {
       const partly = `partly_${name}`
-      await grapes[0].ask('announce', [partly, await freePort()])
+      await grapes[0].ask('announce', [partly, await refusingPort()])
       keep(await startEchoServer(server, grapes[0], partly, transport, flagsOf(transport, 'server')))
       const { result } = await caller.call({ do: 'map', name: partly, payload: 7 })
       checkEqual(result.length, 2, 'answers')

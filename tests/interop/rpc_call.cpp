@@ -12,14 +12,18 @@ namespace {
 
 using Answer = rpc::RpcResult<json::Value>;
 
+constexpr Duration kLimit = std::chrono::seconds{60};
+
 net::Awaitable<Answer> call_request(rpc::Client& client, json::Value const& call) {
   rpc::RequestOptions options;
+  options.timeout = kLimit;
   options.compress = *call.find("gzip")->as_bool();
   co_return co_await client.request(*call.find_string("name"), *call.find("payload"), options);
 }
 
 net::Awaitable<Answer> call_map(rpc::Client& client, json::Value const& call) {
-  rpc::MapOptions const options;
+  rpc::MapOptions options;
+  options.timeout = kLimit;
   auto const entries = co_await client.map(*call.find_string("name"), *call.find("payload"), options);
   if (!entries) co_return entries.error();
   json::Value::Array all;
@@ -99,7 +103,7 @@ net::Awaitable<int> serve_calls(net::Executor executor, RpcFlags flags) {
     if (call) tasks.spawn(answer_call(client, std::move(*call)));
   }
   co_await client.stop();
-  co_await tasks.drained(std::chrono::seconds{10});
+  co_await tasks.drained(kLimit);
   co_await link.stop();
   co_return 0;
 }

@@ -5,7 +5,7 @@
 namespace grenache::test {
 namespace {
 
-constexpr Duration kLimit = std::chrono::seconds{10};
+constexpr Duration kLimit = std::chrono::seconds{60};
 
 net::Awaitable<int> publish(net::Executor executor, RpcFlags flags) {
   rpc::Link link{executor, link_options(flags), Random::from_system()};

@@ -1,10 +1,11 @@
 // Loaded before an example of Node's packages: it asks the grape in GRAPE instead of http://127.0.0.1:30001, and
-// listens on the port in PORT instead of one by chance, which may be taken. Its certificates have expired in 2020: those
-// in the folder CERTIFICATES take their place.
+// listens on a free port instead of one by chance, which may be taken. Its certificates have expired in 2020: those in the
+// folder CERTIFICATES take their place.
 'use strict'
 
 const fs = require('fs')
 const Module = require('module')
+const net = require('net')
 const path = require('path')
 
 const certificates = {
@@ -20,6 +21,23 @@ fs.readFileSync = (name, ...rest) => {
   return read(other ? path.join(process.env.CERTIFICATES, other) : name, ...rest)
 }
 
+// An example chooses its port before it listens, so a listening socket is made for it at that time.
+const chosen = new Map()
+const listen = net.Server.prototype.listen
+net.Server.prototype.listen = function (where, ...rest) {
+  const port = typeof where === 'object' && where !== null ? where.port : where
+  const holder = chosen.get(port)
+  if (!holder) return listen.call(this, where, ...rest)
+  chosen.delete(port)
+  return listen.call(this, holder, ...rest.filter(each => typeof each === 'function'))
+}
+function choosePort () {
+  const holder = net.createServer().listen(0)
+  const { port } = holder.address()
+  chosen.set(port, holder)
+  return port
+}
+
 const load = Module._load
 Module._load = function (name, ...rest) {
   const loaded = load.call(this, name, ...rest)
@@ -30,6 +48,6 @@ Module._load = function (name, ...rest) {
       }
     }
   }
-  if (name === 'lodash') loaded.random = () => Number(process.env.PORT) - 1024
+  if (name === 'lodash') loaded.random = () => choosePort() - 1024
   return loaded
 }

@@ -23,16 +23,18 @@ const report = (event, fields) => console.error(JSON.stringify({ event, ...field
 const grape = new Grape({
   host: values.bind,
   dht_port: Number(values.dp),
-  api_port: Number(values.aph),
+  api_port: values.aph, // it refuses the number 0
   dht_bootstrap: values.bn ? values.bn.split(',') : [],
   check_maxPayloadSize: Number(values.check_maxPayloadSize)
 })
-grape.on('listening', () => report('listening', { port: Number(values.dp) }))
 grape.on('ready', () => report('ready'))
 grape.on('node', () => report('node'))
 grape.on('announce', name => report('announce', { name }))
 grape.on('peer', peer => report('peer', { peer }))
 grape.start(error => {
   if (error) throw error
-  report('api_listening', { port: Number(values.aph) })
+  // An announcement of port 0 is one of this port.
+  grape.conf.dht_port = grape.node.address().port
+  report('listening', { port: grape.conf.dht_port })
+  report('api_listening', { port: grape._interface.http.address().port })
 })

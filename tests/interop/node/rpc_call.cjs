@@ -10,7 +10,7 @@ const crypto = require('crypto')
 const readline = require('readline')
 const { makePeer, secure } = require('./peers.cjs')
 
-const timeout = 10000
+const timeout = 60000
 const peer = makePeer('PeerRPCClient', { secure: secure() })
 
 function stream (call, done) {

@@ -1,8 +1,10 @@
 // Node's RPC server: answers {key, payload, caller}, `caller` being the name in the client's certificate or null; the
 // payload "err" with the error "boom". A stream is answered with a line of JSON about it, then with its own bytes.
-// Reports for each request over HTTP whether its body was compressed: the server itself would take a plain one as well.
+// Reports each request over HTTP whose body was compressed: the server itself would take a plain one as well.
 'use strict'
 
+const { createHash } = require('crypto')
+const zlib = require('zlib')
 const { announce, makePeer, report, secure } = require('./peers.cjs')
 
 const peer = makePeer('PeerRPCServer', { secure: secure() })
@@ -23,8 +25,15 @@ service.on('stream', (request, response, meta) => {
 })
 
 const socket = service.socket
-socket.on('request', request => request.once('data', chunk => {
-  report('request', { gzip: chunk[0] === 0x1f && chunk[1] === 0x8b })
-}))
+socket.on('request', request => {
+  const chunks = []
+  request.on('data', chunk => chunks.push(chunk))
+  request.on('end', () => {
+    const body = Buffer.concat(chunks)
+    if (body[0] !== 0x1f || body[1] !== 0x8b) return
+    const [, , payload] = JSON.parse(zlib.gunzipSync(body))
+    report('compressed', { payloadSha256: createHash('sha256').update(JSON.stringify(payload)).digest('hex') })
+  })
+})
 // A WebSocket server over TLS emits this event of the HTTPS server that it stands on.
 socket.once('listening', () => announce(socket.address().port))
