@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 RELEASE := build/release
 
-.PHONY: build test demo install deps bench help dev asan tsan clang fuzz lint format tidy coverage clean
+.PHONY: build test test-repeat demo install deps bench help dev asan tsan clang fuzz lint format tidy coverage clean
 
 build: ## build optimized binaries: grape, grenache and exchange in build/release/bin
 	@tools/install-deps build
@@ -15,6 +15,12 @@ test: build ## install what is missing, build, run every test that belongs to a 
 	@tools/install-deps build test
 	@cmake --build $(RELEASE) -j $(JOBS) --target tests
 	@ctest --preset release -j $(JOBS) $(CTEST_ARGS)
+
+test-repeat: N := 8
+test-repeat: build ## run every test N times (default 8) in random order, with twice as many jobs as cores
+	@tools/install-deps build test
+	@cmake --build $(RELEASE) -j $(JOBS) --target tests
+	@tests/repeat $(RELEASE) $(N) $(CTEST_ARGS)
 
 demo: build ## two grapes, a Redis and `exchange --playbook` on free ports
 	@tools/demo $(RELEASE)/bin

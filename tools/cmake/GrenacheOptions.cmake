@@ -25,8 +25,7 @@ target_compile_options(grenache_options INTERFACE
   # g++ 12 sees false positives in "(" + std::to_string(n), and where it inlines the frame of a coroutine.
   $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond;-Wlogical-op;-Wno-restrict;-Wno-mismatched-new-delete>
   $<$<BOOL:${GRENACHE_WERROR}>:-Werror>)
-target_compile_definitions(grenache_options INTERFACE
-  $<$<NOT:$<CONFIG:Debug>>:_GLIBCXX_ASSERTIONS>)
+target_compile_definitions(grenache_options INTERFACE _GLIBCXX_ASSERTIONS)
 if(NOT GRENACHE_SANITIZE)
   target_compile_options(grenache_options INTERFACE -fstack-protector-strong
     $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>)
