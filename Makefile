@@ -64,10 +64,13 @@ lint: ## check the house rules that a compiler does not
 format: ## format all C++ files
 	@git ls-files '*.hpp' '*.cpp' | xargs clang-format -i
 
-tidy: ## run clang-tidy
+tidy: ## run clang-tidy; ends with how often each check reports
 	@tools/install-deps build test dev
 	@cmake --preset clang >/dev/null
-	@git ls-files 'proto/*.cpp' 'grape/*.cpp' 'exchange/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy -p build/clang --quiet
+	@git ls-files 'proto/*.cpp' 'grape/*.cpp' 'exchange/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy -p build/clang --quiet >build/tidy.log 2>&1; status=$$?; \
+	  grep -E '(error|warning):' build/tidy.log | sort -u; \
+	  grep -E '(error|warning):' build/tidy.log | sort -u | grep -oE '\[[a-z0-9.-]+' | tr -d '[' | sort | uniq -c | sort -rn; \
+	  exit $$status
 
 clean: ## remove everything that was built
 	@rm -rf build
