@@ -22,16 +22,16 @@ ROWS = ["lookup_distinct", "lookup_one", "announce", "put", "get"]
 
 
 class NodeGrape(support.Process):
-    def __init__(self, dht_port, api_port, bootstrap_port):
-        modules = pathlib.Path(os.environ["INTEROP_MODULES"], "node_modules")
+    def __init__(self, bootstrap=""):
+        modules = {"INTEROP_MODULES": os.path.abspath(os.environ["INTEROP_MODULES"])}
         super().__init__(
-            "node", modules / "grenache-grape/bin/grape.js", "-b", "127.0.0.1", "--dp", str(dht_port), "--aph", str(api_port), "--bn",
-            f"127.0.0.1:{bootstrap_port}", "--check_maxPayloadSize", "8192")
-        self.api_port = api_port
+            "node", HERE.parent / "interop/node/grape.cjs", "-b", "127.0.0.1", "--dp", "0", "--aph", "0", "--bn", bootstrap, env=modules)
+        self.dht_port = self.wait_event("listening")["port"]
+        self.api_port = self.wait_event("api_listening")["port"]
 
 
 class Pair:
-    """Two grapes of one kind, each the other's bootstrap; the first one is asked."""
+    """Two grapes of one kind, the first of them the other's bootstrap; the first one is asked."""
 
     def __init__(self, name, grapes):
         self.name, self.grapes = name, grapes
@@ -63,14 +63,13 @@ class Pair:
 
 
 def ours():
-    ports = [support.free_port() for _ in range(2)]
-    return Pair("ours", [
-        support.Grape(bootstrap=f"127.0.0.1:{ports[1 - i]}", dht_port=ports[i], level="info") for i in range(2)])
+    first = support.Grape(level="info")
+    return Pair("ours", [first, support.Grape(bootstrap=f"127.0.0.1:{first.dht_port}", level="info")])
 
 
 def node():
-    dht = [support.free_port() for _ in range(2)]
-    return Pair("Node", [NodeGrape(dht[i], support.free_port(), dht[1 - i]) for i in range(2)])
+    first = NodeGrape()
+    return Pair("Node", [first, NodeGrape(f"127.0.0.1:{first.dht_port}")])
 
 
 def main():

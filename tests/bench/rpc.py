@@ -66,11 +66,19 @@ def median(runs):
     return {key: statistics.median(one[key] for one in runs) for key in runs[0]}
 
 
+RESERVED = []  # kept until the end
+
+
+def node_port():
+    RESERVED.append(support.ReservedPort())
+    return str(RESERVED[-1].port)
+
+
 def calls(options, grape, tls):
     print(f"{'transport':<10}{'in flight':>10}  {'client > server':<16}{'calls/s':>10}{'of Node':>9}{'p50 us':>9}{'p99 us':>9}{'errors':>8}")
     for transport in options.transports.split(","):
         servers = {
-            side: Server(*command(side, "serve", transport, grape, f"bench-{transport}-{side}", tls), RPC_PORT=str(support.free_port()))
+            side: Server(*command(side, "serve", transport, grape, f"bench-{transport}-{side}", tls), RPC_PORT=node_port())
             for side in ("ours", "Node")}
         try:
             for in_flight in map(int, options.in_flight.split(",")):
@@ -95,7 +103,7 @@ def servers_alone(options, grape, tls):
     servers = {
         "bare Beast": Server(os.environ["BEAST_HELLO"]),
         "ours": Server(*command("ours", "serve", "http", grape, "bench-alone-ours", tls)),
-        "Node": Server(*command("Node", "serve", "http", grape, "bench-alone-node", tls), RPC_PORT=str(support.free_port()))}
+        "Node": Server(*command("Node", "serve", "http", grape, "bench-alone-node", tls), RPC_PORT=node_port())}
     try:
         for connections in (32, 1):
             results = {name: [] for name in servers}
