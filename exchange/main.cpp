@@ -54,7 +54,7 @@ void declare(CLI::App& app, Flags& flags) {
       ->check([](std::string const& text) {
         return RedisUrl::parse(text) ? "" : "'" + text + "' is not redis://host:port/database";
       });
-  app.add_option("--port", flags.port, "TCP port of the RPC server; 0 takes a free one")
+  add_port(app, "--port", flags.port, "TCP port of the RPC server; 0 takes a free one")
       ->capture_default_str();
   app.add_option("--bind", flags.bind, "Address to listen on")
       ->check([](std::string const& text) {
@@ -169,6 +169,8 @@ int run(int argc, char** argv) {
   Flags flags;
   declare(app, flags);
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
+  ignore_broken_pipes();
+  survive_hangup();
   // The playbook tells its own story.
   if (flags.playbook && app.count("--log-level") == 0) flags.log.level = "error";
   if (flags.json) flags.log.format = "json";

@@ -58,26 +58,21 @@ void declare_limits(CLI::App& app, Flags& flags) {
   auto const ms = [](Duration duration) {
     return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
   };
-  app.add_option("--dc,--dht_concurrency", flags.concurrency,
-                 "Queries of lookups and announcements in flight")
-      ->check(CLI::Range(1, 1'000))
+  add_number(app, "--dc,--dht_concurrency", flags.concurrency, 1, 1'000,
+             "Queries of lookups and announcements in flight")
       ->default_str(std::to_string(shown.concurrency));
-  app.add_option("--dht_maxTables", flags.max_tables, "Service names kept for others")
-      ->check(CLI::Range(1, 10'000'000))
+  add_number(app, "--dht_maxTables", flags.max_tables, 1, 10'000'000, "Service names kept for others")
       ->default_str(std::to_string(shown.peers.name_count_max));
-  app.add_option("--dht_maxValues", flags.max_values, "Items (BEP 44) kept for others")
-      ->check(CLI::Range(1, 10'000'000))
+  add_number(app, "--dht_maxValues", flags.max_values, 1, 10'000'000, "Items (BEP 44) kept for others")
       ->default_str(std::to_string(shown.items.item_count_max));
-  app.add_option("--dpa,--dht_peer_maxAge", flags.peer_age_ms,
-                 "Life of an announced service that is not announced again, ms")
-      ->check(CLI::Range(std::int64_t{1}, kDayMs))
+  add_number(app, "--dpa,--dht_peer_maxAge", flags.peer_age_ms, 1, kDayMs,
+             "Life of an announced service that is not announced again, ms")
       ->default_str(ms(shown.peers.age_max));
-  app.add_option("--dnl,--dht_nodeLiveness", flags.liveness_ms,
-                 "Silence after which a node is asked whether it is alive, ms")
-      ->check(CLI::Range(std::int64_t{1'000}, kDayMs))
+  add_number(app, "--dnl,--dht_nodeLiveness", flags.liveness_ms, 1'000, kDayMs,
+             "Silence after which a node is asked whether it is alive, ms")
       ->default_str(ms(shown.table.liveness));
-  app.add_option("--cache_maxAge", flags.cache_age_ms, "Accepted for compatibility; nothing is cached here")
-      ->check(CLI::Range(std::int64_t{0}, kDayMs));
+  add_number(app, "--cache_maxAge", flags.cache_age_ms, 0, kDayMs,
+             "Accepted for compatibility without effect, ms");
 }
 
 void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
@@ -86,8 +81,8 @@ void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
       ->check([](std::string const& text) {
         return IpAddress::parse(text) ? "" : "'" + text + "' is not an IP address";
       });
-  app.add_option("--dp,--dht_port", options.dht_port, "UDP port of the DHT; 0 takes a free one")->required();
-  app.add_option("--aph,--api_port", options.api_port, "TCP port of the HTTP API; 0 takes a free one")
+  add_port(app, "--dp,--dht_port", options.dht_port, "UDP port of the DHT; 0 takes a free one")->required();
+  add_port(app, "--aph,--api_port", options.api_port, "TCP port of the HTTP API; 0 takes a free one")
       ->required();
   app.add_option("--bn,--bootstrap", flags.bootstrap, "Grapes to join, host:port,host:port…; may be empty")
       ->required()
@@ -103,8 +98,8 @@ void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
   app.add_option("--state-dir", options.state_folder,
                  "Folder that keeps node id, known nodes and own items over restarts [nothing is kept]");
   declare_limits(app, flags);
-  app.add_option("--check_maxPayloadSize", options.api.body_bytes_max, "Largest HTTP body, bytes")
-      ->check(CLI::Range(1, 1'048'576))
+  add_number(app, "--check_maxPayloadSize", options.api.body_bytes_max, 1, 1'048'576,
+             "Largest HTTP body, bytes")
       ->capture_default_str();
   app.add_flag("--strict", options.api.strict,
                "Answer errors with status 4xx or 5xx and a JSON object, not as Node's Grape does");
@@ -154,11 +149,13 @@ int run(int argc, char** argv) {
   if (!flags.bind.empty()) options.bind = IpAddress::parse(flags.bind);
   parse_bootstrap(flags.bootstrap, options.bootstrap);
 
+  ignore_broken_pipes();
+  survive_hangup();
   allow_descriptors();
   Log const log = flags.log.make();
   asio::io_context io{1};
   Grape grape{io.get_executor(), options, log};
-  asio::signal_set signals{io, SIGINT, SIGTERM, SIGHUP};
+  asio::signal_set signals{io, SIGINT, SIGTERM};
   if (auto const failure = grape.start()) return fail(app, *failure);
   signals.async_wait([&](boost::system::error_code error, int) {
     if (!error) asio::co_spawn(io, grape.stop(), asio::detached);

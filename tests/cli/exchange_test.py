@@ -26,7 +26,7 @@ class CommandLine(TestCase):
 
     def test_wrong_usage_is_one_line_and_exit_code_2(self):
         for arguments, part in [
-                (["--nonsense"], "--nonsense"), (["--port", "70000"], "--port"), (["--port", "x"], "--port"),
+                (["--nonsense"], "--nonsense"), (["--port", "70000"], "--port"), (["--port", "x"], "--port"), (["--port", ""], "--port: ''"),
                 (["--playbook", "--grape", "nonsense"], "nonsense"), (["--playbook", "--redis", "nonsense"], "nonsense")]:
             with self.subTest(arguments=arguments):
                 result = run("exchange", *arguments)
@@ -95,6 +95,8 @@ class Running(TestCase):
                     path = os.path.join(folder, name)
                     if os.path.isfile(path):
                         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600, name)
+                peer.process.send_signal(signal.SIGHUP)  # the end of its terminal
+                self.assertIn(f"127.0.0.1:{ready['port']}", json.loads(grape.post("/lookup", {"data": "exchange"})[1]))
                 code, _ = peer.stop(sig)
                 self.assertEqual(code, 0, peer.lines)
                 self.assertEqual(json.loads(peer.lines[-1])["event"], "stopped")

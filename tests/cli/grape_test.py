@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pathlib
 import signal
 import socket
@@ -9,7 +10,7 @@ import stat
 import tempfile
 import unittest
 
-from support import BIN, LIMIT_S, Grape, Process, TestCase, run, taken_port
+from support import BIN, LIMIT_S, Grape, Process, TestCase, request, run, taken_port
 
 BASE = ["--bind", "127.0.0.1", "--dp", "0", "--aph", "0", "--bn", ""]
 
@@ -36,7 +37,10 @@ class CommandLine(TestCase):
                 (["--dp", "0", "--aph", "0", "--bn", "127.0.0.1:1,host:99999"], "host:99999"),
                 (["-b", "not an address", "--dp", "0", "--aph", "0", "--bn", ""], "not an address"),
                 (BASE + ["--log-level", "loud"], "loud"), (BASE + ["--dht_peer_maxAge", "-5"], "--d"),
-                (BASE + ["--check_maxPayloadSize", "0"], "--check_maxPayloadSize")]:
+                (BASE + ["--check_maxPayloadSize", "0"], "--check_maxPayloadSize"),
+                (["--dp", "", "--aph", "0", "--bn", ""], "--dp: '' is not a number"),
+                (["--dp", "0", "--aph", "", "--bn", ""], "--aph: '' is not a number"), (BASE + ["--dpa", ""], "--dpa"),
+                (BASE + ["--dc", "0x10"], "--dc"), (BASE + ["--dnl", "1e5"], "--dnl"), (BASE + ["--dht_maxTables", " 5"], "--dht_maxTables")]:
             with self.subTest(arguments=arguments):
                 result = run("grape", *arguments)
                 self.assertEqual(result.returncode, 2)
@@ -55,7 +59,7 @@ class CommandLine(TestCase):
 
 class Running(TestCase):
     def test_signals_stop_it_with_exit_code_0_whoever_is_connected(self):
-        for sig in [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]:
+        for sig in [signal.SIGTERM, signal.SIGINT]:
             with self.subTest(signal=sig):
                 grape = self.start(Grape)
                 grape.wait_event("ready")
@@ -75,6 +79,33 @@ class Running(TestCase):
             self.assertRegex(event["ts"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
             self.assertIn(event["level"], ["error", "warn", "info", "debug"])
             self.assertIsInstance(event["event"], str)
+
+    def test_a_terminal_that_closes_does_not_end_it(self):
+        for command in [[], ["nohup"]]:
+            with self.subTest(command=command):
+                grape = self.start(Process, *command, BIN / "grape", *BASE, "--log-format", "json")
+                port = grape.wait_event("api_listening")["port"]
+                grape.process.send_signal(signal.SIGHUP)
+                self.assertEqual(request(port, "POST", "/lookup", '{"data":"a"}')[::2], (200, "[]"))
+                self.assertEqual(grape.stop()[0], 0)
+
+    def test_it_runs_on_without_its_log_when_the_reader_of_stderr_has_ended(self):
+        grape = self.start(Process, BIN / "grape", *BASE, "--log-format", "json", "--log-level", "debug")
+        port = grape.wait_event("api_listening")["port"]
+        grape.wait_event("ready")
+        os.dup2(os.open(os.devnull, os.O_RDONLY), grape.process.stdout.fileno())  # the last reader of its pipe is gone
+        for i in range(3):
+            self.assertEqual(request(port, "POST", "/announce", json.dumps({"data": [f"name{i}", 1]}))[::2], (200, "0"))
+        self.assertEqual(grape.stop()[0], 0)
+
+    def test_numbers_are_decimal(self):
+        grape = self.start(Grape, "--check_maxPayloadSize", "0100", "--dc", "010")
+        self.assertEqual(grape.post("/lookup", json.dumps({"data": "x" * 70})), (200, "[]"))
+        with taken_port(socket.SOCK_STREAM) as holder:
+            port = holder.getsockname()[1]
+            result = run("grape", "--bind", "127.0.0.1", "--bn", "", "--log-level", "error", "--dp", "00", "--aph", f"0{port}")
+            self.assertEqual(result.returncode, 1)
+            self.assert_one_line(result.stderr, f"127.0.0.1:{port}", "in use")
 
     def test_text_lines_are_for_people(self):
         grape = self.start(Process, BIN / "grape", *BASE)

@@ -124,7 +124,9 @@ class CommandLine(TestCase):
                 ["serve", "a"], ["serve", "--echo"], ["serve", "a", "--echo", "--exec", "cat"], ["serve", "a", "b", "--echo"],
                 ["serve", "a", "--echo", "--port", "70000"], ["serve", "a", "--echo", "--bind", "here"],
                 ["serve", "a", "--exec", "cat", "--parallel", "0"], ["serve", "a", "--exec", "cat", "-u"],
-                ["pub"], ["pub", "a", "--transport", "http"], ["sub"], ["sub", "a", "--count", "0"], ["sub", "a", "--count", "-1"]]:
+                ["pub"], ["pub", "a", "--transport", "http"], ["sub"], ["sub", "a", "--count", "0"], ["sub", "a", "--count", "-1"],
+                ["serve", "a", "--echo", "--port", ""], ["serve", "a", "--echo", "--threads", ""], ["sub", "a", "--count", ""],
+                ["serve", "a", "--exec", "cat", "--parallel", ""], ["pub", "a", "--wait-subscribers", ""], ["pub", "a", "--port", ""]]:
             with self.subTest(arguments=arguments):
                 self.usage(*arguments)
 
@@ -215,6 +217,18 @@ class Echo(Peers):
             code, _ = service.stop(sig)
             self.assertEqual(code, 0)
             self.grenache("lookup", "gone", *self.grape, code=1)
+
+    def test_a_terminal_that_closes_does_not_end_a_service(self):
+        for command in [["serve", "stays", "--echo"], ["pub", "stays"]]:
+            with self.subTest(command=command):
+                service = self.start(Service, self.grape, *command, stdin=subprocess.PIPE)
+                service.process.send_signal(signal.SIGHUP)
+                self.assertEqual(self.grenache("lookup", "stays", *self.grape).strip(), service.address)
+                self.assertEqual(service.stop()[0], 0)
+        hangup = self.script("kill -HUP $$; echo alive")
+        self.serve("child", "--exec", hangup)
+        self.call("child", "1", code=1)
+        self.assertIn("ended by signal 1", self.error)
 
     def test_serve_tells_its_events_as_json(self):
         service = self.start(Process, BIN / "grenache", "serve", "s", "--echo", "--json", "--bind", "127.0.0.1", *self.grape)

@@ -46,9 +46,21 @@ class CommandLine(Client):
                 [], ["nonsense"], ["put"], ["get"], ["get", "xyz"], ["get", "ab"], ["lookup"], ["lookup", ""], ["announce", "a"],
                 ["announce", "a", "70000"], ["put", "x", "--salt", "s"], ["put", "x", "--seq", "1"], ["put", "x", "--cas", "1"],
                 ["put", "x", "--mutable", "--seq", "-1"], ["put", "x", "--mutable", "--salt", "s" * 65],
-                ["lookup", "a", "--grape", "ftp://x"], ["lookup", "a", "b"]]:
+                ["lookup", "a", "--grape", "ftp://x"], ["lookup", "a", "b"],
+                *(["lookup", "a", "--timeout", text] for text in ["", "nan", "inf", "-1", "0", "1e9", "0x10"])]:
             with self.subTest(arguments=arguments):
                 self.grenache(*arguments, code=2)
+
+    def test_a_number_that_is_none_is_told_with_its_name(self):
+        for arguments, part in [
+                (["announce", "a", ""], "port: '' is not a number from 0 to 65535"), (["announce", "a", "0x50"], "port: '0x50'"),
+                (["put", "x", "--mutable", "--seq", ""], "--seq: ''"), (["put", "x", "--mutable", "--cas", ""], "--cas: ''"),
+                (["put", "x", "--mutable", "--seq", "9223372036854775808"], "--seq: '9223372036854775808'"),
+                (["put", "x", "--mutable", "--cas", "99999999999999999999"], "--cas: '99999999999999999999'"),
+                (["lookup", "a", "--timeout", "nan"], "--timeout: 'nan'")]:
+            with self.subTest(arguments=arguments):
+                self.grenache(*arguments, code=2)
+                self.assertIn(part, self.error)
 
     def test_no_grape_is_one_line_and_exit_code_1(self):
         self.grenache("lookup", "x", "--grape", f"http://127.0.0.1:{self.start(ReservedPort).port}", code=1)
@@ -137,6 +149,8 @@ class Services(Client):
         self.assertEqual(json.loads(self.grenache("lookup", "svc", "--json", *at)), {"name": "svc", "peers": ["127.0.0.1:7"]})
         self.grenache("lookup", "nobody", *at, code=1)
         self.assertIn("nobody serves", self.error)
+        self.grenache("announce", "decimal", "0100", *at)
+        self.assertEqual(self.grenache("lookup", "decimal", *at), "127.0.0.1:100\n")
 
     def test_errors_of_a_strict_grape_are_told_too(self):
         grape = self.start(Grape, "--strict")

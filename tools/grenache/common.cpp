@@ -7,6 +7,7 @@
 
 #include <grenache/json/bencode_json.hpp>
 #include <grenache/json/grape_api.hpp>
+#include <grenache/log/command_line.hpp>
 #include <grenache/rpc/link.hpp>
 
 namespace grenache::client {
@@ -32,7 +33,7 @@ void declare_common(CLI::App& app, Common& common) {
       });
   app.add_option("--timeout", common.timeout_s, "How long to wait for an answer, 0.001 to 3600")
       ->type_name("SECONDS")
-      ->check([](std::string const& text) { return CLI::Range(0.001, 3600.0)(text); })
+      ->transform(number_from(0.001, 3600.0))
       ->capture_default_str();
   app.add_flag("--json", common.json, "Print JSON: one object, or one a line");
 }

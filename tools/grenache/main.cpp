@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <exception>
 #include <iostream>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -182,11 +183,14 @@ void declare_items(CLI::App& app, Flags& flags) {
       put_command.add_flag("--mutable", flags.is_mutable, "One that can be changed under the same hash");
   declare_key(put_command, flags);
   declare_salt(put_command, flags)->needs(is_mutable);
+  constexpr std::int64_t kSeqMax = std::numeric_limits<std::int64_t>::max();
   put_command.add_option("--seq", flags.seq, "Number of this change [microseconds of the clock]")
-      ->check(CLI::NonNegativeNumber)
+      ->type_name("N")
+      ->transform(number_from<std::int64_t>(0, kSeqMax))
       ->needs(is_mutable);
   put_command.add_option("--cas", flags.cas, "Only when this is the number of what is there now")
-      ->check(CLI::NonNegativeNumber)
+      ->type_name("N")
+      ->transform(number_from<std::int64_t>(0, kSeqMax))
       ->needs(is_mutable);
 
   auto& get_command = *app.add_subcommand("get", "Print a value, after verifying its hash and signature");
@@ -208,7 +212,7 @@ void declare_services(CLI::App& app, Flags& flags) {
   auto& unannounce_command = *app.add_subcommand("unannounce", "Take an announcement back at once");
   for (CLI::App* command : {&announce_command, &unannounce_command}) {
     declare_name(*command, flags.name);
-    command->add_option("port", flags.port, "TCP port; 0 means the UDP port of the grape")->required();
+    add_port(*command, "port", flags.port, "TCP port; 0 means the UDP port of the grape")->required();
   }
 }
 
@@ -235,6 +239,7 @@ int run(int argc, char** argv) {
   declare_sub(app, flags, action);
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
 
+  ignore_broken_pipes();
   std::optional<Failure> failure;
   if (action) failure = action();
   std::string const command = app.get_subcommands().front()->get_name();

@@ -5,6 +5,8 @@
 #include <iterator>
 #include <optional>
 
+#include <grenache/log/command_line.hpp>
+
 namespace grenache::client {
 namespace {
 
@@ -113,9 +115,7 @@ void declare_listen(CLI::App& command, ListenOptions& options) {
         return IpAddress::parse(text) ? "" : "'" + text + "' is no IP address";
       })
       ->capture_default_str();
-  command.add_option("--port", options.port, "TCP port; 0 takes a free one")
-      ->type_name("PORT")
-      ->capture_default_str();
+  add_port(command, "--port", options.port, "TCP port; 0 takes a free one")->capture_default_str();
 }
 
 std::string explain(rpc::Failure const& failure, std::string const& name) {

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdint>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@
 #include "tools/grenache/read_lines.hpp"
 #include "tools/grenache/run.hpp"
 #include <grenache/json/bencode_json.hpp>
+#include <grenache/log/command_line.hpp>
 #include <grenache/net/async_event.hpp>
 #include <grenache/rpc/publisher.hpp>
 #include <grenache/rpc/subscriber.hpp>
@@ -133,6 +135,7 @@ net::Awaitable<std::optional<Failure>> pub(Common const& common, PubFlags const&
 }
 
 std::optional<Failure> run_pub(Common const& common, PubFlags const& flags) {
+  survive_hangup();
   rpc::Publisher::Options options;
   auto tls = load_tls(flags.peer, Side::server);
   if (!tls) return tls.error();
@@ -195,8 +198,8 @@ void declare_pub(CLI::App& app, Common const& common, Action& action) {
   CLI::App& command = *app.add_subcommand("pub", "Publish each line of stdin to all subscribers");
   declare_peer(command, flags->peer, Side::server, {"ws", "wss"});
   declare_listen(command, flags->listen);
-  command.add_option("--wait-subscribers", flags->subscribers, "Read nothing before so many are there")
-      ->type_name("N")
+  add_number(command, "--wait-subscribers", flags->subscribers, 0, 1'000'000,
+             "Read nothing before so many are there")
       ->capture_default_str();
   command.footer(
       "Ends with stdin, once everything was sent, or at Ctrl-C. Subscribers hear nothing of the past:\n"
@@ -217,8 +220,7 @@ void declare_sub(CLI::App& app, Common const& common, Action& action) {
   declare_peer(command, flags->peer, Side::caller, {"ws", "wss"});
   command.add_option("--count", flags->count, "End after so many messages")
       ->type_name("N")
-      ->check(
-          [](std::string const& text) { return CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 62)(text); });
+      ->transform(number_from<std::int64_t>(1, std::numeric_limits<std::int64_t>::max()));
   command.footer(
       "--timeout is for the first publisher to be found; then messages may take as long as they like,\n"
       "publishers come and go, and Ctrl-C ends it. --json prints {\"from\",\"message\"}.\n"

@@ -17,6 +17,7 @@
 #include "tools/grenache/peer_options.hpp"
 #include "tools/grenache/program_pool.hpp"
 #include "tools/grenache/run.hpp"
+#include <grenache/log/command_line.hpp>
 #include <grenache/rpc/server.hpp>
 
 namespace grenache::client {
@@ -102,12 +103,12 @@ std::optional<Failure> run_serve(Common const& common, ServeFlags const& flags) 
   auto tls = load_tls(flags.peer, Side::server);
   if (!tls) return tls.error();
   options.tls = std::move(tls->options);
+  survive_hangup();
   std::string path;
   if (!flags.echo) {
     auto const found = find_program(flags.program);
     if (!found) return Failure{"there is no program '" + flags.program + "' that may be run"};
     path = *found;
-    std::signal(SIGPIPE, SIG_IGN);
   }
   return run(serve(common, flags, std::move(options), std::move(path)));
 }
@@ -122,13 +123,10 @@ void declare_serve(CLI::App& app, Common const& common, Action& action) {
   command.add_option("--exec", flags->program, "Run this for each request")->type_name("PROGRAM");
   command.add_option("arg", flags->arguments, "Arguments of PROGRAM; after -- those that begin with -")
       ->type_name("");
-  command.add_option("--parallel", flags->parallel, "How many run at one time; more requests wait [cores]")
-      ->type_name("N")
-      ->check([](std::string const& text) { return CLI::Range(1, 1024)(text); });
+  add_number(command, "--parallel", flags->parallel, 1, 1024,
+             "How many run at one time; more requests wait [cores]");
   declare_listen(command, flags->listen);
-  command.add_option("--threads", flags->threads, "Threads for connections; 0: one for everything")
-      ->type_name("N")
-      ->check([](std::string const& text) { return CLI::Range(0, 256)(text); })
+  add_number(command, "--threads", flags->threads, 0, 256, "Threads for connections; 0: one for everything")
       ->capture_default_str();
   command.footer(
       "PROGRAM gets the payload as a line of JSON on stdin, and GRENACHE_KEY (the name), GRENACHE_RID,\n"
