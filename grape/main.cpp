@@ -156,7 +156,10 @@ int run(int argc, char** argv) {
   asio::io_context io{1};
   Grape grape{io.get_executor(), options, log};
   asio::signal_set signals{io, SIGINT, SIGTERM};
-  if (auto const failure = grape.start()) return fail(app, *failure);
+  if (auto const failure = grape.start()) {
+    log.flush();
+    return fail(app, *failure);
+  }
   signals.async_wait([&](boost::system::error_code error, int) {
     if (!error) asio::co_spawn(io, grape.stop(), asio::detached);
   });

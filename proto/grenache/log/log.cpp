@@ -2,14 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <string>
 
+#include <spdlog/details/os.h>
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/sinks/base_sink.h>
+#include <unistd.h>
 
 #include <grenache/base/check.hpp>
 #include <grenache/json/bencode_json.hpp>
+#include <grenache/log/line_writer.hpp>
 
 namespace grenache {
 namespace {
@@ -17,6 +21,33 @@ namespace {
 constexpr std::array<std::string_view, 4> kLevelNames{"error", "warn", "info", "debug"};
 constexpr std::array<spdlog::level::level_enum, 4> kSpdlogLevels{spdlog::level::err, spdlog::level::warn,
                                                                  spdlog::level::info, spdlog::level::debug};
+
+constexpr std::size_t kWaitingBytesMax = 256 * 1024;  // four pipes full
+constexpr std::array<std::string_view, 4> kColours{"\x1b[1;31m", "\x1b[1;33m", "\x1b[32m", "\x1b[36m"};
+constexpr std::string_view kPlain = "\x1b[m";
+
+class QueueSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit QueueSink(std::shared_ptr<LineWriter> writer) : writer_{std::move(writer)} {}
+
+ private:
+  void sink_it_(spdlog::details::log_msg const& message) override {
+    spdlog::memory_buf_t formatted;
+    formatter_->format(message, formatted);
+    std::string line{formatted.data(), formatted.size()};
+    auto const level = std::ranges::find(kSpdlogLevels, message.level);
+    if (colours_ && level != kSpdlogLevels.end() && message.color_range_end > message.color_range_start) {
+      line.insert(message.color_range_end, kPlain);
+      line.insert(message.color_range_start,
+                  kColours[static_cast<std::size_t>(level - kSpdlogLevels.begin())]);
+    }
+    writer_->write(line);
+  }
+  void flush_() override {}
+
+  std::shared_ptr<LineWriter> writer_;
+  bool colours_ = spdlog::details::os::in_terminal(stderr) && spdlog::details::os::is_color_terminal();
+};
 
 // Words stand as they are, everything else in quotes with escapes.
 void append_text(std::string& out, json::Value const& value) {
@@ -45,20 +76,29 @@ std::optional<LogFormat> parse_log_format(std::string_view name) {
   return std::nullopt;
 }
 
-Log::Log(LogLevel level, LogFormat format) : level_{level}, format_{format} {
-  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-  logger_ = std::make_shared<spdlog::logger>("grenache", std::move(sink));
+Log::Log(LogLevel level, LogFormat format)
+    : level_{level},
+      format_{format},
+      writer_{std::make_shared<LineWriter>(STDERR_FILENO, kWaitingBytesMax)},
+      logger_{std::make_shared<spdlog::logger>("grenache", std::make_shared<QueueSink>(writer_))} {
   // %^ and %$ enclose what a terminal colours.
   char const* const pattern =
       format == LogFormat::json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ",%v)" : "%Y-%m-%dT%H:%M:%S.%eZ %^%-7l%$ %v";
   logger_->set_formatter(
       std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc));
   logger_->set_level(spdlog::level::trace);
-  logger_->flush_on(spdlog::level::trace);
 }
+
+void Log::flush() const { writer_->flush(); }
 
 void Log::write(LogLevel level, std::string_view event, Fields fields) const {
   if (!enabled(level)) return;
+  std::uint64_t const dropped = writer_->take_dropped();
+  if (dropped > 0) write_line(LogLevel::warn, "log_dropped", {{"lines", dropped}});
+  write_line(level, event, fields);
+}
+
+void Log::write_line(LogLevel level, std::string_view event, Fields fields) const {
   auto const index = static_cast<std::size_t>(level);
   GRN_CHECK(index < kLevelNames.size());
   std::string line;

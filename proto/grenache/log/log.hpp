@@ -11,6 +11,9 @@
 namespace spdlog {
 class logger;
 }
+namespace grenache {
+class LineWriter;
+}
 
 namespace grenache {
 
@@ -21,7 +24,10 @@ enum class LogFormat { text, json };
 [[nodiscard]] std::optional<LogLevel> parse_log_level(std::string_view name);
 [[nodiscard]] std::optional<LogFormat> parse_log_format(std::string_view name);
 
-/// Writes events: a name and fields. Thread-safe; each event is one line, flushed.
+/// Writes events: a name and fields. Thread-safe; each event is one line. Another thread writes them, in
+/// order, so that a reader of stderr that is slow or gone stops nobody: up to 256 KiB of lines wait, later
+/// ones are dropped, and an event `log_dropped` tells how many `lines` as soon as there is room. The last
+/// copy of a log writes what waits when it is destroyed, for at most half a second without progress.
 ///
 /// As JSON a line is one object with `ts` (ISO 8601, UTC, milliseconds), `level`, `event` and the fields.
 /// Field values that came from a network are escaped in both formats, so that they cannot forge a line or
@@ -34,6 +40,9 @@ class Log {
 
   [[nodiscard]] bool enabled(LogLevel level) const { return level <= level_; }
   void write(LogLevel level, std::string_view event, Fields fields) const;
+  /// Returns when everything before is on stderr, or after half a second: for those who write there
+  /// themselves.
+  void flush() const;
 
   void error(std::string_view event, Fields fields = {}) const { write(LogLevel::error, event, fields); }
   void warn(std::string_view event, Fields fields = {}) const { write(LogLevel::warn, event, fields); }
@@ -41,8 +50,11 @@ class Log {
   void debug(std::string_view event, Fields fields = {}) const { write(LogLevel::debug, event, fields); }
 
  private:
+  void write_line(LogLevel level, std::string_view event, Fields fields) const;
+
   LogLevel level_;
   LogFormat format_;
+  std::shared_ptr<LineWriter> writer_;
   std::shared_ptr<spdlog::logger> logger_;
 };
 
