@@ -188,6 +188,7 @@ Result<OrderRecord> parse_order(Value const& body, MessageHeader const& header) 
   if (!is_missing(body.find("signature"))) return parse_signed_order(body, std::move(*order));
   // A price that nobody signed would be taken for a promise; one of ours without its signature is no order.
   if (!is_missing(body.find("maker"))) return MessageErrc::bad_signature;
+  if (!is_missing(body.find("price"))) return MessageErrc::unsigned_price;
   if (order->amount.units() == 0) return MessageErrc::bad_amount;
   return order;
 }
@@ -261,6 +262,8 @@ std::string_view describe(MessageErrc code) {
       return "buy and sell are not BTC and USD";
     case MessageErrc::bad_amount:
       return "an amount is missing, malformed or contradicts another";
+    case MessageErrc::unsigned_price:
+      return "an order without a signature cannot name a price";
     case MessageErrc::bad_price:
       return "the price is missing or malformed";
     case MessageErrc::bad_status:

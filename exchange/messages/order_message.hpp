@@ -34,6 +34,7 @@ enum class MessageErrc {
   bad_take_id,
   bad_answer,
   bad_invoice,
+  unsigned_price,
 };
 [[nodiscard]] std::string_view describe(MessageErrc code);
 constexpr char const* category_name(MessageErrc) { return "grenache.exchange_message"; }

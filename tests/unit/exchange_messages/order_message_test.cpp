@@ -66,6 +66,15 @@ TEST(OrderMessage, readsAnOrderOfTheOriginal) {
   EXPECT_EQ(message->header.creator, CreatorType::client);
 }
 
+TEST(OrderMessage, refusesAPriceWithoutASignature) {
+  auto body = parsed(kOriginalOrder);
+  body.set("price", "60000");
+  auto const message = parse_request(body);
+  ASSERT_FALSE(message);
+  EXPECT_EQ(message.error(), MessageErrc::unsigned_price);
+  EXPECT_EQ(message.error().message(), "an order without a signature cannot name a price");
+}
+
 TEST(OrderMessage, givesAnOrderOfTheOriginalBackAsItWas) {
   auto const message = parse_as<AddOrderMessage>(parsed(kOriginalOrder));
   ASSERT_TRUE(message);
