@@ -14,6 +14,7 @@ using json::GrapeErrc;
 using json::GrapeRoute;
 
 constexpr char kJsonType[] = "application/json";
+constexpr char kTextType[] = "text/plain; charset=utf-8";
 constexpr char kHtmlType[] = "text/html; charset=utf-8";
 // The page has a style of its own and nothing else: whatever got into it could not run.
 constexpr char kPagePolicy[] = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
@@ -35,6 +36,22 @@ net::HttpReply page_reply(unsigned status, std::string body, char const* type) {
   reply.headers = {
       {"Content-Type", type}, {"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}};
   return reply;
+}
+
+/// The path of a target in origin form or absolute form (RFC 9112, 3.2.2), with its query.
+std::string_view origin_form(std::string_view target) {
+  constexpr std::string_view kSlashes = "://";
+  std::size_t const scheme = target.find(kSlashes);
+  if (target.starts_with('/') || scheme == std::string_view::npos) return target;
+  std::size_t const path = target.find_first_of("/?", scheme + kSlashes.size());
+  return path == std::string_view::npos || target[path] == '?' ? "/" : target.substr(path);
+}
+
+/// The path of a page: without query, and without the final slash that a person may type.
+std::string_view page_path(std::string_view target) {
+  target = target.substr(0, target.find('?'));
+  if (target.size() > 1 && target.ends_with('/')) target.remove_suffix(1);
+  return target;
 }
 
 net::HttpServer::Options server_options(HttpApi::Options const& options) {
@@ -74,26 +91,30 @@ net::HttpReply HttpApi::refuse(PutRefusal const& refusal) const {
 
 std::optional<net::HttpReply> HttpApi::page(net::HttpRequest const& request) {
   if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) return std::nullopt;
-  if (request.target == "/health") {
+  std::string_view const target = origin_form(request.target);
+  std::string_view const path = page_path(target);
+  if (path == "/health") {
     Status const status = status_();
     return page_reply(status.health() == Health::ok ? 200 : 503, health_text(status), kJsonType);
   }
   TimePoint const now = net::steady_now();
-  if (request.target == "/metrics") {
+  if (path == "/metrics") {
     return page_reply(200, metrics_.get(now, [this] { return metrics_text(status_()); }), kMetricsType);
   }
-  if (request.target == "/") {
+  if (path == "/") {
     auto const& page = start_page_.get(now, [this] { return status_page(status_()); });
     auto reply = page_reply(200, page, kHtmlType);
     reply.headers.emplace_back("Content-Security-Policy", kPagePolicy);
     return reply;
   }
-  return std::nullopt;
+  if (json::is_grape_route(target)) return std::nullopt;  // Node answers it
+  if (strict_) return refuse(GrapeErrc::request_not_found);
+  return page_reply(404, "There is no such page; try /, /health or /metrics.\n", kTextType);
 }
 
 net::Awaitable<net::HttpReply> HttpApi::handle(net::HttpRequest& request) {
   if (auto found = page(request)) co_return std::move(*found);
-  auto parsed = json::parse_grape_request(request.target, request.body);
+  auto parsed = json::parse_grape_request(origin_form(request.target), request.body);
   if (!parsed) co_return refuse(parsed.error());
   auto reply = co_await dispatch(std::move(*parsed));
   co_return reply;

@@ -22,8 +22,9 @@ namespace grenache::grape {
 /// Beyond Node: /unannounce, with the body of /announce, takes a service back; the answer is the number of
 /// other nodes that have forgotten it. When the node has no room for one more request, the answer is the JSON
 /// string "ERR_GRAPE_BUSY". A put that other nodes refuse is answered with their words. GET and HEAD without
-/// a body, which are errors in Node, get pages of their own at exactly these paths: /health (200 or 503,
-/// JSON), /metrics (Prometheus) and / (HTML).
+/// a body, which are errors in Node, get pages: /health (200 or 503, JSON), /metrics (Prometheus) and /
+/// (HTML), with any query and with or without a final slash, and 404 for the rest. The routes above still
+/// answer them as Node does. Targets may be in absolute form.
 class HttpApi {
  public:
   struct Options {

@@ -7,6 +7,7 @@ import pathlib
 import signal
 import socket
 import stat
+import subprocess
 import tempfile
 import unittest
 
@@ -97,6 +98,20 @@ class Running(TestCase):
         for i in range(3):
             self.assertEqual(request(port, "POST", "/announce", json.dumps({"data": [f"name{i}", 1]}))[::2], (200, "0"))
         self.assertEqual(grape.stop()[0], 0)
+
+    def test_a_log_that_nobody_reads_stops_nothing(self):
+        read, write = os.pipe()
+        grape = subprocess.Popen([BIN / "grape", *BASE, "--log-format", "json", "--log-level", "debug"], stderr=write)
+        self.addCleanup(grape.wait)
+        self.addCleanup(grape.kill)
+        os.close(write)
+        with os.fdopen(read) as log:
+            port = next(event["port"] for event in map(json.loads, log) if event["event"] == "api_listening")
+            name = "n" * 1000
+            for i in range(600):  # one event of over 1 kB each: more than the pipe and the queue hold
+                self.assertEqual(request(port, "POST", "/announce", json.dumps({"data": [name, 1 + i]}))[::2], (200, "0"))
+            grape.terminate()
+            self.assertEqual(grape.wait(timeout=LIMIT_S), 0)
 
     def test_numbers_are_decimal(self):
         grape = self.start(Grape, "--check_maxPayloadSize", "0100", "--dc", "010")
@@ -341,12 +356,29 @@ class Operating(TestCase):
         grape = self.start(Grape)
         for method, path, body, expected in [
                 ("GET", "/lookup", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")), ("POST", "/health", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")),
-                ("GET", "/health?x", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")), ("GET", "/metrics/", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")),
+                ("POST", "/nowhere", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")), ("GET", "/get", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")),
+                ("POST", "http://a.test/lookup", '{"data":"x"}', (200, "[]")), ("POST", "/lookup/", '{"data":"x"}', (200, '"ERR_REQ_NOTFOUND"')),
+                ("POST", "/get", '{"data":5}', (200, '"ERR_GRAPE_GENERIC"')), ("POST", "/get", '{"data":"zz"}', (200, '"ERR_GRAPE_HASH_FORMAT"')),
                 ("GET", "/health", "{}", (200, '"ERR_REQ_NOTFOUND"')), ("GET", "/", "{}", (200, '"ERR_REQ_NOTFOUND"'))]:
             with self.subTest(method=method, path=path):
                 status, headers, text = grape.request(method, path, body)
                 self.assertEqual((status, text), expected)
                 self.assertNotIn("Content-Type", headers)
+
+    def test_pages_are_found_with_a_query_a_final_slash_or_a_whole_url(self):
+        grape = self.start(Grape)
+        for path, content in [("/health?verbose=1", "application/json"), ("/health/", "application/json"), ("/metrics?name=a", "text/plain"),
+                              ("/?x", "text/html"), ("http://grape.test/health", "application/json"), ("http://grape.test", "text/html")]:
+            with self.subTest(path=path):
+                status, headers, _ = grape.request("GET", path)
+                self.assertEqual((status, headers["Content-Type"].split(";")[0]), (200, content))
+        for path in ["/favicon.ico", "/healthy", "/lookup/", "http://grape.test/nowhere"]:
+            with self.subTest(path=path):
+                self.assertEqual(grape.request("GET", path)[0], 404)
+                self.assertEqual(grape.request("HEAD", path)[0], 404)
+        strict = self.start(Grape, "--strict")
+        status, headers, text = strict.request("GET", "/favicon.ico")
+        self.assertEqual((status, json.loads(text)["error"], headers["Content-Type"]), (404, "ERR_REQ_NOTFOUND", "application/json"))
 
     def test_strict_answers_errors_with_a_status_and_an_object(self):
         grape = self.start(Grape, "--strict", "--check_maxPayloadSize", "100")

@@ -50,6 +50,8 @@ Words words_of(GrapeErrc code) {
       return {"ERR_GRAPE_BUSY", 503, nullptr, "too many requests wait already; try again later"};
     case GrapeErrc::hash_format:
       return {"ERR_GRAPE_HASH_FORMAT", 400, nullptr, "data is no hash of 40 hex digits"};
+    case GrapeErrc::generic:
+      return {"ERR_GRAPE_GENERIC", 400, nullptr, "data is neither a hash nor an object with one"};
     case GrapeErrc::put_value_missing:
       return {"opts.v not given", 400, kPutError, "v is missing"};
     case GrapeErrc::put_value_size:
@@ -78,6 +80,8 @@ Words words_of(GrapeErrc code) {
 }  // namespace
 
 std::string_view describe(GrapeErrc code) { return words_of(code).text; }
+
+bool is_grape_route(std::string_view target) { return route_of(target).has_value(); }
 
 Result<GrapeRequest> parse_grape_request(std::string_view target, std::string_view body) {
   auto message = parse(body);
@@ -150,6 +154,15 @@ std::string announce_request(std::string_view rid, std::string_view name, std::u
   out += ",\"data\":[";
   append_quoted(out, name);
   return out.append(",").append(std::to_string(port)).append("]}");
+}
+
+bool is_grape_answer(unsigned status, std::string_view body) {
+  constexpr std::string_view kErrorPrefix = "ERR_";
+  if (body.starts_with(kErrorPrefix)) return true;
+  auto const reply = parse(body);
+  if (status < 400) return reply || body.empty();
+  std::string const* const error = reply ? reply->find_string("error") : nullptr;
+  return error && error->starts_with(kErrorPrefix);
 }
 
 std::string grape_error_text(std::string_view body) {

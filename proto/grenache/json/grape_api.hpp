@@ -23,7 +23,8 @@ enum class GrapeErrc {
   announce,             // ERR_GRAPE_ANNOUNCE: nothing that can be announced
   service_port,         // ERR_GRAPE_SERVICE_PORT
   busy,                 // ERR_GRAPE_BUSY, ours: too many requests wait already
-  hash_format,          // ERR_GRAPE_HASH_FORMAT: nothing that can be got
+  hash_format,          // ERR_GRAPE_HASH_FORMAT: the hash is no text of 40 hex digits
+  generic,              // ERR_GRAPE_GENERIC: a get whose data is neither a text nor an object with a hash
   // What is wrong with a put, in Node's words:
   put_value_missing,
   put_value_size,
@@ -68,6 +69,9 @@ struct GrapeAnswer {
 /// A body that is JSON but no object counts as one without `data`.
 [[nodiscard]] Result<GrapeRequest> parse_grape_request(std::string_view target, std::string_view body);
 
+/// Whether `target` is exactly one of the routes.
+[[nodiscard]] bool is_grape_route(std::string_view target);
+
 /// The name to look up: a string of 1 to kServiceNameMax bytes.
 [[nodiscard]] Result<std::string> parse_lookup_data(Value const& data);
 
@@ -106,6 +110,9 @@ struct GrapeReply {
 [[nodiscard]] GrapeReply<std::vector<std::string>> parse_lookup_reply(std::string_view body,
                                                                       std::size_t peer_count_max);
 [[nodiscard]] GrapeReply<std::uint32_t> parse_announce_reply(std::string_view body);
+/// False for the answer of a server that is no grape: what no grape, Node's included, answers with this
+/// status.
+[[nodiscard]] bool is_grape_answer(unsigned status, std::string_view body);
 /// The text of a grape's error: a JSON string, the object of a strict one, or the bare text of a 413 or 500.
 /// Short.
 [[nodiscard]] std::string grape_error_text(std::string_view body);

@@ -105,6 +105,7 @@ Result<GrapePut> parse_put_data(Value const& data) {
 
 Result<GrapeGet> parse_get_data(Value const& data) {
   Value const* const hash = data.as_string() ? &data : data.find("hash");
+  if (!hash || (!hash->as_string() && !read_buffer(*hash))) return GrapeErrc::generic;
   auto const target = NodeId::from_bytes(read_bytes(hash).value_or(""));
   auto salt = read_salt(data.find("salt"));
   if (!target || !salt) return GrapeErrc::hash_format;

@@ -41,7 +41,7 @@ struct GrapeFound {
 /// order.
 [[nodiscard]] Result<GrapePut> parse_put_data(Value const& data);
 
-/// 40 hex digits, or `{hash, salt?}`.
+/// 40 hex digits, or `{hash, salt?}`; `generic` for data of any other type, as Node answers.
 [[nodiscard]] Result<GrapeGet> parse_get_data(Value const& data);
 
 /// The place of the item as a JSON string of 40 hex digits.

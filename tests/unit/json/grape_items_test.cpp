@@ -80,8 +80,11 @@ TEST(GrapeGet, takesAHashWithOrWithoutASalt) {
   std::string const hash(40, 'a');
   EXPECT_EQ(parse_get_data(Value{hash})->target.hex(), hash);
   EXPECT_EQ(parse_get_data(Value::object({{"hash", hash}, {"salt", "s"}}))->salt, "s");
-  for (char const* const data : {"null", "5", R"("zzzz")", R"("aa")", "{}", R"({"hash":5})", "[]"}) {
+  for (char const* const data : {R"("zzzz")", R"("aa")", R"({"hash":"aa"})"}) {
     EXPECT_EQ(parse_get_data(parse(data).value()).error(), GrapeErrc::hash_format) << data;
+  }
+  for (char const* const data : {"null", "5", "true", "{}", R"({"hash":5})", R"({"hash":null})", "[]"}) {
+    EXPECT_EQ(parse_get_data(parse(data).value()).error(), GrapeErrc::generic) << data;
   }
 }
 
