@@ -120,7 +120,8 @@ class CommandLine(TestCase):
         for arguments in [
                 ["call"], ["call", ""], ["call", "a", "not json"], ["call", "a", "1", "2"], ["call", "a", "1", "--to", "nowhere"],
                 ["call", "a", "1", "--transport", "udp"], ["call", "a", "1", "--map", "--to", "127.0.0.1:1"],
-                ["call", "a", "1", "--timeout", "0"], ["call", "a", "1", "--gzip", "--transport", "ws"],
+                ["call", "a", "1", "--timeout", "0"], ["call", "a", "1", "--retry", "-1"], ["call", "a", "1", "--retry", ""],
+                ["call", "a", "1", "--map", "--retry", "1"], ["call", "a", "1", "--gzip", "--transport", "ws"],
                 ["serve", "a"], ["serve", "--echo"], ["serve", "a", "--echo", "--exec", "cat"], ["serve", "a", "b", "--echo"],
                 ["serve", "a", "--echo", "--port", "70000"], ["serve", "a", "--echo", "--bind", "here"],
                 ["serve", "a", "--exec", "cat", "--parallel", "0"], ["serve", "a", "--exec", "cat", "-u"],
@@ -181,6 +182,14 @@ class Echo(Peers):
         self.call("echo", "7", "--to", f"127.0.0.1:{self.start(ReservedPort).port}", code=1)
         self.assertIn("ERR_REQUEST_GENERIC: ", self.error)
 
+    def test_retry_0_executes_a_request_once(self):
+        mark = self.folder / "mark"
+        dies = self.script(f"echo x >> {mark}; kill -9 $PPID")  # the request kills its server
+        for _ in range(2):
+            self.serve("deadly", "--exec", dies)
+        self.call("deadly", "1", "--retry", "0", code=1)
+        self.assertEqual(mark.read_text(), "x\n")
+
     def test_map_has_a_line_for_each(self):
         addresses = [self.serve("many", "--echo").address for _ in range(2)]
         lines = self.call("many", '"x"', "--map").splitlines()
@@ -236,6 +245,27 @@ class Echo(Peers):
         self.assertEqual(self.call("s", "1", "--to", event["address"]), "1\n")
         service.stop()
         self.assertEqual(json.loads(service.lines[-1]), {"event": "stopped", "requests": 1})
+
+    @unittest.skipUnless(socket.has_ipv6, "no IPv6 here")
+    def test_serve_listens_at_the_address_that_an_ipv6_grape_shows(self):
+        try:
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+                probe.bind(("::1", 0))
+        except OSError:
+            self.skipTest("no IPv6 here")
+        grape = self.start(Grape, bind="::1", host="::1")
+        at = ["--grape", f"http://[::1]:{grape.api_port}"]
+        service = self.start(Process, BIN / "grenache", "serve", "six", "--echo", *at)
+        address = service.wait_line(lambda line: "serving" in line).split()[3]
+        self.assertTrue(address.startswith("[::1]:"), address)
+        self.assertEqual(self.grenache("call", "six", "6", *at), "6\n")
+        self.assertEqual(self.grenache("call", "six", "4", "--to", address.replace("[::1]", "127.0.0.1"), *at), "4\n")
+        self.assertFalse(any("warning" in line for line in service.lines), service.lines)
+
+    def test_a_service_that_the_dht_shows_elsewhere_is_warned(self):
+        service = self.start(Process, BIN / "grenache", "serve", "elsewhere", "--echo", "--bind", "127.0.0.2", *self.grape)
+        line = service.wait_line(lambda line: "warning" in line)
+        self.assertRegex(line, r"^grenache: warning: the DHT shows this service at 127\.0\.0\.1:\d+, where it does not listen")
 
     def test_a_port_in_use_is_told(self):
         with taken_port(socket.SOCK_STREAM) as taken:
@@ -475,6 +505,40 @@ class PubSub(Peers):
             publisher.publish(text + "\n")
             self.assertEqual(publisher.end(), 0)
         self.assertEqual((subscriber.wait(), subscriber.lines), (0, ["before", "after"]))
+
+    def test_output_that_nobody_reads_does_not_hold_up_the_end(self):
+        self.serve("large", "--exec", self.script("head -c 1000000 /dev/zero | tr '\\0' x"))
+        publisher = self.publisher("--wait-subscribers", "1")
+        for command in [["sub", "news"], ["call", "large", "1"]]:
+            for sig in [signal.SIGINT, signal.SIGTERM]:
+                with self.subTest(command=command, signal=sig):
+                    read, write = os.pipe()
+                    client = subprocess.Popen([BIN / "grenache", *command, *self.grape], stdout=write)
+                    self.addCleanup(client.wait)
+                    self.addCleanup(client.kill)
+                    if command[0] == "sub":
+                        self.wait_until(lambda: self.publish_some(publisher) or not select.select([], [write], [], 0)[1])
+                    else:
+                        self.wait_until(lambda: not select.select([], [write], [], 0)[1])
+                    client.send_signal(sig)
+                    self.assertEqual(client.wait(timeout=LIMIT_S), 0)
+                    os.close(read)
+                    os.close(write)
+
+    def publish_some(self, publisher):
+        publisher.publish("x" * 4000 + "\n")
+
+    def test_a_subscriber_ends_with_the_reader_of_its_output(self):
+        publisher = self.publisher("--wait-subscribers", "1")
+        subscriber = subprocess.Popen([BIN / "grenache", "sub", "news", *self.grape], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(subscriber.stderr.close)
+        self.addCleanup(subscriber.wait)
+        self.addCleanup(subscriber.kill)
+        publisher.publish("first\n")
+        self.assertEqual(subscriber.stdout.readline(), b"first\n")
+        subscriber.stdout.close()
+        publisher.publish("second\n")
+        self.assertEqual((subscriber.wait(timeout=LIMIT_S), subscriber.stderr.read()), (0, b""))
 
     def test_nobody_there_is_told_after_the_timeout(self):
         self.grenache("sub", "nobody", "--timeout", "3", *self.grape, code=1)

@@ -1,10 +1,12 @@
 """The client `grenache` as a user meets it."""
 
+import http.server
 import json
 import os
 import pathlib
 import stat
 import tempfile
+import threading
 import unittest
 
 from support import Grape, ReservedPort, TestCase, run
@@ -146,11 +148,30 @@ class Services(Client):
         self.assertEqual(sorted(self.grenache("lookup", "svc", *at).split()), ["127.0.0.1:7", "127.0.0.1:8"])
         self.assertEqual(len(self.grenache("lookup", "svc", "--first", *at).split()), 1)
         self.grenache("unannounce", "svc", "8", *at)
+        self.grenache("unannounce", "svc", "8", *at, code=1)
+        self.assertIn("nobody has announced 'svc' with port 8", self.error)
         self.assertEqual(json.loads(self.grenache("lookup", "svc", "--json", *at)), {"name": "svc", "peers": ["127.0.0.1:7"]})
         self.grenache("lookup", "nobody", *at, code=1)
         self.assertIn("nobody serves", self.error)
         self.grenache("announce", "decimal", "0100", *at)
         self.assertEqual(self.grenache("lookup", "decimal", *at), "127.0.0.1:100\n")
+
+    def test_a_server_that_is_no_grape_is_called_so(self):
+        class Nothing(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.send_error(404)
+
+            def log_message(self, *_):
+                pass
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Nothing) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            at = f"127.0.0.1:{server.server_port}"
+            for arguments in [["lookup", "a"], ["announce", "a", "1"], ["put", "x"], ["get", "0" * 40]]:
+                with self.subTest(arguments=arguments):
+                    self.grenache(*arguments, "--grape", "http://" + at, code=1)
+                    self.assertIn(f"{at} answers, but is no grape (404)", self.error)
+            server.shutdown()
 
     def test_errors_of_a_strict_grape_are_told_too(self):
         grape = self.start(Grape, "--strict")

@@ -14,6 +14,8 @@
 
 #include "tools/grenache/peer_options.hpp"
 #include "tools/grenache/run.hpp"
+#include "tools/grenache/write_text.hpp"
+#include <grenache/log/command_line.hpp>
 #include <grenache/rpc/client.hpp>
 
 namespace grenache::client {
@@ -28,6 +30,7 @@ struct CallFlags {
   bool map = false;
   bool gzip = false;
   bool raw = false;
+  unsigned retry_count = rpc::RequestOptions{}.retry_count;
 };
 
 using Entries = std::vector<rpc::Client::MapEntry>;
@@ -89,14 +92,17 @@ net::Awaitable<std::optional<Failure>> call(Common const& common, CallFlags cons
     how.timeout = common.timeout();
     how.compress = flags.gzip;
     auto const replies = co_await client.map(name, std::move(payload), how);
+    end_at_signal();
     failure = show(common, flags, replies);
   } else {
     rpc::RequestOptions how;
     how.timeout = common.timeout();
     how.compress = flags.gzip;
+    how.retry_count = flags.retry_count;
     auto asking = flags.to.empty() ? client.request(name, std::move(payload), how)
                                    : client.request_to(flags.to, name, std::move(payload), how);
     auto const reply = co_await std::move(asking);
+    end_at_signal();
     failure = show(common, flags, reply);
   }
   co_await client.stop();
@@ -138,6 +144,10 @@ void declare_call(CLI::App& app, Common const& common, Action& action) {
   command.add_flag("--map", flags->map,
                    "Ask all who serve the name;\na line for each: who, then what, or ! and the error");
   command.add_flag("--gzip", flags->gzip, "Compress both ways (http and https)");
+  add_number(command, "--retry", flags->retry_count, 0, 100,
+             "How often it is asked again when the connection fails after the request\nmay have been "
+             "executed; 0: never twice")
+      ->capture_default_str();
   command.add_flag("--raw", flags->raw, "Print a string as it is, without quotes");
   command.footer(
       "--grape, --json and --timeout, for lookup, connection and answer together: see grenache --help.\n"
@@ -145,8 +155,9 @@ void declare_call(CLI::App& app, Common const& common, Action& action) {
       "  grenache call rpc_test '\"hello\"' --raw --timeout 2\n"
       "  echo '[1,2]' | grenache call rpc_test --map\n"
       "  grenache call rpc_test null --transport https --ca ca.pem --cert me.pem --key me.key");
-  command.final_callback([&common, &action, flags] {
+  command.final_callback([&common, &action, flags, command_app = &command] {
     check_peer(flags->peer, Side::caller);
+    if (flags->map && command_app->count("--retry") > 0) throw CLI::ValidationError{"--map excludes --retry"};
     if (flags->map && !flags->to.empty()) throw CLI::ValidationError{"--map excludes --to"};
     if (flags->gzip && rpc::uses_websocket(flags->peer.chosen())) {
       throw CLI::ValidationError{"--gzip needs --transport http or https"};

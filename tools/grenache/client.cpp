@@ -6,6 +6,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <grenache/json/grape_api.hpp>
 #include <grenache/net/http_client.hpp>
 
 namespace grenache::client {
@@ -33,6 +34,11 @@ net::Awaitable<void> ask_all(Grapes const& grapes, net::HttpCall call,
                              std::optional<Outcome<std::string>>& answer) {
   for (rpc::GrapeUrl const& url : grapes.urls) {
     auto response = co_await ask_one(url, call);
+    if (response && !json::is_grape_answer(response->status, response->body)) {
+      answer.emplace(Failure{url.to_string() + " answers, but is no grape (" +
+                             std::to_string(response->status) + ")"});
+      continue;
+    }
     if (response) {
       answer.emplace(boost::system::in_place_value, std::move(response->body));
       break;

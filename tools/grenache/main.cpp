@@ -1,4 +1,5 @@
 // The program `grenache`: puts and gets items, looks up and announces services, through a grape.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <exception>
@@ -16,6 +17,7 @@
 #include "tools/grenache/key_file.hpp"
 #include "tools/grenache/pub_sub.hpp"
 #include "tools/grenache/serve.hpp"
+#include "tools/grenache/write_text.hpp"
 #include <grenache/json/bencode_json.hpp>
 #include <grenache/json/grape_api.hpp>
 #include <grenache/json/grape_items.hpp>
@@ -108,6 +110,7 @@ std::optional<Failure> get(Flags const& flags) {
   json::GrapeGet const wanted{NodeId::from_hex(flags.hash).value(), flags.salt};
   auto const body = ask(flags.asked_grapes(), "/get", json::get_request(new_rid(), wanted));
   if (!body) return body.error();
+  end_at_signal();
   auto const reply = json::parse_get_reply(*body, wanted);
   if (!reply.value) return Failure{flags.hash + ": " + reply.error};
   dht::Item const& item = reply.value->item;
@@ -132,6 +135,7 @@ std::optional<Failure> get(Flags const& flags) {
 std::optional<Failure> lookup(Flags const& flags) {
   auto const body = ask(flags.asked_grapes(), "/lookup", json::lookup_request(new_rid(), flags.name));
   if (!body) return body.error();
+  end_at_signal();
   auto reply = json::parse_lookup_reply(*body, kPeerCountMax);
   if (!reply.value) return Failure{"the grape refused: " + reply.error};
   if (flags.first && reply.value->size() > 1) reply.value->resize(1);
@@ -143,6 +147,20 @@ std::optional<Failure> lookup(Flags const& flags) {
   }
   if (reply.value->empty()) return Failure{"nobody serves '" + flags.name + "'"};
   return std::nullopt;
+}
+
+/// Whether the DHT shows nobody under the name with the port. Unknown, so false, for port 0 (the UDP port of
+/// the grape) and for a list that may be incomplete.
+Outcome<bool> is_unannounced(Flags const& flags) {
+  constexpr std::size_t kWholeListMax = 99;  // a grape answers with 100 peers of many
+  if (flags.port == 0) return false;
+  auto const body = ask(flags.asked_grapes(), "/lookup", json::lookup_request(new_rid(), flags.name));
+  if (!body) return body.error();
+  auto const reply = json::parse_lookup_reply(*body, kPeerCountMax);
+  if (!reply.value || reply.value->size() > kWholeListMax) return false;
+  std::string const ending = ":" + std::to_string(flags.port);
+  auto const has_port = [&](std::string const& peer) { return peer.ends_with(ending); };
+  return std::ranges::none_of(*reply.value, has_port);
 }
 
 std::optional<Failure> tell_service(Flags const& flags, char const* target, char const* count_name) {
@@ -157,6 +175,15 @@ std::optional<Failure> tell_service(Flags const& flags, char const* target, char
     std::cout << *reply.value << '\n';
   }
   return std::nullopt;
+}
+
+std::optional<Failure> unannounce(Flags const& flags) {
+  auto const unannounced = is_unannounced(flags);
+  if (!unannounced) return unannounced.error();
+  if (*unannounced) {
+    return Failure{"nobody has announced '" + flags.name + "' with port " + std::to_string(flags.port)};
+  }
+  return tell_service(flags, "/unannounce", "removed");
 }
 
 void declare_key(CLI::App& command, Flags& flags) {
@@ -248,7 +275,7 @@ int run(int argc, char** argv) {
   if (command == "get") failure = get(flags);
   if (command == "lookup") failure = lookup(flags);
   if (command == "announce") failure = tell_service(flags, "/announce", "stored");
-  if (command == "unannounce") failure = tell_service(flags, "/unannounce", "removed");
+  if (command == "unannounce") failure = unannounce(flags);
   if (!failure && !std::cout.flush()) failure = Failure{"cannot write the result"};
   return failure ? fail(app, failure->reason) : 0;
 }

@@ -5,6 +5,10 @@
 #include <iterator>
 #include <optional>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <grenache/log/command_line.hpp>
 
 namespace grenache::client {
@@ -108,13 +112,22 @@ Outcome<Tls> load_tls(PeerOptions const& options, Side side) {
   return out;
 }
 
+Endpoint ListenOptions::endpoint() const {
+  if (!bind.empty()) return {*IpAddress::parse(bind), port};
+  sockaddr_in6 any{};
+  any.sin6_family = AF_INET6;
+  int const probe = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  bool const has_v6 = probe >= 0 && ::bind(probe, reinterpret_cast<sockaddr*>(&any), sizeof any) == 0;
+  if (probe >= 0) ::close(probe);
+  return {has_v6 ? IpAddress{IpAddress::V6{}} : IpAddress{}, port};
+}
+
 void declare_listen(CLI::App& command, ListenOptions& options) {
-  command.add_option("--bind", options.bind, "Address to listen on; :: is IPv6 beside IPv4")
+  command.add_option("--bind", options.bind, "Address to listen on [all, IPv4 and IPv6]")
       ->type_name("ADDRESS")
       ->check([](std::string const& text) {
         return IpAddress::parse(text) ? "" : "'" + text + "' is no IP address";
-      })
-      ->capture_default_str();
+      });
   add_port(command, "--port", options.port, "TCP port; 0 takes a free one")->capture_default_str();
 }
 

@@ -49,10 +49,10 @@ struct Tls {
 [[nodiscard]] Outcome<Tls> load_tls(PeerOptions const& options, Side side);
 
 struct ListenOptions {
-  std::string bind = "0.0.0.0";
+  std::string bind;  // empty: all addresses, IPv6 too where the system has it
   std::uint16_t port = 0;
 
-  [[nodiscard]] Endpoint endpoint() const { return {*IpAddress::parse(bind), port}; }
+  [[nodiscard]] Endpoint endpoint() const;
 };
 
 /// Adds --bind and --port.

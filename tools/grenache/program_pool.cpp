@@ -1,6 +1,6 @@
 #include "tools/grenache/program_pool.hpp"
 
-#include <iostream>
+#include <mutex>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tools/grenache/common.hpp"
+#include "tools/grenache/write_text.hpp"
 #include <grenache/json/bencode_json.hpp>
 #include <grenache/net/steady_clock.hpp>
 
@@ -44,11 +45,12 @@ std::vector<std::string> environment_of(rpc::Request const& request) {
           "GRENACHE_FINGERPRINT=" + (request.certificate ? request.certificate->fingerprint.hex() : "")};
 }
 
-// In one piece: other programs may be writing too.
-void show_errors(std::string text) {
+void show_errors(std::string text, StopSignal const& stop) {
+  static std::mutex writing;  // other programs may be writing too
   if (text.empty()) return;
   if (!text.ends_with('\n')) text += '\n';
-  std::cerr << printable(text, STDERR_FILENO);
+  std::lock_guard const lock{writing};
+  (void)write_text(STDERR_FILENO, printable(text, STDERR_FILENO), stop);
 }
 
 }  // namespace
@@ -93,7 +95,7 @@ Reply ProgramPool::answer(rpc::Request const& request, TimePoint deadline) {
   if (limits.time_max <= Duration::zero()) return Reply::failure("ERR_TIMEOUT");
   Program const program{path_, arguments_, environment_of(request), json::to_text(request.payload) + '\n'};
   ProgramResult const result = run_program(program, limits, stop_);
-  show_errors(result.errors);
+  show_errors(result.errors, stop_);
   return reply_of(result);
 }
 

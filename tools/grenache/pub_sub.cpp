@@ -22,6 +22,7 @@
 #include "tools/grenache/program.hpp"
 #include "tools/grenache/read_lines.hpp"
 #include "tools/grenache/run.hpp"
+#include "tools/grenache/write_text.hpp"
 #include <grenache/json/bencode_json.hpp>
 #include <grenache/log/command_line.hpp>
 #include <grenache/net/async_event.hpp>
@@ -145,14 +146,28 @@ std::optional<Failure> run_pub(Common const& common, PubFlags const& flags) {
 
 // sub
 
-bool show(Common const& common, rpc::Publication const& publication) {
-  if (common.json) {
-    print(Value::object(
-        {{"from", publication.publisher}, {"message", Value{json::to_utf8(publication.text)}}}));
-  } else {
-    std::cout << printable(publication.text, STDOUT_FILENO) << '\n';
-  }
-  return static_cast<bool>(std::cout.flush());
+std::string line_of(Common const& common, rpc::Publication const& publication) {
+  if (!common.json) return printable(publication.text, STDOUT_FILENO) + '\n';
+  auto const message = Value{json::to_utf8(publication.text)};
+  return json::to_text(Value::object({{"from", publication.publisher}, {"message", message}})) + '\n';
+}
+
+/// Writes to stdout, on the thread of `writer` when the reader has no room: this thread has to see signals.
+net::Awaitable<Written> write_out(asio::thread_pool& writer, std::string line, StopSignal const& stop) {
+  if (has_room(STDOUT_FILENO, line)) co_return write_text(STDOUT_FILENO, line, stop);
+  auto const executor = co_await asio::this_coro::executor;
+  net::AsyncEvent done{executor};
+  std::optional<Written> result;
+  auto const end = [&](Written written) {
+    result = written;
+    done.notify_all();
+  };
+  asio::post(writer, [&line, &stop, executor, end] {
+    Written const written = write_text(STDOUT_FILENO, line, stop);
+    asio::post(executor, [end, written] { end(written); });
+  });
+  while (!result) (void)co_await done.wait();
+  co_return *result;
 }
 
 net::Awaitable<std::optional<Failure>> sub(Common const& common, SubFlags const& flags,
@@ -162,9 +177,12 @@ net::Awaitable<std::optional<Failure>> sub(Common const& common, SubFlags const&
   rpc::Link link{executor, link_options(common), Random::from_system()};
   rpc::Subscriber subscriber{executor, link, flags.peer.name, std::move(options), Random::from_system()};
   bool interrupted = false;
+  StopSignal stop;
+  asio::thread_pool writer{1};
   signals.async_wait([&](boost::system::error_code error, int) {
     if (error) return;
     interrupted = true;
+    stop.raise();
     asio::co_spawn(executor, subscriber.stop(), asio::detached);
   });
   subscriber.start();
@@ -174,7 +192,9 @@ net::Awaitable<std::optional<Failure>> sub(Common const& common, SubFlags const&
   for (std::uint64_t left = flags.count.value_or(UINT64_MAX); left > 0 && !failure; --left) {
     auto const publication = co_await subscriber.next();
     if (!publication) break;
-    if (!show(common, *publication)) failure = Failure{"cannot write the message"};
+    Written const written = co_await write_out(writer, line_of(common, *publication), stop);
+    if (written == Written::failed) failure = Failure{"cannot write the message"};
+    if (written != Written::all) break;
   }
   signals.cancel();
   co_await subscriber.stop();
@@ -204,6 +224,8 @@ void declare_pub(CLI::App& app, Common const& common, Action& action) {
   command.footer(
       "Ends with stdin, once everything was sent, or at Ctrl-C. Subscribers hear nothing of the past:\n"
       "without --wait-subscribers the first lines may find nobody.\n"
+      "The DHT shows the service at the address that its grape sees: use a grape on the same host, or one\n"
+      "that reaches this host by the address that callers use.\n"
       "--grape, --json and --timeout: see grenache --help.\n"
       "  grenache pub news\n"
       "  tail -f app.log | grenache pub log --wait-subscribers 1\n"
@@ -223,7 +245,8 @@ void declare_sub(CLI::App& app, Common const& common, Action& action) {
       ->transform(number_from<std::int64_t>(1, std::numeric_limits<std::int64_t>::max()));
   command.footer(
       "--timeout is for the first publisher to be found; then messages may take as long as they like,\n"
-      "publishers come and go, and Ctrl-C ends it. --json prints {\"from\",\"message\"}.\n"
+      "publishers come and go. It ends with exit code 0 at Ctrl-C, after --count messages, and when the\n"
+      "reader of its output has ended. --json prints {\"from\",\"message\"}.\n"
       "--grape, --json and --timeout: see grenache --help.\n"
       "  grenache sub news\n"
       "  grenache sub log --json --count 10\n"

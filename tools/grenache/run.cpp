@@ -6,6 +6,9 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/udp.hpp>
+
+#include <grenache/net/address.hpp>
 
 namespace grenache::client {
 
@@ -30,18 +33,44 @@ rpc::Link::Options link_options(Common const& common) {
   return out;
 }
 
+namespace {
+
+/// Whether a listener on `bind` is reached at `shown`: the same address, or any of this host's.
+bool listens_at(IpAddress const& bind, IpAddress const& shown) {
+  if (!bind.is_unspecified()) return bind == shown;
+  if (shown.is_v6() && !bind.is_v6()) return false;
+  // Only addresses of this host can be bound.
+  boost::asio::io_context io{1};
+  boost::asio::ip::udp::socket probe{io};
+  auto const endpoint = net::to_asio<boost::asio::ip::udp>(Endpoint{shown, 0});
+  boost::system::error_code error;
+  probe.open(endpoint.protocol(), error);
+  if (!error) probe.bind(endpoint, error);
+  return !error;
+}
+
+}  // namespace
+
 net::Awaitable<void> tell_serving(Common const& common, PeerOptions const& peer, rpc::Link& link,
                                   Endpoint local) {
   std::string address = local.to_string();
-  std::string const ending = ":" + std::to_string(local.port);
-  std::vector<std::string> ours;
+  std::string foreign;
   auto const found = co_await link.lookup(peer.name);
-  if (found) {
-    for (std::string const& each : *found) {
-      if (each.ends_with(ending)) ours.push_back(each);
+  std::vector<std::string> const shown = found ? *found : std::vector<std::string>{};
+  for (std::string const& each : shown) {
+    auto const endpoint = Endpoint::parse(each);
+    if (!endpoint || endpoint->port != local.port) continue;
+    if (listens_at(local.address, endpoint->address)) {
+      address = each;
+      foreign.clear();
+      break;
     }
+    foreign = each;
   }
-  if (ours.size() == 1) address = ours.front();
+  if (!foreign.empty()) {
+    std::cerr << "grenache: warning: the DHT shows this service at " << foreign
+              << ", where it does not listen; announce through a grape on the same host\n";
+  }
   if (common.json) {
     print(json::Value::object(
         {{"event", "serving"}, {"name", peer.name}, {"address", address}, {"transport", peer.transport}}));

@@ -133,6 +133,8 @@ void declare_serve(CLI::App& app, Common const& common, Action& action) {
       "GRENACHE_PEER (ip:port), GRENACHE_ACTION and GRENACHE_FINGERPRINT (of the caller's certificate)\n"
       "in its environment. What it prints is the answer: JSON, or else a text. If it fails, the last\n"
       "line of its stderr is the error. It is killed after --timeout, and when it prints over 8 MiB.\n"
+      "The DHT shows the service at the address that its grape sees: use a grape on the same host, or one\n"
+      "that reaches this host by the address that callers use.\n"
       "--grape, --json and --timeout: see grenache --help.\n"
       "Ctrl-C takes the announcement back and lets programs run for 3 s more; a second one kills them.\n"
       "  grenache serve rpc_test --echo\n"
