@@ -24,6 +24,7 @@ constexpr std::array kCounters{
     &Counters::requests,
     &Counters::malformed,
     &Counters::too_large,
+    &Counters::forbidden,
     &Counters::timed_out,
     &Counters::handler_failures,
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,7 @@
 #include <grenache/net/asio.hpp>
 #include <grenache/net/http_headers.hpp>
 #include <grenache/net/tls.hpp>
+#include <grenache/net/web_access.hpp>
 
 namespace grenache::net {
 
@@ -115,6 +117,10 @@ class HttpServer {
     Duration write_max = std::chrono::seconds{30};   // for one reply
     HttpReply too_large{413, "", {}};  // answer to a body over the limit; the connection closes after it
     HttpReply malformed{400, "", {}};  // answer to what is not HTTP; the connection closes after it
+    /// Refuses requests of foreign web pages; null: Host and Origin are not looked at. Replies to pages that
+    /// it lists carry the CORS headers, and their preflight requests are answered without the handler.
+    std::optional<WebAccess> web_access;
+    HttpReply forbidden{403, "", {}};  // answer to what `web_access` refuses; the connection closes after it
 
     /// Which requests go to `stream_handler` instead of the handler; asked when the header is complete, the
     /// body still empty. None without it. Its bodies have no limit.
@@ -131,6 +137,7 @@ class HttpServer {
     std::uint64_t requests = 0;             // given to a handler
     std::uint64_t malformed = 0;
     std::uint64_t too_large = 0;
+    std::uint64_t forbidden = 0;         // by `web_access`
     std::uint64_t timed_out = 0;         // connections closed by the header, body, write or stream deadline
     std::uint64_t handler_failures = 0;  // handlers that threw, or did not reply; answered with 500
   };

@@ -15,6 +15,22 @@ bool expects_continue(http::fields const& fields) {
   return boost::beast::iequals(fields[http::field::expect], "100-continue");
 }
 
+/// The page may send what it asks for. `Private-Network` is asked by pages of the internet about addresses
+/// that are not.
+HttpReply preflight_reply(HttpRequest const& request) {
+  HttpReply reply;
+  reply.status = 204;
+  auto const grant = [&](char const* asked, char const* granted) {
+    std::string_view const value = request.header(asked);
+    if (!value.empty()) reply.headers.emplace_back(granted, value);
+  };
+  grant("Access-Control-Request-Method", "Access-Control-Allow-Methods");
+  grant("Access-Control-Request-Headers", "Access-Control-Allow-Headers");
+  grant("Access-Control-Request-Private-Network", "Access-Control-Allow-Private-Network");
+  reply.headers.emplace_back("Access-Control-Max-Age", "600");
+  return reply;
+}
+
 }  // namespace
 
 std::string_view DateText::now() {
@@ -91,6 +107,20 @@ bool HttpConnection::wants_stream() {
   return options().wants_stream(request);
 }
 
+bool HttpConnection::is_allowed() {
+  if (!options().web_access) return true;
+  auto const& message = parser->get();
+  std::string_view const origin = message[http::field::origin];
+  WebVerdict const verdict = check_web_access(*options().web_access, message[http::field::host], origin);
+  if (verdict == WebVerdict::allowed_cross_origin) cross_origin = origin;
+  return verdict == WebVerdict::allowed || verdict == WebVerdict::allowed_cross_origin;
+}
+
+bool HttpConnection::is_preflight(HttpRequest const& request) const {
+  return !cross_origin.empty() && request.method == "OPTIONS" &&
+         request.has_header("Access-Control-Request-Method");
+}
+
 bool HttpConnection::is_ambiguous() const {
   return parser->is_header_done() && !parser->chunked() &&
          parser->get().count(http::field::transfer_encoding) > 0;
@@ -100,6 +130,7 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
   bool const may_stream = options().wants_stream != nullptr;
   parser.emplace();
   feed = {};
+  cross_origin.clear();
   parser->header_limit(static_cast<std::uint32_t>(options().header_bytes_max));
   parser->body_limit(options().body_bytes_max);
   if (may_stream) parser->body_limit(boost::none);  // until it is known that it has one
@@ -116,6 +147,7 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
     }
     if (parser->is_header_done() && part != Part::body) {
       part = Part::body;
+      if (!is_allowed()) co_return Read::forbidden;
       if (may_stream) {
         if (wants_stream()) co_return Read::stream;
         if (parser->content_length().value_or(0) > options().body_bytes_max) co_return Read::too_large;
@@ -154,6 +186,10 @@ void HttpConnection::begin_head(unsigned status, bool keep_alive, bool http_1_0)
     head += "\r\nConnection: close";
   } else if (http_1_0) {
     head += "\r\nConnection: keep-alive";
+  }
+  if (!cross_origin.empty()) {
+    head += "\r\nVary: Origin\r\nAccess-Control-Allow-Origin: ";
+    head += cross_origin;
   }
 }
 
@@ -211,6 +247,9 @@ Awaitable<void> HttpConnection::end_badly(Read outcome) {
   } else if (outcome == Read::too_large) {
     lane->count(&HttpServer::Counters::too_large);
     co_await refuse(options().too_large);
+  } else if (outcome == Read::forbidden) {
+    lane->count(&HttpServer::Counters::forbidden);
+    co_await refuse(options().forbidden);
   }
 }
 
@@ -234,7 +273,12 @@ Awaitable<void> HttpConnection::serve() {
     HttpRequest request;
     describe(message, request);
     request.body = std::move(message.body());
-    HttpReply const reply = co_await handle(request);
+    HttpReply reply;
+    if (is_preflight(request)) {
+      reply = preflight_reply(request);
+    } else {
+      reply = co_await handle(request);
+    }
     bool const keep_alive = message.keep_alive() && !lane->stopping;
     bool const head_only = message.method() == http::verb::head;
     bool const written = co_await answer(reply, keep_alive, message.version() < 11, head_only);

@@ -87,7 +87,7 @@ struct HttpConnection {
 
   using Parser = http::request_parser<http::string_body>;
   using PieceParser = http::request_parser<PieceBody>;
-  enum class Read { request, stream, closed, malformed, too_large };
+  enum class Read { request, stream, closed, malformed, too_large, forbidden };
   /// What it waits for: the TLS handshake, its next request, the rest of one, or us.
   enum class Phase { handshake, idle, reading, busy };
 
@@ -103,6 +103,8 @@ struct HttpConnection {
   Awaitable<bool> shake_hands();
   Awaitable<void> serve();
   Awaitable<Read> read_request();
+  /// False when the header that was read is of a foreign web page. Notes the origin that needs CORS headers.
+  [[nodiscard]] bool is_allowed();
   [[nodiscard]] bool wants_stream();
   /// True when the header names an encoding that Beast takes for none: a proxy before us may see another end
   /// of the request than we do.
@@ -119,6 +121,8 @@ struct HttpConnection {
   /// the peer might never see the last of what was sent.
   Awaitable<void> linger();
   Awaitable<HttpReply> handle(HttpRequest& request);
+  /// A browser asks whether a page of `cross_origin` may send its request.
+  [[nodiscard]] bool is_preflight(HttpRequest const& request) const;
   /// False: the connection ends.
   Awaitable<bool> serve_stream();
   Awaitable<void> end_badly(Read outcome);
@@ -135,6 +139,7 @@ struct HttpConnection {
   std::string joined;  // for TLS
   Endpoint peer;
   std::optional<PeerCertificate> certificate;
+  std::string cross_origin;  // of the page that has sent this request; empty: our own page, or none
   HttpLane::Connections::iterator place;
   Phase phase = Phase::busy;
   bool expired = false;

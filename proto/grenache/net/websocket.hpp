@@ -18,6 +18,7 @@
 #include <grenache/base/time.hpp>
 #include <grenache/net/asio.hpp>
 #include <grenache/net/tls.hpp>
+#include <grenache/net/web_access.hpp>
 
 namespace grenache::net {
 
@@ -156,6 +157,8 @@ class WebSocketServer {
     std::size_t hold_count_max = 1024;                  // of one session: requests that it may have under way
     /// 0: sessions live on the executor given. Otherwise on so many threads of the server's own, in turn.
     unsigned threads = 0;
+    /// Refuses sessions of foreign web pages with 403; null: Host and Origin are not looked at.
+    std::optional<WebAccess> web_access;
   };
 
   using Session = std::shared_ptr<WebSocketSession>;

@@ -25,7 +25,8 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   WebSocketChannel& operator=(WebSocketChannel const&) = delete;
 
   /// Server: TLS handshake and upgrade until `deadline`. What is no upgrade gets a reply that says so.
-  [[nodiscard]] Awaitable<Error> accept(Endpoint peer, std::size_t header_bytes_max, TimePoint deadline);
+  [[nodiscard]] Awaitable<Error> accept(Endpoint peer, WebSocketServer::Options const& options,
+                                        TimePoint deadline);
   /// Client: the same from the other side.
   [[nodiscard]] Awaitable<Error> open(std::string host, std::string path, TimePoint deadline);
 
@@ -73,7 +74,7 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   [[nodiscard]] Error reason(Error error) const;
   [[nodiscard]] bool take(Batch& batch);
   void end_session();
-  [[nodiscard]] Awaitable<Error> upgrade(std::size_t header_bytes_max);
+  [[nodiscard]] Awaitable<Error> upgrade(WebSocketServer::Options const& options);
   [[nodiscard]] Awaitable<void> refuse(unsigned status, std::string text);
   [[nodiscard]] Awaitable<Error> write(std::string const& message, bool more);
   [[nodiscard]] Awaitable<void> close(std::uint16_t code);

@@ -16,6 +16,17 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 namespace websocket = beast::websocket;
 
+namespace {
+
+bool is_allowed(WebSocketServer::Options const& options, http::fields const& fields) {
+  if (!options.web_access) return true;
+  WebVerdict const verdict =
+      check_web_access(*options.web_access, fields[http::field::host], fields[http::field::origin]);
+  return verdict == WebVerdict::allowed || verdict == WebVerdict::allowed_cross_origin;
+}
+
+}  // namespace
+
 Error WebSocketChannel::opened(Error error) {
   deadline_.clear();
   if (error || dropped_) return reason(error);
@@ -23,22 +34,23 @@ Error WebSocketChannel::opened(Error error) {
   return {};
 }
 
-Awaitable<Error> WebSocketChannel::accept(Endpoint peer, std::size_t header_bytes_max, TimePoint deadline) {
+Awaitable<Error> WebSocketChannel::accept(Endpoint peer, WebSocketServer::Options const& options,
+                                          TimePoint deadline) {
   prepare();
   deadline_.set(deadline);
   Error error = co_await socket_.next_layer().below().handshake();
   if (!error) {
     session_->peer_ = peer;
     session_->certificate_ = socket_.next_layer().below().peer_certificate();
-    error = co_await upgrade(header_bytes_max);
+    error = co_await upgrade(options);
   }
   co_return opened(error);
 }
 
-Awaitable<Error> WebSocketChannel::upgrade(std::size_t header_bytes_max) {
+Awaitable<Error> WebSocketChannel::upgrade(WebSocketServer::Options const& options) {
   http::request_parser<http::empty_body> parser;
-  parser.header_limit(static_cast<std::uint32_t>(header_bytes_max));
-  beast::flat_buffer buffer{header_bytes_max + kReadBytes};
+  parser.header_limit(static_cast<std::uint32_t>(options.header_bytes_max));
+  beast::flat_buffer buffer{options.header_bytes_max + kReadBytes};
   auto const [error, size] = co_await http::async_read_header(socket_.next_layer(), buffer, parser, kTuple);
   if (error) {
     Error const failure = reason(error);
@@ -48,6 +60,10 @@ Awaitable<Error> WebSocketChannel::upgrade(std::size_t header_bytes_max) {
   auto const& request = parser.get();
   if (!websocket::is_upgrade(request)) {
     co_await refuse(426, "Upgrade Required");
+    co_return WebSocketErrc::refused;
+  }
+  if (!is_allowed(options, request)) {
+    co_await refuse(403, "Forbidden");
     co_return WebSocketErrc::refused;
   }
   if (buffer.size() > 0) {  // a client has nothing to say before the answer

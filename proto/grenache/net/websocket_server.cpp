@@ -168,7 +168,7 @@ Awaitable<void> WebSocketServer::Impl::upgrade(std::shared_ptr<Impl> self, Lane&
                                                Endpoint peer) {
   TimePoint const deadline = steady_now() + self->options.handshake_max;
   Listed const upgrading{lane.upgrading, channel.get()};
-  Error const error = co_await channel->accept(peer, self->options.header_bytes_max, deadline);
+  Error const error = co_await channel->accept(peer, self->options, deadline);
   if (!error) co_return;
   ++self->counters.failed_upgrades;
   self->count_end(error);

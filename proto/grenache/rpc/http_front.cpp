@@ -235,6 +235,7 @@ net::HttpServer::Options http_options(std::shared_ptr<Service> const& service,
   http.body_max = options.body_max;
   http.stream_idle_max = options.stream_idle_max;
   http.too_large.body = kTooLarge;
+  http.web_access = options.web_access;
   if (service->stream) {
     http.wants_stream = is_stream;
     http.stream_handler = [service](net::HttpExchange& exchange) { return handle_stream(service, exchange); };

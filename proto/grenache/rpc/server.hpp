@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,7 @@
 #include <grenache/base/time.hpp>
 #include <grenache/net/asio.hpp>
 #include <grenache/net/tls.hpp>
+#include <grenache/net/web_access.hpp>
 #include <grenache/rpc/link.hpp>
 #include <grenache/rpc/request.hpp>
 #include <grenache/rpc/rpc_error.hpp>
@@ -70,6 +72,9 @@ class Server {
     Duration handshake_max = std::chrono::seconds{10};     // of TLS, and of WebSocket
     Duration body_max = std::chrono::seconds{30};          // HTTP: from the header to the end of the body
     Duration stream_idle_max = std::chrono::seconds{60};   // HTTP: of a stream, without a byte either way
+    /// Refuses requests of foreign web pages, with status 403. Null: Host and Origin are not looked at, as in
+    /// Node.js, so a page that a browser on this network shows can call the service.
+    std::optional<net::WebAccess> web_access;
   };
 
   /// Since the start. A snapshot: with threads, the numbers may be a moment apart.

@@ -128,6 +128,7 @@ WebSocketServer::Options ws_options(Server::Options const& options, std::shared_
   ws.hold_count_max = options.requests_per_connection_max;
   ws.idle_max = options.idle_max;
   ws.handshake_max = options.handshake_max;
+  ws.web_access = options.web_access;
   return ws;
 }
 

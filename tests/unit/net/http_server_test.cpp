@@ -220,6 +220,41 @@ TEST_F(HttpServerTest, garbageGetsTheGivenAnswer) {
   test::run(io, test());
 }
 
+TEST_F(HttpServerTest, aForeignWebPageIsForbiddenAndAListedOneMayReadItsReply) {
+  auto test = [this]() -> Awaitable<void> {
+    options.web_access.emplace();
+    options.web_access->origins = {"https://app.example"};
+    options.forbidden.body = "NO";
+    Endpoint const at = start();
+    for (std::string const header :
+         {"Host: x\r\nOrigin: http://evil.example\r\n", "Host: evil.example\r\n"}) {
+      RawClient client{io.get_executor()};
+      co_await client.connect(at);
+      co_await client.send("POST /a HTTP/1.1\r\n" + header + "Content-Length: 1\r\n\r\nb");
+      std::string const text = co_await client.read_all();
+      EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 403") << header;
+      EXPECT_EQ(body_of(text), "NO");
+    }
+    EXPECT_EQ(server->counters().forbidden, 2u);
+    EXPECT_EQ(server->counters().requests, 0u);
+    RawClient page{io.get_executor()};
+    co_await page.connect(at);
+    std::string const head = " /a HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: https://app.example\r\n";
+    std::string text =
+        co_await exchange(page, "OPTIONS" + head + "Access-Control-Request-Method: PUT\r\n\r\n", "\r\n\r\n");
+    EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 204");
+    EXPECT_NE(text.find("\r\nAccess-Control-Allow-Methods: PUT\r\n"), std::string::npos);
+    EXPECT_EQ(server->counters().requests, 0u);
+    std::string const allowed = "\r\nAccess-Control-Allow-Origin: https://app.example\r\n";
+    EXPECT_NE(text.find(allowed), std::string::npos);
+    text = co_await exchange(page, "GET" + head + "\r\n", "GET /a ");
+    EXPECT_NE(text.find(allowed), std::string::npos);
+    text = co_await exchange(page, "GET /b HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "GET /b ");
+    EXPECT_EQ(text.find("Access-Control"), std::string::npos);
+  };
+  test::run(io, test());
+}
+
 TEST_F(HttpServerTest, closesOnAPeerThatIsSlowWithItsHeaderOrBody) {
   auto test = [this]() -> Awaitable<void> {
     options.header_max = 20ms;

@@ -275,6 +275,23 @@ TEST_F(WebSocketTest, whatIsNoUpgradeIsToldSo) {
   test::run(io, test());
 }
 
+TEST_F(WebSocketTest, aForeignWebPageGetsNoSession) {
+  WebSocketServer::Options options;
+  options.web_access.emplace();
+  serve(options);
+  auto test = [this]() -> Awaitable<void> {
+    std::string foreign = kUpgrade;
+    foreign.replace(foreign.find("Host: x"), 7, "Host: 127.0.0.1\r\nOrigin: http://evil.example");
+    std::string const text = co_await exchange(foreign);
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 403 ")) << text;
+    auto const program = co_await connect_plainly();
+    EXPECT_TRUE(program);
+    co_await until_open(1);
+    EXPECT_EQ(server->counters().failed_upgrades, 1u);
+  };
+  test::run(io, test());
+}
+
 TEST_F(WebSocketTest, aSlowUpgradeIsCutOff) {
   WebSocketServer::Options options;
   options.handshake_max = 20ms;
@@ -421,6 +438,7 @@ TEST_F(WebSocketTest, aGracefulStopWaitsForAnswersAndClosesWith1001) {
     co_await raw.send(frame(0x81, "wait"));
     co_await until_messages(1);
     auto idle = co_await connect_plainly();
+    co_await until_open(2);
     bool graceful = false;
     auto stop = [&]() -> Awaitable<void> { graceful = co_await server->stop(10s); };
     tasks.spawn(stop());

@@ -1,0 +1,64 @@
+#include "grenache/net/web_access.hpp"
+
+#include <algorithm>
+
+#include <grenache/base/endpoint.hpp>
+
+namespace grenache::net {
+
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool equal(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+}
+
+bool lists(std::vector<std::string> const& list, std::string_view item) {
+  return std::ranges::any_of(list, [&](std::string const& each) { return each == "*" || equal(each, item); });
+}
+
+/// `name:port` or `[address]:port`; the port may be missing.
+struct Authority {
+  explicit Authority(std::string_view text) : host{text} {
+    auto const colon = text.rfind(':');
+    if (colon == std::string_view::npos || text.find(']', colon) != std::string_view::npos) return;
+    host = text.substr(0, colon);
+    port = text.substr(colon + 1);
+    if (port == "80" || port == "443") port = {};
+  }
+  std::string_view host;  // with the brackets of an IPv6 address
+  std::string_view port;  // empty for a default one
+};
+
+bool is_ip_literal(std::string_view host) {
+  if (!host.starts_with('[')) return host.find(':') == std::string_view::npos && IpAddress::parse(host);
+  if (!host.ends_with(']')) return false;
+  return IpAddress::parse(host.substr(1, host.size() - 2)).has_value();
+}
+
+bool is_own(std::string_view host) {
+  if (host.ends_with('.')) host.remove_suffix(1);
+  return is_ip_literal(host) || equal(host, "localhost");
+}
+
+/// Whether the page comes from the server that it asks.
+bool is_same(std::string_view origin, Authority const& asked) {
+  auto const scheme_end = origin.find("://");
+  if (scheme_end == std::string_view::npos) return false;  // "null"
+  Authority const page{origin.substr(scheme_end + 3)};
+  return equal(page.host, asked.host) && page.port == asked.port;
+}
+
+}  // namespace
+
+WebVerdict check_web_access(WebAccess const& access, std::string_view host, std::string_view origin) {
+  Authority const asked{host};
+  if (!host.empty() && !is_own(asked.host) && !lists(access.hosts, asked.host)) {
+    return WebVerdict::host_refused;
+  }
+  if (origin.empty() || is_same(origin, asked)) return WebVerdict::allowed;
+  return lists(access.origins, origin) ? WebVerdict::allowed_cross_origin : WebVerdict::origin_refused;
+}
+
+}  // namespace grenache::net
