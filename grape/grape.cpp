@@ -19,7 +19,7 @@ std::optional<std::string> Grape::start() {
   if (!listening) return "cannot listen on UDP " + dht.to_string() + ": " + listening.error().message();
   dht_ = *listening;
   started_ = net::steady_now();
-  Endpoint const api{address, options_.api_port};
+  Endpoint const api{options_.api_bind.value_or(address), options_.api_port};
   auto const api_listening = api_.listen(api);
   if (!api_listening)
     return "cannot listen on TCP " + api.to_string() + ": " + api_listening.error().message();

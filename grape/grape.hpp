@@ -21,10 +21,11 @@ namespace grenache::grape {
 class Grape {
  public:
   struct Options {
-    std::optional<IpAddress> bind;    // of both sockets; none: all IPv4 addresses
-    std::uint16_t dht_port = 0;       // UDP; 0 takes a free one
-    std::uint16_t api_port = 0;       // TCP; 0 takes a free one
-    std::vector<HostPort> bootstrap;  // grapes to join
+    std::optional<IpAddress> bind;      // of both sockets; none: all IPv4 addresses
+    std::optional<IpAddress> api_bind;  // of the HTTP API; none: as `bind`
+    std::uint16_t dht_port = 0;         // UDP; 0 takes a free one
+    std::uint16_t api_port = 0;         // TCP; 0 takes a free one
+    std::vector<HostPort> bootstrap;    // grapes to join
     HttpApi::Options api;
     NodeOptions node;
     std::filesystem::path state_folder;  // empty: nothing is remembered over a restart

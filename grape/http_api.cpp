@@ -31,6 +31,14 @@ net::HttpReply error_reply(GrapeErrc code, bool strict) {
   return {answer.status, std::move(answer.body), {}};
 }
 
+net::HttpReply forbidden_reply(bool strict) {
+  std::string const error = "ERR_GRAPE_FORBIDDEN";
+  std::string const why =
+      "the Host or the Origin of the request is not allowed (--allow-host, --allow-origin)";
+  if (strict) return strict_reply(json::strict_error_answer(403, error, why));
+  return {403, error + ": " + why, {}};
+}
+
 net::HttpReply page_reply(unsigned status, std::string body, char const* type) {
   net::HttpReply reply{status, std::move(body), {}};
   reply.headers = {
@@ -59,6 +67,8 @@ net::HttpServer::Options server_options(HttpApi::Options const& options) {
   out.body_bytes_max = options.body_bytes_max;
   out.too_large = error_reply(GrapeErrc::payload_size, options.strict);
   out.malformed = {400, "", {}};
+  out.web_access = options.web_access;
+  out.forbidden = forbidden_reply(options.strict);
   return out;
 }
 

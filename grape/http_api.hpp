@@ -12,6 +12,7 @@
 #include <grenache/json/grape_api.hpp>
 #include <grenache/json/grape_items.hpp>
 #include <grenache/net/http_server.hpp>
+#include <grenache/net/web_access.hpp>
 
 namespace grenache::grape {
 
@@ -30,6 +31,7 @@ class HttpApi {
   struct Options {
     std::size_t body_bytes_max = 8192;  // Grape: check_maxPayloadSize
     bool strict = false;                // errors as 4xx or 5xx with a JSON object
+    net::WebAccess web_access;          // requests of other web pages are refused with 403
   };
 
   /// `runner` and what `status` uses must outlive the API.

@@ -40,6 +40,7 @@ std::string parse_bootstrap(std::string const& text, std::vector<HostPort>& out)
 
 struct Flags {
   std::string bind;
+  std::string api_bind;
   std::string bootstrap;
   std::string profile = "cluster";
   // Not given: as the profile says.
@@ -75,12 +76,37 @@ void declare_limits(CLI::App& app, Flags& flags) {
              "Accepted for compatibility without effect, ms");
 }
 
+std::string check_address(std::string const& text) {
+  return IpAddress::parse(text) ? "" : "'" + text + "' is not an IP address";
+}
+
+void declare_access(CLI::App& app, Flags& flags, Grape::Options& options) {
+  app.add_option("--api-bind", flags.api_bind, "Address that the HTTP API listens on [as --bind]")
+      ->check(check_address);
+  app.add_option("--allow-host", options.api.web_access.hosts,
+                 "Name that users reach the HTTP API by, beside localhost and IP addresses; * allows all;\n"
+                 "repeat it for more. Requests for other names are refused (DNS rebinding)")
+      ->type_name("NAME")
+      ->allow_extra_args(false)
+      ->check([](std::string const& text) {
+        return text == "*" || HostPort::parse(text + ":1") ? "" : "'" + text + "' is not a host name";
+      });
+  app.add_option(
+         "--allow-origin", options.api.web_access.origins,
+         "Web page that may use the HTTP API, as https://app.example; * allows all; repeat it for more.\n"
+         "Requests of other pages are refused")
+      ->type_name("ORIGIN")
+      ->allow_extra_args(false)
+      ->check([](std::string const& text) {
+        bool const is_origin = text.find("://") != std::string::npos && !text.ends_with('/');
+        return text == "*" || text == "null" || is_origin ? "" : "'" + text + "' is not scheme://host";
+      });
+}
+
 void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
   app.add_option("-b,--bind", flags.bind,
                  "Address to listen on, UDP and HTTP [all IPv4 addresses]; :: for IPv6 as well")
-      ->check([](std::string const& text) {
-        return IpAddress::parse(text) ? "" : "'" + text + "' is not an IP address";
-      });
+      ->check(check_address);
   add_port(app, "--dp,--dht_port", options.dht_port, "UDP port of the DHT; 0 takes a free one")->required();
   add_port(app, "--aph,--api_port", options.api_port, "TCP port of the HTTP API; 0 takes a free one")
       ->required();
@@ -97,6 +123,7 @@ void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
       ->capture_default_str();
   app.add_option("--state-dir", options.state_folder,
                  "Folder that keeps node id, known nodes and own items over restarts [nothing is kept]");
+  declare_access(app, flags, options);
   declare_limits(app, flags);
   add_number(app, "--check_maxPayloadSize", options.api.body_bytes_max, 1, 1'048'576,
              "Largest HTTP body, bytes")
@@ -147,6 +174,7 @@ int run(int argc, char** argv) {
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
   options.node = node_options(flags);
   if (!flags.bind.empty()) options.bind = IpAddress::parse(flags.bind);
+  if (!flags.api_bind.empty()) options.api_bind = IpAddress::parse(flags.api_bind);
   parse_bootstrap(flags.bootstrap, options.bootstrap);
 
   ignore_broken_pipes();
@@ -159,6 +187,13 @@ int run(int argc, char** argv) {
   if (auto const failure = grape.start()) {
     log.flush();
     return fail(app, *failure);
+  }
+  IpAddress const api = grape.api_endpoint().address;
+  if (!api.is_loopback()) {
+    log.warn("warning",
+             {{"text", "the HTTP API has no passwords and listens on " + api.to_string() +
+                           ": everybody who reaches it can announce and store; --api-bind 127.0.0.1 "
+                           "keeps it to this host"}});
   }
   signals.async_wait([&](boost::system::error_code error, int) {
     if (!error) asio::co_spawn(io, grape.stop(), asio::detached);

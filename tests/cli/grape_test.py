@@ -1,6 +1,7 @@
 """The program `grape` as an operator meets it."""
 
 import hashlib
+import http.client
 import json
 import os
 import pathlib
@@ -357,7 +358,7 @@ class Operating(TestCase):
         for method, path, body, expected in [
                 ("GET", "/lookup", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")), ("POST", "/health", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")),
                 ("POST", "/nowhere", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")), ("GET", "/get", None, (500, "ERR_GRAPE_PAYLOAD_INVALID")),
-                ("POST", "http://a.test/lookup", '{"data":"x"}', (200, "[]")), ("POST", "/lookup/", '{"data":"x"}', (200, '"ERR_REQ_NOTFOUND"')),
+                ("POST", "http://localhost/lookup", '{"data":"x"}', (200, "[]")), ("POST", "/lookup/", '{"data":"x"}', (200, '"ERR_REQ_NOTFOUND"')),
                 ("POST", "/get", '{"data":5}', (200, '"ERR_GRAPE_GENERIC"')), ("POST", "/get", '{"data":"zz"}', (200, '"ERR_GRAPE_HASH_FORMAT"')),
                 ("GET", "/health", "{}", (200, '"ERR_REQ_NOTFOUND"')), ("GET", "/", "{}", (200, '"ERR_REQ_NOTFOUND"'))]:
             with self.subTest(method=method, path=path):
@@ -368,11 +369,11 @@ class Operating(TestCase):
     def test_pages_are_found_with_a_query_a_final_slash_or_a_whole_url(self):
         grape = self.start(Grape)
         for path, content in [("/health?verbose=1", "application/json"), ("/health/", "application/json"), ("/metrics?name=a", "text/plain"),
-                              ("/?x", "text/html"), ("http://grape.test/health", "application/json"), ("http://grape.test", "text/html")]:
+                              ("/?x", "text/html"), ("http://localhost/health", "application/json"), ("http://localhost", "text/html")]:
             with self.subTest(path=path):
                 status, headers, _ = grape.request("GET", path)
                 self.assertEqual((status, headers["Content-Type"].split(";")[0]), (200, content))
-        for path in ["/favicon.ico", "/healthy", "/lookup/", "http://grape.test/nowhere"]:
+        for path in ["/favicon.ico", "/healthy", "/lookup/", "http://localhost/nowhere"]:
             with self.subTest(path=path):
                 self.assertEqual(grape.request("GET", path)[0], 404)
                 self.assertEqual(grape.request("HEAD", path)[0], 404)
@@ -393,6 +394,48 @@ class Operating(TestCase):
                 self.assertGreater(len(answer["message"]), 5)
         self.assertEqual(grape.post("/announce", {"data": ["a", 1]}), (200, "0"))
         self.assertEqual(grape.post("/lookup", {"data": "a"}), (200, '["127.0.0.1:1"]'))
+
+
+class Web(TestCase):
+    def ask(self, grape, **headers):
+        """(status, Access-Control-Allow-Origin) of an announcement with these headers."""
+        connection = http.client.HTTPConnection("127.0.0.1", grape.api_port, timeout=LIMIT_S)
+        self.addCleanup(connection.close)
+        connection.request("POST", "/announce", '{"data":["web",1]}', {"Content-Type": "text/plain", **headers})
+        reply = connection.getresponse()
+        reply.read()
+        return reply.status, reply.headers["Access-Control-Allow-Origin"]
+
+    def test_pages_of_other_origins_and_rebound_names_cannot_use_it(self):
+        grape = self.start(Grape)
+        for headers in [{"Origin": "http://evil.test"}, {"Origin": "null"}, {"Host": f"evil.test:{grape.api_port}"},
+                        {"Host": f"evil.test:{grape.api_port}", "Origin": f"http://evil.test:{grape.api_port}"}]:
+            with self.subTest(headers=headers):
+                self.assertEqual(self.ask(grape, **headers), (403, None))
+        self.assertEqual(grape.post("/lookup", {"data": "web"}), (200, "[]"))
+        own = f"127.0.0.1:{grape.api_port}"
+        for headers in [{}, {"Host": own, "Origin": "http://" + own}, {"Host": f"localhost:{grape.api_port}"}]:
+            self.assertEqual(self.ask(grape, **headers)[0], 200)
+
+    def test_pages_and_names_can_be_allowed(self):
+        grape = self.start(Grape, "--allow-origin", "https://app.test", "--allow-host", "grape.test", "--allow-host", "other.test")
+        self.assertEqual(self.ask(grape, Origin="https://app.test"), (200, "https://app.test"))
+        self.assertEqual(self.ask(grape, Host="other.test")[0], 200)
+        self.assertEqual(self.ask(grape, Origin="https://evil.test")[0], 403)
+        self.assertEqual(self.ask(grape, Host="evil.test")[0], 403)
+        for flag, text in [("--allow-origin", "app.test"), ("--allow-host", "a/b"), ("--api-bind", "localhost")]:
+            self.assertEqual(run("grape", *BASE, flag, text).returncode, 2)
+
+    def test_an_api_that_others_reach_is_warned_about_once(self):
+        grape = self.start(Grape, bind="0.0.0.0")
+        grape.stop()
+        self.assertEqual(sum("--api-bind" in line for line in grape.lines), 1, grape.lines)
+        for arguments, bind in [([], "127.0.0.1"), (["--api-bind", "127.0.0.1"], "0.0.0.0")]:
+            grape = self.start(Process, BIN / "grape", "--bind", bind, *BASE[2:], "--log-format", "json", *arguments)
+            self.assertEqual(grape.wait_event("listening")["address"], bind)
+            self.assertEqual(grape.wait_event("api_listening")["address"], "127.0.0.1")
+            grape.stop()
+            self.assertFalse(any("--api-bind" in line for line in grape.lines), grape.lines)
 
 
 if __name__ == "__main__":
