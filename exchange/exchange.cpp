@@ -50,6 +50,13 @@ std::string join(std::vector<rpc::GrapeUrl> const& grapes) {
   return out;
 }
 
+/// Where we are until the DHT shows it.
+std::string first_endpoint(Exchange::Options const& options, std::uint16_t port) {
+  if (!options.advertised_host.empty()) return options.advertised_host + ":" + std::to_string(port);
+  IpAddress const loopback{127, 0, 0, 1};
+  return Endpoint{options.bind.is_unspecified() ? loopback : options.bind, port}.to_string();
+}
+
 Random child(Random& random) {
   Random::Seed seed;
   random.fill(seed);
@@ -91,6 +98,7 @@ struct Exchange::Impl {
   Awaitable<void> poll();
   Awaitable<Output> end_of(CallId call);
   Awaitable<std::optional<std::string>> start_redis();
+  Awaitable<void> advertise_shown_address(std::uint16_t port);
   Awaitable<std::optional<std::string>> start();
   Awaitable<void> stop();
 
@@ -331,13 +339,26 @@ Awaitable<std::optional<std::string>> Exchange::Impl::start_redis() {
   co_return "Redis is not reachable at " + options.redis->to_string() + ": " + redis_failure;
 }
 
+Awaitable<void> Exchange::Impl::advertise_shown_address(std::uint16_t port) {
+  auto const found = co_await link.lookup(options.service);
+  if (!found) co_return;
+  std::string const ending = ":" + std::to_string(port);
+  std::vector<std::string> ours;
+  for (std::string const& each : *found) {
+    if (each.ends_with(ending)) ours.push_back(each);
+  }
+  if (ours.size() != 1) co_return;
+  core.listening(ours.front());
+  log.info("advertised", {{"endpoint", ours.front()}});
+}
+
 Awaitable<std::optional<std::string>> Exchange::Impl::start() {
   Endpoint const wanted{options.bind, options.port};
   auto const listening = server.listen(wanted);
   if (!listening) {
     co_return "cannot listen on TCP " + wanted.to_string() + ": " + listening.error().message();
   }
-  core.listening(options.advertised_host + ":" + std::to_string(listening->port));
+  core.listening(first_endpoint(options, listening->port));
   log.info("listening", {{"port", int{listening->port}}, {"peer_id", core.id().hex()}});
   if (redis) {
     auto failure = co_await start_redis();
@@ -348,6 +369,9 @@ Awaitable<std::optional<std::string>> Exchange::Impl::start() {
   server.announce(link, options.service);
   auto const announced = co_await server.ready(options.start_limit);
   if (!announced) co_return "cannot announce the service: " + announced.error().text();
+  if (options.advertised_host.empty() && options.bind.is_unspecified()) {
+    co_await advertise_shown_address(listening->port);
+  }
   tasks.spawn(poll());
   while (!has_polled || !core.is_synced()) {
     auto const wake = co_await changed.wait();

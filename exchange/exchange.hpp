@@ -21,12 +21,14 @@ namespace grenache::exchange {
 class Exchange {
  public:
   struct Options {
-    std::vector<rpc::GrapeUrl> grapes;          // at least one
-    std::string service = "exchange";           // name to announce and to look up
-    IpAddress bind;                             // of the RPC server; 0.0.0.0: all IPv4 addresses
-    std::uint16_t port = 0;                     // 0 takes a free one
-    std::string advertised_host = "127.0.0.1";  // in our orders, for takers who did not find us in the DHT
-    std::optional<RedisUrl> redis;              // none: reservations live in this process
+    std::vector<rpc::GrapeUrl> grapes;  // at least one
+    std::string service = "exchange";   // name to announce and to look up
+    IpAddress bind;                     // of the RPC server; 0.0.0.0: all IPv4 addresses
+    std::uint16_t port = 0;             // 0 takes a free one
+    /// In our orders, for takers who did not find us in the DHT. Empty: `bind`; when that is all addresses,
+    /// the one that the DHT shows, or 127.0.0.1 as long as it shows none or several.
+    std::string advertised_host;
+    std::optional<RedisUrl> redis;                          // none: reservations live in this process
     Duration poll_interval = std::chrono::seconds{1};       // between lookups
     Duration announce_interval = std::chrono::seconds{30};  // a Node grape forgets services after 80 s
     Duration start_limit = std::chrono::seconds{10};   // for the grape, and for its word on the announcement

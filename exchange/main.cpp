@@ -30,7 +30,7 @@ struct Flags {
   std::vector<std::string> grapes{"http://127.0.0.1:30001"};
   std::string redis;
   std::string bind = "0.0.0.0";
-  std::string advertise = "127.0.0.1";
+  std::string advertise;
   std::uint16_t port = 0;
   std::string name;
   std::string data_dir;
@@ -61,12 +61,12 @@ void declare(CLI::App& app, Flags& flags) {
         return IpAddress::parse(text) ? "" : "'" + text + "' is not an IP address";
       })
       ->capture_default_str();
-  app.add_option("--advertise", flags.advertise,
-                 "Host in our orders, for takers who do not find us in the DHT")
+  app.add_option(
+         "--advertise", flags.advertise,
+         "Host in our orders, for takers who do not find us in the DHT [the address that the grape shows]")
       ->check([](std::string const& text) {
         return HostPort::parse(text + ":1") ? "" : "'" + text + "' is not a host";
-      })
-      ->capture_default_str();
+      });
   app.add_option("--name", flags.name, "Name to show to other peers")->check([](std::string const& text) {
     return text.size() <= kPeerNameSizeMax
                ? ""

@@ -103,5 +103,14 @@ class Running(TestCase):
             self.assertEqual(identities[0], identities[1], "the identity outlives the process")
 
 
+    def test_a_peer_on_all_addresses_advertises_the_one_that_the_grape_shows(self):
+        grape = self.start(Grape, bind="127.0.0.2", host="127.0.0.2")
+        peer = self.start(Process, BIN / "exchange", "--grape", f"http://127.0.0.2:{grape.api_port}", "--log-format", "json")
+        port = peer.wait_event("listening")["port"]
+        self.assertEqual(peer.wait_event("advertised")["endpoint"], f"127.0.0.2:{port}")
+        peer.wait_event("ready")
+        self.assertEqual(peer.stop()[0], 0)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
