@@ -10,7 +10,7 @@ from support import LIMIT_S, SANITIZED, Grape, TestCase, anonymous_kib
 
 
 def post(path, body, *headers):
-    lines = [f"POST {path} HTTP/1.1", "Host: x", *headers, f"Content-Length: {len(body)}", "", ""]
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", *headers, f"Content-Length: {len(body)}", "", ""]
     return "\r\n".join(lines).encode() + body
 
 
@@ -76,7 +76,7 @@ class Slow(Hostile):
         before = anonymous_kib(self.grape.process.pid)
         client = self.connect()
         client.setblocking(False)
-        status_page = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 1000
+        status_page = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000
         with self.assertRaises(BlockingIOError):
             for _ in range(100_000):
                 client.send(status_page)
@@ -115,8 +115,8 @@ class Endless(Hostile):
         return self.read_all(client)
 
     def test_huge_bodies_are_refused_unread(self):
-        for start in [post("/lookup", b"x" * 8193), b"POST /lookup HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nx",
-                      b"POST /lookup HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1000\r\n" + b"x" * 4096 + b"\r\n1001\r\n"
+        for start in [post("/lookup", b"x" * 8193), b"POST /lookup HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\nx",
+                      b"POST /lookup HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1000\r\n" + b"x" * 4096 + b"\r\n1001\r\n"
                       + b"x" * 4097]:
             with self.subTest(start=start[:90]):
                 answer = self.answer_to(start)
