@@ -84,8 +84,8 @@ void declare_access(CLI::App& app, Flags& flags, Grape::Options& options) {
   app.add_option("--api-bind", flags.api_bind, "Address that the HTTP API listens on [as --bind]")
       ->check(check_address);
   app.add_option("--allow-host", options.api.web_access.hosts,
-                 "Name that users reach the HTTP API by, beside localhost and IP addresses; * allows all;\n"
-                 "repeat it for more. Requests for other names are refused (DNS rebinding)")
+                 "Name with a dot that web pages may reach the HTTP API by; * allows all; repeat it for more.\n"
+                 "Browsers that ask for other names are refused (DNS rebinding)")
       ->type_name("NAME")
       ->allow_extra_args(false)
       ->check([](std::string const& text) {

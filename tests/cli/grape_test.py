@@ -398,10 +398,10 @@ class Operating(TestCase):
 
 class Web(TestCase):
     def ask(self, grape, **headers):
-        """(status, Access-Control-Allow-Origin) of an announcement with these headers."""
+        """(status, Access-Control-Allow-Origin) of an announcement by a browser with these headers."""
         connection = http.client.HTTPConnection("127.0.0.1", grape.api_port, timeout=LIMIT_S)
         self.addCleanup(connection.close)
-        connection.request("POST", "/announce", '{"data":["web",1]}', {"Content-Type": "text/plain", **headers})
+        connection.request("POST", "/announce", '{"data":["web",1]}', {"Content-Type": "text/plain", "User-Agent": "Mozilla/5.0", **headers})
         reply = connection.getresponse()
         reply.read()
         return reply.status, reply.headers["Access-Control-Allow-Origin"]
@@ -414,7 +414,8 @@ class Web(TestCase):
                 self.assertEqual(self.ask(grape, **headers), (403, None))
         self.assertEqual(grape.post("/lookup", {"data": "web"}), (200, "[]"))
         own = f"127.0.0.1:{grape.api_port}"
-        for headers in [{}, {"Host": own, "Origin": "http://" + own}, {"Host": f"localhost:{grape.api_port}"}]:
+        for headers in [{}, {"Host": own, "Origin": "http://" + own}, {"Host": f"localhost:{grape.api_port}"},
+                        {"Host": "grape.test", "User-Agent": "curl/7.88.1"}]:
             self.assertEqual(self.ask(grape, **headers)[0], 200)
 
     def test_pages_and_names_can_be_allowed(self):

@@ -111,7 +111,8 @@ bool HttpConnection::is_allowed() {
   if (!options().web_access) return true;
   auto const& message = parser->get();
   std::string_view const origin = message[http::field::origin];
-  WebVerdict const verdict = check_web_access(*options().web_access, message[http::field::host], origin);
+  WebVerdict const verdict = check_web_access(
+      *options().web_access, {message[http::field::host], origin, message[http::field::user_agent]});
   if (verdict == WebVerdict::allowed_cross_origin) cross_origin = origin;
   return verdict == WebVerdict::allowed || verdict == WebVerdict::allowed_cross_origin;
 }

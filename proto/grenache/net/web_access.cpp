@@ -37,9 +37,17 @@ bool is_ip_literal(std::string_view host) {
   return IpAddress::parse(host.substr(1, host.size() - 2)).has_value();
 }
 
+bool is_name_char(char c) {
+  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '_';
+}
+
 bool is_own(std::string_view host) {
   if (host.ends_with('.')) host.remove_suffix(1);
-  return is_ip_literal(host) || equal(host, "localhost");
+  return is_ip_literal(host) || (!host.empty() && std::ranges::all_of(host, is_name_char));
+}
+
+bool is_browser(WebRequest const& request) {
+  return !request.origin.empty() || request.user_agent.starts_with("Mozilla/");
 }
 
 /// Whether the page comes from the server that it asks.
@@ -52,11 +60,13 @@ bool is_same(std::string_view origin, Authority const& asked) {
 
 }  // namespace
 
-WebVerdict check_web_access(WebAccess const& access, std::string_view host, std::string_view origin) {
-  Authority const asked{host};
-  if (!host.empty() && !is_own(asked.host) && !lists(access.hosts, asked.host)) {
+WebVerdict check_web_access(WebAccess const& access, WebRequest const& request) {
+  if (!is_browser(request)) return WebVerdict::allowed;
+  Authority const asked{request.host};
+  if (!request.host.empty() && !is_own(asked.host) && !lists(access.hosts, asked.host)) {
     return WebVerdict::host_refused;
   }
+  std::string_view const origin = request.origin;
   if (origin.empty() || is_same(origin, asked)) return WebVerdict::allowed;
   return lists(access.origins, origin) ? WebVerdict::allowed_cross_origin : WebVerdict::origin_refused;
 }

@@ -14,9 +14,11 @@ namespace grenache::net {
 /// - `Origin` names the page. A page of another host than the one it asks is refused, unless it is listed.
 /// - `Host` names the server as the page knows it. A page whose name was rebound to our address (DNS
 ///   rebinding) counts as our own by its Origin, but asks for its own name. So the host must be an IP
-///   literal, localhost or a listed name.
+///   literal, a name without a dot (localhost, a container; nobody can buy one) or a listed name.
 ///
-/// Programs that are not browsers send no Origin and reach us by address, and notice nothing of this.
+/// The rule for Host concerns browsers alone, which send an Origin, or at least a User-Agent that begins with
+/// "Mozilla/". Other programs may use any name of the server: Node.js peers do, with
+/// `http://grape.example:30001`.
 struct WebAccess {
   /// Names that the server is reached by, without port; "*" allows every name.
   std::vector<std::string> hosts;
@@ -32,9 +34,14 @@ enum class WebVerdict : std::uint8_t {
   origin_refused,
 };
 
-/// Both are header values; empty where the header is missing, as in requests of HTTP/1.0 and of programs.
+/// Header values of a request; empty where the header is missing.
+struct WebRequest {
+  std::string_view host;
+  std::string_view origin;
+  std::string_view user_agent;
+};
+
 /// Case is ignored, and so are the default ports 80 and 443. Linear in the two lists.
-[[nodiscard]] WebVerdict check_web_access(WebAccess const& access, std::string_view host,
-                                          std::string_view origin);
+[[nodiscard]] WebVerdict check_web_access(WebAccess const& access, WebRequest const& request);
 
 }  // namespace grenache::net

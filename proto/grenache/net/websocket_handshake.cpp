@@ -20,8 +20,9 @@ namespace {
 
 bool is_allowed(WebSocketServer::Options const& options, http::fields const& fields) {
   if (!options.web_access) return true;
-  WebVerdict const verdict =
-      check_web_access(*options.web_access, fields[http::field::host], fields[http::field::origin]);
+  WebVerdict const verdict = check_web_access(
+      *options.web_access,
+      {fields[http::field::host], fields[http::field::origin], fields[http::field::user_agent]});
   return verdict == WebVerdict::allowed || verdict == WebVerdict::allowed_cross_origin;
 }
 

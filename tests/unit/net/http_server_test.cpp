@@ -226,8 +226,8 @@ TEST_F(HttpServerTest, aForeignWebPageIsForbiddenAndAListedOneMayReadItsReply) {
     options.web_access->origins = {"https://app.example"};
     options.forbidden.body = "NO";
     Endpoint const at = start();
-    for (std::string const header :
-         {"Host: x\r\nOrigin: http://evil.example\r\n", "Host: evil.example\r\n"}) {
+    for (std::string const header : {"Host: x\r\nOrigin: http://evil.example\r\n",
+                                     "Host: evil.example\r\nUser-Agent: Mozilla/5.0\r\n"}) {
       RawClient client{io.get_executor()};
       co_await client.connect(at);
       co_await client.send("POST /a HTTP/1.1\r\n" + header + "Content-Length: 1\r\n\r\nb");

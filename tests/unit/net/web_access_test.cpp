@@ -5,13 +5,24 @@
 namespace grenache::net {
 namespace {
 
+/// As a browser asks.
 WebVerdict ask(std::string_view host, std::string_view origin, WebAccess const& access = {}) {
-  return check_web_access(access, host, origin);
+  return check_web_access(access, {host, origin, "Mozilla/5.0 (X11; Linux x86_64)"});
 }
 
-TEST(WebAccess, aProgramThatSendsNoOriginIsAnsweredAtEveryAddress) {
-  for (char const* const host : {"", "127.0.0.1", "127.0.0.1:30001", "10.1.2.3:1", "[::1]", "[::1]:30001",
-                                 "localhost", "localhost:30001", "LocalHost:30001", "localhost."}) {
+TEST(WebAccess, aProgramThatIsNoBrowserMayUseAnyName) {
+  for (char const* const host : {"", "grape.example:30001", "10.1.2.3:1", "::1"}) {
+    EXPECT_EQ(check_web_access({}, {host, "", ""}), WebVerdict::allowed) << host;
+    EXPECT_EQ(check_web_access({}, {host, "", "curl/7.88.1"}), WebVerdict::allowed) << host;
+  }
+  EXPECT_EQ(check_web_access({}, {"grape.example", "http://grape.example", "curl/7.88.1"}),
+            WebVerdict::host_refused);
+}
+
+TEST(WebAccess, aBrowserIsAnsweredAtAddressesAndNamesThatNobodyCanBuy) {
+  for (char const* const host :
+       {"", "127.0.0.1", "127.0.0.1:30001", "10.1.2.3:1", "[::1]", "[::1]:30001", "localhost",
+        "localhost:30001", "LocalHost:30001", "localhost.", "grape1:30001"}) {
     EXPECT_EQ(ask(host, ""), WebVerdict::allowed) << host;
   }
 }
