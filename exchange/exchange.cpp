@@ -267,6 +267,7 @@ Awaitable<rpc::Reply> Exchange::Impl::serve(rpc::Request& request) {
 Awaitable<void> Exchange::Impl::call(output::Call wanted) {
   rpc::RequestOptions request;
   request.timeout = options.call_timeout;
+  request.retry_count = 1;  // every message may come twice: orders have a seq, takes an id
   auto reply = co_await client.request_to(std::move(wanted.endpoint), options.service,
                                           std::move(wanted.payload), request);
   CallAnswer answer;
