@@ -16,6 +16,7 @@
 #include "exchange/exchange.hpp"
 #include "exchange/identity.hpp"
 #include <grenache/log/command_line.hpp>
+#include <grenache/net/descriptors.hpp>
 #include <grenache/rpc/link.hpp>
 
 namespace grenache::exchange {
@@ -177,6 +178,7 @@ int run(int argc, char** argv) {
   // The playbook tells its own story.
   if (flags.playbook && app.count("--log-level") == 0) flags.log.level = "error";
   if (flags.json) flags.log.format = "json";
+  net::raise_descriptor_limit();
   Log const log = flags.log.make();
   auto random = Random::from_system();
   return flags.playbook ? play(app, flags, log, std::move(random))

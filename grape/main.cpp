@@ -11,18 +11,16 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <sys/resource.h>
 
 #include "grape/core/profile.hpp"
 #include "grape/grape.hpp"
 #include <grenache/log/command_line.hpp>
+#include <grenache/net/descriptors.hpp>
 
 namespace grenache::grape {
 namespace {
 
 namespace asio = boost::asio;
-
-constexpr rlim_t kDescriptorsWanted = 8192;
 
 // `127.0.0.1:20002,host:20003`; empty for a grape that waits to be found.
 std::string parse_bootstrap(std::string const& text, std::vector<HostPort>& out) {
@@ -151,14 +149,6 @@ NodeOptions node_options(Flags const& flags) {
   return node;
 }
 
-// A soft limit of 1024 descriptors is usual, and fewer than the connections that the API may have.
-void allow_descriptors() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = std::max(limit.rlim_cur, std::min<rlim_t>(limit.rlim_max, kDescriptorsWanted));
-  (void)::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 int run(int argc, char** argv) {
   CLI::App app{
       "A Grenache grape: a node of the DHT with an HTTP API to announce services and to look them up.",
@@ -179,7 +169,7 @@ int run(int argc, char** argv) {
 
   ignore_broken_pipes();
   survive_hangup();
-  allow_descriptors();
+  net::raise_descriptor_limit();
   Log const log = flags.log.make();
   asio::io_context io{1};
   Grape grape{io.get_executor(), options, log};

@@ -106,15 +106,25 @@ class Connection {
   [[nodiscard]] Outcome const& outcome() const { return outcome_; }
 
  private:
+  void skip_empty_lines() {
+    auto const* const bytes = static_cast<char const*>(buffer_.data().data());
+    std::size_t size = 0;
+    while (size < buffer_.size() && (bytes[size] == '\r' || bytes[size] == '\n')) ++size;
+    buffer_.consume(size);
+  }
   void begin() {
     parser_.emplace();
     feed_ = {};
+    begun_ = false;
     parser_->header_limit(static_cast<std::uint32_t>(limits_.header_bytes_max));
     parser_->body_limit(limits_.body_bytes_max);
     parser_->eager(true);
   }
   // True when a request ended here and another may follow.
   bool step() {
+    if (!begun_) skip_empty_lines();
+    if (buffer_.size() == 0) return false;
+    begun_ = true;
     Error error;
     auto const used = feed_(*parser_, buffer_.data(), error);
     GRN_CHECK(used <= buffer_.size());
@@ -123,7 +133,7 @@ class Connection {
       outcome_.end = error == http::error::header_limit ? End::long_header : End::closed;
       return false;
     }
-    if (parser_->is_header_done() && is_ambiguous()) {
+    if (parser_->is_header_done() && !is_acceptable()) {
       outcome_.end = End::closed;
       return false;
     }
@@ -135,15 +145,22 @@ class Connection {
     return more;
   }
 
-  // The parser takes an encoding that it does not know for none.
-  [[nodiscard]] bool is_ambiguous() const {
-    return !parser_->chunked() && parser_->get().count(http::field::transfer_encoding) > 0;
+  // One Host, no encoding but chunked. The parser takes an encoding that it does not know for none.
+  [[nodiscard]] bool is_acceptable() const {
+    auto const& message = parser_->get();
+    auto const hosts = message.count(http::field::host);
+    if (hosts > 1 || (hosts == 0 && message.version() >= 11)) return false;
+    auto const encodings = message.count(http::field::transfer_encoding);
+    if (encodings == 0) return true;
+    return encodings == 1 && parser_->chunked() && message.version() >= 11 &&
+           boost::beast::iequals(message[http::field::transfer_encoding], "chunked");
   }
 
   Limits limits_;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   Feed feed_;
+  bool begun_ = false;  // the request has more than empty lines
   Outcome outcome_;
 };
 

@@ -21,6 +21,7 @@
 #include <grenache/json/bencode_json.hpp>
 #include <grenache/json/grape_api.hpp>
 #include <grenache/json/grape_items.hpp>
+#include <grenache/net/descriptors.hpp>
 #include <grenache/log/command_line.hpp>
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/rpc/link.hpp>
@@ -267,6 +268,7 @@ int run(int argc, char** argv) {
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
 
   ignore_broken_pipes();
+  net::raise_descriptor_limit();
   std::optional<Failure> failure;
   if (action) failure = action();
   std::string const command = app.get_subcommands().front()->get_name();

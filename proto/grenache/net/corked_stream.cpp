@@ -1,6 +1,8 @@
 #include "grenache/net/corked_stream.hpp"
 
+#include <algorithm>
 #include <array>
+#include <new>
 
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/bind_handler.hpp>
@@ -9,15 +11,28 @@
 
 namespace grenache::net {
 
+namespace {
+
+constexpr std::size_t kPieceBytes = 64 * 1024;  // the most that Asio gives the system at once
+
+}  // namespace
+
 void CorkedStream::read(FirstBuffers<asio::mutable_buffer> const& to, IoHandler handler) {
   stream_.async_read_some(to, std::move(handler));
 }
 
 void CorkedStream::write(FirstBuffers<asio::const_buffer> const& from, IoHandler handler) {
+  std::size_t const size = asio::buffer_size(from);
+  bytes_written_ += std::min(size, kPieceBytes);
   if (!corked_ && kept_.empty()) return stream_.async_write_some(from, std::move(handler));
   std::size_t const before = kept_.size();
-  std::size_t const size = asio::buffer_size(from);
-  kept_.resize(before + size);
+  try {
+    kept_.resize(before + size);
+  } catch (std::bad_alloc const&) {  // not into the operation that called: it would leave run()
+    Error const failure = asio::error::no_memory;
+    asio::post(get_executor(), boost::beast::bind_front_handler(std::move(handler), failure, std::size_t{0}));
+    return;
+  }
   asio::buffer_copy(asio::buffer(kept_.data() + before, size), from);
   if (corked_) {
     asio::post(get_executor(), boost::beast::bind_front_handler(std::move(handler), Error{}, size));

@@ -15,8 +15,9 @@
 
 namespace grenache::net {
 
-/// The stream below a WebSocket. While corked it keeps what is written; the next write without cork takes it
-/// along, in one call of the system. Heavy to include: for .cpp files of proto/grenache/net. One thread.
+/// The stream below a WebSocket. While corked it keeps what is written; the next uncorked write sends the
+/// kept bytes first, in the same system call. Heavy to include: for .cpp files of proto/grenache/net. One
+/// thread.
 class CorkedStream {
  public:
   using executor_type = Stream::executor_type;
@@ -38,6 +39,8 @@ class CorkedStream {
 
   /// When the last read began: as a rule, when bytes came that were not enough.
   [[nodiscard]] TimePoint read_at() const { return read_at_; }
+  /// Bytes given to writes so far: a long one counts piece by piece, each as it begins.
+  [[nodiscard]] std::size_t bytes_written() const { return bytes_written_; }
 
   template <class Buffers, class Token>
   auto async_read_some(Buffers const& buffers, Token&& token) {
@@ -67,6 +70,7 @@ class CorkedStream {
 
   Stream stream_;
   std::string kept_;
+  std::size_t bytes_written_ = 0;
   TimePoint read_at_{};
   bool corked_ = false;
 };

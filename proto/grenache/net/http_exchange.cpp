@@ -4,13 +4,36 @@
 namespace grenache::net {
 
 struct HttpExchange::Impl {
+  /// While an operation waits for the peer, the connection can be evicted.
+  class Wait {
+   public:
+    Wait(Impl& impl, HttpConnection::Phase phase) : impl_{impl}, idle_{impl.idle} {
+      ++impl_.wait_count;
+      impl_.connection.enter(phase);
+    }
+    ~Wait() {
+      if (--impl_.wait_count == 0) impl_.connection.enter(HttpConnection::Phase::serving);
+    }
+    Wait(Wait const&) = delete;
+    Wait& operator=(Wait const&) = delete;
+
+    void progress() {
+      impl_.idle.moved();
+      impl_.connection.enter(impl_.connection.phase());
+    }
+
+   private:
+    Impl& impl_;
+    IdleWatch::Wait idle_;
+  };
+
   explicit Impl(HttpConnection& c)
       : connection{c},
         parser{std::move(*c.parser)},
         http_1_0{parser.get().version() < 11},
         head_only{parser.get().method() == http::verb::head},
-        wants_continue{boost::beast::iequals(parser.get()[http::field::expect], "100-continue")},
-        keep_alive{parser.keep_alive() && !c.lane->stopping},
+        wants_continue{expects_continue(parser.get())},
+        keep_alive{parser.keep_alive() && !c.worker().stopping()},
         writer{!http_1_0},
         idle{c.deadline, c.options().stream_idle_max} {
     c.describe(parser.get(), request);
@@ -44,10 +67,11 @@ struct HttpExchange::Impl {
   bool without_body = false;  // the reply has none, whatever is written
   PieceWriter writer;
   IdleWatch idle;
+  int wait_count = 0;
 };
 
 Awaitable<Result<std::string_view>> HttpExchange::Impl::read() {
-  IdleWatch::Wait const wait{idle};
+  Wait wait{*this, HttpConnection::Phase::reading};
   if (wants_continue && !parser.is_done()) {
     wants_continue = false;
     bool const writable = co_await connection.continue_if_expected(true);
@@ -64,12 +88,13 @@ Awaitable<Result<std::string_view>> HttpExchange::Impl::read() {
         co_await connection.stream.async_read_some(connection.buffer.prepare(size_max), kTuple);
     connection.buffer.commit(size);
     if (broken) co_return reason(broken);
-    idle.moved();
+    wait.progress();
   }
 }
 
 Awaitable<Result<void>> HttpExchange::Impl::begin(unsigned status, HttpHeaders headers) {
   GRN_CHECK(!begun);
+  if (!is_valid(headers)) co_return reason(HttpServerErrc::invalid_header);
   begun = true;
   if (http_1_0) keep_alive = false;  // nothing but its end tells where the reply ends
   without_body = head_only || !has_body(status);
@@ -78,7 +103,7 @@ Awaitable<Result<void>> HttpExchange::Impl::begin(unsigned status, HttpHeaders h
   if (!http_1_0 && has_body(status)) connection.head += "\r\nTransfer-Encoding: chunked";
   connection.head += "\r\n\r\n";
   wants_continue = false;
-  IdleWatch::Wait const wait{idle};
+  Wait const wait{*this, HttpConnection::Phase::writing};
   auto const [error, size] =
       co_await asio::async_write(connection.stream, asio::buffer(connection.head), kTuple);
   if (error) co_return reason(error);
@@ -88,8 +113,8 @@ Awaitable<Result<void>> HttpExchange::Impl::begin(unsigned status, HttpHeaders h
 Awaitable<Result<void>> HttpExchange::Impl::write(std::string_view piece) {
   GRN_CHECK(begun && !finished);
   if (without_body) co_return Result<void>{};
-  IdleWatch::Wait const wait{idle};
-  auto const progress = [this] { idle.moved(); };
+  Wait wait{*this, HttpConnection::Phase::writing};
+  auto const progress = [&wait] { wait.progress(); };
   Error const error = co_await writer.write(connection.stream, piece, progress);
   if (error) co_return reason(error);
   co_return Result<void>{};
@@ -97,7 +122,7 @@ Awaitable<Result<void>> HttpExchange::Impl::write(std::string_view piece) {
 
 Awaitable<Result<void>> HttpExchange::Impl::finish() {
   GRN_CHECK(begun && !finished);
-  IdleWatch::Wait const wait{idle};
+  Wait const wait{*this, HttpConnection::Phase::writing};
   Error error;
   if (!without_body) error = co_await writer.finish(connection.stream);
   if (error) co_return reason(error);
@@ -110,12 +135,12 @@ Awaitable<void> HttpExchange::Impl::answer_instead(bool handler_failed) {
   HttpReply reply;
   reply.status = 500;
   if (failure == HttpServerErrc::malformed_request) {
-    connection.lane->count(&HttpServer::Counters::malformed);
+    connection.count(&HttpServer::Counters::malformed);
     reply = connection.options().malformed;
-  } else if (failure && !handler_failed) {
+  } else if (failure && failure != HttpServerErrc::invalid_header && !handler_failed) {
     co_return;
   } else {
-    connection.lane->count(&HttpServer::Counters::handler_failures);
+    connection.count(&HttpServer::Counters::handler_failures);
   }
   co_await connection.refuse(reply);
 }
@@ -123,8 +148,9 @@ Awaitable<void> HttpExchange::Impl::answer_instead(bool handler_failed) {
 Awaitable<bool> HttpConnection::serve_stream() {
   HttpExchange::Impl impl{*this};
   HttpExchange exchange{impl};
-  lane->count(&HttpServer::Counters::requests);
+  count(&HttpServer::Counters::requests);
   deadline.clear();
+  enter(Phase::serving);
   bool failed = false;
   try {
     co_await options().stream_handler(exchange);
@@ -135,9 +161,9 @@ Awaitable<bool> HttpConnection::serve_stream() {
     co_await impl.answer_instead(failed);
     co_return false;
   }
-  if (failed) lane->count(&HttpServer::Counters::handler_failures);
+  if (failed) count(&HttpServer::Counters::handler_failures);
   if (failed || !impl.finished) co_return false;
-  if (impl.keep_alive && impl.parser.is_done()) co_return !lane->stopping;
+  if (impl.keep_alive && impl.parser.is_done()) co_return !worker().stopping();
   co_await linger();
   co_return false;
 }

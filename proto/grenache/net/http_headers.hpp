@@ -7,7 +7,8 @@
 
 namespace grenache::net {
 
-/// Names and values. Must be valid header text: nothing checks them again when they are sent.
+/// Names and values. A reply with a line break or NUL in one, or with a name that is none, is answered 500
+/// instead.
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 }  // namespace grenache::net

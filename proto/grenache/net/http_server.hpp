@@ -25,15 +25,18 @@ enum class HttpServerErrc {
   timed_out = 1,    // Options::stream_idle_max
   connection_lost,  // the peer has closed it before the request was complete
   malformed_request,
+  invalid_header,  // a header of our reply has a line break in it, or no name
 };
 [[nodiscard]] std::string_view describe(HttpServerErrc code);
 constexpr char const* category_name(HttpServerErrc) { return "grenache.http_server"; }
 inline Error make_error_code(HttpServerErrc code) { return make_enum_error(code); }
 
+struct HttpConnection;  // of the .cpp files alone
+
 /// One request, whole. The views live as long as the request.
 struct HttpRequest {
   std::string_view method;  // as sent: "POST", "GET", …
-  std::string_view target;  // as sent, not decoded: "/lookup?x=1"
+  std::string_view target;  // path and query as sent, not decoded: "/lookup?x=1"
   std::string body;         // chunks joined; at most Options::body_bytes_max
   Endpoint peer;            // of the TCP connection
   /// What the peer has shown in the TLS handshake; null when it showed none, or there was none.
@@ -43,7 +46,13 @@ struct HttpRequest {
   [[nodiscard]] std::string_view header(std::string_view name) const;
   [[nodiscard]] bool has_header(std::string_view name) const;
 
+  /// For handlers that make much more of a body than it is, such as by expanding it: waits until
+  /// Options::held_bytes_max leaves room, then says how much is held. Until the reply was sent.
+  [[nodiscard]] Awaitable<void> until_room();
+  void set_held(std::size_t bytes);
+
   void const* fields = nullptr;  // the server's own; none in a request made by hand
+  HttpConnection* connection = nullptr;
 };
 
 struct HttpReply {
@@ -91,12 +100,18 @@ class HttpExchange {
 /// connections live side by side on the thread of the executor, or on threads of the server's own. Every
 /// method and path goes to the handler.
 ///
-/// Where a limit of connections or descriptors is reached, a new connection takes the place of the one whose
-/// peer is silent for longest, between requests or amid one: slow peers keep nobody out.
+/// Where a limit of connections or descriptors is reached, a new connection evicts the one that waits longest
+/// for its peer: in the TLS handshake, between requests, in the middle of one, or until the peer takes a
+/// reply. So peers that are slow or silent keep nobody out; only requests in progress do.
 ///
-/// Keep-alive, pipelining, chunked request bodies and `Expect: 100-continue` are understood. What a peer can
-/// make it hold is bounded by Options. Destroying a server that was not stopped drops its connections, and
-/// their handlers where they wait. Its calls are made on the thread of the executor.
+/// Keep-alive, pipelining, chunked request bodies, `Expect: 100-continue`, absolute targets and empty lines
+/// before a request are understood. A request that is too slow is answered with 408, one of HTTP/1.1 that has
+/// not one Host with 400, one in a transfer encoding other than chunked with 501. What a peer can
+/// make it hold is bounded by Options. Its calls are made on the thread of the executor.
+///
+/// Destroying a server that was not stopped closes its connections. With threads, handlers that wait are
+/// destroyed where they wait. Without, they keep running on the executor until they end, and what they use
+/// must last as long: stop() first.
 class HttpServer {
  public:
   using StreamHandler = std::function<Awaitable<void>(HttpExchange& exchange)>;
@@ -108,13 +123,20 @@ class HttpServer {
     unsigned threads = 0;
     std::size_t header_bytes_max = 16 * 1024;  // as Node's http: --max-http-header-size
     std::size_t body_bytes_max = 1024 * 1024;  // a request over it is answered with `too_large`
-    /// Below a usual descriptor limit with room for the rest. Each thread has an equal share.
+    /// Lowered to what the descriptor limit allows (descriptors.hpp). Each thread has an equal share.
     std::size_t connection_count_max = 4096;
+    /// Of bodies and replies of all connections together, those below 64 KiB not counted; threads share it
+    /// evenly. Over it bodies are read no further until others were answered, one at a time excepted: the
+    /// limits of each connection would add up to more than a machine has.
+    std::size_t held_bytes_max = 256 * 1024 * 1024;
     Duration handshake_max = std::chrono::seconds{10};
     Duration idle_max = std::chrono::seconds{60};    // between requests; longer than a client's next poll
     Duration header_max = std::chrono::seconds{10};  // from the first byte of a request to its empty line
-    Duration body_max = std::chrono::seconds{30};    // from there to the end of the body
-    Duration write_max = std::chrono::seconds{30};   // for one reply
+    /// For a body after its header, and for the peer to take a reply, plus the time that what has gone so
+    /// far takes at `rate_min`: slow peers are served as long as they keep that rate, stalled ones are not.
+    Duration body_max = std::chrono::seconds{30};
+    Duration write_max = std::chrono::seconds{30};
+    std::size_t rate_min = 16 * 1024;  // bytes a second, averaged; not 0. As uWebSockets
     HttpReply too_large{413, "", {}};  // answer to a body over the limit; the connection closes after it
     HttpReply malformed{400, "", {}};  // answer to what is not HTTP; the connection closes after it
     /// Refuses requests of foreign web pages; null: Host and Origin are not looked at. Replies to pages that
@@ -130,9 +152,11 @@ class HttpServer {
   };
 
   struct Counters {
-    std::uint64_t connections = 0;          // accepted so far
-    std::uint64_t connections_evicted = 0;  // closed to make room for new ones, as their peers were silent
-    std::uint64_t connections_refused = 0;  // closed unheard: all others had a request under way
+    std::uint64_t connections = 0;  // accepted so far
+    std::uint64_t connections_evicted =
+        0;  // closed to make room for others while they waited for their peers
+    std::uint64_t connections_refused = 0;  // closed at once: all others had a request in progress
+    std::uint64_t connections_failed = 0;   // ended by an exception, such as want of memory
     std::uint64_t handshakes_failed = 0;    // of TLS: refused, given up or too slow
     std::uint64_t requests = 0;             // given to a handler
     std::uint64_t malformed = 0;

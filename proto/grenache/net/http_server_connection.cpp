@@ -11,10 +11,6 @@ namespace {
 
 constexpr Duration kLinger = 1s;  // how long a peer may take to read the last of what was sent
 
-bool expects_continue(http::fields const& fields) {
-  return boost::beast::iequals(fields[http::field::expect], "100-continue");
-}
-
 /// The page may send what it asks for. `Private-Network` is asked by pages of the internet about addresses
 /// that are not.
 HttpReply preflight_reply(HttpRequest const& request) {
@@ -44,40 +40,52 @@ std::string_view DateText::now() {
   return {text_.data(), size_};
 }
 
-HttpConnection::HttpConnection(std::shared_ptr<HttpLane> l, tcp::socket accepted, Endpoint const& from)
-    : lane{std::move(l)},
-      stream{std::move(accepted), options().tls},
-      deadline{lane->executor, [this] { expire(); }},
-      buffer{options().header_bytes_max + kPieceBytes},
-      peer{from},
-      place{lane->busy.insert(lane->busy.end(), this)} {
-  lane->connection_count.fetch_add(1, std::memory_order_relaxed);
+std::string_view authority_and_path(std::string_view target) {
+  if (target.starts_with('/')) return {};
+  for (std::string_view const scheme : {"http://", "https://"}) {
+    if (boost::beast::iequals(target.substr(0, scheme.size()), scheme)) return target.substr(scheme.size());
+  }
+  return {};
 }
 
-HttpConnection::~HttpConnection() {
-  in(phase).erase(place);
-  lane->connection_count.fetch_sub(1, std::memory_order_relaxed);
+std::string_view path_of(std::string_view target) {
+  std::string_view const rest = authority_and_path(target);
+  if (rest.empty()) return target;
+  auto const path = rest.find('/');
+  return path == std::string_view::npos ? "/" : rest.substr(path);
 }
+
+void HttpWorker::start(tcp::socket socket, Endpoint const& peer) {
+  auto self = std::static_pointer_cast<HttpWorker>(shared_from_this());
+  auto connection = std::make_unique<HttpConnection>(std::move(self), std::move(socket), peer);
+  tasks().spawn_isolated(HttpConnection::run(std::move(connection)));
+}
+
+HttpConnection::HttpConnection(std::shared_ptr<HttpWorker> w, tcp::socket accepted, Endpoint const& from)
+    : Worker::Connection{std::move(w)},
+      stream{std::move(accepted), options().tls},
+      deadline{here().executor(), [this] { expire(); }},
+      buffer{options().header_bytes_max + kPieceBytes},
+      peer{from} {}
 
 void HttpConnection::expire() {
   expired = true;
-  if (phase == Phase::reading || phase == Phase::busy) lane->count(&HttpServer::Counters::timed_out);
-  close();
+  bool const amid_request = phase() == Phase::reading || phase() == Phase::writing;
+  if (amid_request) count(&HttpServer::Counters::timed_out);
+  if (!collecting || phase() != Phase::reading) return close();
+  Error ignored;
+  stream.socket().cancel(ignored);  // the read ends, and the peer is told why
 }
 
-void HttpConnection::enter(Phase next) {
-  HttpLane::Connections& to = in(next);
-  to.splice(to.end(), in(phase), place);
-  phase = next;
+void HttpConnection::wind_up() {
+  if (phase() == Phase::handshake || phase() == Phase::idle) close();
 }
 
 Awaitable<bool> HttpConnection::shake_hands() {
-  enter(Phase::handshake);
   within(options().handshake_max);
   Error const error = co_await stream.handshake();
-  enter(Phase::busy);
   if (error) {
-    lane->count(&HttpServer::Counters::handshakes_failed);
+    count(&HttpServer::Counters::handshakes_failed);
     if (!expired) co_await linger();  // the alert says why
     co_return false;
   }
@@ -91,14 +99,35 @@ Awaitable<bool> HttpConnection::read_some() {
   if (size_max == 0) co_return false;
   auto const [error, size] = co_await stream.async_read_some(buffer.prepare(size_max), kTuple);
   buffer.commit(size);
+  received += size;
   co_return !error;
 }
 
 Awaitable<bool> HttpConnection::continue_if_expected(bool expected) {
   if (!expected) co_return true;
+  enter(Phase::writing);
   std::string_view const text = "HTTP/1.1 100 Continue\r\n\r\n";
   auto const [error, size] = co_await asio::async_write(stream, asio::buffer(text), kTuple);
   co_return !error;
+}
+
+Awaitable<void> HttpConnection::until_room() {
+  while (!held.may_grow() && stream.socket().is_open()) {
+    Wake const wake = co_await here().room().wait();
+    if (wake == Wake::cancelled) co_return;
+  }
+}
+
+Awaitable<void> HttpConnection::until_room_for_body() {
+  std::size_t const size = parser->get().body().size();
+  if (size <= ByteBudget::kFreeBytes) co_return;
+  held.set(size);
+  if (held.may_grow()) co_return;
+  deadline.clear();
+  co_await until_room();
+  begun = steady_now();
+  received = 0;
+  deadline.set(begun + options().body_max);
 }
 
 bool HttpConnection::wants_stream() {
@@ -111,8 +140,10 @@ bool HttpConnection::is_allowed() {
   if (!options().web_access) return true;
   auto const& message = parser->get();
   std::string_view const origin = message[http::field::origin];
-  WebVerdict const verdict = check_web_access(
-      *options().web_access, {message[http::field::host], origin, message[http::field::user_agent]});
+  std::string_view host = message[http::field::host];
+  std::string_view const absolute = authority_and_path(message.target());
+  if (!absolute.empty()) host = absolute.substr(0, absolute.find('/'));  // instead of Host (RFC 9112 3.2.2)
+  WebVerdict const verdict = check_web_access(*options().web_access, {host, origin, message[http::field::user_agent]});
   if (verdict == WebVerdict::allowed_cross_origin) cross_origin = origin;
   return verdict == WebVerdict::allowed || verdict == WebVerdict::allowed_cross_origin;
 }
@@ -122,9 +153,28 @@ bool HttpConnection::is_preflight(HttpRequest const& request) const {
          request.has_header("Access-Control-Request-Method");
 }
 
-bool HttpConnection::is_ambiguous() const {
-  return parser->is_header_done() && !parser->chunked() &&
-         parser->get().count(http::field::transfer_encoding) > 0;
+HttpConnection::Read HttpConnection::check_header() {
+  auto const& message = parser->get();
+  auto const encodings = message.count(http::field::transfer_encoding);
+  if (encodings > 0) {
+    // Where Beast sees no chunks, or HTTP/1.0 no encoding, a proxy before us may see another end of the
+    // request than we do (RFC 9112 6.1).
+    if (!parser->chunked() || message.version() < 11) return Read::malformed;
+    bool const only_chunked =
+        encodings == 1 && boost::beast::iequals(message[http::field::transfer_encoding], "chunked");
+    if (!only_chunked) return Read::unsupported;
+  }
+  auto const hosts = message.count(http::field::host);
+  if (hosts > 1 || (hosts == 0 && message.version() >= 11)) return Read::malformed;  // RFC 9112 3.2
+  return is_allowed() ? Read::request : Read::forbidden;
+}
+
+/// Empty lines before a request (RFC 9112 2.2).
+void HttpConnection::skip_empty_lines() {
+  auto const* const bytes = static_cast<char const*>(buffer.data().data());
+  std::size_t size = 0;
+  while (size < buffer.size() && (bytes[size] == '\r' || bytes[size] == '\n')) ++size;
+  buffer.consume(size);
 }
 
 Awaitable<HttpConnection::Read> HttpConnection::read_request() {
@@ -136,19 +186,21 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
   parser->body_limit(options().body_bytes_max);
   if (may_stream) parser->body_limit(boost::none);  // until it is known that it has one
   parser->eager(!may_stream);
-  enum class Part { none, header, body } part = Part::none;
+  enum class Part { none, header, slow_header, body } part = Part::none;
   for (;;) {
+    if (part == Part::none) skip_empty_lines();
     if (buffer.size() > 0) {
+      if (part == Part::none) part = Part::header;
       Error error;
       buffer.consume(feed(*parser, buffer.data(), error));
       if (error && error != http::error::need_more) {
         co_return error == http::error::body_limit ? Read::too_large : Read::malformed;
       }
-      if (is_ambiguous()) co_return Read::malformed;
     }
     if (parser->is_header_done() && part != Part::body) {
       part = Part::body;
-      if (!is_allowed()) co_return Read::forbidden;
+      Read const checked = check_header();
+      if (checked != Read::request) co_return checked;
       if (may_stream) {
         if (wants_stream()) co_return Read::stream;
         if (parser->content_length().value_or(0) > options().body_bytes_max) co_return Read::too_large;
@@ -156,23 +208,31 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
         parser->eager(true);
       }
       if (parser->is_done()) co_return Read::request;
-      within(options().body_max);
+      begun = steady_now();
+      received = 0;
+      deadline.set(begun + options().body_max);
       bool const writable = co_await continue_if_expected(expects_continue(parser->get()));
       if (!writable) co_return Read::closed;
       if (may_stream && buffer.size() > 0) continue;
     } else if (parser->is_done()) {
       co_return Read::request;
-    } else if (part == Part::none && buffer.size() > 0) {
-      part = Part::header;
+    } else if (part == Part::header) {
+      part = Part::slow_header;
       within(options().header_max);
     } else if (part == Part::none) {
-      if (lane->stopping) co_return Read::closed;
+      if (here().stopping()) co_return Read::closed;
       within(options().idle_max);
     }
     enter(part == Part::none ? Phase::idle : Phase::reading);
+    collecting = true;
     bool const more = co_await read_some();
-    enter(Phase::busy);
-    if (!more) co_return Read::closed;
+    collecting = false;
+    bool const too_slow = expired && phase() == Phase::reading;
+    if (!more) co_return too_slow ? Read::timed_out : Read::closed;
+    if (part == Part::body) {
+      within(options().body_max, received);
+      co_await until_room_for_body();
+    }
   }
 }
 
@@ -182,7 +242,7 @@ void HttpConnection::begin_head(unsigned status, bool keep_alive, bool http_1_0)
   head += ' ';
   head += std::string_view{http::obsolete_reason(http::int_to_status(status))};
   head += "\r\nDate: ";
-  head += lane->date.now();
+  head += here().date.now();
   if (!keep_alive) {
     head += "\r\nConnection: close";
   } else if (http_1_0) {
@@ -194,7 +254,25 @@ void HttpConnection::begin_head(unsigned status, bool keep_alive, bool http_1_0)
   }
 }
 
-/// One write. False when the peer has gone.
+/// The head and a body that may take long: the deadline moves on with what the peer has taken.
+Awaitable<bool> HttpConnection::write_large(asio::const_buffer body) {
+  begun = steady_now();
+  std::size_t sent = 0;
+  asio::const_buffer before = asio::buffer(head);
+  while (sent < body.size()) {
+    asio::const_buffer const part = asio::buffer(body + sent, kPieceBytes);
+    std::array<asio::const_buffer, 3> const buffers{before, part, asio::const_buffer{}};
+    auto const [error, size] = co_await write_all(stream, buffers, joined);
+    if (error) co_return false;
+    before = {};
+    sent += part.size();
+    within(options().write_max, sent);
+    enter(Phase::writing);
+  }
+  co_return true;
+}
+
+/// One write, unless the body is large. False when the peer has gone.
 Awaitable<bool> HttpConnection::answer(HttpReply const& reply, bool keep_alive, bool http_1_0,
                                        bool head_only) {
   begin_head(reply.status, keep_alive, http_1_0);
@@ -208,12 +286,18 @@ Awaitable<bool> HttpConnection::answer(HttpReply const& reply, bool keep_alive, 
   asio::const_buffer const body = with_body ? asio::buffer(reply.body) : asio::const_buffer{};
   std::array<asio::const_buffer, 3> const buffers{asio::buffer(head), body, asio::const_buffer{}};
   within(options().write_max);
+  enter(Phase::writing);
+  if (body.size() > kPieceBytes) {
+    bool const written = co_await write_large(body);
+    co_return written;
+  }
   auto const [error, size] = co_await write_all(stream, buffers, joined);
   co_return !error;
 }
 
 Awaitable<void> HttpConnection::linger() {
   within(kLinger);
+  enter(Phase::closing);
   co_await stream.finish();
   for (bool more = true; more;) {
     buffer.clear();
@@ -229,12 +313,18 @@ Awaitable<void> HttpConnection::refuse(HttpReply const& reply) {
 }
 
 Awaitable<HttpReply> HttpConnection::handle(HttpRequest& request) {
-  lane->count(&HttpServer::Counters::requests);
+  enter(Phase::serving);
+  count(&HttpServer::Counters::requests);
   HttpReply reply;
   try {
-    reply = co_await lane->settings->handler(request);
+    reply = co_await here().settings->handler(request);
   } catch (std::exception const&) {
-    lane->count(&HttpServer::Counters::handler_failures);
+    count(&HttpServer::Counters::handler_failures);
+    reply = HttpReply{};
+    reply.status = 500;
+  }
+  if (!is_valid(reply.headers)) {
+    count(&HttpServer::Counters::handler_failures);
     reply = HttpReply{};
     reply.status = 500;
   }
@@ -243,13 +333,22 @@ Awaitable<HttpReply> HttpConnection::handle(HttpRequest& request) {
 
 Awaitable<void> HttpConnection::end_badly(Read outcome) {
   if (outcome == Read::malformed) {
-    lane->count(&HttpServer::Counters::malformed);
+    count(&HttpServer::Counters::malformed);
     co_await refuse(options().malformed);
+  } else if (outcome == Read::unsupported) {
+    count(&HttpServer::Counters::malformed);
+    HttpReply unsupported;
+    unsupported.status = 501;
+    co_await refuse(unsupported);
   } else if (outcome == Read::too_large) {
-    lane->count(&HttpServer::Counters::too_large);
+    count(&HttpServer::Counters::too_large);
     co_await refuse(options().too_large);
+  } else if (outcome == Read::timed_out) {
+    HttpReply timed_out;
+    timed_out.status = 408;
+    co_await refuse(timed_out);
   } else if (outcome == Read::forbidden) {
-    lane->count(&HttpServer::Counters::forbidden);
+    count(&HttpServer::Counters::forbidden);
     co_await refuse(options().forbidden);
   }
 }
@@ -274,20 +373,34 @@ Awaitable<void> HttpConnection::serve() {
     HttpRequest request;
     describe(message, request);
     request.body = std::move(message.body());
+    request.connection = this;
+    held.set(request.body.size());
     HttpReply reply;
     if (is_preflight(request)) {
       reply = preflight_reply(request);
     } else {
       reply = co_await handle(request);
     }
-    bool const keep_alive = message.keep_alive() && !lane->stopping;
+    bool const keep_alive = message.keep_alive() && !here().stopping();
     bool const head_only = message.method() == http::verb::head;
+    request.body = {};
+    held.set(reply.body.size());
     bool const written = co_await answer(reply, keep_alive, message.version() < 11, head_only);
-    if (written && !keep_alive && stream.is_tls()) co_await stream.finish();
+    if (written && !keep_alive && stream.is_tls()) {
+      enter(Phase::closing);
+      co_await stream.finish();
+    }
+    held.set(0);
     more = written && keep_alive;
   }
 }
 
-Awaitable<void> HttpConnection::run(std::unique_ptr<HttpConnection> self) { co_await self->serve(); }
+Awaitable<void> HttpConnection::run(std::unique_ptr<HttpConnection> self) {
+  try {
+    co_await self->serve();
+  } catch (std::exception const&) {
+    self->worker().count_failure();
+  }
+}
 
 }  // namespace grenache::net

@@ -1,10 +1,9 @@
-// The inside of HttpServer: its lanes and their connections. For .cpp files of proto/grenache/net.
+// The inside of HttpServer: its workers and their connections. For .cpp files of proto/grenache/net.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <ctime>
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,8 +17,9 @@
 #include <grenache/net/deadline.hpp>
 #include <grenache/net/http_server.hpp>
 #include <grenache/net/http_wire.hpp>
+#include <grenache/net/minimum_rate.hpp>
 #include <grenache/net/stream.hpp>
-#include <grenache/net/task_group.hpp>
+#include <grenache/net/worker.hpp>
 
 namespace grenache::net {
 
@@ -42,80 +42,64 @@ class DateText {
   std::size_t size_ = 0;
 };
 
-/// The connections of one thread. Owned by the server and by each of its connections.
-struct HttpLane : std::enable_shared_from_this<HttpLane> {
-  using Connections = std::list<HttpConnection*>;
-  using Counters = HttpServer::Counters;
+/// The connections of one thread.
+struct HttpWorker : Worker {
+  HttpWorker(std::shared_ptr<HttpSettings const> s, Executor const& executor, Limits limits)
+      : Worker{executor, limits}, settings{std::move(s)} {}
 
-  HttpLane(std::shared_ptr<HttpSettings const> s, Executor const& e, std::size_t max)
-      : settings{std::move(s)}, executor{e}, connection_count_max{max}, tasks{e} {}
-
-  void admit(asio::ip::tcp::socket socket, Endpoint const& peer);
-  bool evict();
-  void close_all();
-  static Awaitable<bool> stop(std::shared_ptr<HttpLane> self, Duration limit);
-
-  /// Only the thread of the lane counts; any may read.
-  void count(std::uint64_t Counters::*what) {
-    std::atomic_ref const counter{counters.*what};
-    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  }
-  [[nodiscard]] std::uint64_t counted(std::uint64_t Counters::*what) {
-    return std::atomic_ref{counters.*what}.load(std::memory_order_relaxed);
-  }
+  void start(asio::ip::tcp::socket socket, Endpoint const& peer) override;
 
   std::shared_ptr<HttpSettings const> settings;
-  Executor executor;
-  std::size_t connection_count_max;
-  TaskGroup tasks;
-  Connections silent;  // that wait for their peers; the one that waits longest is first
-  Connections busy;
-  std::atomic<std::size_t> connection_count{0};
-  Counters counters;
+  Tally<HttpServer::Counters> tally;
   DateText date;
-  bool stopping = false;
 };
 
-/// One connection; owned by its own coroutine, known to its lane through a list.
-struct HttpConnection {
-  HttpConnection(std::shared_ptr<HttpLane> l, asio::ip::tcp::socket accepted, Endpoint const& from);
-  ~HttpConnection();
-  HttpConnection(HttpConnection const&) = delete;
-  HttpConnection& operator=(HttpConnection const&) = delete;
+/// One connection; owned by its own coroutine.
+struct HttpConnection : Worker::Connection {
+  using Phase = Worker::Phase;
+
+  HttpConnection(std::shared_ptr<HttpWorker> w, asio::ip::tcp::socket accepted, Endpoint const& from);
 
   static Awaitable<void> run(std::unique_ptr<HttpConnection> self);
 
   using Parser = http::request_parser<http::string_body>;
   using PieceParser = http::request_parser<PieceBody>;
-  enum class Read { request, stream, closed, malformed, too_large, forbidden };
-  /// What it waits for: the TLS handshake, its next request, the rest of one, or us.
-  enum class Phase { handshake, idle, reading, busy };
+  enum class Read { request, stream, closed, malformed, unsupported, too_large, forbidden, timed_out };
 
-  [[nodiscard]] HttpServer::Options const& options() const { return lane->settings->options; }
+  [[nodiscard]] HttpWorker& here() const { return static_cast<HttpWorker&>(worker()); }
+  [[nodiscard]] HttpServer::Options const& options() const { return here().settings->options; }
+  void count(std::uint64_t HttpServer::Counters::*what) const { here().tally.count(what); }
+  void cut(Cut) override { close(); }
+  void wind_up() override;
   void close() { stream.close(); }
   void expire();
   void within(Duration limit) { deadline.set(steady_now() + limit); }
-  void enter(Phase next);
-  [[nodiscard]] HttpLane::Connections& in(Phase any) const {
-    return any == Phase::busy ? lane->busy : lane->silent;
+  /// Of the body, or of the reply, that has moved so many bytes since `begun`.
+  void within(Duration grace, std::size_t bytes) {
+    deadline.set(MinimumRate{grace, options().rate_min}.deadline(begun, bytes));
   }
 
+  void skip_empty_lines();
   Awaitable<bool> shake_hands();
   Awaitable<void> serve();
   Awaitable<Read> read_request();
   /// False when the header that was read is of a foreign web page. Notes the origin that needs CORS headers.
   [[nodiscard]] bool is_allowed();
   [[nodiscard]] bool wants_stream();
-  /// True when the header names an encoding that Beast takes for none: a proxy before us may see another end
-  /// of the request than we do.
-  [[nodiscard]] bool is_ambiguous() const;
+  /// What is wrong with the header that was read; `request` when nothing is.
+  [[nodiscard]] Read check_header();
   /// The head of what the parser has read, body empty.
   template <class Message>
   void describe(Message const& message, HttpRequest& out) const;
   Awaitable<bool> continue_if_expected(bool expected);
+  /// Until the worker's budget has room for more of this request, or the connection was cut.
+  Awaitable<void> until_room();
+  /// The same for the body that is being read; its time does not run meanwhile.
+  Awaitable<void> until_room_for_body();
   /// False when the peer has gone or the deadline has passed.
   Awaitable<bool> read_some();
   Awaitable<bool> answer(HttpReply const& reply, bool keep_alive, bool http_1_0, bool head_only);
+  Awaitable<bool> write_large(asio::const_buffer body);
   Awaitable<void> refuse(HttpReply const& reply);
   /// Closes for sending and reads on for a moment: closing with unread bytes would reset the connection, and
   /// the peer might never see the last of what was sent.
@@ -129,7 +113,7 @@ struct HttpConnection {
   /// Status line, Date and Connection; the headers of the reply and the empty line are for the caller.
   void begin_head(unsigned status, bool keep_alive, bool http_1_0);
 
-  std::shared_ptr<HttpLane> lane;
+  ByteBudget::Share held{worker().budget()};
   Stream stream;
   Deadline deadline;
   boost::beast::flat_buffer buffer;
@@ -140,18 +124,30 @@ struct HttpConnection {
   Endpoint peer;
   std::optional<PeerCertificate> certificate;
   std::string cross_origin;  // of the page that has sent this request; empty: our own page, or none
-  HttpLane::Connections::iterator place;
-  Phase phase = Phase::busy;
+  TimePoint begun;           // when the body, or the reply, began
+  std::size_t received = 0;  // since then
+  bool collecting = false;   // reads a request that is to be whole
   bool expired = false;
 };
+
+/// "host/path" of a target "http://host/path"; empty when it is none.
+[[nodiscard]] std::string_view authority_and_path(std::string_view target);
+/// The path and query of a target, which may be absolute (RFC 9112 3.2.2): "http://host/path".
+[[nodiscard]] std::string_view path_of(std::string_view target);
 
 template <class Message>
 void HttpConnection::describe(Message const& message, HttpRequest& out) const {
   out.method = message.method_string();
-  out.target = message.target();
+  out.target = path_of(message.target());
   out.peer = peer;
   out.certificate = certificate ? &*certificate : nullptr;
   out.fields = static_cast<http::fields const*>(&message);
+}
+
+/// The peer waits for 100 Continue before it sends the body. HTTP/1.0 knows no such reply (RFC 9110 10.1.1).
+template <class Message>
+[[nodiscard]] bool expects_continue(Message const& message) {
+  return message.version() >= 11 && boost::beast::iequals(message[http::field::expect], "100-continue");
 }
 
 [[nodiscard]] inline bool has_body(unsigned status) {

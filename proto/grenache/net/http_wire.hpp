@@ -1,6 +1,7 @@
 // What the HTTP server and client share below their interfaces. For .cpp files of proto/grenache/net.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
@@ -157,6 +158,17 @@ class PieceWriter {
   std::array<char, 12> head_{};
   std::string joined_;
 };
+
+/// Whether these are headers, and nothing that a peer would read as further headers or as a body.
+[[nodiscard]] inline bool is_valid(HttpHeaders const& headers) {
+  constexpr std::string_view line_ends{"\r\n\0", 3};
+  constexpr std::string_view not_in_names{"\r\n\0: \t", 6};
+  for (auto const& [name, value] : headers) {
+    if (name.empty() || name.find_first_of(not_in_names) != std::string::npos) return false;
+    if (value.find_first_of(line_ends) != std::string::npos) return false;
+  }
+  return true;
+}
 
 inline void append_headers(std::string& out, HttpHeaders const& headers) {
   for (auto const& [name, value] : headers) out.append("\r\n").append(name).append(": ").append(value);

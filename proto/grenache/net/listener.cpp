@@ -1,10 +1,12 @@
 #include "grenache/net/listener.hpp"
 
+#include <cerrno>
 #include <chrono>
+#include <exception>
+#include <new>
 #include <thread>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/v6_only.hpp>
@@ -24,6 +26,22 @@ namespace {
 
 constexpr Duration kPause = 50ms;  // after an accept that failed for want of descriptors
 constexpr int kBatch = 16;         // accepted at a time, before others have their turn
+
+/// What accept(2) says of a connection that has failed before it was accepted; the next one may be well.
+bool is_of_one_connection(Error const& error) {
+  using namespace boost::system::errc;
+  for (errc_t const each : {connection_aborted, protocol_error, network_down, network_unreachable,
+                            host_unreachable, operation_not_supported, operation_not_permitted}) {
+    if (error == each) return true;
+  }
+  return error.value() == ENONET || error.value() == EHOSTDOWN;
+}
+
+bool is_want_of_resources(Error const& error) {
+  using namespace boost::system::errc;
+  return error == too_many_files_open || error == too_many_files_open_in_system || error == no_buffer_space ||
+         error == not_enough_memory;
+}
 
 }  // namespace
 
@@ -71,6 +89,8 @@ Result<void> Listener::Acceptor::open(Endpoint const& bind) {
   if (error) return error;
   socket.set_option(tcp::acceptor::reuse_address(true), error);
   if (error) return error;
+  // Else accept() would wait for the next connection, and the thread with it, when one has gone again.
+  socket.set_option(asio::socket_base::enable_connection_aborted(true), error);
   if (endpoint.protocol() == tcp::v6()) socket.set_option(asio::ip::v6_only(false), error);
   socket.bind(endpoint, error);
   if (error) return error;
@@ -122,10 +142,15 @@ Error Listener::Acceptor::accept_some() {
   for (int i = 0; i < kBatch; ++i) {
     Error error;
     auto accepted = socket.accept(lanes[next], error);
-    if (error == asio::error::connection_aborted) continue;
+    if (is_of_one_connection(error)) continue;
     if (error) return error;
-    hand_over(next, std::move(accepted));
+    std::size_t const lane = next;
     next = (next + 1) % lanes.size();
+    try {
+      hand_over(lane, std::move(accepted));
+    } catch (std::bad_alloc const&) {
+      return asio::error::no_memory;
+    }
   }
   return {};
 }
@@ -137,9 +162,9 @@ Awaitable<void> Listener::Acceptor::run(std::shared_ptr<Acceptor> self) {
     Error const error = self->accept_some();
     if (!self->socket.is_open()) co_return;
     if (!error || error == asio::error::would_block) continue;
-    bool const evicted = self->tell_exhausted();
+    bool const evicted = is_want_of_resources(error) && self->tell_exhausted();
     if (evicted && error == asio::error::no_descriptors) continue;
-    // Out of memory, or nobody to close: accepting again at once would spin.
+    // Accepting again at once would spin.
     self->pause.expires_after(kPause);
     auto const [cancelled] = co_await self->pause.async_wait(kTuple);
     if (cancelled) co_return;
@@ -167,7 +192,10 @@ Result<Endpoint> Listener::listen(Endpoint const& bind, Handlers handlers) {
     return opened.error();
   }
   acceptor_->handlers = std::make_shared<Handlers const>(std::move(handlers));
-  asio::co_spawn(acceptor_->socket.get_executor(), Acceptor::run(acceptor_), asio::detached);
+  // Without its acceptor the server would be deaf: an exception leaves run().
+  asio::co_spawn(acceptor_->socket.get_executor(), Acceptor::run(acceptor_), [](std::exception_ptr failure) {
+    if (failure) std::rethrow_exception(std::move(failure));
+  });
   return acceptor_->local;
 }
 

@@ -34,6 +34,7 @@ enum class WebSocketErrc {
   message_too_large,  // close 1009
   queue_full,         // the other side reads too slowly
   stopped,            // our server was stopped before the connection had come to an end
+  evicted,            // our server has closed it to make room for another
 };
 [[nodiscard]] std::string_view describe(WebSocketErrc code);
 constexpr char const* category_name(WebSocketErrc) { return "grenache.websocket"; }
@@ -55,9 +56,13 @@ struct WebSocketOptions {
   /// Of messages that were sent and that the system has not taken yet. One message more ends the connection,
   /// unless it is the only one.
   std::size_t write_queue_bytes_max = 16 * 1024 * 1024;
-  Duration idle_max = std::chrono::seconds{60};   // of silence; a ping asks for a word after half of it
-  Duration write_max = std::chrono::seconds{30};  // for the system to take one message
-  Duration close_max = std::chrono::seconds{5};   // for the answer to our close frame
+  Duration idle_max = std::chrono::seconds{60};  // of silence; a ping asks for a word after half of it
+  /// For the system to take one message, and for the rest of a message whose beginning has come; each plus
+  /// the time that what has gone so far takes at `rate_min`.
+  Duration write_max = std::chrono::seconds{30};
+  Duration message_max = std::chrono::seconds{30};
+  std::size_t rate_min = 16 * 1024;              // bytes a second, averaged; not 0. As uWebSockets
+  Duration close_max = std::chrono::seconds{5};  // for the answer to our close frame
 };
 
 class WebSocketChannel;  // of the .cpp files alone
@@ -104,6 +109,7 @@ class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
   [[nodiscard]] Hold hold();
 
   [[nodiscard]] bool is_open() const;
+  [[nodiscard]] bool is_held() const;
   /// Bytes sent that the system has not taken yet, with a little for each message.
   [[nodiscard]] std::size_t queued_bytes() const;
 
@@ -151,8 +157,15 @@ class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
 class WebSocketServer {
  public:
   struct Options : WebSocketOptions {
-    std::size_t connection_count_max = 4096;   // below a usual descriptor limit; more are closed unheard
-    std::size_t header_bytes_max = 16 * 1024;  // of the upgrade request
+    /// A connection over it evicts another one: in its handshake, or else a session without holds that is
+    /// silent longest, or is closed when there is none. Lowered to what the descriptor limit allows
+    /// (descriptors.hpp); each thread has an equal share.
+    std::size_t connection_count_max = 4096;
+    /// Of messages that are coming in and of those queued for peers, of all sessions together, those below
+    /// 64 KiB not counted; threads share it evenly. Over it, sessions with more than that are read no
+    /// further until others have been served, one at a time excepted.
+    std::size_t held_bytes_max = 256 * 1024 * 1024;
+    std::size_t header_bytes_max = 16 * 1024;           // of the upgrade request
     Duration handshake_max = std::chrono::seconds{10};  // TLS and upgrade together
     std::size_t hold_count_max = 1024;                  // of one session: requests that it may have under way
     /// 0: sessions live on the executor given. Otherwise on so many threads of the server's own, in turn.
@@ -174,16 +187,17 @@ class WebSocketServer {
   };
 
   struct Counters {
-    std::uint64_t connections = 0;  // accepted so far
-    std::uint64_t refused = 0;      // closed unheard: the limit was reached
-    std::uint64_t failed_upgrades =
-        0;                        // TLS failed, no or a bad upgrade request, or gone before the end of it
-    std::uint64_t sessions = 0;   // opened
-    std::uint64_t messages = 0;   // given to the handler
-    std::uint64_t malformed = 0;  // sessions ended for it
-    std::uint64_t too_large = 0;  // sessions ended by a message over the limit
-    std::uint64_t slow = 0;       // sessions ended because the peer did not read
-    std::uint64_t timed_out = 0;  // upgrades and sessions ended by the clock
+    std::uint64_t connections = 0;       // accepted so far
+    std::uint64_t evicted = 0;           // closed to make room for others
+    std::uint64_t refused = 0;           // closed at once: the limit was reached, and all others were served
+    std::uint64_t failed = 0;            // ended by an exception, such as want of memory
+    std::uint64_t failed_upgrades = 0;   // TLS failed, no or a bad upgrade request, or lost before its end
+    std::uint64_t sessions = 0;          // opened
+    std::uint64_t messages = 0;          // given to the handler
+    std::uint64_t malformed = 0;         // sessions ended for it
+    std::uint64_t too_large = 0;         // sessions ended by a message over the limit
+    std::uint64_t slow = 0;              // sessions ended because the peer did not read
+    std::uint64_t timed_out = 0;         // upgrades and sessions ended by the clock
     std::uint64_t handler_failures = 0;  // handlers that threw
   };
 

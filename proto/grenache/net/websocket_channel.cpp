@@ -7,6 +7,8 @@
 #include <boost/beast/websocket/error.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
+#include <grenache/net/minimum_rate.hpp>
+
 namespace grenache::net {
 
 namespace beast = boost::beast;
@@ -46,6 +48,8 @@ std::string_view describe(WebSocketErrc code) {
       return "the other side reads too slowly";
     case WebSocketErrc::stopped:
       return "the server was stopped";
+    case WebSocketErrc::evicted:
+      return "closed to make room for another connection";
   }
   return "unknown WebSocket error";
 }
@@ -106,6 +110,11 @@ bool WebSocketSession::is_open() const {
   return !ended_ && close_code_ == 0;
 }
 
+bool WebSocketSession::is_held() const {
+  std::lock_guard const lock{mutex_};
+  return hold_count_ > 0;
+}
+
 std::size_t WebSocketSession::queued_bytes() const {
   std::lock_guard const lock{mutex_};
   return queued_bytes_;
@@ -119,7 +128,7 @@ WebSocketChannel::WebSocketChannel(asio::ip::tcp::socket socket, WebSocketOption
       socket_{std::move(socket), options.tls, destination},
       session_{std::make_shared<WebSocketSession>(socket_.get_executor(), options.write_queue_bytes_max)},
       changed_{socket_.get_executor()},
-      deadline_{socket_.get_executor(), [this] { drop(WebSocketErrc::timed_out); }},
+      deadline_{socket_.get_executor(), [this] { writing_too_long(); }},
       idle_{socket_.get_executor(), [this] { quiet(); }} {
   session_->channel_ = this;
 }
@@ -169,12 +178,29 @@ void WebSocketChannel::quiet() {
   TimePoint const heard = socket_.next_layer().read_at();
   TimePoint const now = steady_now();
   if (heard >= pinged_at_) pinged_at_ = TimePoint::max();
+  if (on_progress && now < heard + options_.idle_max / 2) on_progress();
   if (pinged_at_ != TimePoint::max() || !socket_.is_open()) return drop(WebSocketErrc::timed_out);
   if (now < heard + options_.idle_max / 2) return idle_.set(heard + options_.idle_max / 2);
   pinged_at_ = now;
   idle_.set(now + options_.idle_max / 2);
   if (std::exchange(ping_under_way_, true)) return;
   socket_.async_ping({}, [self = shared_from_this()](Error const&) { self->ping_under_way_ = false; });
+}
+
+/// Of a message that has not come to its end. Its time is that of the reads below, which need no clock here.
+bool WebSocketChannel::is_too_slow() {
+  TimePoint const now = socket_.next_layer().read_at();
+  if (!std::exchange(amid_message_, true)) message_begun_ = now;
+  MinimumRate const rate{options_.message_max, options_.rate_min};
+  return now > rate.deadline(message_begun_, buffer_.size());
+}
+
+/// The time of the message does not run while its owner makes it wait.
+Awaitable<void> WebSocketChannel::wait_part() {
+  idle_.clear();
+  TimePoint const before = steady_now();
+  co_await on_part(buffer_.size());
+  message_begun_ += steady_now() - before;
 }
 
 Awaitable<Result<std::string>> WebSocketChannel::read(std::shared_ptr<WebSocketChannel> self) {
@@ -187,7 +213,12 @@ Awaitable<Result<std::string>> WebSocketChannel::read(std::shared_ptr<WebSocketC
       self->drop(self->reason(error));
       co_return self->why_;
     }
-    if (!self->socket_.is_message_done()) continue;
+    if (!self->socket_.is_message_done()) {
+      if (self->is_too_slow()) self->drop(WebSocketErrc::timed_out);
+      if (self->on_part && buffer.size() > kReadBytes) co_await self->wait_part();
+      continue;
+    }
+    self->amid_message_ = false;
     self->idle_.clear();
     std::string message{static_cast<char const*>(buffer.data().data()), buffer.size()};
     buffer.clear();
@@ -230,19 +261,35 @@ bool WebSocketChannel::take(Batch& batch) {
   return session.writer_awake_;
 }
 
+/// The deadline has passed: drops a peer that has taken less than `rate_min` since the write began.
+void WebSocketChannel::writing_too_long() {
+  if (!amid_write_) return drop(WebSocketErrc::timed_out);
+  std::size_t const size = socket_.next_layer().bytes_written() - written_before_;
+  TimePoint const limit = MinimumRate{options_.write_max, options_.rate_min}.deadline(write_begun_, size);
+  if (limit <= steady_now()) return drop(WebSocketErrc::timed_out);
+  deadline_.set(limit);
+}
+
 Awaitable<Error> WebSocketChannel::write(std::string const& message, bool more) {
   socket_.text(websocket::detail::check_utf8(message.data(), message.size()));
   socket_.next_layer().cork(more && socket_.next_layer().can_keep(message.size()));
-  deadline_.set(steady_now() + options_.write_max);
+  write_begun_ = steady_now();
+  written_before_ = socket_.next_layer().bytes_written();
+  amid_write_ = true;
+  deadline_.set(write_begun_ + options_.write_max);
   auto const [error, size] = co_await socket_.async_write(asio::buffer(message), kTuple);
   deadline_.clear();
-  std::lock_guard const lock{session_->mutex_};
-  session_->queued_bytes_ -= message.size() + kMessageBytes;
+  amid_write_ = false;
+  {
+    std::lock_guard const lock{session_->mutex_};
+    session_->queued_bytes_ -= message.size() + kMessageBytes;
+  }
+  if (on_progress) on_progress();
   co_return error;
 }
 
-Awaitable<void> WebSocketChannel::write_loop(std::shared_ptr<WebSocketChannel> self) {
-  WriteEnd const end{*self};
+/// Until the session is closed or the connection has ended.
+Awaitable<Error> WebSocketChannel::write_messages(std::shared_ptr<WebSocketChannel> self) {
   Batch batch;
   Error error;
   while (!error && !self->dropped_) {
@@ -259,9 +306,21 @@ Awaitable<void> WebSocketChannel::write_loop(std::shared_ptr<WebSocketChannel> s
       break;
     }
   }
+  co_return error;
+}
+
+Awaitable<void> WebSocketChannel::write_loop(std::shared_ptr<WebSocketChannel> self) {
+  Error error;
+  try {
+    error = co_await write_messages(self);
+  } catch (std::exception const&) {
+    error = asio::error::no_memory;
+  }
   // After operation_aborted it is the reader who knows why.
   self->end_session();
   if (error && error != asio::error::operation_aborted) self->drop(self->reason(error));
+  self->writing_ = false;
+  self->wake();
 }
 
 Awaitable<void> WebSocketChannel::close(std::uint16_t code) {

@@ -3,6 +3,7 @@
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
+#include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/websocket/error.hpp>
@@ -18,12 +19,48 @@ namespace websocket = beast::websocket;
 
 namespace {
 
+constexpr std::size_t kFirstBytes = 1024;  // a usual upgrade request
+
 bool is_allowed(WebSocketServer::Options const& options, http::fields const& fields) {
   if (!options.web_access) return true;
   WebVerdict const verdict = check_web_access(
       *options.web_access,
       {fields[http::field::host], fields[http::field::origin], fields[http::field::user_agent]});
   return verdict == WebVerdict::allowed || verdict == WebVerdict::allowed_cross_origin;
+}
+
+/// Reads until there is something that is no empty line: those before a request are ignored (RFC 9112 2.2).
+Awaitable<Error> read_past_empty_lines(CorkedStream& stream, beast::flat_buffer& buffer) {
+  for (;;) {
+    auto const [error, size] = co_await stream.async_read_some(buffer.prepare(kFirstBytes), kTuple);
+    if (error) co_return error;
+    buffer.commit(size);
+    auto const* const bytes = static_cast<char const*>(buffer.data().data());
+    std::size_t empty = 0;
+    while (empty < buffer.size() && (bytes[empty] == '\r' || bytes[empty] == '\n')) ++empty;
+    buffer.consume(empty);
+    if (buffer.size() > 0) co_return Error{};
+  }
+}
+
+/// A header in several lines is the same as one with commas (RFC 9110 5.3).
+void join_lines(http::fields& fields, http::field name) {
+  if (fields.count(name) < 2) return;
+  std::string all;
+  auto const [begin, end] = fields.equal_range(name);
+  for (auto each = begin; each != end; ++each) {
+    if (!all.empty()) all += ", ";
+    all += std::string_view{each->value()};
+  }
+  fields.set(name, all);
+}
+
+/// Of the subprotocols that a client offers, the one that Node.js's ws chooses: the first. A client fails a
+/// handshake in which none was chosen.
+std::string first_protocol(http::fields const& fields) {
+  http::token_list const offered{fields[http::field::sec_websocket_protocol]};
+  auto const first = offered.begin();
+  return first == offered.end() ? std::string{} : std::string{std::string_view{*first}};
 }
 
 }  // namespace
@@ -52,13 +89,18 @@ Awaitable<Error> WebSocketChannel::upgrade(WebSocketServer::Options const& optio
   http::request_parser<http::empty_body> parser;
   parser.header_limit(static_cast<std::uint32_t>(options.header_bytes_max));
   beast::flat_buffer buffer{options.header_bytes_max + kReadBytes};
+  Error const unreadable = co_await read_past_empty_lines(socket_.next_layer(), buffer);
+  if (unreadable) co_return reason(unreadable);
   auto const [error, size] = co_await http::async_read_header(socket_.next_layer(), buffer, parser, kTuple);
   if (error) {
     Error const failure = reason(error);
     if (failure == WebSocketErrc::refused) co_await refuse(400, "Bad Request");
     co_return failure;
   }
-  auto const& request = parser.get();
+  auto& request = parser.get();
+  // Beast looks at the first line of each.
+  join_lines(request, http::field::connection);
+  join_lines(request, http::field::upgrade);
   if (!websocket::is_upgrade(request)) {
     co_await refuse(426, "Upgrade Required");
     co_return WebSocketErrc::refused;
@@ -72,9 +114,12 @@ Awaitable<Error> WebSocketChannel::upgrade(WebSocketServer::Options const& optio
     co_return WebSocketErrc::refused;
   }
   session_->target_ = std::string{request.target()};
-  websocket::stream_base::decorator name{
-      [](websocket::response_type& response) { response.set(http::field::server, "grenache"); }};
-  socket_.set_option(std::move(name));
+  websocket::stream_base::decorator decorator{
+      [protocol = first_protocol(request)](websocket::response_type& response) {
+        response.set(http::field::server, "grenache");
+        if (!protocol.empty()) response.set(http::field::sec_websocket_protocol, protocol);
+      }};
+  socket_.set_option(std::move(decorator));
   auto const [failure] = co_await socket_.async_accept(request, kTuple);
   if (failure == websocket::condition::handshake_failed) co_await socket_.next_layer().linger();
   co_return failure;

@@ -112,8 +112,10 @@ Awaitable<HttpReply> handle(std::shared_ptr<Service> service, HttpRequest& http)
   bool const compressed = http.header("grc-compress").find("gzip") != std::string_view::npos;
   if (compressed) {
     // As Node: a body that does not expand is taken as it is. A bomb ends here too, and then is no JSON.
+    co_await http.until_room();
     auto expanded = net::gunzip(http.body, service->options.expanded_bytes_max);
     if (expanded) http.body = std::move(*expanded);
+    http.set_held(http.body.size());
   }
   auto envelope = json::parse_rpc_request(http.body);
   if (http.has_header("_gr")) {
@@ -230,6 +232,7 @@ net::HttpServer::Options http_options(std::shared_ptr<Service> const& service,
   http.threads = options.threads;
   http.body_bytes_max = options.body_bytes_max;
   http.connection_count_max = options.connection_count_max;
+  http.held_bytes_max = options.held_bytes_max;
   http.idle_max = options.idle_max;
   http.handshake_max = options.handshake_max;
   http.body_max = options.body_max;
@@ -256,6 +259,7 @@ class HttpFront : public Front {
   void count(Server::Counters& counters) const override {
     auto const& http = http_.counters();
     counters.connections += http.connections;
+    counters.connections_evicted += http.connections_evicted;
     counters.connections_refused += http.connections_refused;
     counters.handshake_failures += http.handshakes_failed;
     counters.not_http += http.malformed;

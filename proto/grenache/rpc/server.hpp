@@ -66,6 +66,9 @@ class Server {
     std::size_t body_bytes_max = 8 * 1024 * 1024;       // of a request as sent
     std::size_t expanded_bytes_max = 32 * 1024 * 1024;  // of a gzipped one once expanded: stops bombs
     std::size_t connection_count_max = 4096;
+    /// Of requests and answers of all connections together, those below 64 KiB not counted. Over it requests
+    /// are read no further until others were answered, one at a time excepted.
+    std::size_t held_bytes_max = 512 * 1024 * 1024;
     std::size_t requests_per_connection_max = 1024;  // WebSocket: being handled; with more it is not read on
     std::size_t write_queue_bytes_max = 64 * 1024 * 1024;  // WebSocket: answers that a caller does not read
     Duration idle_max = std::chrono::seconds{120};         // as Grenache's transports
@@ -80,7 +83,8 @@ class Server {
   /// Since the start. A snapshot: with threads, the numbers may be a moment apart.
   struct Counters {
     std::uint64_t connections = 0;          // accepted
-    std::uint64_t connections_refused = 0;  // over connection_count_max
+    std::uint64_t connections_evicted = 0;  // closed to make room for others while they waited for callers
+    std::uint64_t connections_refused = 0;  // over connection_count_max, and all others were being served
     std::uint64_t handshake_failures = 0;   // TLS, or HTTP where WebSocket is spoken
     std::uint64_t requests = 0;             // given to the handler
     std::uint64_t streams = 0;              // given to the stream handler

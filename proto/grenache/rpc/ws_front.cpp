@@ -22,7 +22,7 @@ using Session = WebSocketServer::Session;
 namespace {
 
 constexpr Duration kCutOff = std::chrono::seconds{1};  // to close, once handlers were cancelled
-constexpr Duration kForever = std::chrono::hours{24 * 365};
+constexpr Duration kCancelAgain = std::chrono::milliseconds{100};
 
 /// The coroutine handlers of one session, on its thread. A caller that goes does not cancel them.
 struct Conversation {
@@ -125,6 +125,7 @@ WebSocketServer::Options ws_options(Server::Options const& options, std::shared_
   ws.message_bytes_max = options.body_bytes_max;
   ws.write_queue_bytes_max = options.write_queue_bytes_max;
   ws.connection_count_max = options.connection_count_max;
+  ws.held_bytes_max = options.held_bytes_max;
   ws.hold_count_max = options.requests_per_connection_max;
   ws.idle_max = options.idle_max;
   ws.handshake_max = options.handshake_max;
@@ -160,8 +161,12 @@ class WsFront : public Front {
       bool const drained = co_await each->tasks.drained(deadline - net::steady_now());
       if (drained) continue;
       cut_off = true;
-      each->tasks.cancel(asio::cancellation_type::terminal);
-      co_await each->tasks.drained(kForever);
+      // Cancellation is not sticky: a handler may wait again.
+      bool ended = false;
+      while (!ended && net::steady_now() < deadline + kCutOff) {
+        each->tasks.cancel(asio::cancellation_type::terminal);
+        ended = co_await each->tasks.drained(kCancelAgain);
+      }
     }
     co_return closed && !cut_off;
   }
@@ -169,6 +174,7 @@ class WsFront : public Front {
   void count(Server::Counters& counters) const override {
     auto const ws = ws_.counters();
     counters.connections += ws.connections;
+    counters.connections_evicted += ws.evicted;
     counters.connections_refused += ws.refused;
     counters.handshake_failures += ws.failed_upgrades;
     counters.not_http += ws.malformed;

@@ -32,6 +32,7 @@ struct HttpServerTest : testing::Test {
     return server->listen(kFreePort).value();
   }
   Awaitable<HttpReply> handle(HttpRequest& request) {
+    if (request.target == "/large") co_return HttpReply{200, std::string(64'000'000, 'x'), {}};
     if (request.target == "/throw") throw std::runtime_error{"a bug"};
     HttpReply reply;
     reply.body = std::string{request.method} + ' ' + std::string{request.target} + ' ' + request.body;
@@ -41,6 +42,7 @@ struct HttpServerTest : testing::Test {
       Wake const wake = co_await release.wait();
       if (wake == Wake::cancelled) reply.body = "cancelled";
     }
+    if (request.target == "/split") reply.headers.emplace_back("X", "a\r\nInjected: b");
     if (request.has_header("x-echo")) reply.headers.emplace_back("X-Echo", request.header("X-ECHO"));
     co_return reply;
   }
@@ -255,7 +257,7 @@ TEST_F(HttpServerTest, aForeignWebPageIsForbiddenAndAListedOneMayReadItsReply) {
   test::run(io, test());
 }
 
-TEST_F(HttpServerTest, closesOnAPeerThatIsSlowWithItsHeaderOrBody) {
+TEST_F(HttpServerTest, aPeerThatIsSlowWithItsHeaderOrBodyIsToldSo) {
   auto test = [this]() -> Awaitable<void> {
     options.header_max = 20ms;
     options.body_max = 20ms;
@@ -266,7 +268,7 @@ TEST_F(HttpServerTest, closesOnAPeerThatIsSlowWithItsHeaderOrBody) {
       co_await client.connect(at);
       co_await client.send(part);
       std::string const text = co_await client.read_all();
-      EXPECT_EQ(text, "");
+      EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 408");
     }
     EXPECT_EQ(server->counters().timed_out, 2u);
     EXPECT_EQ(server->counters().requests, 0u);
@@ -354,6 +356,148 @@ TEST_F(HttpServerTest, aNewConnectionTakesThePlaceOfTheOneAmidARequestThatIsSile
     release.notify_all();
     text = co_await busy.read_until("/wait b");
     EXPECT_EQ(body_of(text), "POST /wait b");
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, aNewConnectionTakesThePlaceOfTheOneThatDoesNotReadItsReply) {
+  auto test = [this]() -> Awaitable<void> {
+    options.connection_count_max = 1;
+    Endpoint const at = start();
+    RawClient lazy{io.get_executor()};
+    co_await lazy.connect(at);
+    co_await lazy.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (server->counters().requests == 0) co_await asio::post(io, kTuple);
+    RawClient honest{io.get_executor()};
+    co_await honest.connect(at);
+    std::string const text = co_await exchange(honest, post("/honest", "a"), "a");
+    EXPECT_EQ(body_of(text), "POST /honest a");
+    EXPECT_EQ(server->counters().connections_evicted, 1u);
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, aLargeReplyComesWhole) {
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    RawClient client{io.get_executor()};
+    co_await client.connect(at);
+    co_await client.send("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    std::string const text = co_await client.read_all();
+    EXPECT_EQ(body_of(text), std::string(64'000'000, 'x'));
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, overTheBudgetOneBodyAtATimeIsReadToItsEnd) {
+  auto test = [this]() -> Awaitable<void> {
+    options.held_bytes_max = 300'000;
+    Endpoint const at = start();
+    TaskGroup clients{io.get_executor()};
+    int answered = 0;
+    auto ask = [&](std::string body) -> Awaitable<void> {
+      RawClient client{io.get_executor()};
+      co_await client.connect(at);
+      std::string const text = co_await exchange(client, post("/large_body", body), body);
+      EXPECT_EQ(body_of(text), "POST /large_body " + body);
+      ++answered;
+    };
+    for (int i = 0; i < 8; ++i) clients.spawn(ask(std::string(900'000, static_cast<char>('a' + i))));
+    RawClient small{io.get_executor()};
+    co_await small.connect(at);
+    std::string const text = co_await exchange(small, post("/small", "s"), "/small s");
+    EXPECT_EQ(body_of(text), "POST /small s");
+    co_await clients.drained(20s);
+    EXPECT_EQ(answered, 8);
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, emptyLinesBeforeARequestAreIgnored) {
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    RawClient client{io.get_executor()};
+    co_await client.connect(at);
+    std::string text = co_await exchange(client, "\r\n\r\n" + post("/a", "b"), "/a b");
+    EXPECT_EQ(body_of(text), "POST /a b");
+    text = co_await exchange(client, "\r\n", "");
+    text = co_await exchange(client, "\n" + post("/c", "d"), "/c d");
+    EXPECT_EQ(body_of(text), "POST /c d");
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, aRequestWithoutOneHostIsMalformedUnlessItIsOld) {
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    for (std::string const hosts : {"", "Host: a\r\nHost: b\r\n", "Host: a\r\nHost: a\r\n"}) {
+      RawClient client{io.get_executor()};
+      co_await client.connect(at);
+      co_await client.send("GET / HTTP/1.1\r\n" + hosts + "\r\n");
+      std::string const text = co_await client.read_all();
+      EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 400") << hosts;
+    }
+    RawClient old{io.get_executor()};
+    co_await old.connect(at);
+    co_await old.send("GET / HTTP/1.0\r\n\r\n");
+    std::string const text = co_await old.read_all();
+    EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 200");
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, anEncodingOtherThanChunkedIsNotImplemented) {
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    for (std::string const encoding : {"gzip, chunked", "gzip\r\nTransfer-Encoding: chunked"}) {
+      RawClient client{io.get_executor()};
+      co_await client.connect(at);
+      co_await client.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: " + encoding +
+                           "\r\n\r\n1\r\nx\r\n0\r\n\r\n");
+      std::string const text = co_await client.read_all();
+      EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 501") << encoding;
+    }
+    EXPECT_EQ(server->counters().requests, 0u);
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, anAbsoluteTargetIsItsPath) {
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    RawClient client{io.get_executor()};
+    co_await client.connect(at);
+    std::string text =
+        co_await exchange(client, "GET http://x/a?b=1 HTTP/1.1\r\nHost: x\r\n\r\n", "GET /a?b=1 ");
+    EXPECT_EQ(body_of(text), "GET /a?b=1 ");
+    text = co_await exchange(client, "GET HTTP://x HTTP/1.1\r\nHost: x\r\n\r\n", "GET / ");
+    EXPECT_EQ(body_of(text), "GET / ");
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, anOldClientIsNotToldToContinue) {
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    RawClient client{io.get_executor()};
+    co_await client.connect(at);
+    co_await client.send("POST /e HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    co_await client.send("ok");
+    std::string const text = co_await client.read_all();
+    EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 200");
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, aReplyWithALineBreakInAHeaderIsNotSent) {
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    RawClient client{io.get_executor()};
+    co_await client.connect(at);
+    std::string const text = co_await exchange(client, post("/split", ""), "\r\n\r\n");
+    EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 500");
+    EXPECT_EQ(text.find("Injected"), std::string::npos);
+    EXPECT_EQ(server->counters().handler_failures, 1u);
   };
   test::run(io, test());
 }

@@ -130,6 +130,29 @@ TEST_P(HttpStreamTest, aClientThatDoesNotReadStopsTheWriter) {
   test::run(io, test());
 }
 
+TEST_P(HttpStreamTest, aNewConnectionTakesThePlaceOfAStreamThatWaitsForItsPeer) {
+  server_options.connection_count_max = 1;
+  auto test = [this]() -> Awaitable<void> {
+    start();
+    for (std::string const target : {"/s/give?" + std::to_string(1024 * kMiB), std::string{"/s/count"}}) {
+      std::size_t const before = server->counters().requests;
+      stream_errors.clear();
+      HttpCall head = call(target);
+      auto stream = co_await client->open(std::move(head));
+      EXPECT_TRUE(stream);
+      while (server->counters().requests == before) co_await asio::post(io, kTuple);
+      HttpClient other{io.get_executor(), options};
+      HttpCall one = call("/a", "b");
+      auto const answer = co_await other.request(std::move(one));
+      EXPECT_TRUE(answer);
+      while (stream_errors.empty()) co_await asio::post(io, kTuple);
+      co_await other.stop();
+    }
+    EXPECT_EQ(server->counters().connections_refused, 0u);
+  };
+  test::run(io, test());
+}
+
 TEST_P(HttpStreamTest, aSilentClientIsGivenUp) {
   server_options.stream_idle_max = 30ms;
   auto test = [this]() -> Awaitable<void> {

@@ -159,16 +159,18 @@ TEST_F(HttpTlsTest, connectionsAreKeptAndLaterOnesResumeTheSession) {
 }
 
 TEST_F(HttpTlsTest, aSlowHandshakeIsGivenUpAndOthersAreServedMeanwhile) {
-  server_options.handshake_max = 50ms;
+  server_options.handshake_max = 2s;  // the honest client has no more, however busy the machine is
   auto test = [this]() -> Awaitable<void> {
     Endpoint const at = start();
-    for (std::string const& beginning : {std::string{}, std::string{"\x16\x03\x01\x02", 4}}) {
-      RawClient slow{io.get_executor()};
-      co_await slow.connect(at);
-      co_await slow.send(beginning);
-      auto const answer = co_await ask("/a");
-      EXPECT_TRUE(answer);
-      std::string const nothing = co_await slow.read_all();
+    RawClient silent{io.get_executor()};
+    co_await silent.connect(at);
+    RawClient slow{io.get_executor()};
+    co_await slow.connect(at);
+    co_await slow.send(std::string{"\x16\x03\x01\x02", 4});
+    auto const answer = co_await ask("/a");
+    EXPECT_TRUE(answer);
+    for (RawClient* const each : {&silent, &slow}) {
+      std::string const nothing = co_await each->read_all();
       EXPECT_EQ(nothing, "");
     }
     EXPECT_EQ(server->counters().handshakes_failed, 2u);

@@ -1,0 +1,166 @@
+// What the HTTP and the WebSocket server share: accepted connections, spread over workers. For .cpp files of
+// proto/grenache/net.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/result.hpp>
+#include <grenache/base/time.hpp>
+#include <grenache/net/admission.hpp>
+#include <grenache/net/asio.hpp>
+#include <grenache/net/async_event.hpp>
+#include <grenache/net/byte_budget.hpp>
+#include <grenache/net/listener.hpp>
+#include <grenache/net/task_group.hpp>
+
+namespace grenache::net {
+
+/// Counters that one thread writes and any thread reads. `Counters` is a struct of std::uint64_t.
+template <class Counters>
+class Tally {
+ public:
+  void count(std::uint64_t Counters::*what) {
+    std::atomic_ref const counter{counters_.*what};
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t counted(std::uint64_t Counters::*what) const {
+    return std::atomic_ref{counters_.*what}.load(std::memory_order_relaxed);
+  }
+
+ private:
+  mutable Counters counters_;
+};
+
+/// The connections of one thread, their coroutines and their places. Owned by the pool and by each of its
+/// connections, so it may outlive the server. One thread, unless a function says otherwise.
+class Worker : public std::enable_shared_from_this<Worker> {
+ public:
+  using Phase = Admission::Phase;
+
+  struct Counters {
+    std::uint64_t connections = 0;  // accepted so far
+    std::uint64_t evicted = 0;      // closed to make room for others
+    std::uint64_t refused = 0;      // closed at once: all others were being served
+    std::uint64_t failed = 0;       // ended by an exception, such as want of memory
+  };
+
+  /// A connection, in its worker's lists as long as it lives. Owned by its own coroutine.
+  class Connection : public Admission::Entry {
+   public:
+    enum class Cut { evicted, stopped };
+
+    explicit Connection(std::shared_ptr<Worker> worker);
+    ~Connection() override;
+
+    /// Closes the socket; the coroutine ends soon after.
+    virtual void cut(Cut why) = 0;
+    /// A graceful stop has begun: ends by itself, at once or when what was begun has been answered.
+    virtual void wind_up() = 0;
+
+    void enter(Phase phase) { worker_->admission_.enter(*this, phase); }
+    [[nodiscard]] Worker& worker() const { return *worker_; }
+
+   private:
+    std::shared_ptr<Worker> worker_;
+  };
+
+  struct Limits {
+    std::size_t connection_count_max;
+    std::size_t held_bytes_max;
+  };
+
+  Worker(Executor const& executor, Limits limits)
+      : executor_{executor},
+        tasks_{executor},
+        admission_{limits.connection_count_max},
+        room_{executor},
+        budget_{limits.held_bytes_max, [this] { room_.notify_all(); }} {}
+  virtual ~Worker() = default;
+  Worker(Worker const&) = delete;
+  Worker& operator=(Worker const&) = delete;
+
+  [[nodiscard]] Executor const& executor() const { return executor_; }
+  [[nodiscard]] TaskGroup& tasks() { return tasks_; }
+  [[nodiscard]] bool stopping() const { return stopping_; }
+  [[nodiscard]] ByteBudget& budget() { return budget_; }
+  /// Notified when the budget has room again, and when a connection is cut.
+  [[nodiscard]] AsyncEvent& room() { return room_; }
+
+  /// Starts a connection, if there is a place for it or can be one. When all others are being served it waits
+  /// until what is ready to run on this thread has run, because one of those may just have been answered.
+  void admit(asio::ip::tcp::socket socket, Endpoint const& peer);
+  /// Closes the connection that can best be spared; false when there is none.
+  bool evict();
+  /// Closes all connections; no new one is started.
+  void cut_all();
+  /// Winds all connections up; cuts off and cancels what is left after `limit`. True when nothing was. Never
+  /// later than `limit` and 2 s.
+  static Awaitable<bool> stop(std::shared_ptr<Worker> self, Duration limit);
+
+  /// From any thread.
+  [[nodiscard]] std::size_t connection_count() const {
+    return connection_count_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t counted(std::uint64_t Counters::*what) const { return tally_.counted(what); }
+
+  /// A coroutine of a connection has ended with an exception.
+  void count_failure() { tally_.count(&Counters::failed); }
+
+ protected:
+  /// Makes the connection and spawns its coroutine in tasks(), isolated. May throw.
+  virtual void start(asio::ip::tcp::socket socket, Endpoint const& peer) = 0;
+
+ private:
+  void try_admit(asio::ip::tcp::socket socket, Endpoint const& peer, bool may_wait);
+
+  Executor executor_;
+  TaskGroup tasks_;
+  Admission admission_;
+  AsyncEvent room_;
+  ByteBudget budget_;
+  Tally<Counters> tally_;
+  std::atomic<std::size_t> connection_count_{0};
+  bool stopping_ = false;
+};
+
+/// A listening port and the workers that serve its connections. Its calls are made on the thread of the
+/// executor given, unless a function says otherwise.
+class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
+ public:
+  using MakeWorker = std::function<std::shared_ptr<Worker>(Executor const& executor, Worker::Limits limits)>;
+
+  /// The limits are shared out evenly; the count of connections is lowered to what descriptors allow.
+  WorkerPool(Executor const& executor, unsigned thread_count, Worker::Limits const& limits,
+             MakeWorker const& make_worker);
+
+  [[nodiscard]] Result<Endpoint> listen(Endpoint const& bind);
+  [[nodiscard]] Endpoint local_endpoint() const { return listener_.local_endpoint(); }
+
+  /// Accepts no more, and stops each worker. True when nothing was cut off.
+  static Awaitable<bool> stop(std::shared_ptr<WorkerPool> self, Duration limit);
+  /// Ends everything at once: the threads have ended when this returns, the connections are closed.
+  void drop();
+
+  [[nodiscard]] std::vector<std::shared_ptr<Worker>> const& workers() const { return workers_; }
+  /// From any thread.
+  [[nodiscard]] std::size_t connection_count() const;
+  [[nodiscard]] std::uint64_t counted(std::uint64_t Worker::Counters::*what) const;
+
+ private:
+  Executor executor_;
+  Listener listener_;
+  std::vector<std::shared_ptr<Worker>> workers_;  // end before the threads they live on
+  AsyncEvent stopped_;
+  bool dropped_ = false;
+};
+
+}  // namespace grenache::net
