@@ -166,7 +166,8 @@ TEST_F(HttpTlsTest, aSlowHandshakeIsGivenUpAndOthersAreServedMeanwhile) {
     co_await silent.connect(at);
     RawClient slow{io.get_executor()};
     co_await slow.connect(at);
-    co_await slow.send(std::string{"\x16\x03\x01\x02", 4});
+    std::string const part_of_hello{"\x16\x03\x01\x02", 4};
+    co_await slow.send(part_of_hello);
     auto const answer = co_await ask("/a");
     EXPECT_TRUE(answer);
     for (RawClient* const each : {&silent, &slow}) {
