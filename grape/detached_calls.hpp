@@ -26,7 +26,7 @@ class DetachedCalls {
   /// system has no thread to give; then neither is called.
   template <class Call, class Done>
   [[nodiscard]] bool run(Call call, Done done) {
-    return start([state = state_, call = std::move(call), done = std::move(done)] {
+    return start([state = state_, call = std::move(call), done = std::move(done)]() mutable {
       auto result = call();
       post(state, [done, result = std::move(result)] { done(result); });
     });

@@ -23,9 +23,11 @@ void StateSaver::start() {
 }
 
 void StateSaver::write() {
-  // The copy of the folder keeps its lock.
-  auto call = [folder = folder_, bytes = encode_()] {
+  // The copy of the folder keeps its lock until the file is written, and no longer: who waits for the write
+  // may open the folder next.
+  auto call = [folder = folder_, bytes = encode_()]() mutable {
     auto const replaced = replace_private_file(folder->file(), bytes);
+    folder.reset();
     return replaced ? Error{} : replaced.error();
   };
   writing_ = calls_.run(std::move(call), [this](Error const& error) { written(error); });

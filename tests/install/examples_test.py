@@ -27,7 +27,7 @@ def make_certificates(folder):
     (folder / "config").write_text("[req]\ndistinguished_name=name\n[name]\n")
     sign("authority", "-addext", "basicConstraints=critical,CA:TRUE")
     for name in ("server", "client"):
-        sign(name, "-CA", folder / "authority.crt", "-CAkey", folder / "authority.key")
+        sign(name, "-addext", "subjectAltName=IP:127.0.0.1", "-CA", folder / "authority.crt", "-CAkey", folder / "authority.key")
 
 
 class Examples(support.TestCase):
