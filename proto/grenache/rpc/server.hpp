@@ -73,7 +73,7 @@ class Server {
     std::size_t write_queue_bytes_max = 64 * 1024 * 1024;  // WebSocket: answers that a caller does not read
     Duration idle_max = std::chrono::seconds{120};         // as Grenache's transports
     Duration handshake_max = std::chrono::seconds{10};     // of TLS, and of WebSocket
-    Duration body_max = std::chrono::seconds{30};          // HTTP: from the header to the end of the body
+    Duration body_max = std::chrono::seconds{30};          // HTTP: for a body, longer at 16 KiB/s or more
     Duration stream_idle_max = std::chrono::seconds{60};   // HTTP: of a stream, without a byte either way
     /// Refuses requests of foreign web pages, with status 403. Null: Host and Origin are not looked at, as in
     /// Node.js, so a page that a browser on this network shows can call the service.
