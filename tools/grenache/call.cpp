@@ -1,5 +1,6 @@
 #include "tools/grenache/call.hpp"
 
+#include <algorithm>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -92,7 +93,9 @@ net::Awaitable<std::optional<Failure>> call(Common const& common, CallFlags cons
     how.timeout = common.timeout();
     how.compress = flags.gzip;
     auto const replies = co_await client.map(name, std::move(payload), how);
-    end_at_signal();
+    bool const all_answered =
+        replies && std::ranges::all_of(*replies, [](auto const& each) { return each.reply.has_value(); });
+    if (all_answered) end_at_signal();
     failure = show(common, flags, replies);
   } else {
     rpc::RequestOptions how;
@@ -102,9 +105,10 @@ net::Awaitable<std::optional<Failure>> call(Common const& common, CallFlags cons
     auto asking = flags.to.empty() ? client.request(name, std::move(payload), how)
                                    : client.request_to(flags.to, name, std::move(payload), how);
     auto const reply = co_await std::move(asking);
-    end_at_signal();
+    if (reply) end_at_signal();
     failure = show(common, flags, reply);
   }
+  std::cout.flush();  // now: from here on a signal may end the program
   co_await client.stop();
   co_await link.stop();
   co_return failure;

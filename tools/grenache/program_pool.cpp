@@ -1,6 +1,5 @@
 #include "tools/grenache/program_pool.hpp"
 
-#include <mutex>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -9,7 +8,6 @@
 #include <unistd.h>
 
 #include "tools/grenache/common.hpp"
-#include "tools/grenache/write_text.hpp"
 #include <grenache/json/bencode_json.hpp>
 #include <grenache/net/steady_clock.hpp>
 
@@ -45,13 +43,7 @@ std::vector<std::string> environment_of(rpc::Request const& request) {
           "GRENACHE_FINGERPRINT=" + (request.certificate ? request.certificate->fingerprint.hex() : "")};
 }
 
-void show_errors(std::string text, StopSignal const& stop) {
-  static std::mutex writing;  // other programs may be writing too
-  if (text.empty()) return;
-  if (!text.ends_with('\n')) text += '\n';
-  std::lock_guard const lock{writing};
-  (void)write_text(STDERR_FILENO, printable(text, STDERR_FILENO), stop);
-}
+constexpr std::size_t kErrorsWaitingMax = 256 * 1024;  // bytes of stderr that nobody has read yet
 
 }  // namespace
 
@@ -81,6 +73,7 @@ ProgramPool::ProgramPool(std::string path, std::vector<std::string> arguments, O
     : path_{std::move(path)},
       arguments_{std::move(arguments)},
       options_{std::move(options)},
+      errors_{STDERR_FILENO, kErrorsWaitingMax},
       threads_{options_.parallel} {}
 
 ProgramPool::~ProgramPool() {
@@ -95,7 +88,11 @@ Reply ProgramPool::answer(rpc::Request const& request, TimePoint deadline) {
   if (limits.time_max <= Duration::zero()) return Reply::failure("ERR_TIMEOUT");
   Program const program{path_, arguments_, environment_of(request), json::to_text(request.payload) + '\n'};
   ProgramResult const result = run_program(program, limits, stop_);
-  show_errors(result.errors, stop_);
+  if (!result.errors.empty()) {
+    std::string errors = printable(result.errors, STDERR_FILENO);
+    if (!errors.ends_with('\n')) errors += '\n';
+    errors_.write(errors);
+  }
   return reply_of(result);
 }
 

@@ -9,6 +9,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "tools/grenache/program.hpp"
+#include <grenache/log/line_writer.hpp>
 #include <grenache/rpc/request.hpp>
 
 namespace grenache::client {
@@ -25,8 +26,8 @@ namespace grenache::client {
 /// empty when there is none. What it prints is the result: JSON, a text when it is none (without the newline
 /// at its end), null when it is nothing. Errors: with an exit code other than 0 the last line of its stderr,
 /// or "ERR_REQUEST_HANDLER: …" when there is none, and when a signal has ended it; ERR_TIMEOUT,
-/// ERR_REPLY_SIZE, ERR_REQUEST_LIMIT beyond the limits; ERR_STOPPED after stop(). Its stderr goes to ours
-/// when it has ended.
+/// ERR_REPLY_SIZE, ERR_REQUEST_LIMIT beyond the limits; ERR_STOPPED after stop(). Its stderr is copied to
+/// ours when it has ended; a reader of ours that is too slow misses some, and delays no answer.
 class ProgramPool {
  public:
   struct Options {
@@ -53,6 +54,7 @@ class ProgramPool {
   std::vector<std::string> arguments_;
   Options options_;
   StopSignal stop_;
+  LineWriter errors_;
   std::atomic<std::size_t> request_count_ = 0;  // running and waiting
   boost::asio::thread_pool threads_;
 };

@@ -161,7 +161,8 @@ bool is_grape_answer(unsigned status, std::string_view body) {
   if (body.starts_with(kErrorPrefix)) return true;
   auto const reply = parse(body);
   if (status < 400) return reply || body.empty();
-  std::string const* const error = reply ? reply->find_string("error") : nullptr;
+  std::string const* const text = reply ? reply->as_string() : nullptr;
+  std::string const* const error = reply && !text ? reply->find_string("error") : text;
   return error && error->starts_with(kErrorPrefix);
 }
 

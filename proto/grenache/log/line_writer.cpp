@@ -55,6 +55,7 @@ bool LineWriter::is_closing() {
   return closing_;
 }
 
+/// False when nobody will ever read it.
 bool LineWriter::write_batch(std::string_view batch) {
   auto last_progress = Clock::now();
   while (!batch.empty()) {
@@ -65,7 +66,12 @@ bool LineWriter::write_batch(std::string_view batch) {
     }
     // A pipe that poll(2) calls writable takes this much without blocking.
     auto const size = ::write(file_, batch.data(), std::min<std::size_t>(batch.size(), PIPE_BUF));
-    if (size < 0 && errno != EINTR && errno != EAGAIN) return false;
+    if (size < 0 && (errno == EPIPE || errno == EBADF)) return false;
+    if (size < 0 && errno != EINTR && errno != EAGAIN) {  // a full disk may have room again
+      std::lock_guard const lock{mutex_};
+      dropped_ += static_cast<std::uint64_t>(std::ranges::count(batch, '\n'));
+      return true;
+    }
     if (size <= 0) continue;
     batch.remove_prefix(static_cast<std::size_t>(size));
     last_progress = Clock::now();

@@ -12,8 +12,9 @@
 namespace grenache {
 
 /// A bounded queue of lines and a thread that writes them, in order. When the file is a pipe whose reader
-/// does not keep up, lines that find the queue full are dropped and counted; when its reader has ended, all
-/// are. SIGPIPE must be ignored. Thread-safe. The thread starts with the first line.
+/// does not keep up, lines that find the queue full are dropped and counted, and so are lines that the system
+/// cannot write, on a full disk. When its reader has ended all are dropped, uncounted. SIGPIPE must be
+/// ignored. Thread-safe. The thread starts with the first line.
 class LineWriter {
  public:
   /// `file` stays open and belongs to the caller. At most `bytes_max` wait, and as many again are being

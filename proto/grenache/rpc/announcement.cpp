@@ -1,5 +1,6 @@
 #include "grenache/rpc/announcement.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace grenache::rpc {
@@ -25,9 +26,16 @@ void AnnouncementState::renewed(std::size_t grape) {
 
 GrapeWatch::Change GrapeWatch::see(Sight sight) {
   auto const last = std::exchange(last_, std::move(sight));
+  if (last_->answers && !last && !last_->id.empty()) ids_.push_back(last_->id);
   if (!last) return Change::none;
   if (!last_->answers) return last->answers ? Change::lost : Change::none;
-  bool const has_other_id = !last->id.empty() && !last_->id.empty() && last->id != last_->id;
+  // Several grapes behind one address take turns to answer: none of them was restarted.
+  bool const is_known = std::ranges::find(ids_, last_->id) != ids_.end();
+  bool const has_other_id = !last->id.empty() && !last_->id.empty() && !is_known;
+  if (!last_->id.empty() && !is_known) {
+    ids_.push_back(last_->id);
+    if (ids_.size() > kIdsMax) ids_.pop_front();
+  }
   bool const has_joined = last_->is_joined && !last->is_joined;
   return !last->answers || has_other_id || has_joined ? Change::renewed : Change::none;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <optional>
 #include <set>
 #include <string>
@@ -69,13 +70,16 @@ class GrapeWatch {
   enum class Change {
     none,
     lost,     // it has stopped answering
-    renewed,  // it may have forgotten: it answers again, has another id, or has joined its network
+    renewed,  // it may have forgotten: it answers again, has an id not seen lately, or has joined its network
   };
 
   [[nodiscard]] Change see(Sight sight);
 
  private:
+  static constexpr std::size_t kIdsMax = 16;  // grapes behind one address; more only announce more often
+
   std::optional<Sight> last_;
+  std::deque<std::string> ids_;  // seen here, the oldest first
 };
 
 }  // namespace grenache::rpc

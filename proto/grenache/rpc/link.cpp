@@ -29,6 +29,7 @@ namespace {
 
 constexpr std::size_t kReplyBytesMax = 1024 * 1024;  // of a grape: 100 peers are 3 KiB, an item 1 KiB
 constexpr unsigned kUnavailable = 503;
+constexpr std::string_view kGrapeBusy = "ERR_GRAPE_BUSY";  // of our grapes, which took nothing back then
 
 net::HttpClient::Options http_options(std::shared_ptr<net::TlsContext> tls) {
   net::HttpClient::Options options;
@@ -37,13 +38,14 @@ net::HttpClient::Options http_options(std::shared_ptr<net::TlsContext> tls) {
   return options;
 }
 
-/// What GET /health says. Grapes of Node.js have no such page; any answer means that they are there.
+/// What GET /health says. Grapes of Node.js have no such page and say so. A proxy that answers for a grape
+/// which is gone says neither.
 GrapeWatch::Sight sight_of(net::HttpResponse const& response) {
   GrapeWatch::Sight sight;
-  sight.answers = true;
-  sight.is_joined = response.status != kUnavailable;
   auto const health = json::parse(response.body);
   std::string const* const id = health ? health->find_string("id") : nullptr;
+  sight.answers = id || json::is_grape_answer(response.status, response.body);
+  sight.is_joined = response.status != kUnavailable;
   if (id) sight.id = *id;
   return sight;
 }
@@ -51,6 +53,7 @@ GrapeWatch::Sight sight_of(net::HttpResponse const& response) {
 }  // namespace
 
 Duration jittered(Duration interval, Random& random) {
+  if (interval > Duration::max() / 2) return interval;  // never, as good as
   return std::chrono::duration_cast<Duration>(interval * (0.5 + random.unit()));
 }
 
@@ -204,7 +207,7 @@ Awaitable<Result<net::HttpResponse>> Link::Impl::request(std::shared_ptr<Impl> s
   co_return co_await client.request(std::move(call));
 }
 
-/// Any HTTP answer is an answer.
+/// An error of the grape is an answer; a page of a proxy whose grape is gone, or of another server, is not.
 Awaitable<void> Link::Impl::try_at(std::shared_ptr<Impl> self, std::shared_ptr<Inquiry> inquiry,
                                    GrapeIndex grape) {
   if (inquiry->is_abandoned || self->stopping) co_return;
@@ -216,7 +219,11 @@ Awaitable<void> Link::Impl::try_at(std::shared_ptr<Impl> self, std::shared_ptr<I
   call.timeout = std::min(self->options.try_timeout, inquiry->deadline - net::steady_now());
   auto response = co_await request(self, grape, std::move(call));
   inquiry->asked.erase(grape);
-  if (response) {
+  if (response && !json::is_grape_answer(response->status, response->body)) {
+    self->selector.failed(grape, net::steady_now());
+    inquiry->last_failure = self->options.grapes[grape].to_string() + " answers, but is no grape (" +
+                            std::to_string(response->status) + ")";
+  } else if (response) {
     self->selector.answered(grape);
     if (!inquiry->answer) inquiry->answer = Answer{grape, std::move(*response)};
   } else {
@@ -396,10 +403,12 @@ Awaitable<void> Link::Impl::take_back_at(std::shared_ptr<Impl> self, Announcemen
   net::HttpCall call;
   call.target = "/unannounce";
   call.body = json::announce_request(make_rid(self->random), key.first, key.second);
-  call.timeout = self->options.take_back_max;
+  call.timeout = self->options.take_back_max / 2;
   auto const response = co_await request(self, grape, call);
-  if (!response && is_never_connected(response.error())) {
-    // The nodes that the lost grape told are still there, and any other grape reaches them.
+  bool const is_done = response && json::is_grape_answer(response->status, response->body) &&
+                       response->body.find(kGrapeBusy) == std::string::npos;
+  if (!is_done) {
+    // The nodes that this grape told are still there, and any other grape reaches them.
     auto const other = self->selector.pick(net::steady_now(), holders);
     if (other) (void)co_await request(self, *other, call);
   }

@@ -93,6 +93,15 @@ TEST(GrapeWatch, seesARestartBetweenTwoLooks) {
   EXPECT_EQ(watch.see({true, "", true}), Change::none);  // does not tell
 }
 
+TEST(GrapeWatch, grapesThatTakeTurnsBehindOneAddressWereNotRestarted) {
+  GrapeWatch watch;
+  EXPECT_EQ(watch.see({true, "a", true}), Change::none);
+  EXPECT_EQ(watch.see({true, "b", true}), Change::renewed);
+  for (char const* const id : {"a", "b", "b", "a"})
+    EXPECT_EQ(watch.see({true, id, true}), Change::none) << id;
+  EXPECT_EQ(watch.see({true, "c", true}), Change::renewed);
+}
+
 TEST(GrapeWatch, seesThatAGrapeHasJoinedItsNetwork) {
   GrapeWatch watch;
   EXPECT_EQ(watch.see({true, "a", false}), Change::none);
