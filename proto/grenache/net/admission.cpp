@@ -5,8 +5,9 @@ namespace grenache::net {
 Admission::Entries& Admission::list_of(Phase phase) {
   switch (phase) {
     case Phase::handshake:
+      return handshakes_;
     case Phase::closing:
-      return leaving_;
+      return closing_;
     case Phase::idle:
     case Phase::reading:
     case Phase::writing:
@@ -34,12 +35,16 @@ void Admission::enter(Entry& entry, Phase phase) {
 }
 
 Admission::Entry* Admission::evict() {
-  while (leaving_.empty() && !waiting_.empty() && waiting_.front()->is_served()) {
-    enter(*waiting_.front(), Phase::serving);
+  Entries* from = &closing_;
+  if (from->empty()) {
+    from = handshakes_.size() > count_max_ / 4 ? &handshakes_ : &waiting_;
+    while (from == &waiting_ && !waiting_.empty() && waiting_.front()->is_served()) {
+      enter(*waiting_.front(), Phase::serving);
+    }
+    if (from->empty()) from = &handshakes_;
   }
-  Entries& from = leaving_.empty() ? waiting_ : leaving_;
-  if (from.empty()) return nullptr;
-  Entry* const chosen = from.front();
+  if (from->empty()) return nullptr;
+  Entry* const chosen = from->front();
   enter(*chosen, Phase::evicted);
   return chosen;
 }

@@ -11,8 +11,9 @@ namespace grenache::net {
 ///
 /// Who waits for its peer can be evicted; who is being served cannot. So peers that are silent, that send a
 /// request slowly or that do not read their reply keep nobody out, however many they are: an attacker has to
-/// have requests in progress to hold a place. Handshakes and connections that close are evicted first, as
-/// their peers lose nothing; then whoever waits longest.
+/// have requests in progress to hold a place. Connections that close are evicted first, as their peers lose
+/// nothing; then whoever waits longest. New connections are given time for their handshake: one of them is
+/// evicted only when they take more than a quarter of all places, or nobody else waits.
 ///
 /// O(1) per call, but for evict(): see there.
 class Admission {
@@ -70,12 +71,14 @@ class Admission {
   [[nodiscard]] Entry* evict();
 
   /// Without those that were evicted.
-  [[nodiscard]] std::size_t count() const { return leaving_.size() + waiting_.size() + serving_.size(); }
+  [[nodiscard]] std::size_t count() const {
+    return closing_.size() + handshakes_.size() + waiting_.size() + serving_.size();
+  }
 
   /// Calls `visit` with each connection, evicted ones too. It must not call back.
   template <class Visit>
   void for_each(Visit visit) {
-    for (Entries* const list : {&leaving_, &waiting_, &serving_, &evicted_}) {
+    for (Entries* const list : {&closing_, &handshakes_, &waiting_, &serving_, &evicted_}) {
       for (Entry* const each : *list) visit(*each);
     }
   }
@@ -84,7 +87,8 @@ class Admission {
   [[nodiscard]] Entries& list_of(Phase phase);
 
   std::size_t count_max_;
-  Entries leaving_;  // handshakes, and those that close; these lists begin with the one that waits longest
+  Entries closing_;  // this list and the next two begin with the one that waits longest
+  Entries handshakes_;
   Entries waiting_;
   Entries serving_;
   Entries evicted_;

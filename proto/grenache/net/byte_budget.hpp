@@ -7,14 +7,14 @@
 
 namespace grenache::net {
 
-/// Bounds what the bodies and replies of all connections take, where limits per connection would add up to
-/// more than any machine has. Over it connections are read no further until others have been answered, which
-/// slows their peers down (back-pressure); nothing is refused.
+/// Bounds the requests that all connections hold, where limits per connection would add up to more than any
+/// machine has. Over it connections are read no further until others have been answered, which slows their
+/// peers down (back-pressure). Replies count too, and so hold up requests; they are not bounded themselves.
 ///
 /// Two rules keep a full budget from stopping everything. Small bodies are free: the connection count bounds
 /// them. And one connection at a time may go on over the budget, so that there is always one that ends; it is
-/// bounded by the limits of one request. So at most `bytes_max`, one request, and kFreeBytes and one read for
-/// each connection are held. One thread.
+/// bounded by the limits of one request. So of requests at most `bytes_max`, one more, and kFreeBytes and one
+/// read for each connection are held. One thread.
 class ByteBudget {
  public:
   static constexpr std::size_t kFreeBytes = 64 * 1024;
@@ -48,9 +48,9 @@ class ByteBudget {
   };
 
   [[nodiscard]] std::size_t used() const { return used_; }
+  [[nodiscard]] bool is_full() const { return used_ >= bytes_max_; }
 
  private:
-  [[nodiscard]] bool is_full() const { return used_ >= bytes_max_; }
   void change(Share& share, std::size_t counted) {
     bool const was_full = is_full();
     used_ += counted;

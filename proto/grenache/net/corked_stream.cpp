@@ -13,7 +13,8 @@ namespace grenache::net {
 
 namespace {
 
-constexpr std::size_t kPieceBytes = 64 * 1024;  // the most that Asio gives the system at once
+constexpr std::size_t kPieceBytes = 64 * 1024;   // the most that Asio gives the system at once
+constexpr std::size_t kRecordBytes = 16 * 1024;  // the most of one buffer that TLS takes at once
 
 }  // namespace
 
@@ -23,7 +24,8 @@ void CorkedStream::read(FirstBuffers<asio::mutable_buffer> const& to, IoHandler 
 
 void CorkedStream::write(FirstBuffers<asio::const_buffer> const& from, IoHandler handler) {
   std::size_t const size = asio::buffer_size(from);
-  bytes_written_ += std::min(size, kPieceBytes);
+  bool const is_record = stream_.is_tls() && from.begin() != from.end();
+  bytes_written_ += is_record ? std::min(from.begin()->size(), kRecordBytes) : std::min(size, kPieceBytes);
   if (!corked_ && kept_.empty()) return stream_.async_write_some(from, std::move(handler));
   std::size_t const before = kept_.size();
   try {

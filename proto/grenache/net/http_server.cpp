@@ -46,8 +46,9 @@ void HttpRequest::set_held(std::size_t bytes) {
   if (connection) connection->held.set(bytes);
 }
 
-Awaitable<void> HttpRequest::until_room() {
-  if (connection) co_await connection->until_room();
+Awaitable<bool> HttpRequest::until_room() {
+  if (!connection) co_return true;
+  co_return co_await connection->until_room();
 }
 
 struct HttpServer::Impl {

@@ -47,8 +47,9 @@ struct HttpRequest {
   [[nodiscard]] bool has_header(std::string_view name) const;
 
   /// For handlers that make much more of a body than it is, such as by expanding it: waits until
-  /// Options::held_bytes_max leaves room, then says how much is held. Until the reply was sent.
-  [[nodiscard]] Awaitable<void> until_room();
+  /// Options::held_bytes_max leaves room, then says how much is held. Until the reply was sent. False when
+  /// there is none for `body_max`: the request should be refused.
+  [[nodiscard]] Awaitable<bool> until_room();
   void set_held(std::size_t bytes);
 
   void const* fields = nullptr;  // the server's own; none in a request made by hand
@@ -106,7 +107,7 @@ class HttpExchange {
 ///
 /// Keep-alive, pipelining, chunked request bodies, `Expect: 100-continue`, absolute targets and empty lines
 /// before a request are understood. A request that is too slow is answered with 408, one of HTTP/1.1 that has
-/// not one Host with 400, one in a transfer encoding other than chunked with 501. What a peer can
+/// not one Host with 400, one in other transfer encodings beside chunked with 501. What a peer can
 /// make it hold is bounded by Options. Its calls are made on the thread of the executor.
 ///
 /// Destroying a server that was not stopped closes its connections. With threads, handlers that wait are

@@ -111,23 +111,28 @@ Awaitable<bool> HttpConnection::continue_if_expected(bool expected) {
   co_return !error;
 }
 
-Awaitable<void> HttpConnection::until_room() {
-  while (!held.may_grow() && stream.socket().is_open()) {
-    Wake const wake = co_await here().room().wait();
-    if (wake == Wake::cancelled) co_return;
+Awaitable<bool> HttpConnection::until_room() {
+  TimePoint const limit = steady_deadline(options().body_max);
+  while (!held.may_grow()) {
+    TimePoint const now = steady_now();
+    if (now >= limit || !stream.socket().is_open()) co_return false;
+    Wake const wake = co_await here().room().wait(std::min(limit, now + Worker::kLookAgain));
+    if (wake == Wake::cancelled) co_return false;
   }
+  co_return true;
 }
 
-Awaitable<void> HttpConnection::until_room_for_body() {
+Awaitable<bool> HttpConnection::until_room_for_body() {
   std::size_t const size = parser->get().body().size();
-  if (size <= ByteBudget::kFreeBytes) co_return;
+  if (size <= ByteBudget::kFreeBytes) co_return true;
   held.set(size);
-  if (held.may_grow()) co_return;
+  if (held.may_grow()) co_return true;
   deadline.clear();
-  co_await until_room();
+  bool const has_room = co_await until_room();
   begun = steady_now();
   received = 0;
   deadline.set(begun + options().body_max);
+  co_return has_room;
 }
 
 bool HttpConnection::wants_stream() {
@@ -143,7 +148,8 @@ bool HttpConnection::is_allowed() {
   std::string_view host = message[http::field::host];
   std::string_view const absolute = authority_and_path(message.target());
   if (!absolute.empty()) host = absolute.substr(0, absolute.find('/'));  // instead of Host (RFC 9112 3.2.2)
-  WebVerdict const verdict = check_web_access(*options().web_access, {host, origin, message[http::field::user_agent]});
+  WebVerdict const verdict =
+      check_web_access(*options().web_access, {host, origin, message[http::field::user_agent]});
   if (verdict == WebVerdict::allowed_cross_origin) cross_origin = origin;
   return verdict == WebVerdict::allowed || verdict == WebVerdict::allowed_cross_origin;
 }
@@ -231,7 +237,9 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
     if (!more) co_return too_slow ? Read::timed_out : Read::closed;
     if (part == Part::body) {
       within(options().body_max, received);
-      co_await until_room_for_body();
+      bool const has_room = co_await until_room_for_body();
+      if (!has_room && !stream.socket().is_open()) co_return Read::closed;
+      if (!has_room) co_return Read::timed_out;
     }
   }
 }

@@ -92,10 +92,11 @@ struct HttpConnection : Worker::Connection {
   template <class Message>
   void describe(Message const& message, HttpRequest& out) const;
   Awaitable<bool> continue_if_expected(bool expected);
-  /// Until the worker's budget has room for more of this request, or the connection was cut.
-  Awaitable<void> until_room();
+  /// Until the worker's budget has room for more of this request. False when it has none for `body_max`, or
+  /// the connection was cut.
+  Awaitable<bool> until_room();
   /// The same for the body that is being read; its time does not run meanwhile.
-  Awaitable<void> until_room_for_body();
+  Awaitable<bool> until_room_for_body();
   /// False when the peer has gone or the deadline has passed.
   Awaitable<bool> read_some();
   Awaitable<bool> answer(HttpReply const& reply, bool keep_alive, bool http_1_0, bool head_only);

@@ -43,8 +43,13 @@ void TaskGroup::start(Awaitable<void> task, OnException on_exception) {
     ++state->failure_count;
     if (on_exception == OnException::leaves_run) std::rethrow_exception(failure);
   };
-  asio::co_spawn(state_->executor, run(std::move(task)),
-                 asio::bind_cancellation_slot(signal->slot(), std::move(ended)));
+  try {
+    asio::co_spawn(state_->executor, run(std::move(task)),
+                   asio::bind_cancellation_slot(signal->slot(), std::move(ended)));
+  } catch (...) {
+    state_->signals.erase(signal);
+    throw;
+  }
 }
 
 void TaskGroup::cancel(asio::cancellation_type type) {

@@ -179,6 +179,14 @@ void WebSocketChannel::quiet() {
   TimePoint const now = steady_now();
   if (heard >= pinged_at_) pinged_at_ = TimePoint::max();
   if (on_progress && now < heard + options_.idle_max / 2) on_progress();
+  // Pings, pongs and empty frames come without an end of the read, and keep no message alive.
+  MinimumRate const rate{options_.message_max, options_.rate_min};
+  bool const is_stalled = amid_message_ && now > rate.deadline(message_begun_, buffer_.size());
+  if (is_stalled) return drop(WebSocketErrc::timed_out);
+  if (amid_write_ && socket_.is_open()) {  // a ping would wait behind the message; the write has a limit
+    pinged_at_ = TimePoint::max();
+    return idle_.set(now + options_.idle_max / 2);
+  }
   if (pinged_at_ != TimePoint::max() || !socket_.is_open()) return drop(WebSocketErrc::timed_out);
   if (now < heard + options_.idle_max / 2) return idle_.set(heard + options_.idle_max / 2);
   pinged_at_ = now;

@@ -166,12 +166,16 @@ Awaitable<bool> Peer::upgrade() {
 
 Awaitable<void> Peer::until_room(std::size_t bytes) {
   incoming.set(bytes);
-  // One that is sent much must read it before it asks for more; one with little is not held up.
-  ByteBudget::Share& share = bytes > 0 ? incoming : queued;
-  std::size_t const size = bytes > 0 ? bytes : channel->session()->queued_bytes();
-  if (size <= ByteBudget::kFreeBytes) co_return;
-  while (!share.may_grow() && !channel->is_dropped()) {
-    Wake const wake = co_await here().room().wait();
+  auto const must_wait = [this, bytes] {
+    if (bytes > 0) return bytes > ByteBudget::kFreeBytes && !incoming.may_grow();
+    // One that is sent much must read it before it asks for more. It ends without going over the budget.
+    return channel->session()->queued_bytes() > ByteBudget::kFreeBytes && worker().budget().is_full();
+  };
+  TimePoint const limit = steady_deadline(here().settings->options.message_max);
+  while (!channel->is_dropped() && must_wait()) {
+    TimePoint const now = steady_now();
+    if (bytes > 0 && now >= limit) co_return channel->drop(WebSocketErrc::timed_out);
+    Wake const wake = co_await here().room().wait(now + Worker::kLookAgain);
     if (wake == Wake::cancelled) co_return;
   }
 }

@@ -41,7 +41,6 @@ void Worker::try_admit(tcp::socket socket, Endpoint const& peer, bool may_wait) 
   if (decision.evicted) {
     tally_.count(&Counters::evicted);
     static_cast<Connection*>(decision.evicted)->cut(Connection::Cut::evicted);
-    room_.notify_all();
   }
   if (decision.admitted) return start(std::move(socket), peer);
   if (!may_wait) return tally_.count(&Counters::refused);
@@ -58,7 +57,6 @@ bool Worker::evict() {
   if (!chosen) return false;
   tally_.count(&Counters::evicted);
   chosen->cut(Connection::Cut::evicted);
-  room_.notify_all();
   return true;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -92,8 +93,10 @@ class Worker : public std::enable_shared_from_this<Worker> {
   [[nodiscard]] TaskGroup& tasks() { return tasks_; }
   [[nodiscard]] bool stopping() const { return stopping_; }
   [[nodiscard]] ByteBudget& budget() { return budget_; }
-  /// Notified when the budget has room again, and when a connection is cut.
+  /// Notified when the budget has room again. Who waits looks again every kLookAgain too, as nobody tells
+  /// when a connection that waits was cut.
   [[nodiscard]] AsyncEvent& room() { return room_; }
+  static constexpr Duration kLookAgain = std::chrono::milliseconds{100};
 
   /// Starts a connection, if there is a place for it or can be one. When all others are being served it waits
   /// until what is ready to run on this thread has run, because one of those may just have been answered.

@@ -112,7 +112,12 @@ Awaitable<HttpReply> handle(std::shared_ptr<Service> service, HttpRequest& http)
   bool const compressed = http.header("grc-compress").find("gzip") != std::string_view::npos;
   if (compressed) {
     // As Node: a body that does not expand is taken as it is. A bomb ends here too, and then is no JSON.
-    co_await http.until_room();
+    bool const has_room = co_await http.until_room();
+    if (!has_room) {
+      HttpReply busy;
+      busy.status = 503;
+      co_return busy;
+    }
     auto expanded = net::gunzip(http.body, service->options.expanded_bytes_max);
     if (expanded) http.body = std::move(*expanded);
     http.set_held(http.body.size());

@@ -112,6 +112,7 @@ WebSocketServer::Handlers handlers(std::shared_ptr<Desk> const& desk) {
   };
   handlers.on_close = [desk](Session const& session, Error const&) {
     auto const conversation = conversation_of(*session);
+    if (!conversation) return;  // there was no memory for one
     conversation->closed = true;
     if (conversation->tasks.size() == 0) desk->remove(conversation);
   };

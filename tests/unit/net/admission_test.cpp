@@ -64,14 +64,44 @@ TEST_F(AdmissionTest, evictsWhoeverWaitsLongestInWhateverPhase) {
   }
 }
 
-TEST_F(AdmissionTest, evictsHandshakesAndClosingOnesFirst) {
+TEST_F(AdmissionTest, evictsClosingOnesFirst) {
   Connection& idle = add(Phase::idle);
   Connection& handshake = add(Phase::handshake);
   Connection& closing = add(Phase::closing);
-  EXPECT_EQ(admission.evict(), &handshake);
   EXPECT_EQ(admission.evict(), &closing);
+  EXPECT_EQ(admission.evict(), &handshake);
   EXPECT_EQ(admission.evict(), &idle);
   EXPECT_EQ(admission.evict(), nullptr);
+}
+
+TEST_F(AdmissionTest, newConnectionsDoNotPushEachOtherOutWhileOthersAreIdle) {
+  Admission large{8};
+  std::deque<Connection> idle(8);
+  for (Connection& each : idle) {
+    large.add(each);
+    large.enter(each, Phase::idle);
+  }
+  std::deque<Connection> fresh(4);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(large.admit().evicted, &idle[i]);
+    large.add(fresh[i]);
+  }
+  EXPECT_EQ(large.admit().evicted, &fresh[0]) << "three of eight places are more than a quarter";
+  large.add(fresh[3]);
+  for (std::size_t i = 1; i < 4; ++i) large.enter(fresh[i], Phase::serving);
+  EXPECT_EQ(large.evict(), &idle[3]);
+}
+
+TEST_F(AdmissionTest, aHandshakeIsEvictedWhenNobodyElseWaits) {
+  Admission large{8};
+  std::deque<Connection> all_served(7);
+  for (Connection& each : all_served) {
+    large.add(each);
+    large.enter(each, Phase::serving);
+  }
+  Connection handshake;
+  large.add(handshake);
+  EXPECT_EQ(large.admit().evicted, &handshake);
 }
 
 TEST_F(AdmissionTest, progressCountsAsBeginningToWaitAnew) {
