@@ -93,6 +93,7 @@ void NodeRunner::bootstrap(std::vector<HostPort> addresses) {
     has_joined_ = true;
     node_->bootstrap(numeric, net::steady_now());
   }
+  numeric_.insert(numeric_.end(), numeric.begin(), numeric.end());
   resolve_names();
   flush();
 }
@@ -124,11 +125,13 @@ void NodeRunner::resolved(std::size_t number, Result<std::vector<IpAddress>> con
     log_.warn("warning",
               {{"text", "bootstrap host does not resolve: " + addresses.error().message()}, {"host", host}});
   }
-  auto const change =
-      names_.resolved(number, addresses ? *addresses : std::vector<IpAddress>{}, now, random_);
+  auto change = names_.resolved(number, addresses ? *addresses : std::vector<IpAddress>{}, now, random_);
   if (!change.former.empty()) {
     log_.info("moved", {{"host", host}, {"address", change.addresses.front().to_string()}});
   }
+  // An address that was given as such stays, whatever a name stands for.
+  std::erase_if(change.former,
+                [this](Endpoint const& each) { return std::ranges::find(numeric_, each) != numeric_.end(); });
   node_->forget_bootstrap(change.former);
   if (!change.addresses.empty() || !has_joined_) node_->bootstrap(change.addresses, now);
   has_joined_ = true;

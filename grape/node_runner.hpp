@@ -120,7 +120,8 @@ class NodeRunner {
   std::shared_ptr<Requests> requests_;
   Random random_;
   BootstrapNames names_{BootstrapNames::Options{}};
-  bool has_joined_ = false;  // the node has heard of a bootstrap address, or that there is none so far
+  std::vector<Endpoint> numeric_;  // bootstrap addresses that are no names
+  bool has_joined_ = false;        // the node has heard of a bootstrap address, or that there is none so far
   std::optional<DetachedCalls> resolutions_;  // until stop()
   std::optional<TimePoint> last_found_;
   /// Who is being answered, and which of our addresses was asked.

@@ -26,6 +26,10 @@ void Bootstrap::forget(std::vector<Endpoint> const& addresses) {
   });
 }
 
+bool Bootstrap::contains(Endpoint const& address) const {
+  return std::ranges::find(entries_, address, &Entry::address) != entries_.end();
+}
+
 bool Bootstrap::is_responsive(std::vector<Endpoint> const& addresses) const {
   return std::ranges::any_of(entries_, [&](Entry const& entry) {
     return entry.was_well && std::ranges::find(addresses, entry.address) != addresses.end();

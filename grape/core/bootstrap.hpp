@@ -39,6 +39,7 @@ class Bootstrap {
   void failed(Endpoint const& address, TimePoint now, Random& random);
   /// Forgets those of `addresses` that did not answer last time.
   void forget(std::vector<Endpoint> const& addresses);
+  [[nodiscard]] bool contains(Endpoint const& address) const;
   /// True when one of `addresses` answered last time.
   [[nodiscard]] bool is_responsive(std::vector<Endpoint> const& addresses) const;
   /// Tries all addresses again at once: the routing table has run empty.

@@ -97,8 +97,7 @@ Node::Node(NodeOptions options, Random random)
 
 void Node::receive(Endpoint const& from, std::string_view bytes, TimePoint now) {
   ++stats_.datagrams_in;
-  if (from.port == 0 || !speaks(family_of(from)) || from.address.is_unspecified() ||
-      from.address.is_multicast_or_reserved() || (options_.drop_martians && is_martian(from.address))) {
+  if (!is_usable(from)) {
     return drop(DropReason::bad_source);
   }
   // Nothing is read for a source that has used up its allowance. Answers that we wait for cost none of it:
@@ -119,8 +118,15 @@ void Node::receive(Endpoint const& from, std::string_view bytes, TimePoint now) 
   pump(now);
 }
 
-// A node in the table has answered a query of ours from there, so nobody forges its address to make us
-// answer.
+bool Node::is_usable(Endpoint const& endpoint) const {
+  IpAddress const& address = endpoint.address;
+  if (endpoint.port == 0 || !speaks(family_of(endpoint))) return false;
+  if (address.is_unspecified() || address.is_multicast_or_reserved()) return false;
+  return !options_.drop_martians || !is_martian(address);
+}
+
+// A node in the table has answered a query of ours from there. Whoever forges its address can make us send
+// it answers, at most so many.
 bool Node::is_allowed(Endpoint const& from, TimePoint now) {
   if (rate_limit_.allow(from, now)) return true;
   if (from.address.is_private() || !table_of(from).is_fresh(from, now)) return false;

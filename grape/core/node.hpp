@@ -296,7 +296,7 @@ class Node {
   void slow(Transactions::Query const& query, TimePoint now);
   /// A node that we asked answered under our own id.
   void twin_answered(Transactions::Query const& query, TimePoint now);
-  void look_for_twin(dht::Reply const& reply, TimePoint now);
+  void look_for_twin(Endpoint const& from, dht::Reply const& reply, TimePoint now);
   void discard(Transactions::Query const& query);
   bool ask_bootstrap(Endpoint const& address, TimePoint now);
   void met(dht::Contact const& node, TimePoint now);
@@ -322,6 +322,8 @@ class Node {
   /// Passes an event of the service on, unless nobody asked for it.
   void pass_on(Service::Told told);
 
+  /// Whether a node can be there, for us.
+  [[nodiscard]] bool is_usable(Endpoint const& endpoint) const;
   [[nodiscard]] bool is_allowed(Endpoint const& from, TimePoint now);
   void drop(DropReason reason) { ++stats_.dropped[static_cast<std::size_t>(reason)]; }
   void send(Endpoint const& to, std::string bytes);

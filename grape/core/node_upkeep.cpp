@@ -65,7 +65,7 @@ void Node::answered(Transactions::Query const& query, dht::Reply const& reply, T
   if (reply.ip) note_own_address(query.to, reply.ip->address, now);
   switch (query.purpose) {
     case Purpose::bootstrap:
-      look_for_twin(reply, now);
+      look_for_twin(query.to, reply, now);
       if (bootstrap_.answered(query.to, now, random_) || was_alone) joined(node, &reply, now);
       break;
     case Purpose::verify:
@@ -113,12 +113,14 @@ void Node::discard(Transactions::Query const& query) {
 }
 
 // A bootstrap node that knows our id at another endpoint: it is ours, or that of a copy, which tells itself
-// by its answer.
-void Node::look_for_twin(dht::Reply const& reply, TimePoint now) {
+// by its answer. Who was asked only as a possible twin names no further ones.
+void Node::look_for_twin(Endpoint const& from, dht::Reply const& reply, TimePoint now) {
+  if (!bootstrap_.contains(from) && !fallback_.contains(from)) return;
   for (dht::CompactNodes const* nodes : {&reply.nodes, &reply.nodes6}) {
     for (std::size_t i = 0; i < nodes->size(); ++i) {
       auto const node = nodes->at(i);
-      if (!node || !is_own(node->id) || !speaks(family_of(node->endpoint))) continue;
+      if (!node || !is_own(node->id) || !is_usable(node->endpoint)) continue;
+      if (options_.id_by_address && !id_fits(node->id, node->endpoint.address)) continue;
       if (now < twin_due_) return;
       (void)ask_bootstrap(node->endpoint, now);
       return;
@@ -338,6 +340,7 @@ void Node::upkeep(TimePoint now) {
 }
 
 void Node::keep(TimePoint now) {
+  if (holds_searches()) return;  // there is nobody to ask yet
   while (service_.silent_count() < options_.keep_concurrency) {
     auto const duty = keeper_.next(now, random_);
     if (!duty) return;
@@ -358,9 +361,10 @@ void Node::keep(TimePoint now) {
   }
 }
 
-// With too many under way the next one begins when one of them ends, which is an input.
+// With too many under way the next one begins when one of them ends, and before there are other nodes when
+// one is found or the search for them ends: inputs, or the deadline of the bootstrap.
 TimePoint Node::keep_deadline() const {
-  bool const busy = service_.silent_count() >= options_.keep_concurrency;
+  bool const busy = service_.silent_count() >= options_.keep_concurrency || holds_searches();
   return busy ? TimePoint::max() : keeper_.next_deadline();
 }
 

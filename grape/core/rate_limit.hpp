@@ -15,20 +15,22 @@ namespace grenache::grape {
 ///
 /// A source is an endpoint where the address is private (many nodes share a host or a test machine there),
 /// and an address elsewhere. Each source hashes, under a random key, to two of the buckets and is refused
-/// only when both are empty: who floods spoils the luck of others only if they share *both* buckets, and
-/// nobody can aim at that. No entry is ever evicted, so there is no state to exhaust.
+/// only when both are empty: a source that floods affects others only if they share *both* buckets, and
+/// nobody can aim at that. No entry is ever evicted. Who forges many sources can drain all buckets: with
+/// `public_per_second` 5 that takes bucket_count * 2.5 datagrams a second.
 ///
 /// Answers of endpoints that we have asked do not pass through here: a node that is flooded still looks up.
 class RateLimit {
  public:
   struct Options {
     std::uint32_t private_per_second = 200000;  // more than one busy grape asks of another
-    /// Of an address that may be forged: an answer is up to 14 times as large as its question.
-    std::uint32_t public_per_second = 5;
-    /// Of a public endpoint that has proved to be there: a busy node behind a shared address stays below.
+    /// Of an address that may be forged: an answer is up to 30 times as large as its question. Grapes of one
+    /// operator that do not fit each other's tables need more than the 5 of the public profile.
+    std::uint32_t public_per_second = 100;
+    /// Of a public endpoint that has answered us, beside it: a busy node behind a shared address stays below.
     std::uint32_t verified_per_second = 500;
     Duration burst = std::chrono::seconds{2};  // whose allowance may be used at once
-    std::uint32_t bucket_count = 4096;         // 32 KiB in all
+    std::uint32_t bucket_count = 65536;        // 512 KiB in all
   };
 
   /// A rate of 0 means no limit.
