@@ -57,12 +57,6 @@ std::string first_endpoint(Exchange::Options const& options, std::uint16_t port)
   return Endpoint{options.bind.is_unspecified() ? loopback : options.bind, port}.to_string();
 }
 
-Random child(Random& random) {
-  Random::Seed seed;
-  random.fill(seed);
-  return Random{seed};
-}
-
 }  // namespace
 
 struct Exchange::Impl {
@@ -126,18 +120,18 @@ Exchange::Impl::Impl(net::Executor e, Options o, SecretKey key, Random random, L
     : executor{e},
       options{std::move(o)},
       log{l},
-      core{options.peer, std::move(key), child(random)},
-      link{executor, link_options(options), child(random)},
-      client{executor, link, client_options(), child(random)},
+      core{options.peer, std::move(key), random.fork()},
+      link{executor, link_options(options), random.fork()},
+      client{executor, link, client_options(), random.fork()},
       server{executor, server_options(), [this](rpc::Request& request) { return serve(request); }},
       tasks{executor},
       changed{executor} {
-  make_store(child(random));
+  make_store(random.fork());
 }
 
 void Exchange::Impl::make_store(Random random) {
   if (!options.redis) {
-    store = std::make_unique<EmbeddedReservations>(EmbeddedReservations::World{
+    store = std::make_unique<EmbeddedReservations>(EmbeddedReservations::Environment{
         net::steady_now, net::wall_now,
         [e = executor](std::function<void()> task) { asio::post(e, std::move(task)); }});
     return;

@@ -62,7 +62,7 @@ void add_node(Families& out, NodeStats const& node) {
   out.counter("grape_announces_stored_total", "Announcements stored for other nodes", node.announces_stored);
   out.counter("grape_unannounces_total", "Services taken back by users", node.unannounces);
   out.counter("grape_peers_taken_back_total", "Announcements that other nodes took back",
-              node.peers_taken_back);
+              node.peers_unannounced);
   out.counter("grape_gets_total", "Items asked for by users", node.gets);
   out.counter("grape_puts_total", "Items put by users", node.puts);
   out.counter("grape_items_put_total", "Items put by other nodes, refreshes included", node.items_put);

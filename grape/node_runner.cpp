@@ -177,7 +177,7 @@ void NodeRunner::drain() {
       auto const source = is_answer ? asked_->at : std::nullopt;
       node_->reuse(socket_->send(datagram->to, std::move(datagram->bytes), source));
     } else {
-      tell(std::get<Event>(*output));
+      log_event(std::get<Event>(*output));
     }
   }
 }
@@ -190,7 +190,7 @@ void NodeRunner::flush() {
   }
 }
 
-void NodeRunner::tell(Event const& event) {
+void NodeRunner::log_event(Event const& event) {
   // Fields cost allocations, and these events come with every datagram.
   bool const is_debug = log_.enabled(LogLevel::debug);
   std::visit(

@@ -107,7 +107,7 @@ class NodeRunner {
   void drain();
   /// The same, sends it, and sets the deadline.
   void flush();
-  void tell(Event const& event);
+  void log_event(Event const& event);
 
   net::Executor executor_;
   Log const& log_;

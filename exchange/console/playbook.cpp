@@ -79,11 +79,6 @@ class Playbook {
   Exchange& bob() { return *peers_[1]; }
   Exchange& carol() { return *peers_[2]; }
   TimePoint limit() const { return net::steady_now() + options_.step_limit; }
-  Random child() {
-    Random::Seed seed;
-    random_.fill(seed);
-    return Random{seed};
-  }
 
   net::Executor executor_;
   PlaybookOptions options_;
@@ -127,7 +122,7 @@ Awaitable<void> Playbook::stop() {
 Awaitable<Failure> Playbook::await_grape() {
   rpc::Link::Options link_options;
   link_options.grapes = options_.grapes;
-  rpc::Link link{executor_, link_options, child()};
+  rpc::Link link{executor_, link_options, random_.fork()};
   auto const url = options_.grapes.front().to_string();
   bool is_ready = co_await link.wait_ready(std::chrono::milliseconds{500});
   auto const limit =
@@ -156,7 +151,7 @@ Awaitable<Failure> Playbook::start_peers() {
     options.peer.name = name;
     auto key = SecretKey::generate(random_);
     auto& peer = *peers_.emplace_back(
-        std::make_unique<Exchange>(executor_, std::move(options), std::move(key), child(), log_));
+        std::make_unique<Exchange>(executor_, std::move(options), std::move(key), random_.fork(), log_));
     auto const failure = co_await peer.start();
     if (failure) co_return std::string{name} + " cannot start: " + *failure;
     narrator_.step("start", name,

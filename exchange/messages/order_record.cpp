@@ -42,16 +42,6 @@ std::optional<OrderStatus> parse_order_status(std::string_view text) {
   return std::nullopt;
 }
 
-std::string make_uuid(Random& random) {
-  std::array<std::uint8_t, 16> bytes;
-  random.fill(bytes);
-  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0f) | 0x40);  // version 4
-  bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3f) | 0x80);  // variant of RFC 4122
-  auto text = to_hex({reinterpret_cast<char const*>(bytes.data()), bytes.size()});
-  for (std::size_t const at : {8u, 13u, 18u, 23u}) text.insert(at, 1, '-');
-  return text;
-}
-
 bool is_uuid(std::string_view text) {
   if (text.size() != 36) return false;
   for (std::size_t i = 0; i < text.size(); ++i) {

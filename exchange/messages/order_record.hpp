@@ -25,8 +25,6 @@ enum class OrderStatus { open, filled, cancelled, expired };
 [[nodiscard]] std::string_view to_text(OrderStatus status);
 [[nodiscard]] std::optional<OrderStatus> parse_order_status(std::string_view text);
 
-/// A random UUID of version 4 (RFC 4122), 36 characters in lower case.
-[[nodiscard]] std::string make_uuid(Random& random);
 /// True for 8-4-4-4-12 hex digits of either case, of any version.
 [[nodiscard]] bool is_uuid(std::string_view text);
 

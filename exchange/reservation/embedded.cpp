@@ -82,15 +82,14 @@ bool ReservationTable::release(std::string const& order_id, std::string const& t
 }
 
 void EmbeddedReservations::reserve(ReserveRequest request, std::function<void(ReserveOutcome)> done) {
-  world_.post([outcome = table_.reserve(request, world_.now(), world_.wall_now()), done = std::move(done)] {
-    done(outcome);
-  });
+  environment_.post([outcome = table_.reserve(request, environment_.now(), environment_.wall_now()),
+                     done = std::move(done)] { done(outcome); });
 }
 
 void EmbeddedReservations::release(std::string order_id, std::string take_id, std::int64_t fence,
                                    std::function<void(Result<bool>)> done) {
-  bool const released = table_.release(order_id, take_id, fence, world_.now());
-  world_.post([released, done = std::move(done)] { done(released); });
+  bool const released = table_.release(order_id, take_id, fence, environment_.now());
+  environment_.post([released, done = std::move(done)] { done(released); });
 }
 
 }  // namespace grenache::exchange

@@ -51,21 +51,21 @@ class ReservationTable {
 /// A ReservationStore over a ReservationTable: for a maker that is one process.
 class EmbeddedReservations final : public ReservationStore {
  public:
-  /// What the store needs of the world: two clocks, and a way to run something later on its own thread.
-  struct World {
+  /// What the store needs from outside: two clocks, and a way to run something later on its own thread.
+  struct Environment {
     std::function<TimePoint()> now;
     std::function<WallTime()> wall_now;
     std::function<void(std::function<void()>)> post;
   };
 
-  explicit EmbeddedReservations(World world) : world_{std::move(world)} {}
+  explicit EmbeddedReservations(Environment environment) : environment_{std::move(environment)} {}
 
   void reserve(ReserveRequest request, std::function<void(ReserveOutcome)> done) override;
   void release(std::string order_id, std::string take_id, std::int64_t fence,
                std::function<void(Result<bool>)> done) override;
 
  private:
-  World world_;
+  Environment environment_;
   ReservationTable table_;
 };
 

@@ -5,11 +5,8 @@
 namespace grenache::grape {
 namespace {
 
-// Between a half and the whole of `delay`, so that nodes that fail together do not retry together.
-Duration jittered(Duration delay, Random& random) {
-  auto const half = static_cast<std::uint64_t>(delay.count() / 2);
-  return Duration{static_cast<std::int64_t>(half + random.below(half + 1))};
-}
+// So that nodes that fail together do not retry together.
+Duration jittered(Duration delay, Random& random) { return random.between(delay / 2, delay); }
 
 }  // namespace
 

@@ -7,16 +7,7 @@
 namespace grenache::grape {
 namespace {
 
-// From three quarters of `period` to all of it.
-Duration jittered(Duration period, Random& random) {
-  auto const quarter = static_cast<std::uint64_t>(period.count() / 4);
-  return Duration{static_cast<std::int64_t>(3 * quarter + random.below(quarter + 1))};
-}
-
-// From nothing to all of `period`: what is restored after a restart must not come all at once.
-Duration spread(Duration period, Random& random) {
-  return Duration{static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(period.count()) + 1))};
-}
+Duration jittered(Duration period, Random& random) { return random.between(period / 4 * 3, period); }
 
 }  // namespace
 
@@ -31,7 +22,7 @@ void Keeper::restore(Service const& service, TimePoint lapse, TimePoint now, Ran
   if (lapses_.contains(service) || lapses_.size() >= options_.service_count_max) return;
   lapse = std::min(lapse, now + options_.owner_patience);
   lapses_.emplace(service, lapse);
-  services_.set(service, std::min(lapse, now + spread(options_.announce_every, random)));
+  services_.set(service, std::min(lapse, now + random.between(Duration{}, options_.announce_every)));
 }
 
 void Keeper::release(Service const& service) {
@@ -41,7 +32,7 @@ void Keeper::release(Service const& service) {
 
 void Keeper::keep_item(NodeId const& target, TimePoint now, Random& random, bool restored) {
   Duration const period = options_.item_every;
-  items_.set(target, now + (restored ? spread(period, random) : jittered(period, random)));
+  items_.set(target, now + (restored ? random.between(Duration{}, period) : jittered(period, random)));
 }
 
 std::optional<Keeper::Duty> Keeper::next(TimePoint now, Random& random) {
@@ -49,7 +40,7 @@ std::optional<Keeper::Duty> Keeper::next(TimePoint now, Random& random) {
     TimePoint const lapse = lapses_.at(*service);
     if (lapse <= now) {
       lapses_.erase(*service);
-      return TakeBack{*service};
+      return Unannounce{*service};
     }
     services_.set(*service, std::min(now + jittered(options_.announce_every, random), lapse));
     return Announce{*service};

@@ -73,13 +73,13 @@ class Keeper {
   struct Announce {
     Service service;
   };
-  struct TakeBack {
+  struct Unannounce {
     Service service;
   };
   struct Republish {
     NodeId target;
   };
-  using Duty = std::variant<Announce, TakeBack, Republish>;
+  using Duty = std::variant<Announce, Unannounce, Republish>;
 
   explicit Keeper(Options options) : options_{options} {}
 

@@ -68,7 +68,7 @@ void Lookup::trim() {
     switch (candidate.state) {
       case State::unreachable:
         return 0;
-      case State::heard:
+      case State::unqueried:
       case State::slow:
         return 1;
       case State::queried:
@@ -101,8 +101,9 @@ void Lookup::blame(Candidate const& candidate) {
   ++by->named_false;
   if (!is_distrusted(*by)) return;
   NodeId const liar = by->node.id;
-  std::erase_if(candidates_,
-                [&](Candidate const& item) { return item.state == State::heard && item.named_by == liar; });
+  std::erase_if(candidates_, [&](Candidate const& item) {
+    return item.state == State::unqueried && item.named_by == liar;
+  });
 }
 
 // A farther one that was not asked yet goes: else who names a node under a false id, or another address of
@@ -113,7 +114,7 @@ bool Lookup::make_way(Contact const& newcomer, std::size_t limit, auto const& is
   };
   if (static_cast<std::size_t>(std::ranges::count_if(candidates_, alive)) < limit) return true;
   auto const goes = std::find_if(candidates_.rbegin(), candidates_.rend(), [&](Candidate const& candidate) {
-    return candidate.state == State::heard && is_rival(candidate.node.endpoint);
+    return candidate.state == State::unqueried && is_rival(candidate.node.endpoint);
   });
   if (goes == candidates_.rend() || !is_closer(target_, newcomer.id, goes->node.id)) return false;
   candidates_.erase(std::next(goes).base());
@@ -147,7 +148,7 @@ Lookup::Candidate* Lookup::nearest_heard() {
   Enough nearer{options_};
   for (Candidate& candidate : candidates_) {
     if (candidate.state == State::unreachable || candidate.state == State::slow) continue;
-    if (candidate.state == State::heard) return &candidate;
+    if (candidate.state == State::unqueried) return &candidate;
     nearer.count(candidate.node);
     if (nearer.reached()) break;
   }
@@ -162,7 +163,7 @@ Lookup::Candidate* Lookup::nearest_to_retry() {
 }
 
 std::optional<Contact> Lookup::next() {
-  judge();
+  update_outcome();
   if (outcome_ != Outcome::running || waiting_count_ >= options_.branch_max) return std::nullopt;
   if (query_count_ >= options_.query_count_max) return std::nullopt;
   Candidate* candidate = nearest_heard();
@@ -209,19 +210,19 @@ void Lookup::failed(Contact const& node) {
   if (was_waiting) blame(*candidate);
 }
 
-void Lookup::judge() {
+void Lookup::update_outcome() {
   if (outcome_ != Outcome::running) return;
   Enough nearest{options_};
   bool any_slow = false;
   bool all_answered = true;
-  bool any_heard = false;
+  bool any_unqueried = false;
   for (Candidate const& candidate : candidates_) {
     if (nearest.reached()) break;
     any_slow |= candidate.state == State::slow;
     if (candidate.state == State::unreachable || candidate.state == State::slow) continue;
     nearest.count(candidate.node);
     all_answered &= candidate.state == State::queried;
-    any_heard |= candidate.state == State::heard;
+    any_unqueried |= candidate.state == State::unqueried;
   }
   if (all_answered && nearest.reached()) {
     outcome_ = Outcome::completed;
@@ -229,7 +230,7 @@ void Lookup::judge() {
     return;
   } else if (query_count_ >= options_.query_count_max) {
     outcome_ = Outcome::exhausted;
-  } else if (!any_heard && !any_slow) {
+  } else if (!any_unqueried && !any_slow) {
     outcome_ = Outcome::starved;
   }
 }

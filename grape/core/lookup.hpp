@@ -15,10 +15,11 @@ namespace grenache::grape {
 
 /// Walks towards a target by asking ever nearer nodes for nodes that are nearer still.
 ///
-/// Each candidate is in one state: heard (of), waiting (asked), slow (asked, and the short timeout has
-/// passed), queried (it answered), unreachable. The lookup asks the nearest candidates until the `k` nearest
-/// that are neither slow nor unreachable have answered. A slow node does not hold up the others; it is waited
-/// for, and asked again as its datagram may be lost, only when there are fewer than k others.
+/// Each candidate is in one state: unqueried (named by another node), waiting (asked), slow (asked, and the
+/// short timeout has passed), queried (it answered), unreachable. The lookup asks the nearest candidates
+/// until the `k` nearest that are neither slow nor unreachable have answered. A slow node does not hold up
+/// the others; it is waited for, and asked again as its datagram may be lost, only when there are fewer than
+/// k others.
 ///
 /// Pure bookkeeping: whoever drives it sends the queries. At most `candidate_count_max` candidates; each
 /// operation costs at most linear time in that.
@@ -83,10 +84,10 @@ class Lookup {
   void check() const;
 
  private:
-  enum class State : std::uint8_t { heard, waiting, slow, queried, unreachable };
+  enum class State : std::uint8_t { unqueried, waiting, slow, queried, unreachable };
   struct Candidate {
     dht::Contact node;
-    State state = State::heard;
+    State state = State::unqueried;
     std::uint32_t try_count = 0;
     std::uint32_t open_count = 0;   // queries that may still be answered
     std::uint32_t hops = 0;         // nodes that had to be asked, one after the other, to hear of it
@@ -107,7 +108,7 @@ class Lookup {
   void trim();
   [[nodiscard]] Candidate* nearest_heard();
   [[nodiscard]] Candidate* nearest_to_retry();
-  void judge();
+  void update_outcome();
 
   NodeId target_;
   NodeId own_;

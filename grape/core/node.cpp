@@ -115,7 +115,7 @@ void Node::receive(Endpoint const& from, std::string_view bytes, TimePoint now) 
   auto const message = dht::parse_body(*head, document_);
   if (!message) return drop(DropReason::malformed);
   std::visit([&](auto const& body) { on(from, body, now); }, *message);
-  pump(now);
+  dispatch_queries(now);
 }
 
 bool Node::is_usable(Endpoint const& endpoint) const {
@@ -136,7 +136,7 @@ bool Node::is_allowed(Endpoint const& from, TimePoint now) {
 Result<RequestId> Node::start_lookup(dht::ServiceKey const& name, TimePoint now) {
   auto const id = service_.lookup(name, holds_searches(), now);
   if (id) ++stats_.lookups;
-  pump(now);
+  dispatch_queries(now);
   return id;
 }
 
@@ -152,8 +152,8 @@ Result<RequestId> Node::start_announce(dht::ServiceKey const& name, std::uint16_
   ++stats_.announces;
   bool room = !keep || keeper_.keep(service, now, random_);
   room &= store_own(service, now);
-  if (!room) tell(Warning{"no room to store our own announcement: too many services"});
-  pump(now);
+  if (!room) log_event(Warning{"no room to store our own announcement: too many services"});
+  dispatch_queries(now);
   return id;
 }
 
@@ -175,7 +175,7 @@ Result<RequestId> Node::start_unannounce(dht::ServiceKey const& name, std::uint1
   auto const id =
       service_.unannounce(name, {service.port, service.implied_port}, false, holds_searches(), now);
   if (id) ++stats_.unannounces;
-  pump(now);
+  dispatch_queries(now);
   return id;
 }
 
@@ -190,7 +190,7 @@ void Node::forget_own(Keeper::Service const& service) {
 Result<RequestId> Node::start_get(NodeId const& target, std::string_view salt, TimePoint now) {
   auto const id = service_.get(target, salt, holds_searches(), now);
   if (id) ++stats_.gets;
-  pump(now);
+  dispatch_queries(now);
   return id;
 }
 
@@ -198,7 +198,7 @@ Result<RequestId> Node::start_put(dht::Item item, TimePoint now, PutOptions cons
   if (auto refusal = refusal_of(item, how.cas, now)) {
     ++stats_.puts;
     RequestId const id = service_.refuse_put(item.target(), std::move(*refusal));
-    pump(now);
+    dispatch_queries(now);
     return id;
   }
   auto const id = service_.put({item, how.cas}, false, holds_searches(), now);
@@ -210,7 +210,7 @@ Result<RequestId> Node::start_put(dht::Item item, TimePoint now, PutOptions cons
   } else {
     (void)items_.put(std::move(item), std::nullopt, kLoopback, now);
   }
-  pump(now);
+  dispatch_queries(now);
   return id;
 }
 

@@ -125,17 +125,17 @@ struct NodeStats {
   std::uint64_t errors_sent = 0;
   std::uint64_t queries_out = 0;
   std::uint64_t timeouts = 0;
-  std::uint64_t lookups = 0;           // started by users
-  std::uint64_t announces = 0;         // started by users
-  std::uint64_t announces_stored = 0;  // by others with us
-  std::uint64_t unannounces = 0;       // started by users
-  std::uint64_t peers_taken_back = 0;  // by others with us
-  std::uint64_t gets = 0;              // started by users
-  std::uint64_t puts = 0;              // started by users
-  std::uint64_t items_put = 0;         // by others with us, refreshes included
-  std::uint64_t searches_done = 0;     // for names and items, those of announcements and puts included
-  std::uint64_t search_queries = 0;    // in all of them
-  std::uint64_t search_hops = 0;       // the sum of their longest ways
+  std::uint64_t lookups = 0;            // started by users
+  std::uint64_t announces = 0;          // started by users
+  std::uint64_t announces_stored = 0;   // by others with us
+  std::uint64_t unannounces = 0;        // started by users
+  std::uint64_t peers_unannounced = 0;  // by others with us
+  std::uint64_t gets = 0;               // started by users
+  std::uint64_t puts = 0;               // started by users
+  std::uint64_t items_put = 0;          // by others with us, refreshes included
+  std::uint64_t searches_done = 0;      // for names and items, those of announcements and puts included
+  std::uint64_t search_queries = 0;     // in all of them
+  std::uint64_t search_hops = 0;        // the sum of their longest ways
   // How it is now.
   std::size_t nodes = 0;
   std::size_t replacements = 0;
@@ -299,7 +299,7 @@ class Node {
   void look_for_twin(Endpoint const& from, dht::Reply const& reply, TimePoint now);
   void discard(Transactions::Query const& query);
   bool ask_bootstrap(Endpoint const& address, TimePoint now);
-  void met(dht::Contact const& node, TimePoint now);
+  void on_verified(dht::Contact const& node, TimePoint now);
   /// A node that we asked says what our address is.
   void note_own_address(Endpoint const& voter, IpAddress const& address, TimePoint now);
   void change_id(Family family, NodeId const& id, TimePoint now);
@@ -317,10 +317,10 @@ class Node {
   /// True when the node became ready just now.
   bool update_phase(TimePoint now);
   /// Sends what searches want to ask, as far as the concurrency allows.
-  void pump(TimePoint now);
-  void send_ask(Service::Ask const& ask, TimePoint now);
+  void dispatch_queries(TimePoint now);
+  void send_query_of_service(Service::OutgoingQuery const& ask, TimePoint now);
   /// Passes an event of the service on, unless nobody asked for it.
-  void pass_on(Service::Told told);
+  void pass_on(Service::Notice told);
 
   /// Whether a node can be there, for us.
   [[nodiscard]] bool is_usable(Endpoint const& endpoint) const;
@@ -328,7 +328,7 @@ class Node {
   void drop(DropReason reason) { ++stats_.dropped[static_cast<std::size_t>(reason)]; }
   void send(Endpoint const& to, std::string bytes);
   void send_error(Endpoint const& to, std::string_view tid, dht::KrpcCode code, std::string_view text);
-  void tell(Event event) { outputs_.emplace_back(std::move(event)); }
+  void log_event(Event event) { outputs_.emplace_back(std::move(event)); }
   [[nodiscard]] bool holds_searches() const;
   [[nodiscard]] bool speaks(Family family) const { return families_[family]; }
   [[nodiscard]] RoutingTable& table_of(Endpoint const& endpoint) { return tables_[family_of(endpoint)]; }

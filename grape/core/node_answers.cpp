@@ -53,7 +53,7 @@ void Node::on(Endpoint const& from, dht::Query const& query, TimePoint now) {
   dht::Contact const node{*query.sender, from};
   // Below the limit first: a refused ping must not count as made.
   bool const may_ping = transactions_.verify_count() < options_.verify_count_max;
-  if (may_ping && table_of(from).heard(node, now)) ping(node, now);
+  if (may_ping && table_of(from).on_query_from(node, now)) ping(node, now);
 }
 
 void Node::on(Endpoint const& from, dht::Refusal const& refusal, TimePoint) {
@@ -149,7 +149,7 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::AnnouncePe
   }
   ++stats_.announces_stored;
   reply(from, query, {});
-  tell(AnnounceStored{*name, peer});
+  log_event(AnnounceStored{*name, peer});
 }
 
 void Node::answer(Endpoint const& from, dht::Query const& query, dht::UnannouncePeer const& back, TimePoint) {
@@ -157,7 +157,7 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::Unannounce
     return send_error(from, query.tid, KrpcCode::protocol, dht::kBadAnnounceToken);
   }
   Endpoint const peer{from.address, back.implied_port.value_or(false) ? from.port : back.port};
-  if (peers_.remove(back.info_hash, peer)) ++stats_.peers_taken_back;
+  if (peers_.remove(back.info_hash, peer)) ++stats_.peers_unannounced;
   // Also when there was nothing: the second of two tries must not look like a failure.
   reply(from, query, {});
 }

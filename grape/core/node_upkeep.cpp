@@ -57,11 +57,11 @@ void Node::answered(Transactions::Query const& query, dht::Reply const& reply, T
       service_.store_failed(query.owner, {*query.expected, query.to});
     }
     bool const may_ping = transactions_.verify_count() < options_.verify_count_max;
-    if (may_ping && table_of(query.to).heard(node, now)) ping(node, now);
+    if (may_ping && table_of(query.to).on_query_from(node, now)) ping(node, now);
     return;
   }
   bool const was_alone = table_of(query.to).size() == 0;
-  met(node, now);
+  on_verified(node, now);
   if (reply.ip) note_own_address(query.to, reply.ip->address, now);
   switch (query.purpose) {
     case Purpose::bootstrap:
@@ -90,8 +90,8 @@ void Node::twin_answered(Transactions::Query const& query, TimePoint now) {
   fallback_.failed(query.to, now, random_);
   if (now < twin_due_) return;
   twin_due_ = now + kTwinEvery;
-  if (options_.id) return tell(Warning{"another node has our id: " + query.to.to_string()});
-  tell(Warning{"another node has our id: " + query.to.to_string() + "; this one takes a new one"});
+  if (options_.id) return log_event(Warning{"another node has our id: " + query.to.to_string()});
+  log_event(Warning{"another node has our id: " + query.to.to_string() + "; this one takes a new one"});
   // The other one has both ids.
   NodeId const random = NodeId::random(random_);
   for (Family const family : kFamilies) {
@@ -128,9 +128,9 @@ void Node::look_for_twin(Endpoint const& from, dht::Reply const& reply, TimePoin
   }
 }
 
-void Node::met(Contact const& node, TimePoint now) {
+void Node::on_verified(Contact const& node, TimePoint now) {
   if (!table_of(node.endpoint).answered(node, now)) return;
-  tell(NodeAdded{node.endpoint, node.id});
+  log_event(NodeAdded{node.endpoint, node.id});
   former_.remove(node.endpoint);
   if (!fallback_.empty()) fallback_ = Bootstrap{options_.fallback};
 }
@@ -142,7 +142,7 @@ void Node::note_own_address(Endpoint const& voter, IpAddress const& address, Tim
   if (!agreed || id_fits(ids_[family], *agreed)) return;
   NodeId const id = fitting_id(*agreed, random_);
   change_id(family, id, now);
-  tell(IdChanged{id, *agreed});
+  log_event(IdChanged{id, *agreed});
 }
 
 void Node::change_id(Family family, NodeId const& id, TimePoint now) {
@@ -213,7 +213,7 @@ void Node::expire(TimePoint now) {
   upkeep(now);
   keep(now);
   service_.expire(now);
-  pump(now);
+  dispatch_queries(now);
 }
 
 TimePoint Node::next_deadline() const {
@@ -232,7 +232,7 @@ void Node::bootstrap(std::vector<Endpoint> const& addresses, TimePoint now) {
     ready_by_ = hopeful ? now + options_.ready_max : now;
   }
   try_bootstrap(now);
-  pump(now);
+  dispatch_queries(now);
 }
 
 Snapshot Node::snapshot(TimePoint now) const {
@@ -257,7 +257,7 @@ void Node::restore(Snapshot const& snapshot, TimePoint now) {
   }
   for (Contact const& node : snapshot.contacts) {
     former_.add(node);
-    if (!speaks(family_of(node.endpoint)) || !table_of(node.endpoint).heard(node, now)) continue;
+    if (!speaks(family_of(node.endpoint)) || !table_of(node.endpoint).on_query_from(node, now)) continue;
     // The others wait for the upkeep, or are found anew.
     if (transactions_.verify_count() < options_.verify_count_max) ping(node, now);
   }
@@ -304,8 +304,9 @@ bool Node::update_phase(TimePoint now) {
   if (!self_search_ && now < ready_by_) return false;
   phase_ = Phase::ready;
   ready_by_ = TimePoint::max();
-  if (node_count() == 0 && !bootstrap_.empty()) tell(Warning{"no bootstrap address has answered so far"});
-  tell(Ready{});
+  if (node_count() == 0 && !bootstrap_.empty())
+    log_event(Warning{"no bootstrap address has answered so far"});
+  log_event(Ready{});
   service_.release(now);
   return true;
 }
@@ -348,7 +349,7 @@ void Node::keep(TimePoint now) {
       Keeper::Service const& service = announce->service;
       (void)store_own(service, now);
       (void)service_.announce(service.name, {service.port, service.implied_port}, true, false, now);
-    } else if (auto const* back = std::get_if<Keeper::TakeBack>(&*duty)) {
+    } else if (auto const* back = std::get_if<Keeper::Unannounce>(&*duty)) {
       Keeper::Service const& service = back->service;
       forget_own(service);
       (void)service_.unannounce(service.name, {service.port, service.implied_port}, true, false, now);
@@ -375,27 +376,27 @@ void Node::ping(Contact const& node, TimePoint now) {
   send(node.endpoint, dht::encode_query(*tid, id_for(node.endpoint), dht::Ping{}, extras_));
 }
 
-void Node::pump(TimePoint now) {
+void Node::dispatch_queries(TimePoint now) {
   do {
-    while (transactions_.brisk_count() < options_.concurrency) {
+    while (transactions_.prompt_count() < options_.concurrency) {
       auto const ask = service_.next(now);
       if (!ask) break;
-      send_ask(*ask, now);
+      send_query_of_service(*ask, now);
     }
     // The search for ourselves may have ended just now, which lets the waiting ones begin.
   } while (update_phase(now));
   while (auto told = service_.poll_event()) pass_on(std::move(*told));
 }
 
-void Node::pass_on(Service::Told told) {
+void Node::pass_on(Service::Notice told) {
   if (auto const* put = std::get_if<PutDone>(&told.event);
       put != nullptr && put->stored == 0 && put->refusal) {
     drop_own_item(put->target);
   }
-  if (!told.silent) tell(std::move(told.event));
+  if (!told.silent) log_event(std::move(told.event));
 }
 
-void Node::send_ask(Service::Ask const& ask, TimePoint now) {
+void Node::send_query_of_service(Service::OutgoingQuery const& ask, TimePoint now) {
   Purpose const purpose = ask.stores ? Purpose::store : Purpose::search;
   auto const tid = transactions_.open({ask.to.endpoint, ask.to.id, purpose, ask.owner}, random_, now);
   if (!tid)

@@ -139,7 +139,7 @@ void RoutingTable::add_replacement(Bucket& bucket, Contact const& node, TimePoin
   bucket.replacements.push_back({node, now, pinged_at});
 }
 
-bool RoutingTable::heard(Contact const& node, TimePoint now) {
+bool RoutingTable::on_query_from(Contact const& node, TimePoint now) {
   if (node.id == own_) return false;
   Bucket& bucket = bucket_of(node.id, now);
   for (Node const& known : bucket.nodes) {

@@ -54,7 +54,7 @@ class RoutingTable {
   bool answered(dht::Contact const& node, TimePoint now);
   /// A query came from `node`. True when it is worth a ping, since there is room for it; not again before
   /// candidate_retry.
-  [[nodiscard]] bool heard(dht::Contact const& node, TimePoint now);
+  [[nodiscard]] bool on_query_from(dht::Contact const& node, TimePoint now);
   /// A query to `node` got no answer. True when that removed it.
   bool failed(dht::Contact const& node, TimePoint now);
   /// Another node answered at the endpoint of `node`.

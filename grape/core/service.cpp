@@ -33,11 +33,11 @@ Result<RequestId> Service::lookup(ServiceKey const& name, bool hold, TimePoint n
 }
 
 Result<RequestId> Service::get(NodeId const& target, std::string_view salt, bool hold, TimePoint now) {
-  for (ItemStore const* store : {&world_.items, &world_.own_items}) {
+  for (ItemStore const* store : {&tables_.items, &tables_.own_items}) {
     dht::Item const* here = store->find(target, now);
     if (here == nullptr || here->is_mutable()) continue;
     RequestId const id{next_id_++};
-    tell(GetDone{id, target, *here, world_.ids.v4, {}}, false);
+    notify(GetDone{id, target, *here, tables_.ids.v4, {}}, false);
     return id;
   }
   return add_request(Subject::item(target, salt), Waiter{}, hold, now);
@@ -62,7 +62,7 @@ Result<RequestId> Service::put(PutJob job, bool silent, bool hold, TimePoint now
 
 RequestId Service::refuse_put(NodeId const& target, PutRefusal refusal) {
   RequestId const id{next_id_++};
-  tell(PutDone{id, target, 0, std::move(refusal)}, false);
+  notify(PutDone{id, target, 0, std::move(refusal)}, false);
   return id;
 }
 
@@ -93,7 +93,7 @@ std::uint64_t Service::start(Subject const& subject, bool wide) {
   std::uint64_t const id = next_id_++;
   Search::Options options = options_.search;
   if (wide) options.lookup.k *= kWide;
-  searches_.emplace(id, Running{Search{subject, options, world_.ids, world_.families}, {}, false});
+  searches_.emplace(id, Running{Search{subject, options, tables_.ids, tables_.families}, {}, false});
   return id;
 }
 
@@ -142,7 +142,7 @@ void Service::end_announcements(ServiceKey const& name, UnannounceJob const& job
   std::erase_if(searches_.at(search).waiters, [&](Waiter const& waiter) {
     if (!waiter.job || !is_same(*waiter.job)) return false;
     end_request(waiter.id, waiter.silent);
-    tell(AnnounceDone{waiter.id, name, 0}, waiter.silent);
+    notify(AnnounceDone{waiter.id, name, 0}, waiter.silent);
     return true;
   });
   forget_if_unwanted(search);
@@ -158,10 +158,10 @@ std::optional<std::uint64_t> Service::find_nodes(NodeId const& target, TimePoint
 void Service::begin(std::uint64_t id, Running& running, TimePoint now) {
   NodeId const& target = running.search.subject().target;
   for (Family const family : kFamilies) {
-    if (!world_.families[family]) continue;
+    if (!tables_.families[family]) continue;
     std::vector<Contact> seeds;
-    world_.tables[family].closest(target, options_.search.lookup.k, seeds);
-    world_.tables[family].touch(target, now);
+    tables_.tables[family].closest(target, options_.search.lookup.k, seeds);
+    tables_.tables[family].touch(target, now);
     for (Contact const& seed : seeds) running.search.add(seed);
   }
   wake(id, running);
@@ -200,11 +200,11 @@ void Service::expire(TimePoint now) {
 
 TimePoint Service::next_deadline() const { return held_.empty() ? TimePoint::max() : held_.begin()->second; }
 
-std::optional<Service::Ask> Service::next(TimePoint now) {
+std::optional<Service::OutgoingQuery> Service::next(TimePoint now) {
   while (!awake_.empty()) {
     std::uint64_t const id = awake_.front();
     awake_.pop_front();
-    std::optional<Ask> ask;
+    std::optional<OutgoingQuery> ask;
     if (auto const search = searches_.find(id); search != searches_.end()) {
       search->second.awake = false;
       ask = next_of_search(id, now);
@@ -219,7 +219,7 @@ std::optional<Service::Ask> Service::next(TimePoint now) {
   return std::nullopt;
 }
 
-std::optional<Service::Ask> Service::next_of_search(std::uint64_t id, TimePoint now) {
+std::optional<Service::OutgoingQuery> Service::next_of_search(std::uint64_t id, TimePoint now) {
   answer_early(id, now);
   auto const found = searches_.find(id);
   if (found == searches_.end() || held_.contains(id)) return std::nullopt;
@@ -229,7 +229,7 @@ std::optional<Service::Ask> Service::next_of_search(std::uint64_t id, TimePoint 
     if (search.is_over()) finish(id, now);
     return std::nullopt;
   }
-  Ask ask;
+  OutgoingQuery ask;
   ask.owner = id;
   ask.to = *to;
   Subject const& subject = search.subject();
@@ -247,11 +247,11 @@ std::optional<Service::Ask> Service::next_of_search(std::uint64_t id, TimePoint 
   return ask;
 }
 
-std::optional<Service::Ask> Service::next_of_storing(std::uint64_t id) {
+std::optional<Service::OutgoingQuery> Service::next_of_storing(std::uint64_t id) {
   Storing& storing = stores_.at(id);
   Lookup::Target const* target = storing.task.next();
   if (target == nullptr) return std::nullopt;
-  Ask ask;
+  OutgoingQuery ask;
   ask.owner = id;
   ask.stores = true;
   ask.to = target->node;
@@ -297,8 +297,8 @@ void Service::search_answered(std::uint64_t owner, Contact const& from, dht::Rep
     Search& search = running.search;
     search.answered(from, reply.token);
     if (search.subject().kind == Subject::Kind::peers) {
-      for (Endpoint const& peer : search.take_peers(reply.values, world_.random)) {
-        tell(PeerFound{name_of(search.subject()), peer}, false);
+      for (Endpoint const& peer : search.take_peers(reply.values, tables_.random)) {
+        notify(PeerFound{name_of(search.subject()), peer}, false);
       }
     } else if (search.subject().kind == Subject::Kind::item) {
       search.take_item(reply);
@@ -309,7 +309,7 @@ void Service::search_answered(std::uint64_t owner, Contact const& from, dht::Rep
 
 void Service::search_slow(std::uint64_t owner, Contact const& to) {
   // A node that failed before and now is slow is most likely dead: the search does not wait for it.
-  bool const is_dead = world_.tables[family_of(to.endpoint)].is_failing(to);
+  bool const is_dead = tables_.tables[family_of(to.endpoint)].is_failing(to);
   with_search(owner,
               [&](Running& running) { is_dead ? running.search.failed(to) : running.search.slow(to); });
 }
@@ -371,9 +371,9 @@ void Service::finish(std::uint64_t id, TimePoint now) {
 void Service::answer(Search const& search, RequestId id, TimePoint now) {
   Subject const& subject = search.subject();
   if (subject.kind == Subject::Kind::peers) {
-    tell(LookupDone{id, name_of(subject), peers_of(search, now)}, false);
+    notify(LookupDone{id, name_of(subject), peers_of(search, now)}, false);
   } else {
-    tell(item_of(search, id, now), false);
+    notify(item_of(search, id, now), false);
   }
 }
 
@@ -419,48 +419,48 @@ void Service::finish_storing(std::uint64_t id) {
   end_request(storing.id, storing.silent);
   if (auto const* announce = std::get_if<AnnounceJob>(&task.job())) {
     holders_.add({storing.subject.key, announce->port}, task.holders());
-    tell(AnnounceDone{storing.id, name_of(storing.subject), task.stored()}, storing.silent);
+    notify(AnnounceDone{storing.id, name_of(storing.subject), task.stored()}, storing.silent);
   } else if (std::holds_alternative<UnannounceJob>(task.job())) {
-    tell(UnannounceDone{storing.id, name_of(storing.subject), task.stored()}, storing.silent);
+    notify(UnannounceDone{storing.id, name_of(storing.subject), task.stored()}, storing.silent);
   } else {
-    tell(PutDone{storing.id, storing.subject.target, task.stored(), task.refusal()}, storing.silent);
+    notify(PutDone{storing.id, storing.subject.target, task.stored(), task.refusal()}, storing.silent);
   }
 }
 
 std::vector<Endpoint> Service::peers_of(Search const& search, TimePoint now) {
   std::string const& name = search.subject().key;
   PeerChoice peers = search.peers();
-  auto stored = world_.peers.sample(name, Search::kPeersTaken, now, world_.random);
+  auto stored = tables_.peers.sample(name, Search::kPeersTaken, now, tables_.random);
   peers.add(stored);
   // Ours are stored as 127.0.0.1, which is the same service as the address that others saw it come from.
-  auto ours = world_.own_peers.sample(name, Search::kPeersTaken, now, world_.random);
+  auto ours = tables_.own_peers.sample(name, Search::kPeersTaken, now, tables_.random);
   std::erase_if(ours, [&](Endpoint const& peer) { return peers.has_port(peer.port); });
   peers.add(ours);
-  return peers.choose(options_.peer_count_max, world_.random);
+  return peers.choose(options_.peer_count_max, tables_.random);
 }
 
 GetDone Service::item_of(Search const& search, RequestId id, TimePoint now) const {
   Subject const& subject = search.subject();
-  GetDone done{id, subject.target, std::nullopt, world_.ids.v4, {}};
+  GetDone done{id, subject.target, std::nullopt, tables_.ids.v4, {}};
   if (auto const& found = search.found()) {
     done.item = found->item;
     done.from = found->from;
     done.token = found->token;
   }
-  for (ItemStore const* store : {&world_.items, &world_.own_items}) {
+  for (ItemStore const* store : {&tables_.items, &tables_.own_items}) {
     dht::Item const* here = store->find(subject.target, now);
     if (here == nullptr || (done.item && done.item->seq() >= here->seq())) continue;
     if (here->owner() && here->owner()->salt != subject.key) continue;
-    done = GetDone{id, subject.target, *here, world_.ids.v4, {}};
+    done = GetDone{id, subject.target, *here, tables_.ids.v4, {}};
   }
   return done;
 }
 
-std::optional<Service::Told> Service::poll_event() {
+std::optional<Service::Notice> Service::poll_event() {
   if (events_.empty()) return std::nullopt;
-  Told told = std::move(events_.front());
+  Notice notice = std::move(events_.front());
   events_.pop_front();
-  return told;
+  return notice;
 }
 
 void Service::check() const {

@@ -50,7 +50,7 @@ class Service {
   };
 
   /// What the node keeps and the service reads. Everything must outlive it.
-  struct World {
+  struct Tables {
     PerFamily<bool> const& families;
     PerFamily<NodeId> const& ids;
     PerFamily<RoutingTable>& tables;
@@ -62,7 +62,7 @@ class Service {
   };
 
   /// A query to send. Its views are good until the next call of the service.
-  struct Ask {
+  struct OutgoingQuery {
     std::uint64_t owner = 0;  // to be given back with the answer
     bool stores = false;      // else it belongs to a search
     dht::Contact to;
@@ -71,12 +71,12 @@ class Service {
   };
 
   /// An event; nobody asked for a silent one, it is for the node alone.
-  struct Told {
+  struct Notice {
     Event event;
     bool silent = false;
   };
 
-  Service(Options options, World world) : options_{options}, world_{world}, holders_{options.holders} {}
+  Service(Options options, Tables tables) : options_{options}, tables_{tables}, holders_{options.holders} {}
 
   /// While `hold` is set, new searches wait for release(), at most hold_max.
   [[nodiscard]] Result<RequestId> lookup(dht::ServiceKey const& name, bool hold, TimePoint now);
@@ -107,7 +107,7 @@ class Service {
   [[nodiscard]] TimePoint next_deadline() const;
 
   /// The next query to send, in turn of all searches. Finishes what is over.
-  [[nodiscard]] std::optional<Ask> next(TimePoint now);
+  [[nodiscard]] std::optional<OutgoingQuery> next(TimePoint now);
   /// The answer to a query of a search.
   void search_answered(std::uint64_t owner, dht::Contact const& from, dht::Reply const& reply);
   void search_slow(std::uint64_t owner, dht::Contact const& to);
@@ -123,7 +123,7 @@ class Service {
   void store_refused(std::uint64_t owner, dht::Contact const& to, dht::ErrorReply const& error);
 
   /// Events since the last call, oldest first.
-  [[nodiscard]] std::optional<Told> poll_event();
+  [[nodiscard]] std::optional<Notice> poll_event();
 
   [[nodiscard]] std::size_t lookup_count() const { return shared_.size(); }
   [[nodiscard]] std::size_t request_count() const { return requests_.size(); }
@@ -163,8 +163,8 @@ class Service {
   void finish(std::uint64_t id, TimePoint now);
   void start_storing(Running& running, Waiter& waiter);
   void finish_storing(std::uint64_t id);
-  std::optional<Ask> next_of_search(std::uint64_t id, TimePoint now);
-  std::optional<Ask> next_of_storing(std::uint64_t id);
+  std::optional<OutgoingQuery> next_of_search(std::uint64_t id, TimePoint now);
+  std::optional<OutgoingQuery> next_of_storing(std::uint64_t id);
   void answer(Search const& search, RequestId id, TimePoint now);
   /// Answers those who wait for an immutable item that was found: nothing better can come.
   void answer_early(std::uint64_t id, TimePoint now);
@@ -173,7 +173,7 @@ class Service {
   void end_announcements(dht::ServiceKey const& name, UnannounceJob const& job);
   void forget_if_unwanted(std::uint64_t search);
   void end_request(RequestId id, bool silent);
-  void tell(Event event, bool silent) { events_.push_back({std::move(event), silent}); }
+  void notify(Event event, bool silent) { events_.push_back({std::move(event), silent}); }
   template <class Action>
   void with_search(std::uint64_t owner, Action action);
   template <class Action>
@@ -185,7 +185,7 @@ class Service {
   }
 
   Options options_;
-  World world_;
+  Tables tables_;
 
   Holders holders_;
   std::uint64_t next_id_ = 1;  // of requests, searches and stores alike
@@ -195,7 +195,7 @@ class Service {
   std::map<RequestId, std::uint64_t> requests_;  // the search or store that serves each
   std::map<std::uint64_t, TimePoint> held_;      // searches that wait for the network
   std::deque<std::uint64_t> awake_;              // searches and stores that may have something to ask
-  std::deque<Told> events_;
+  std::deque<Notice> events_;
   std::size_t silent_count_ = 0;
   Effort effort_;
 };

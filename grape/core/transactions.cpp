@@ -16,7 +16,7 @@ std::optional<std::string> Transactions::open(Query const& query, Random& random
   open_.emplace(tid, Entry{query, now, soon, false});
   deadlines_.insert({soon, tid});
   ++open_to_[query.to];
-  if (counts(query)) ++brisk_count_;
+  if (counts(query)) ++prompt_count_;
   if (query.purpose == Purpose::verify) ++verify_count_;
   return std::string{static_cast<char>(tid >> 8), static_cast<char>(tid & 0xff)};
 }
@@ -48,7 +48,7 @@ Transactions::Query Transactions::remove(Open::const_iterator entry) {
   if (--to->second == 0) open_to_.erase(to);
   deadlines_.erase({closed.next, entry->first});
   open_.erase(entry);
-  if (counts(closed.query) && !closed.slow) --brisk_count_;
+  if (counts(closed.query) && !closed.slow) --prompt_count_;
   if (closed.query.purpose == Purpose::verify) --verify_count_;
   return closed.query;
 }
@@ -59,7 +59,7 @@ std::optional<Transactions::Timeout> Transactions::expire(TimePoint now) {
   Entry& entry = found->second;
   if (entry.slow) return Timeout{remove(found), true};
   entry.slow = true;
-  if (counts(entry.query)) --brisk_count_;
+  if (counts(entry.query)) --prompt_count_;
   deadlines_.erase(deadlines_.begin());
   entry.next = entry.sent + options_.late;
   deadlines_.insert({entry.next, found->first});
@@ -73,17 +73,17 @@ TimePoint Transactions::next_deadline() const {
 void Transactions::check() const {
   GRN_CHECK(open_.size() <= options_.count_max);
   GRN_CHECK(deadlines_.size() == open_.size());
-  std::size_t brisk = 0;
+  std::size_t prompt = 0;
   std::size_t verify = 0;
   for (auto const& [tid, entry] : open_) {
     GRN_CHECK(deadlines_.contains({entry.next, tid}));
-    if (counts(entry.query) && !entry.slow) ++brisk;
+    if (counts(entry.query) && !entry.slow) ++prompt;
     if (entry.query.purpose == Purpose::verify) ++verify;
   }
   std::size_t to = 0;
   for (auto const& [endpoint, count] : open_to_) to += count;
   GRN_CHECK(to == open_.size());
-  GRN_CHECK(brisk == brisk_count_ && verify == verify_count_);
+  GRN_CHECK(prompt == prompt_count_ && verify == verify_count_);
 }
 
 }  // namespace grenache::grape

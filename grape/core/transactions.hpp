@@ -75,7 +75,7 @@ class Transactions {
 
   [[nodiscard]] std::size_t size() const { return open_.size(); }
   /// Open queries of searches and stores that were not slow so far.
-  [[nodiscard]] std::size_t brisk_count() const { return brisk_count_; }
+  [[nodiscard]] std::size_t prompt_count() const { return prompt_count_; }
   /// Open pings.
   [[nodiscard]] std::size_t verify_count() const { return verify_count_; }
   void check() const;
@@ -105,7 +105,7 @@ class Transactions {
   std::map<Endpoint, std::size_t> open_to_;  // how many open queries
   std::set<Deadline> deadlines_;             // one for each open query
   Duration round_trip_;                      // moving mean
-  std::size_t brisk_count_ = 0;
+  std::size_t prompt_count_ = 0;
   std::size_t verify_count_ = 0;
 };
 

@@ -74,7 +74,7 @@ std::string query_text(std::string_view query) {
   throw std::runtime_error{"QUERY is ping, find_node, get_peers, popular, get:TARGET or announce"};
 }
 
-struct Lane {
+struct Socket {
   int fd = -1;
   unsigned open = 0;  // queries under way
   Clock::time_point heard = Clock::now();
@@ -83,17 +83,17 @@ struct Lane {
 class Flood {
  public:
   Flood(int port, std::string query, unsigned sockets, unsigned window)
-      : query_{std::move(query)}, lanes_(sockets), window_{std::min(window, kWindowMax)} {
+      : query_{std::move(query)}, sockets_(sockets), window_{std::min(window, kWindowMax)} {
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     to.sin_port = htons(static_cast<std::uint16_t>(port));
-    for (Lane& lane : lanes_) {
-      lane.fd = loopback_socket();
-      if (::connect(lane.fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) {
+    for (Socket& socket : sockets_) {
+      socket.fd = loopback_socket();
+      if (::connect(socket.fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) {
         throw std::runtime_error{"cannot connect"};
       }
-      polls_.push_back({lane.fd, POLLIN, 0});
+      polls_.push_back({socket.fd, POLLIN, 0});
     }
     for (unsigned i = 0; i < kWindowMax; ++i) {
       out_parts_[i] = {query_.data(), query_.size()};
@@ -106,14 +106,15 @@ class Flood {
 
   void run(std::chrono::duration<double> limit) {
     auto const begin = Clock::now();
-    for (Lane& lane : lanes_) fill(lane);
+    for (Socket& socket : sockets_) fill(socket);
     while (Clock::now() - begin < limit) {
       ::poll(polls_.data(), polls_.size(), 20);
       auto const now = Clock::now();
-      for (std::size_t i = 0; i < lanes_.size(); ++i) {
-        if (polls_[i].revents & POLLIN) take(lanes_[i], now);
-        if (now - lanes_[i].heard > std::chrono::milliseconds{200}) lanes_[i].open = 0;  // lost on the way
-        fill(lanes_[i]);
+      for (std::size_t i = 0; i < sockets_.size(); ++i) {
+        if (polls_[i].revents & POLLIN) take(sockets_[i], now);
+        if (now - sockets_[i].heard > std::chrono::milliseconds{200})
+          sockets_[i].open = 0;  // lost on the way
+        fill(sockets_[i]);
       }
     }
     std::chrono::duration<double> const took = Clock::now() - begin;
@@ -121,23 +122,23 @@ class Flood {
   }
 
  private:
-  void fill(Lane& lane) {
-    if (lane.open >= window_) return;
-    int const sent = ::sendmmsg(lane.fd, out_.data(), window_ - lane.open, 0);
-    if (sent > 0) lane.open += static_cast<unsigned>(sent);
-    if (lane.open == window_) lane.heard = Clock::now();
+  void fill(Socket& socket) {
+    if (socket.open >= window_) return;
+    int const sent = ::sendmmsg(socket.fd, out_.data(), window_ - socket.open, 0);
+    if (sent > 0) socket.open += static_cast<unsigned>(sent);
+    if (socket.open == window_) socket.heard = Clock::now();
   }
-  void take(Lane& lane, Clock::time_point now) {
-    int const got = ::recvmmsg(lane.fd, in_.data(), kWindowMax, MSG_DONTWAIT, nullptr);
+  void take(Socket& socket, Clock::time_point now) {
+    int const got = ::recvmmsg(socket.fd, in_.data(), kWindowMax, MSG_DONTWAIT, nullptr);
     if (got <= 0) return;
     if (replies_ == 0) reply_size_ = in_[0].msg_len;
     replies_ += static_cast<unsigned>(got);
-    lane.open -= std::min(lane.open, static_cast<unsigned>(got));
-    lane.heard = now;
+    socket.open -= std::min(socket.open, static_cast<unsigned>(got));
+    socket.heard = now;
   }
 
   std::string query_;
-  std::vector<Lane> lanes_;
+  std::vector<Socket> sockets_;
   std::vector<pollfd> polls_;
   unsigned window_;
   std::array<std::array<char, 2048>, kWindowMax> room_{};

@@ -275,7 +275,7 @@ class Script {
     if (auto const implied = input_.below(3); implied > 0) back.implied_port = implied == 1;
     bool const is_implied = back.implied_port.value_or(false);
     who.is_malformed = back.port == 0 && !is_implied;
-    auto const done = store(who, back, &NodeStats::peers_taken_back);
+    auto const done = store(who, back, &NodeStats::peers_unannounced);
     if (!done.any || done.error || who.endpoint.address.is_loopback())
       return;  // there our own users announce
     Endpoint const gone{who.endpoint.address, is_implied ? who.endpoint.port : back.port};
@@ -386,7 +386,7 @@ class Script {
         GRN_CHECK(asker && datagram->to == *asker);
         GRN_CHECK(datagram->bytes.size() <= options_.reply_size_max);
       } else {
-        std::visit([this](auto const& event) { tell(event); }, std::get<Event>(*output));
+        std::visit([this](auto const& event) { check(event); }, std::get<Event>(*output));
       }
     }
     GRN_CHECK(answers <= 1);
@@ -422,30 +422,30 @@ class Script {
   [[nodiscard]] std::size_t store_count_max() const {
     return options_.service.search.lookup.k * (options_.ipv6 ? 2 : 1);
   }
-  void tell(LookupDone const& done) {
+  void check(LookupDone const& done) {
     GRN_CHECK(waiting_.erase(done.id) == 1);
     GRN_CHECK(done.peers.size() <= options_.service.peer_count_max);
     GRN_CHECK(std::set(done.peers.begin(), done.peers.end()).size() == done.peers.size());
   }
-  void tell(AnnounceDone const& done) {
+  void check(AnnounceDone const& done) {
     GRN_CHECK(waiting_.erase(done.id) == 1);
     GRN_CHECK(done.stored <= store_count_max());
   }
-  void tell(UnannounceDone const& done) {
+  void check(UnannounceDone const& done) {
     GRN_CHECK(waiting_.erase(done.id) == 1);
     GRN_CHECK(done.removed <= 3 * store_count_max() + options_.service.holders.holder_count_max);
   }
-  void tell(GetDone const& done) {
+  void check(GetDone const& done) {
     GRN_CHECK(waiting_.erase(done.id) == 1);
     GRN_CHECK(!done.item || done.item->target() == done.target);
   }
-  void tell(PutDone const& done) {
+  void check(PutDone const& done) {
     GRN_CHECK(waiting_.erase(done.id) == 1);
     GRN_CHECK(done.stored <= store_count_max());
   }
-  void tell(Ready const&) { GRN_CHECK(++ready_count_ == 1); }
+  void check(Ready const&) { GRN_CHECK(++ready_count_ == 1); }
   template <class Other>
-  void tell(Other const&) {}
+  void check(Other const&) {}
   void check() {
     node_->check();
     auto const stats = node_->stats();

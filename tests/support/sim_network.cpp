@@ -50,9 +50,7 @@ std::size_t SimNetwork::add_node_at(Site const& site, std::vector<Endpoint> boot
 
 void SimNetwork::start(std::size_t index, grape::Snapshot const* state) {
   Host& host = at(index);
-  Random::Seed seed;
-  random_.fill(seed);
-  host.node = std::make_unique<grape::Node>(host.options, Random{seed});
+  host.node = std::make_unique<grape::Node>(host.options, random_.fork());
   ++host.life;
   host.timer_at = TimePoint::max();
   if (state != nullptr) host.node->restore(*state, clock_of(host));
@@ -151,7 +149,7 @@ void SimNetwork::flush(std::size_t index) {
     if (auto* datagram = std::get_if<grape::Datagram>(&*output)) {
       transmit(index, std::move(*datagram));
     } else {
-      tell(index, std::get<grape::Event>(*output));
+      log_event(index, std::get<grape::Event>(*output));
     }
   }
   if (!host.node) return;
@@ -198,7 +196,7 @@ void SimNetwork::inject(Endpoint const& from, Endpoint const& to, std::string by
   push(now_, std::move(item));
 }
 
-void SimNetwork::tell(std::size_t index, grape::Event const& event) {
+void SimNetwork::log_event(std::size_t index, grape::Event const& event) {
   if (observer_) observer_(index, event);
   Host& host = at(index);
   if (auto const* done = std::get_if<grape::LookupDone>(&event)) {

@@ -164,7 +164,7 @@ class SimNetwork {
   void deliver(Item const& item);
   void answer_with_lies(std::size_t index, Item const& item);
   void transmit(std::size_t from, grape::Datagram datagram);
-  void tell(std::size_t index, grape::Event const& event);
+  void log_event(std::size_t index, grape::Event const& event);
   void note(TimePoint at, Endpoint const& from, Endpoint const& to, std::string_view bytes);
 
   Random random_;

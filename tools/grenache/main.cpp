@@ -21,8 +21,8 @@
 #include <grenache/json/bencode_json.hpp>
 #include <grenache/json/grape_api.hpp>
 #include <grenache/json/grape_items.hpp>
-#include <grenache/net/descriptors.hpp>
 #include <grenache/log/command_line.hpp>
+#include <grenache/net/descriptors.hpp>
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/rpc/link.hpp>
 
@@ -50,7 +50,7 @@ struct Flags : Common {
 
 std::string new_rid() {
   Random random = Random::from_system();
-  return rpc::make_rid(random);
+  return make_uuid(random);
 }
 
 /// A number that grows with time, so that nobody has to remember the last one: microseconds of civil time.

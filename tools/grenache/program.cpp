@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <grenache/file/file_descriptor.hpp>
 #include <grenache/net/steady_clock.hpp>
 
 extern char** environ;
@@ -29,37 +30,16 @@ namespace {
 
 using End = ProgramResult::End;
 
-class File {
- public:
-  File() = default;
-  explicit File(int number) : number_{number} {}
-  File(File&& other) noexcept : number_{std::exchange(other.number_, -1)} {}
-  File& operator=(File&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~File() { close(); }
-
-  [[nodiscard]] int number() const { return number_; }
-  [[nodiscard]] bool is_open() const { return number_ >= 0; }
-  void close() {
-    if (is_open()) ::close(std::exchange(number_, -1));
-  }
-
- private:
-  int number_ = -1;
-};
-
 struct Pipe {
-  File read;
-  File write;
+  FileDescriptor read;
+  FileDescriptor write;
 };
 
 // Above the standard streams: those of the program are put in their place one after the other.
-File above_standard(int number) {
-  if (number > STDERR_FILENO) return File{number};
-  File const low{number};
-  return File{::fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)};
+FileDescriptor above_standard(int number) {
+  if (number > STDERR_FILENO) return FileDescriptor{number};
+  FileDescriptor const low{number};
+  return FileDescriptor{::fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)};
 }
 
 bool make_pipe(Pipe& pipe) {
@@ -113,17 +93,17 @@ class Run {
   void feed();
   std::size_t take_output(std::size_t size_max);
   std::size_t take_errors(std::size_t size_max);
-  void read_rest(File& file, std::size_t (Run::*take_some)(std::size_t));
-  [[nodiscard]] std::size_t take(File& from, std::size_t size_max);
+  void read_rest(FileDescriptor& file, std::size_t (Run::*take_some)(std::size_t));
+  [[nodiscard]] std::size_t take(FileDescriptor& from, std::size_t size_max);
 
   Program const& program_;
   ProgramLimits const& limits_;
   TimePoint deadline_ = net::steady_now() + limits_.time_max;
   pid_t pid_ = -1;
-  File process_;
-  File in_;
-  File out_;
-  File err_;
+  FileDescriptor process_;
+  FileDescriptor in_;
+  FileDescriptor out_;
+  FileDescriptor err_;
   std::size_t fed_ = 0;
   std::array<char, 64 * 1024> buffer_;
   ProgramResult result_;
@@ -165,7 +145,7 @@ int Run::start() {
   if (!make_pipe(in) || !make_pipe(out) || !make_pipe(err)) return errno;
   if (int const error = spawn(in.read.number(), out.write.number(), err.write.number())) return error;
   // Not pidfd_open(): glibc 2.36 declares it as a function of C++.
-  process_ = File{static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0))};
+  process_ = FileDescriptor{static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0))};
   if (!process_.is_open()) {
     int const error = errno;
     ::kill(-pid_, SIGKILL);
@@ -187,7 +167,7 @@ void Run::feed() {
   if (gone || fed_ == program_.input.size()) in_.close();
 }
 
-std::size_t Run::take(File& from, std::size_t size_max) {
+std::size_t Run::take(FileDescriptor& from, std::size_t size_max) {
   auto const size = ::read(from.number(), buffer_.data(), std::min(buffer_.size(), size_max));
   if (size == 0 || (size < 0 && errno != EINTR)) from.close();
   return size > 0 ? static_cast<std::size_t>(size) : 0;
@@ -229,7 +209,7 @@ End Run::watch(StopSignal const& stop) {
 }
 
 // What is in the pipe now. What else may come is of others, who hold it open.
-void Run::read_rest(File& file, std::size_t (Run::*take_some)(std::size_t)) {
+void Run::read_rest(FileDescriptor& file, std::size_t (Run::*take_some)(std::size_t)) {
   int size = 0;
   if (!file.is_open() || ::ioctl(file.number(), FIONREAD, &size) != 0) return;
   for (auto left = static_cast<std::size_t>(size); left > 0 && file.is_open();) {

@@ -8,6 +8,7 @@
 #include <openssl/rand.h>
 
 #include <grenache/base/check.hpp>
+#include <grenache/base/hex.hpp>
 
 namespace grenache {
 
@@ -91,5 +92,25 @@ std::uint64_t Random::below(std::uint64_t bound) {
 }
 
 double Random::unit() { return static_cast<double>((*this)() >> 11) * 0x1.0p-53; }
+
+Duration Random::between(Duration low, Duration high) {
+  return low +
+         Duration{static_cast<std::int64_t>(below(static_cast<std::uint64_t>((high - low).count()) + 1))};
+}
+
+Random Random::fork() {
+  Seed seed;
+  fill(seed);
+  return Random{seed};
+}
+
+std::string make_uuid(Random& random) {
+  std::string bytes = random.bytes(16);
+  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);  // version 4
+  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);  // variant of RFC 4122
+  std::string text = to_hex(bytes);
+  for (std::size_t const at : {8u, 13u, 18u, 23u}) text.insert(at, 1, '-');
+  return text;
+}
 
 }  // namespace grenache

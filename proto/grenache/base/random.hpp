@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include <grenache/base/time.hpp>
+
 namespace grenache {
 
 /// A ChaCha20 key stream: from a secret seed nobody can predict it, from a known one every run repeats it.
@@ -46,6 +48,11 @@ class Random {
     return below(denominator) < numerator;
   }
 
+  /// Uniform in [low, high]; for delays of many nodes that must not fall together.
+  [[nodiscard]] Duration between(Duration low, Duration high);
+  /// A generator with a seed drawn from this one.
+  [[nodiscard]] Random fork();
+
   /// Fisher-Yates; the same on every platform, unlike std::shuffle.
   template <class Range>
   void shuffle(Range& range) {
@@ -63,5 +70,8 @@ class Random {
   std::array<std::uint8_t, 256> buffer_{};
   std::size_t used_ = buffer_.size();
 };
+
+/// A random UUID of version 4 (RFC 4122), 36 characters in lower case; the form of Grenache's request ids.
+[[nodiscard]] std::string make_uuid(Random& random);
 
 }  // namespace grenache

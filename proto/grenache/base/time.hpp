@@ -22,4 +22,11 @@ using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono:
   return WallTime{std::chrono::milliseconds{ms}};
 }
 
+/// The moment `limit` after `now`. Limits that reach beyond the time line end with it, so Duration::max()
+/// means no limit.
+[[nodiscard]] constexpr TimePoint later_by(TimePoint now, Duration limit) {
+  if (limit > Duration::zero()) return now > TimePoint::max() - limit ? TimePoint::max() : now + limit;
+  return now < TimePoint::min() - limit ? TimePoint::min() : now + limit;
+}
+
 }  // namespace grenache

@@ -1,7 +1,9 @@
 #include "grenache/file/private_file.hpp"
 
 #include <array>
+#include <atomic>
 #include <cerrno>
+#include <string>
 #include <utility>
 
 #include <fcntl.h>
@@ -18,56 +20,42 @@ constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
 
 Error last_error() { return {errno, boost::system::system_category()}; }
 
-/// A file descriptor that closes itself.
-class File {
- public:
-  File(std::filesystem::path const& path, int flags) {
-    do {
-      descriptor_ = ::open(path.c_str(), flags | O_CLOEXEC, kOwnerOnly);
-    } while (descriptor_ < 0 && errno == EINTR);
+FileDescriptor open_file(std::filesystem::path const& path, int flags) {
+  for (;;) {
+    int const number = ::open(path.c_str(), flags | O_CLOEXEC, kOwnerOnly);
+    if (number >= 0 || errno != EINTR) return FileDescriptor{number};
   }
-  ~File() { close(); }
-  File(File const&) = delete;
-  File& operator=(File const&) = delete;
+}
 
-  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
-  [[nodiscard]] int get() const { return descriptor_; }
-  [[nodiscard]] int release() { return std::exchange(descriptor_, -1); }
-  bool close() { return descriptor_ < 0 || ::close(std::exchange(descriptor_, -1)) == 0; }
-
-  bool write(std::string_view bytes) {
-    while (!bytes.empty()) {
-      ssize_t const written = ::write(descriptor_, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return false;
-      bytes.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return true;
+bool write_all(FileDescriptor const& file, std::string_view bytes) {
+  while (!bytes.empty()) {
+    ssize_t const written = ::write(file.number(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
   }
+  return true;
+}
 
- private:
-  int descriptor_ = -1;
-};
-
-Result<void> write_file(std::filesystem::path const& path, int flags, std::string_view bytes) {
-  File file{path, O_WRONLY | O_CREAT | O_NOFOLLOW | flags};
+/// Writes to `path`, which must not be anybody else's, and brings it to the disk; removes it on failure.
+Result<void> write_draft(std::filesystem::path const& path, int flags, std::string_view bytes) {
+  FileDescriptor file = open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW | flags);
   if (!file.is_open()) return last_error();
   // An older file may have had another mode.
-  if (::fchmod(file.get(), kOwnerOnly) != 0 || !file.write(bytes) || ::fsync(file.get()) != 0 ||
-      !file.close()) {
-    Error const error = last_error();
-    ::unlink(path.c_str());
-    return error;
-  }
-  return {};
+  bool const is_written = ::fchmod(file.number(), kOwnerOnly) == 0 && write_all(file, bytes) &&
+                          ::fsync(file.number()) == 0 && file.close();
+  if (is_written) return {};
+  Error const error = last_error();
+  ::unlink(path.c_str());
+  return error;
 }
 
 /// Brings a change of names to the disk. Not every file system can; the file itself is there in any case.
 void sync_folder(std::filesystem::path const& path) {
   auto folder = path.parent_path();
   if (folder.empty()) folder = ".";
-  File file{folder, O_RDONLY | O_DIRECTORY};
-  if (file.is_open()) ::fsync(file.get());
+  FileDescriptor const file = open_file(folder, O_RDONLY | O_DIRECTORY);
+  if (file.is_open()) ::fsync(file.number());
 }
 
 }  // namespace
@@ -75,7 +63,7 @@ void sync_folder(std::filesystem::path const& path) {
 Result<void> replace_private_file(std::filesystem::path const& path, std::string_view bytes) {
   auto draft = path;
   draft += ".new";
-  if (auto const written = write_file(draft, O_TRUNC, bytes); !written) return written.error();
+  if (auto const written = write_draft(draft, O_TRUNC, bytes); !written) return written.error();
   if (::rename(draft.c_str(), path.c_str()) != 0) {
     Error const error = last_error();
     ::unlink(draft.c_str());
@@ -86,21 +74,28 @@ Result<void> replace_private_file(std::filesystem::path const& path, std::string
 }
 
 Result<void> create_private_file(std::filesystem::path const& path, std::string_view bytes) {
-  if (auto const written = write_file(path, O_EXCL, bytes); !written) return written.error();
-  sync_folder(path);
-  return {};
+  if (::access(path.c_str(), F_OK) == 0) return errc::make_error_code(errc::file_exists);
+  static std::atomic<unsigned> count = 0;
+  auto draft = path;
+  draft += "." + std::to_string(::getpid()) + "." + std::to_string(++count) + ".new";
+  if (auto const written = write_draft(draft, O_EXCL, bytes); !written) return written.error();
+  Result<void> made;
+  if (::link(draft.c_str(), path.c_str()) != 0) made = last_error();
+  ::unlink(draft.c_str());
+  if (made) sync_folder(path);
+  return made;
 }
 
 Result<std::string> read_private_file(std::filesystem::path const& path, std::size_t size_max) {
-  File file{path, O_RDONLY};
+  FileDescriptor const file = open_file(path, O_RDONLY);
   if (!file.is_open()) return last_error();
   struct stat status {};
-  if (::fstat(file.get(), &status) != 0) return last_error();
+  if (::fstat(file.number(), &status) != 0) return last_error();
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) return errc::make_error_code(errc::permission_denied);
   std::string out;
   std::array<char, 65536> part;
   for (;;) {
-    ssize_t const got = ::read(file.get(), part.data(), part.size());
+    ssize_t const got = ::read(file.number(), part.data(), part.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return last_error();
     if (got == 0) return out;
@@ -110,18 +105,9 @@ Result<std::string> read_private_file(std::filesystem::path const& path, std::si
 }
 
 Result<FileLock> FileLock::take(std::filesystem::path const& path) {
-  File file{path, O_RDWR | O_CREAT | O_NOFOLLOW};
-  if (!file.is_open() || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return last_error();
-  return FileLock{file.release()};
-}
-
-FileLock::FileLock(FileLock&& other) noexcept : file_{std::exchange(other.file_, -1)} {}
-FileLock& FileLock::operator=(FileLock&& other) noexcept {
-  std::swap(file_, other.file_);
-  return *this;
-}
-FileLock::~FileLock() {
-  if (file_ >= 0) ::close(file_);
+  FileDescriptor file = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW);
+  if (!file.is_open() || ::flock(file.number(), LOCK_EX | LOCK_NB) != 0) return last_error();
+  return FileLock{std::move(file)};
 }
 
 }  // namespace grenache

@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <grenache/base/result.hpp>
+#include <grenache/file/file_descriptor.hpp>
 
 namespace grenache {
 
@@ -14,7 +16,8 @@ namespace grenache {
 /// ones: they are written to `path`.new, brought to the disk, and renamed. One writer at a time.
 [[nodiscard]] Result<void> replace_private_file(std::filesystem::path const& path, std::string_view bytes);
 
-/// Makes `path` (mode 0600); fails with file_exists when there is one already.
+/// Makes `path` (mode 0600); fails with file_exists when there is one already. Nobody ever reads half of it:
+/// the bytes are written under another name first. Of several processes that do so at once one succeeds.
 [[nodiscard]] Result<void> create_private_file(std::filesystem::path const& path, std::string_view bytes);
 
 /// All bytes of a file; fails with file_too_large beyond `size_max`, and with permission_denied when anybody
@@ -26,13 +29,10 @@ class FileLock {
  public:
   /// Fails with resource_unavailable_try_again when another process holds it.
   [[nodiscard]] static Result<FileLock> take(std::filesystem::path const& path);
-  FileLock(FileLock&& other) noexcept;
-  FileLock& operator=(FileLock&& other) noexcept;
-  ~FileLock();
 
  private:
-  explicit FileLock(int file) : file_{file} {}
-  int file_ = -1;
+  explicit FileLock(FileDescriptor file) : file_{std::move(file)} {}
+  FileDescriptor file_;
 };
 
 }  // namespace grenache

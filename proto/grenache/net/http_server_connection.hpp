@@ -73,7 +73,7 @@ struct HttpConnection : Worker::Connection {
   void wind_up() override;
   void close() { stream.close(); }
   void expire();
-  void within(Duration limit) { deadline.set(steady_now() + limit); }
+  void within(Duration limit) { deadline.set(steady_deadline(limit)); }
   /// Of the body, or of the reply, that has moved so many bytes since `begun`.
   void within(Duration grace, std::size_t bytes) {
     deadline.set(MinimumRate{grace, options().rate_min}.deadline(begun, bytes));

@@ -199,7 +199,7 @@ class IdleWatch {
   /// A byte has gone or come.
   void moved() {
     if (waiting_ == 0) return deadline_.clear();
-    deadline_.set(steady_now() + limit_);
+    deadline_.set(steady_deadline(limit_));
   }
 
  private:

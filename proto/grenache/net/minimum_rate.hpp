@@ -19,8 +19,8 @@ struct MinimumRate {
   [[nodiscard]] TimePoint deadline(TimePoint begun, std::size_t bytes) const {
     auto const rate = static_cast<std::int64_t>(bytes_per_second);
     auto const whole = static_cast<std::int64_t>(bytes);
-    std::chrono::nanoseconds const rest{whole % rate * 1'000'000'000 / rate};
-    return begun + grace + std::chrono::seconds{whole / rate} + std::chrono::duration_cast<Duration>(rest);
+    Duration const rest{whole % rate * 1'000'000'000 / rate};
+    return later_by(later_by(begun, std::chrono::seconds{whole / rate} + rest), grace);
   }
 };
 

@@ -12,12 +12,6 @@ namespace grenache::net {
   return TimePoint{std::chrono::steady_clock::now().time_since_epoch()};
 }
 
-/// The moment `limit` after `now`. Limits that reach beyond the time line end with it, so Duration::max()
-/// means no limit.
-[[nodiscard]] constexpr TimePoint later_by(TimePoint now, Duration limit) {
-  if (limit > Duration::zero()) return now > TimePoint::max() - limit ? TimePoint::max() : now + limit;
-  return now < TimePoint::min() - limit ? TimePoint::min() : now + limit;
-}
 /// The moment `limit` from now.
 [[nodiscard]] inline TimePoint steady_deadline(Duration limit) { return later_by(steady_now(), limit); }
 

@@ -144,7 +144,7 @@ class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
   std::size_t hold_count_ = 0;
   std::uint16_t close_code_ = 0;  // 0: nobody has asked to close
   bool writer_awake_ = true;
-  bool holds_matter_ = false;  // somebody waits until there are fewer
+  bool notify_on_release_ = false;  // somebody waits until there are fewer
   bool ended_ = false;
 };
 

@@ -100,7 +100,7 @@ WebSocketSession::Hold WebSocketSession::hold() {
 void WebSocketSession::release() {
   std::lock_guard const lock{mutex_};
   --hold_count_;
-  if (ended_ || !holds_matter_) return;
+  if (ended_ || !notify_on_release_) return;
   writer_awake_ = true;
   wake_locked();
 }
@@ -171,26 +171,26 @@ Error WebSocketChannel::reason(Error error) const {
 
 void WebSocketChannel::await_word() {
   pinged_at_ = TimePoint::max();
-  idle_.set(steady_now() + options_.idle_max / 2);
+  idle_.set(steady_deadline(options_.idle_max / 2));
 }
 
 void WebSocketChannel::quiet() {
   TimePoint const heard = socket_.next_layer().read_at();
   TimePoint const now = steady_now();
   if (heard >= pinged_at_) pinged_at_ = TimePoint::max();
-  if (on_progress && now < heard + options_.idle_max / 2) on_progress();
+  if (on_progress && now < later_by(heard, options_.idle_max / 2)) on_progress();
   // Pings, pongs and empty frames come without an end of the read, and keep no message alive.
   MinimumRate const rate{options_.message_max, options_.rate_min};
   bool const is_stalled = amid_message_ && now > rate.deadline(message_begun_, buffer_.size());
   if (is_stalled) return drop(WebSocketErrc::timed_out);
   if (amid_write_ && socket_.is_open()) {  // a ping would wait behind the message; the write has a limit
     pinged_at_ = TimePoint::max();
-    return idle_.set(now + options_.idle_max / 2);
+    return idle_.set(later_by(now, options_.idle_max / 2));
   }
   if (pinged_at_ != TimePoint::max() || !socket_.is_open()) return drop(WebSocketErrc::timed_out);
-  if (now < heard + options_.idle_max / 2) return idle_.set(heard + options_.idle_max / 2);
+  if (now < later_by(heard, options_.idle_max / 2)) return idle_.set(later_by(heard, options_.idle_max / 2));
   pinged_at_ = now;
-  idle_.set(now + options_.idle_max / 2);
+  idle_.set(later_by(now, options_.idle_max / 2));
   if (std::exchange(ping_under_way_, true)) return;
   socket_.async_ping({}, [self = shared_from_this()](Error const&) { self->ping_under_way_ = false; });
 }
@@ -239,7 +239,7 @@ Awaitable<void> WebSocketChannel::room(std::shared_ptr<WebSocketChannel> self, s
   auto const has_room = [&] {
     std::lock_guard const lock{self->session_->mutex_};
     bool const room = self->session_->hold_count_ < hold_count_max;
-    self->session_->holds_matter_ = !room || self->draining_;
+    self->session_->notify_on_release_ = !room || self->draining_;
     return room;
   };
   while (!self->dropped_ && !has_room()) {
@@ -333,7 +333,7 @@ Awaitable<void> WebSocketChannel::write_loop(std::shared_ptr<WebSocketChannel> s
 
 Awaitable<void> WebSocketChannel::close(std::uint16_t code) {
   if (!socket_.is_open()) co_return;  // the reader is at it
-  deadline_.set(steady_now() + options_.close_max);
+  deadline_.set(steady_deadline(options_.close_max));
   websocket::close_reason const reason{code};
   auto const [error] = co_await socket_.async_close(reason, kTuple);
   deadline_.clear();
@@ -351,7 +351,7 @@ void WebSocketChannel::drain() {
   draining_ = true;
   {
     std::lock_guard const lock{session_->mutex_};
-    session_->holds_matter_ = true;
+    session_->notify_on_release_ = true;
   }
   wake();
 }

@@ -152,7 +152,7 @@ Awaitable<bool> Peer::upgrade() {
   auto const& options = here().settings->options;
   Error error;
   try {
-    error = co_await channel->accept(address, options, steady_now() + options.handshake_max);
+    error = co_await channel->accept(address, options, steady_deadline(options.handshake_max));
   } catch (std::exception const&) {
     here().count_failure();
     error = asio::error::no_memory;

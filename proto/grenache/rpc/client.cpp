@@ -11,7 +11,7 @@
 #include <grenache/net/async_event.hpp>
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
-#include <grenache/rpc/carrier.hpp>
+#include <grenache/rpc/client_transport.hpp>
 
 namespace grenache::rpc {
 
@@ -65,8 +65,8 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
   net::TaskGroup tasks;
   DeadList dead;
   std::set<std::string> excluded;
-  std::unique_ptr<Carrier> carrier;  // null when there is nothing to send with
-  Failure why_not;                   // then
+  std::unique_ptr<ClientTransport> carrier;  // null when there is nothing to send with
+  Failure why_not;                           // then
   bool stopping = false;
 };
 
@@ -80,7 +80,7 @@ void Client::Impl::make_carrier() {
     }
     tls = std::move(*made);
   }
-  auto const make = uses_websocket(options.transport) ? make_ws_carrier : make_http_carrier;
+  auto const make = uses_websocket(options.transport) ? make_ws_client_transport : make_http_client_transport;
   carrier = make(executor, options, std::move(tls));
 }
 
@@ -93,7 +93,7 @@ Awaitable<Attempt> Client::Impl::attempt(std::shared_ptr<Impl> self, std::string
   if (!self->carrier) co_return final_attempt(self->why_not);
   Outgoing outgoing;
   outgoing.to = *to;
-  outgoing.rid = make_rid(self->random);
+  outgoing.rid = make_uuid(self->random);
   outgoing.text = json::rpc_request(outgoing.rid, name, payload);
   outgoing.deadline = deadline;
   outgoing.compress = compress;
@@ -234,7 +234,7 @@ Awaitable<RpcResult<ClientStream>> Client::Impl::stream(std::shared_ptr<Impl> se
   if (!self->carrier) co_return self->why_not;
   if (uses_websocket(self->options.transport)) co_return generic_failure("streams need HTTP");
   TimePoint const deadline = net::steady_deadline(options.timeout);
-  std::string const rid = make_rid(self->random);
+  std::string const rid = make_uuid(self->random);
   net::HttpHeaders const headers = stream_headers(rid, name, std::move(options));
   if (auto const bad = bad_header(headers)) co_return *bad;
   auto found = co_await find(self, name, deadline);

@@ -24,7 +24,7 @@ class GrapeSelector {
   /// The index of the grape to ask next, none of `excluded`; nothing when all are excluded.
   [[nodiscard]] std::optional<std::size_t> pick(TimePoint now,
                                                 std::set<std::size_t> const& excluded = {}) const;
-  void failed(std::size_t index, TimePoint now) { free_from_.at(index) = now + pause_; }
+  void failed(std::size_t index, TimePoint now) { free_from_.at(index) = later_by(now, pause_); }
   void answered(std::size_t index) { free_from_.at(index) = TimePoint::min(); }
 
  private:

@@ -54,16 +54,7 @@ GrapeWatch::Sight sight_of(net::HttpResponse const& response) {
 
 Duration jittered(Duration interval, Random& random) {
   if (interval > Duration::max() / 2) return interval;  // never, as good as
-  return std::chrono::duration_cast<Duration>(interval * (0.5 + random.unit()));
-}
-
-std::string make_rid(Random& random) {
-  std::string bytes = random.bytes(16);
-  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);
-  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
-  std::string text = to_hex(bytes);
-  for (std::size_t const at : {8u, 13u, 18u, 23u}) text.insert(at, 1, '-');
-  return text;
+  return random.between(interval / 2, interval / 2 * 3);
 }
 
 struct Link::Impl : std::enable_shared_from_this<Impl> {
@@ -148,9 +139,9 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
                                        std::shared_ptr<Announcement> announcement);
   static Awaitable<RpcResult<void>> announced(std::shared_ptr<Impl> self, AnnouncementKey key,
                                               Duration limit);
-  void take_back(AnnouncementKey const& key, std::set<GrapeIndex> const& holders);
-  static Awaitable<void> take_back_at(std::shared_ptr<Impl> self, AnnouncementKey key, GrapeIndex grape,
-                                      std::set<GrapeIndex> holders);
+  void unannounce(AnnouncementKey const& key, std::set<GrapeIndex> const& holders);
+  static Awaitable<void> unannounce_at(std::shared_ptr<Impl> self, AnnouncementKey key, GrapeIndex grape,
+                                       std::set<GrapeIndex> holders);
   static Awaitable<void> watch(std::shared_ptr<Impl> self, GrapeIndex grape);
   static Awaitable<GrapeWatch::Sight> look_at(std::shared_ptr<Impl> self, GrapeIndex grape);
   void react(GrapeIndex grape, GrapeWatch::Change change);
@@ -160,7 +151,7 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
   void shut_down();
 
   [[nodiscard]] std::shared_ptr<Inquiry> announcing(AnnouncementKey const& key) {
-    std::string body = json::announce_request(make_rid(random), key.first, key.second);
+    std::string body = json::announce_request(make_uuid(random), key.first, key.second);
     return std::make_shared<Inquiry>(executor, "/announce", std::move(body));
   }
 
@@ -252,7 +243,7 @@ Awaitable<RpcResult<Link::Impl::Answer>> Link::Impl::ask(std::shared_ptr<Impl> s
     if (needs_another && try_count > 0) next = self->selector.pick(now, inquiry->asked);
     if (next) {
       --try_count;
-      hedge_at = net::later_by(now, self->options.hedge_delay);
+      hedge_at = later_by(now, self->options.hedge_delay);
       inquiry->asked.insert(*next);
       self->tasks.spawn(try_at(self, inquiry, *next));
       if (inquiry->asked.empty()) continue;  // it has failed already
@@ -279,7 +270,7 @@ Awaitable<Failure> Link::Impl::why_empty(std::shared_ptr<Impl> self, GrapeIndex 
 }
 
 Awaitable<RpcResult<Destinations>> Link::Impl::ask_for(std::shared_ptr<Impl> self, std::string name) {
-  std::string body = json::lookup_request(make_rid(self->random), name);
+  std::string body = json::lookup_request(make_uuid(self->random), name);
   auto inquiry = std::make_shared<Inquiry>(self->executor, "/lookup", std::move(body));
   auto const answer = co_await ask(self, std::move(inquiry), self->options.try_count);
   if (!answer) co_return answer.error();
@@ -369,7 +360,7 @@ Awaitable<void> Link::Impl::keep_announcing(std::shared_ptr<Impl> self, Announce
     Wake const wake = co_await announcement->changed.wait(next);
     if (wake == Wake::cancelled) co_return;
   }
-  self->take_back(key, announcement->state.holders());
+  self->unannounce(key, announcement->state.holders());
 }
 
 Awaitable<RpcResult<void>> Link::Impl::announced(std::shared_ptr<Impl> self, AnnouncementKey key,
@@ -387,23 +378,23 @@ Awaitable<RpcResult<void>> Link::Impl::announced(std::shared_ptr<Impl> self, Ann
   co_return RpcResult<void>{};
 }
 
-void Link::Impl::take_back(AnnouncementKey const& key, std::set<GrapeIndex> const& holders) {
+void Link::Impl::unannounce(AnnouncementKey const& key, std::set<GrapeIndex> const& holders) {
   if (auto const again = announcements.find(key); again != announcements.end()) {
     again->second->state.adopt(holders);  // announced again already
     return;
   }
   for (GrapeIndex const grape : holders) {
-    announcers.spawn(take_back_at(shared_from_this(), key, grape, holders));
+    announcers.spawn(unannounce_at(shared_from_this(), key, grape, holders));
   }
 }
 
 /// `holders` are asked already, `grape` by this task.
-Awaitable<void> Link::Impl::take_back_at(std::shared_ptr<Impl> self, AnnouncementKey key, GrapeIndex grape,
-                                         std::set<GrapeIndex> holders) {
+Awaitable<void> Link::Impl::unannounce_at(std::shared_ptr<Impl> self, AnnouncementKey key, GrapeIndex grape,
+                                          std::set<GrapeIndex> holders) {
   net::HttpCall call;
   call.target = "/unannounce";
-  call.body = json::announce_request(make_rid(self->random), key.first, key.second);
-  call.timeout = self->options.take_back_max / 2;
+  call.body = json::announce_request(make_uuid(self->random), key.first, key.second);
+  call.timeout = self->options.unannounce_max / 2;
   auto const response = co_await request(self, grape, call);
   bool const is_done = response && json::is_grape_answer(response->status, response->body) &&
                        response->body.find(kGrapeBusy) == std::string::npos;
@@ -498,7 +489,7 @@ void Link::Impl::shut_down() {
 
 Awaitable<void> Link::Impl::stop(std::shared_ptr<Impl> self) {
   self->shut_down();
-  (void)co_await self->announcers.drained(self->options.take_back_max);
+  (void)co_await self->announcers.drained(self->options.unannounce_max);
   co_await self->http.stop();
   if (self->https) co_await self->https->stop();
   co_await self->announcers.drained(Duration::max());

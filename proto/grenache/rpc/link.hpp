@@ -49,7 +49,7 @@ class Link {
     Duration announce_interval = std::chrono::minutes{2};  // repeated after 0.5 to 1.5 of it, as Node.js does
     Duration announce_retry = std::chrono::seconds{5};     // after one that failed, with the same spread
     Duration watch_interval = std::chrono::seconds{1};  // between two polls of a grape, with the same spread
-    Duration take_back_max =
+    Duration unannounce_max =
         std::chrono::milliseconds{2500};                   // for taking a service back, at all grapes at once
     Duration ready_poll = std::chrono::milliseconds{200};  // between attempts to reach a grape
     Duration grape_pause = std::chrono::seconds{5};        // how long a grape that failed is not asked
@@ -95,7 +95,7 @@ class Link {
   [[nodiscard]] net::Awaitable<RpcResult<void>> announced(std::string name, std::uint16_t port,
                                                           Duration limit);
 
-  /// Ends all announcements as stop_announcing() does, waiting at most take_back_max for the grapes; fails
+  /// Ends all announcements as stop_announcing() does, waiting at most unannounce_max for the grapes; fails
   /// what is under way, and completes when nothing is left.
   [[nodiscard]] net::Awaitable<void> stop();
 
@@ -106,8 +106,5 @@ class Link {
 /// `interval` times a number from 0.5 to 1.5, so that services which started together do not announce
 /// together.
 [[nodiscard]] Duration jittered(Duration interval, Random& random);
-
-/// A random UUID (version 4), the form of Grenache's request ids.
-[[nodiscard]] std::string make_rid(Random& random);
 
 }  // namespace grenache::rpc

@@ -25,7 +25,7 @@ struct Server::Impl {
 
   net::Executor executor;
   std::shared_ptr<Service> service = std::make_shared<Service>();
-  std::unique_ptr<Front> front;  // once it listens
+  std::unique_ptr<ServerTransport> front;  // once it listens
   std::vector<Announced> announced;
 };
 
@@ -75,7 +75,8 @@ Result<Endpoint> Server::listen(Endpoint const& bind) {
     if (!made) return made.error();
     tls = std::move(*made);
   }
-  auto const make_front = uses_websocket(options.transport) ? make_ws_front : make_http_front;
+  auto const make_front =
+      uses_websocket(options.transport) ? make_ws_server_transport : make_http_server_transport;
   auto front = make_front(impl_->executor, impl_->service, std::move(tls));
   auto const bound = front->listen(bind);
   if (bound) impl_->front = std::move(front);

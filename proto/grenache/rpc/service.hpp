@@ -64,9 +64,9 @@ class Responder::State {
 [[nodiscard]] std::string reply_text(json::Value const& rid, Reply const& reply);
 
 /// A listening socket with its connections, of one transport.
-class Front {
+class ServerTransport {
  public:
-  virtual ~Front() = default;
+  virtual ~ServerTransport() = default;
   [[nodiscard]] virtual Result<Endpoint> listen(Endpoint const& bind) = 0;
   [[nodiscard]] virtual Endpoint local_endpoint() const = 0;
   /// As Server::stop.
@@ -76,11 +76,10 @@ class Front {
 };
 
 /// `tls` is null for plain TCP.
-[[nodiscard]] std::unique_ptr<Front> make_http_front(net::Executor const& executor,
-                                                     std::shared_ptr<Service> service,
-                                                     std::shared_ptr<net::TlsContext> tls);
-[[nodiscard]] std::unique_ptr<Front> make_ws_front(net::Executor const& executor,
-                                                   std::shared_ptr<Service> service,
-                                                   std::shared_ptr<net::TlsContext> tls);
+[[nodiscard]] std::unique_ptr<ServerTransport> make_http_server_transport(
+    net::Executor const& executor, std::shared_ptr<Service> service, std::shared_ptr<net::TlsContext> tls);
+[[nodiscard]] std::unique_ptr<ServerTransport> make_ws_server_transport(net::Executor const& executor,
+                                                                        std::shared_ptr<Service> service,
+                                                                        std::shared_ptr<net::TlsContext> tls);
 
 }  // namespace grenache::rpc

@@ -55,5 +55,20 @@ TEST(Random, shuffleKeepsTheItems) {
   EXPECT_EQ(shuffled, items);
 }
 
+TEST(Random, betweenReachesBothEndsAndNothingBeyond) {
+  Random random{3};
+  std::set<Duration> seen;
+  for (int i = 0; i < 200; ++i) seen.insert(random.between(Duration{-2}, Duration{2}));
+  EXPECT_EQ(seen, (std::set<Duration>{Duration{-2}, Duration{-1}, Duration{0}, Duration{1}, Duration{2}}));
+}
+
+TEST(Random, aForkRepeatsAndGoesItsOwnWay) {
+  Random a{4};
+  Random b{4};
+  Random forked = a.fork();
+  EXPECT_EQ(forked.bytes(32), b.fork().bytes(32));
+  EXPECT_NE(forked.bytes(32), a.bytes(32));
+}
+
 }  // namespace
 }  // namespace grenache

@@ -87,7 +87,7 @@ TEST(Keeper, announcesUntilTheOwnerFallsSilentAndThenTakesBack) {
   for (TimePoint now = kNow; now < kNow + hours{1}; now += seconds{1}) {
     while (auto const duty = keeper.next(now, random)) {
       if (std::holds_alternative<Keeper::Announce>(*duty)) ++announced;
-      if (std::holds_alternative<Keeper::TakeBack>(*duty)) taken_back = now;
+      if (std::holds_alternative<Keeper::Unannounce>(*duty)) taken_back = now;
     }
     keeper.check();
   }
@@ -131,7 +131,7 @@ TEST(Keeper, aRestoredServiceLivesAsLongAsItWouldHave) {
   std::map<std::string, TimePoint> taken_back;
   for (TimePoint now = kNow; now < kNow + hours{1}; now += seconds{1}) {
     while (auto const duty = keeper.next(now, random)) {
-      if (auto const* back = std::get_if<Keeper::TakeBack>(&*duty))
+      if (auto const* back = std::get_if<Keeper::Unannounce>(&*duty))
         taken_back[back->service.name.bytes()] = now;
     }
   }

@@ -50,13 +50,13 @@ TEST(Transactions, timeOutSoonThenForGood) {
   Random random{1};
   Transactions transactions{{}};
   (void)transactions.open({at(1), std::nullopt, Purpose::search, 7}, random, kStart);
-  EXPECT_EQ(transactions.brisk_count(), 1u);
+  EXPECT_EQ(transactions.prompt_count(), 1u);
   EXPECT_EQ(transactions.next_deadline(), kStart + milliseconds{500});
   EXPECT_FALSE(transactions.expire(kStart + milliseconds{499}));
   auto const soon = transactions.expire(kStart + milliseconds{500});
   ASSERT_TRUE(soon);
   EXPECT_FALSE(soon->is_final);
-  EXPECT_EQ(transactions.brisk_count(), 0u);
+  EXPECT_EQ(transactions.prompt_count(), 0u);
   EXPECT_EQ(transactions.next_deadline(), kStart + seconds{2});
   auto const late = transactions.expire(kStart + seconds{2});
   ASSERT_TRUE(late);

@@ -106,7 +106,7 @@ TEST(PublicTable, hasOneNodeOfAnAddressAndOneOfANetworkInABucket) {
   };
   EXPECT_TRUE(table.answered({id(0x80), public_at(1, 1)}, kNow));
   EXPECT_FALSE(table.answered({id(0x81), public_at(1, 2)}, kNow)) << "the same /24 and bucket";
-  EXPECT_FALSE(table.heard({id(0x82), public_at(1, 3)}, kNow)) << "not worth a ping";
+  EXPECT_FALSE(table.on_query_from({id(0x82), public_at(1, 3)}, kNow)) << "not worth a ping";
   EXPECT_TRUE(table.answered({id(0x83), public_at(2, 1)}, kNow));
   // Fill the far bucket, so that it splits.
   for (int i = 3; i < 9; ++i) EXPECT_TRUE(table.answered({id(0x90), public_at(i, 1)}, kNow));

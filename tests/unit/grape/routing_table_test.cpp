@@ -56,21 +56,21 @@ TEST(RoutingTable, closestAgreesWithASortedList) {
 TEST(RoutingTable, whoOnlyAsksDoesNotEnter) {
   auto table = table_of();
   Contact const node{far_id('a'), at(1)};
-  EXPECT_TRUE(table.heard(node, kStart));
+  EXPECT_TRUE(table.on_query_from(node, kStart));
   EXPECT_EQ(table.size(), 0u);
   EXPECT_EQ(table.replacement_count(), 1u);
-  EXPECT_FALSE(table.heard(node, kStart + seconds{1}));  // pinged just now
-  EXPECT_TRUE(table.heard(node, kStart + seconds{11}));
+  EXPECT_FALSE(table.on_query_from(node, kStart + seconds{1}));  // pinged just now
+  EXPECT_TRUE(table.on_query_from(node, kStart + seconds{11}));
   EXPECT_TRUE(table.answered(node, kStart));
   EXPECT_EQ(table.size(), 1u);
   EXPECT_EQ(table.replacement_count(), 0u);
-  EXPECT_FALSE(table.heard(node, kStart + seconds{30}));
+  EXPECT_FALSE(table.on_query_from(node, kStart + seconds{30}));
 }
 
 TEST(RoutingTable, neverHoldsItself) {
   auto table = table_of();
   EXPECT_FALSE(table.answered({NodeId{}, at(1)}, kStart));
-  EXPECT_FALSE(table.heard({NodeId{}, at(1)}, kStart));
+  EXPECT_FALSE(table.on_query_from({NodeId{}, at(1)}, kStart));
   EXPECT_EQ(table.size() + table.replacement_count(), 0u);
 }
 
@@ -81,7 +81,7 @@ TEST(RoutingTable, aFullFarBucketKeepsItsNodes) {
   // A near node splits the buckets, so that the far one cannot.
   EXPECT_TRUE(table.answered({*NodeId::from_bytes('\x01' + std::string(19, 'x')), at(1)}, kStart));
   EXPECT_FALSE(table.answered({far_id('z'), at(2)}, kStart));
-  EXPECT_FALSE(table.heard({far_id('y'), at(3)}, kStart));
+  EXPECT_FALSE(table.on_query_from({far_id('y'), at(3)}, kStart));
   EXPECT_EQ(table.size(), 21u);
   EXPECT_EQ(table.replacement_count(), 2u);
   // Once one of them fails there is room again.
@@ -112,7 +112,7 @@ TEST(RoutingTable, aKnownIdCannotBeHijackedWhileItIsWell) {
   Contact const node{far_id('a'), at(1)};
   Contact const thief{far_id('a'), at(2)};
   table.answered(node, kStart);
-  EXPECT_FALSE(table.heard(thief, kStart));
+  EXPECT_FALSE(table.on_query_from(thief, kStart));
   EXPECT_FALSE(table.answered(thief, kStart));
   std::vector<Contact> nodes;
   table.closest(node.id, 1, nodes);
@@ -176,7 +176,7 @@ TEST(RoutingTable, staysWithinItsBoundsWhateverComes) {
     Contact const node{id, at(static_cast<std::uint32_t>(random.below(300)))};
     switch (random.below(5)) {
       case 0:
-        (void)table.heard(node, now);
+        (void)table.on_query_from(node, now);
         break;
       case 1:
         table.failed(node, now);

@@ -134,7 +134,7 @@ TEST_P(HttpStreamTest, aNewConnectionTakesThePlaceOfAStreamThatWaitsForItsPeer) 
   server_options.connection_count_max = 1;
   auto test = [this]() -> Awaitable<void> {
     start();
-    for (std::string const target : {"/s/give?" + std::to_string(1024 * kMiB), std::string{"/s/count"}}) {
+    for (std::string const& target : {"/s/give?" + std::to_string(1024 * kMiB), std::string{"/s/count"}}) {
       std::size_t const before = server->counters().requests;
       stream_errors.clear();
       HttpCall head = call(target);
@@ -209,7 +209,7 @@ TEST_P(HttpStreamTest, aReplyThatStopsInTheMiddleIsAnErrorForTheClient) {
 TEST_P(HttpStreamTest, aHandlerThatThrowsOrSaysNothingIsAnsweredWith500) {
   auto test = [this]() -> Awaitable<void> {
     start();
-    for (std::string const target : {"/s/throw", "/s/silent"}) {
+    for (std::string const& target : {"/s/throw", "/s/silent"}) {
       HttpCall head = call(target);
       auto stream = co_await client->open(std::move(head));
       auto const response = co_await stream->response();

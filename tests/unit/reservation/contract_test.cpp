@@ -12,7 +12,7 @@ class Store : public testing::TestWithParam<char const*> {
  protected:
   void SetUp() override {
     if (GetParam() == std::string{"embedded"}) {
-      embedded_.emplace(world_of(io));
+      embedded_.emplace(environment_of(io));
       store = &*embedded_;
       return;
     }

@@ -60,7 +60,7 @@ inline bool release(boost::asio::io_context& io, ReservationStore& store, std::s
   return await_value(io, out);
 }
 
-inline EmbeddedReservations::World world_of(boost::asio::io_context& io) {
+inline EmbeddedReservations::Environment environment_of(boost::asio::io_context& io) {
   return {[] { return TimePoint{std::chrono::steady_clock::now().time_since_epoch()}; },
           [] {
             return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());

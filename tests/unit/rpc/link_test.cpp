@@ -30,7 +30,7 @@ struct LinkTest : testing::Test {
     options.grapes = {grape->address()};
     options.try_timeout = 10s;
     options.hedge_delay = 10s;
-    options.take_back_max = 10s;
+    options.unannounce_max = 10s;
     return options;
   }
   Link::Options two_grapes() const {
@@ -101,16 +101,6 @@ TEST(Jitter, isHalfToOneAndAHalf) {
   EXPECT_GT(seen.size(), 900u);
   EXPECT_LT(*seen.begin(), 70s);
   EXPECT_GT(*seen.rbegin(), 170s);
-}
-
-TEST(Rid, isAUuid) {
-  Random random{1};
-  std::string const rid = make_rid(random);
-  ASSERT_EQ(rid.size(), 36u);
-  EXPECT_EQ(rid[8], '-');
-  EXPECT_EQ(rid[14], '4');
-  EXPECT_NE(std::string{"89ab"}.find(rid[19]), std::string::npos);
-  EXPECT_NE(rid, make_rid(random));
 }
 
 TEST_F(LinkTest, findsWhatWasAnnounced) {
@@ -498,7 +488,7 @@ TEST_F(LinkTest, anotherGrapeTakesBackWhatALostOneHasAnnounced) {
 TEST_F(LinkTest, aGrapeThatHangsDoesNotDelayStoppingForEver) {
   auto test = [this]() -> Awaitable<void> {
     Link::Options options = one_grape();
-    options.take_back_max = 1ms;
+    options.unannounce_max = 1ms;
     Link link{io.get_executor(), options, Random{1}};
     link.start_announcing("svc", 7000);
     auto const confirmed = co_await link.announced("svc", 7000, 10s);
@@ -543,7 +533,7 @@ TEST_F(LinkTest, stopFailsWhatIsUnderWay) {
   auto test = [this]() -> Awaitable<void> {
     grape->hold();
     Link::Options options = one_grape();
-    options.take_back_max = 1ms;
+    options.unannounce_max = 1ms;
     Link link{io.get_executor(), options, Random{1}};
     std::vector<RpcResult<Destinations>> results;
     tasks.spawn(look_up(link, "svc", results));

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -25,46 +26,47 @@ constexpr Duration kCutOff = std::chrono::seconds{1};  // to close, once handler
 constexpr Duration kCancelAgain = std::chrono::milliseconds{100};
 
 /// The coroutine handlers of one session, on its thread. A caller that goes does not cancel them.
-struct Conversation {
-  explicit Conversation(net::Executor const& e) : executor{e}, tasks{e} {}
+struct SessionTasks {
+  explicit SessionTasks(net::Executor const& e) : executor{e}, group{e} {}
   net::Executor executor;
-  net::TaskGroup tasks;
+  net::TaskGroup group;
   bool closed = false;
 };
-using Conversations = std::set<std::shared_ptr<Conversation>>;
+using SessionTaskSet = std::set<std::shared_ptr<SessionTasks>>;
 
 /// What the sessions share; any thread.
-struct Desk {
-  explicit Desk(std::shared_ptr<Service> s) : service{std::move(s)} {}
+struct SessionRegistry {
+  explicit SessionRegistry(std::shared_ptr<Service> s) : service{std::move(s)} {}
 
-  void add(std::shared_ptr<Conversation> conversation) {
+  void add(std::shared_ptr<SessionTasks> session_tasks) {
     std::lock_guard const lock{mutex};
-    conversations.insert(std::move(conversation));
+    sessions.insert(std::move(session_tasks));
   }
-  void remove(std::shared_ptr<Conversation> const& conversation) {
+  void remove(std::shared_ptr<SessionTasks> const& session_tasks) {
     std::lock_guard const lock{mutex};
-    conversations.erase(conversation);
+    sessions.erase(session_tasks);
   }
-  Conversations all() {
+  SessionTaskSet all() {
     std::lock_guard const lock{mutex};
-    return conversations;
+    return sessions;
   }
 
   std::shared_ptr<Service> service;
   std::mutex mutex;
-  Conversations conversations;  // those that are open, or have handlers
+  SessionTaskSet sessions;  // those that are open, or have handlers
 };
 
-std::shared_ptr<Conversation> conversation_of(WebSocketSession const& session) {
-  return std::static_pointer_cast<Conversation>(session.context);
+std::shared_ptr<SessionTasks> tasks_of(WebSocketSession const& session) {
+  return std::static_pointer_cast<SessionTasks>(session.context);
 }
 
-Awaitable<void> call(std::shared_ptr<Desk> desk, Session session, std::shared_ptr<Conversation> conversation,
-                     Request request, [[maybe_unused]] WebSocketSession::Hold hold) {
+Awaitable<void> call(std::shared_ptr<SessionRegistry> registry, Session session,
+                     std::shared_ptr<SessionTasks> session_tasks, Request request,
+                     [[maybe_unused]] WebSocketSession::Hold hold) {
   json::Value const rid = request.rid;  // the handler may move from its request
-  Reply const reply = co_await desk->service->call(request);
+  Reply const reply = co_await registry->service->call(request);
   session->send(reply_text(rid, reply));
-  if (conversation->closed && conversation->tasks.size() == 1) desk->remove(conversation);
+  if (session_tasks->closed && session_tasks->group.size() == 1) registry->remove(session_tasks);
 }
 
 void call_back(Service& service, std::shared_ptr<Service> const& shared, Session const& session,
@@ -78,8 +80,9 @@ void call_back(Service& service, std::shared_ptr<Service> const& shared, Session
   service.call_back(std::move(request), std::move(state));
 }
 
-void handle(std::shared_ptr<Desk> const& desk, Session const& session, std::string const& text) {
-  Service& service = *desk->service;
+void handle(std::shared_ptr<SessionRegistry> const& registry, Session const& session,
+            std::string const& text) {
+  Service& service = *registry->service;
   auto envelope = json::parse_rpc_request(text);
   if (!envelope) {
     ++service.not_json;
@@ -94,27 +97,28 @@ void handle(std::shared_ptr<Desk> const& desk, Session const& session, std::stri
   request.transport = service.options.transport;
   request.peer = session->peer();
   request.certificate = session->certificate();
-  if (service.callback) return call_back(service, desk->service, session, std::move(request));
-  auto const conversation = conversation_of(*session);
-  conversation->tasks.spawn_isolated(call(desk, session, conversation, std::move(request), session->hold()));
+  if (service.callback) return call_back(service, registry->service, session, std::move(request));
+  auto const session_tasks = tasks_of(*session);
+  session_tasks->group.spawn_isolated(
+      call(registry, session, session_tasks, std::move(request), session->hold()));
 }
 
-WebSocketServer::Handlers handlers(std::shared_ptr<Desk> const& desk) {
+WebSocketServer::Handlers handlers(std::shared_ptr<SessionRegistry> const& registry) {
   WebSocketServer::Handlers handlers;
-  handlers.on_message = [desk](Session const& session, std::string const& text) {
-    handle(desk, session, text);
+  handlers.on_message = [registry](Session const& session, std::string const& text) {
+    handle(registry, session, text);
   };
-  if (!desk->service->handler) return handlers;
-  handlers.on_open = [desk](Session const& session) {
-    auto conversation = std::make_shared<Conversation>(session->executor());
-    session->context = conversation;
-    desk->add(std::move(conversation));
+  if (!registry->service->handler) return handlers;
+  handlers.on_open = [registry](Session const& session) {
+    auto session_tasks = std::make_shared<SessionTasks>(session->executor());
+    session->context = session_tasks;
+    registry->add(std::move(session_tasks));
   };
-  handlers.on_close = [desk](Session const& session, Error const&) {
-    auto const conversation = conversation_of(*session);
-    if (!conversation) return;  // there was no memory for one
-    conversation->closed = true;
-    if (conversation->tasks.size() == 0) desk->remove(conversation);
+  handlers.on_close = [registry](Session const& session, Error const&) {
+    auto const session_tasks = tasks_of(*session);
+    if (!session_tasks) return;  // there was no memory for one
+    session_tasks->closed = true;
+    if (session_tasks->group.size() == 0) registry->remove(session_tasks);
   };
   return handlers;
 }
@@ -134,39 +138,39 @@ WebSocketServer::Options ws_options(Server::Options const& options, std::shared_
   return ws;
 }
 
-class WsFront : public Front {
+class WsServerTransport : public ServerTransport {
  public:
-  WsFront(net::Executor const& executor, std::shared_ptr<Service> const& service,
-          std::shared_ptr<net::TlsContext> tls)
+  WsServerTransport(net::Executor const& executor, std::shared_ptr<Service> const& service,
+                    std::shared_ptr<net::TlsContext> tls)
       : executor_{executor},
-        desk_{std::make_shared<Desk>(service)},
-        ws_{executor, ws_options(service->options, std::move(tls)), handlers(desk_)} {}
+        registry_{std::make_shared<SessionRegistry>(service)},
+        ws_{executor, ws_options(service->options, std::move(tls)), handlers(registry_)} {}
 
-  ~WsFront() override {
+  ~WsServerTransport() override {
     if (on_own_threads()) return;  // what waits there goes with them
-    for (auto const& each : desk_->all()) each->tasks.cancel(asio::cancellation_type::terminal);
+    for (auto const& each : registry_->all()) each->group.cancel(asio::cancellation_type::terminal);
   }
 
   Result<Endpoint> listen(Endpoint const& bind) override { return ws_.listen(bind); }
   [[nodiscard]] Endpoint local_endpoint() const override { return ws_.local_endpoint(); }
 
   Awaitable<bool> stop(Duration limit) override {
-    TimePoint const deadline = net::steady_now() + limit;
+    TimePoint const deadline = net::steady_deadline(limit);
     bool cut_off = false;
     net::Deadline cancellation{executor_, [&] { cut_off = cancel_all(); }};
     cancellation.set(deadline);
-    bool const closed = co_await ws_.stop(limit + kCutOff);
+    bool const closed = co_await ws_.stop(std::min(limit, Duration::max() - kCutOff) + kCutOff);
     if (on_own_threads()) co_return closed && !cut_off;
-    Conversations const left = desk_->all();
+    SessionTaskSet const left = registry_->all();
     for (auto const& each : left) {
-      bool const drained = co_await each->tasks.drained(deadline - net::steady_now());
+      bool const drained = co_await each->group.drained(deadline - net::steady_now());
       if (drained) continue;
       cut_off = true;
       // Cancellation is not sticky: a handler may wait again.
       bool ended = false;
-      while (!ended && net::steady_now() < deadline + kCutOff) {
-        each->tasks.cancel(asio::cancellation_type::terminal);
-        ended = co_await each->tasks.drained(kCancelAgain);
+      while (!ended && net::steady_now() < later_by(deadline, kCutOff)) {
+        each->group.cancel(asio::cancellation_type::terminal);
+        ended = co_await each->group.drained(kCancelAgain);
       }
     }
     co_return closed && !cut_off;
@@ -184,27 +188,28 @@ class WsFront : public Front {
   }
 
  private:
-  [[nodiscard]] bool on_own_threads() const { return desk_->service->options.threads > 0; }
+  [[nodiscard]] bool on_own_threads() const { return registry_->service->options.threads > 0; }
 
   /// False when no handler was left.
   bool cancel_all() {
-    Conversations const left = desk_->all();
+    SessionTaskSet const left = registry_->all();
     for (auto const& each : left) {
-      asio::post(each->executor, [each] { each->tasks.cancel(asio::cancellation_type::terminal); });
+      asio::post(each->executor, [each] { each->group.cancel(asio::cancellation_type::terminal); });
     }
     return !left.empty();
   }
 
   net::Executor executor_;
-  std::shared_ptr<Desk> desk_;
+  std::shared_ptr<SessionRegistry> registry_;
   WebSocketServer ws_;
 };
 
 }  // namespace
 
-std::unique_ptr<Front> make_ws_front(net::Executor const& executor, std::shared_ptr<Service> service,
-                                     std::shared_ptr<net::TlsContext> tls) {
-  return std::make_unique<WsFront>(executor, service, std::move(tls));
+std::unique_ptr<ServerTransport> make_ws_server_transport(net::Executor const& executor,
+                                                          std::shared_ptr<Service> service,
+                                                          std::shared_ptr<net::TlsContext> tls) {
+  return std::make_unique<WsServerTransport>(executor, service, std::move(tls));
 }
 
 }  // namespace grenache::rpc

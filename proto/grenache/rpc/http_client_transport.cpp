@@ -3,7 +3,7 @@
 #include <grenache/net/gzip.hpp>
 #include <grenache/net/http_client.hpp>
 #include <grenache/net/steady_clock.hpp>
-#include <grenache/rpc/carrier.hpp>
+#include <grenache/rpc/client_transport.hpp>
 
 namespace grenache::rpc {
 
@@ -48,10 +48,10 @@ net::HttpClient::Options http_options(Client::Options const& options, std::share
   return http;
 }
 
-class HttpCarrier : public Carrier {
+class HttpClientTransport : public ClientTransport {
  public:
-  HttpCarrier(net::Executor const& executor, Client::Options const& options,
-              std::shared_ptr<net::TlsContext> tls)
+  HttpClientTransport(net::Executor const& executor, Client::Options const& options,
+                      std::shared_ptr<net::TlsContext> tls)
       : tls_{tls},
         http_{executor, http_options(options, std::move(tls))},
         expanded_bytes_max_{options.expanded_bytes_max} {}
@@ -94,9 +94,10 @@ class HttpCarrier : public Carrier {
 
 }  // namespace
 
-std::unique_ptr<Carrier> make_http_carrier(net::Executor const& executor, Client::Options const& options,
-                                           std::shared_ptr<net::TlsContext> tls) {
-  return std::make_unique<HttpCarrier>(executor, options, std::move(tls));
+std::unique_ptr<ClientTransport> make_http_client_transport(net::Executor const& executor,
+                                                            Client::Options const& options,
+                                                            std::shared_ptr<net::TlsContext> tls) {
+  return std::make_unique<HttpClientTransport>(executor, options, std::move(tls));
 }
 
 }  // namespace grenache::rpc

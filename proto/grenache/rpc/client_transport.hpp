@@ -34,9 +34,9 @@ struct Attempt {
 };
 
 /// Connections to all destinations. Its calls and the coroutines under way share ownership of what they need.
-class Carrier {
+class ClientTransport {
  public:
-  virtual ~Carrier() = default;
+  virtual ~ClientTransport() = default;
   /// Never later than the deadline.
   [[nodiscard]] virtual net::Awaitable<Attempt> send(Outgoing outgoing) = 0;
   /// Streams; fails where the transport has none.
@@ -46,12 +46,11 @@ class Carrier {
   [[nodiscard]] virtual std::size_t connection_count() const = 0;
 };
 
-[[nodiscard]] std::unique_ptr<Carrier> make_http_carrier(net::Executor const& executor,
-                                                         Client::Options const& options,
-                                                         std::shared_ptr<net::TlsContext> tls);
-[[nodiscard]] std::unique_ptr<Carrier> make_ws_carrier(net::Executor const& executor,
-                                                       Client::Options const& options,
-                                                       std::shared_ptr<net::TlsContext> tls);
+[[nodiscard]] std::unique_ptr<ClientTransport> make_http_client_transport(
+    net::Executor const& executor, Client::Options const& options, std::shared_ptr<net::TlsContext> tls);
+[[nodiscard]] std::unique_ptr<ClientTransport> make_ws_client_transport(net::Executor const& executor,
+                                                                        Client::Options const& options,
+                                                                        std::shared_ptr<net::TlsContext> tls);
 
 [[nodiscard]] Attempt answered_attempt(RpcResult<json::Value> reply);
 /// The attempt that has ended with an error of the transport. `text` says more than the error's message.

@@ -1,4 +1,4 @@
-#include "grenache/rpc/carrier.hpp"
+#include "grenache/rpc/client_transport.hpp"
 
 #include <boost/asio/error.hpp>
 

@@ -48,21 +48,21 @@ Request request_of(Service const& service, HttpRequest const& http) {
   return request;
 }
 
-/// Where a connection waits for a reply that a responder may bring from any thread.
-class Meeting {
+/// Where a connection waits for a reply that a responder may set_reply from any thread.
+class ReplySlot {
  public:
-  explicit Meeting(net::Executor const& executor) : executor_{executor}, arrived_{executor} {}
+  explicit ReplySlot(net::Executor const& executor) : executor_{executor}, arrived_{executor} {}
 
-  void bring(Reply reply) {
+  void set_reply(Reply reply) {
     std::lock_guard const lock{mutex_};
     reply_ = std::move(reply);
-    if (awaited_) asio::post(executor_, [self = self_.lock()] { self->arrived_.notify_all(); });
+    if (has_waiter_) asio::post(executor_, [self = self_.lock()] { self->arrived_.notify_all(); });
   }
 
   /// Nothing when the wait was cancelled.
-  static Awaitable<std::optional<Reply>> wait(std::shared_ptr<Meeting> self) {
+  static Awaitable<std::optional<Reply>> wait(std::shared_ptr<ReplySlot> self) {
     self->self_ = self;
-    Presence const presence{*self};
+    WaitScope const scope{*self};
     while (!self->has_reply()) {
       net::Wake const wake = co_await self->arrived_.wait();
       if (wake == net::Wake::cancelled) co_return std::nullopt;
@@ -72,16 +72,16 @@ class Meeting {
 
  private:
   /// While somebody waits. Only then may the executor be used: it may go soon after.
-  struct Presence {
-    explicit Presence(Meeting& m) : meeting{m} { set(true); }
-    ~Presence() { set(false); }
-    Presence(Presence const&) = delete;
-    Presence& operator=(Presence const&) = delete;
+  struct WaitScope {
+    explicit WaitScope(ReplySlot& s) : slot{s} { set(true); }
+    ~WaitScope() { set(false); }
+    WaitScope(WaitScope const&) = delete;
+    WaitScope& operator=(WaitScope const&) = delete;
     void set(bool now) const {
-      std::lock_guard const lock{meeting.mutex_};
-      meeting.awaited_ = now;
+      std::lock_guard const lock{slot.mutex_};
+      slot.has_waiter_ = now;
     }
-    Meeting& meeting;
+    ReplySlot& slot;
   };
 
   bool has_reply() {
@@ -91,19 +91,19 @@ class Meeting {
 
   net::Executor executor_;
   net::AsyncEvent arrived_;
-  std::weak_ptr<Meeting> self_;
+  std::weak_ptr<ReplySlot> self_;
   std::mutex mutex_;
   std::optional<Reply> reply_;
-  bool awaited_ = false;
+  bool has_waiter_ = false;
 };
 
 Awaitable<Reply> call_back(std::shared_ptr<Service> const& service, Request request) {
   net::Executor const executor = co_await asio::this_coro::executor;
-  auto meeting = std::make_shared<Meeting>(executor);
-  auto deliver = [meeting](Reply reply) { meeting->bring(std::move(reply)); };
+  auto slot = std::make_shared<ReplySlot>(executor);
+  auto deliver = [slot](Reply reply) { slot->set_reply(std::move(reply)); };
   auto state = std::make_unique<Responder::State>(service, std::move(deliver));
   service->call_back(std::move(request), std::move(state));
-  auto reply = co_await Meeting::wait(meeting);
+  auto reply = co_await ReplySlot::wait(slot);
   if (!reply) co_return Reply::failure("ERR_STOPPED");
   co_return std::move(*reply);
 }
@@ -251,10 +251,10 @@ net::HttpServer::Options http_options(std::shared_ptr<Service> const& service,
   return http;
 }
 
-class HttpFront : public Front {
+class HttpServerTransport : public ServerTransport {
  public:
-  HttpFront(net::Executor const& executor, std::shared_ptr<Service> const& service,
-            std::shared_ptr<net::TlsContext> tls)
+  HttpServerTransport(net::Executor const& executor, std::shared_ptr<Service> const& service,
+                      std::shared_ptr<net::TlsContext> tls)
       : http_{executor, http_options(service, std::move(tls)),
               [service](HttpRequest& request) { return handle(service, request); }} {}
 
@@ -278,9 +278,10 @@ class HttpFront : public Front {
 
 }  // namespace
 
-std::unique_ptr<Front> make_http_front(net::Executor const& executor, std::shared_ptr<Service> service,
-                                       std::shared_ptr<net::TlsContext> tls) {
-  return std::make_unique<HttpFront>(executor, service, std::move(tls));
+std::unique_ptr<ServerTransport> make_http_server_transport(net::Executor const& executor,
+                                                            std::shared_ptr<Service> service,
+                                                            std::shared_ptr<net::TlsContext> tls) {
+  return std::make_unique<HttpServerTransport>(executor, service, std::move(tls));
 }
 
 }  // namespace grenache::rpc
