@@ -66,7 +66,7 @@ struct Exchange::Impl {
     std::optional<rpc::Reply> reply;
   };
 
-  Impl(net::Executor e, Options o, SecretKey key, Random random, Log const& l);
+  Impl(net::Executor e, Options o, SecretKey const& key, Random random, Log const& l);
 
   void make_store(Random random);
   void pump();
@@ -116,11 +116,11 @@ struct Exchange::Impl {
   std::string redis_failure;
 };
 
-Exchange::Impl::Impl(net::Executor e, Options o, SecretKey key, Random random, Log const& l)
+Exchange::Impl::Impl(net::Executor e, Options o, SecretKey const& key, Random random, Log const& l)
     : executor{e},
       options{std::move(o)},
       log{l},
-      core{options.peer, std::move(key), random.fork()},
+      core{options.peer, key, random.fork()},
       link{executor, link_options(options), random.fork()},
       client{executor, link, client_options(), random.fork()},
       server{executor, server_options(), [this](rpc::Request& request) { return serve(request); }},
@@ -391,9 +391,9 @@ Awaitable<void> Exchange::Impl::stop() {
   (void)co_await asio::post(executor, net::kTuple);
 }
 
-Exchange::Exchange(net::Executor executor, Options options, SecretKey key, Random random, Log const& log)
-    : impl_{std::make_unique<Impl>(std::move(executor), std::move(options), std::move(key), std::move(random),
-                                   log)} {}
+Exchange::Exchange(net::Executor executor, Options options, SecretKey const& key, Random random,
+                   Log const& log)
+    : impl_{std::make_unique<Impl>(std::move(executor), std::move(options), key, std::move(random), log)} {}
 Exchange::~Exchange() = default;
 
 Awaitable<std::optional<std::string>> Exchange::start() { return impl_->start(); }

@@ -38,7 +38,7 @@ class Exchange {
   };
 
   /// `log` must outlive the peer.
-  Exchange(net::Executor executor, Options options, SecretKey key, Random random, Log const& log);
+  Exchange(net::Executor executor, Options options, SecretKey const& key, Random random, Log const& log);
   ~Exchange();
   Exchange(Exchange const&) = delete;
   Exchange& operator=(Exchange const&) = delete;

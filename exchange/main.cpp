@@ -152,7 +152,7 @@ int serve(CLI::App const& app, Flags const& flags, Log const& log, Random random
   }
   asio::io_context io{1};
   asio::signal_set signals{io, SIGINT, SIGTERM};
-  Exchange peer{io.get_executor(), options_of(flags), std::move(key), std::move(random), log};
+  Exchange peer{io.get_executor(), options_of(flags), key, std::move(random), log};
   if (auto const failure = run(io, run_until_signal(peer, signals))) {
     log.flush();
     return fail(app, *failure);

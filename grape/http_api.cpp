@@ -74,11 +74,12 @@ net::HttpServer::Options server_options(HttpApi::Options const& options) {
 
 }  // namespace
 
-HttpApi::HttpApi(net::Executor executor, NodeRunner& runner, Options options, std::function<Status()> status)
+HttpApi::HttpApi(net::Executor const& executor, NodeRunner& runner, Options options,
+                 std::function<Status()> status)
     : runner_{runner},
       strict_{options.strict},
       status_{std::move(status)},
-      server_{std::move(executor), server_options(options),
+      server_{executor, server_options(options),
               [this](net::HttpRequest& request) { return handle(request); }} {}
 
 net::HttpReply HttpApi::refuse(GrapeErrc code) const { return error_reply(code, strict_); }

@@ -35,7 +35,7 @@ class HttpApi {
   };
 
   /// `runner` and what `status` uses must outlive the API.
-  HttpApi(net::Executor executor, NodeRunner& runner, Options options, std::function<Status()> status);
+  HttpApi(net::Executor const& executor, NodeRunner& runner, Options options, std::function<Status()> status);
 
   /// As HttpServer::listen().
   [[nodiscard]] Result<Endpoint> listen(Endpoint const& bind) { return server_.listen(bind); }

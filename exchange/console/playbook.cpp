@@ -151,7 +151,7 @@ Awaitable<Failure> Playbook::start_peers() {
     options.peer.name = name;
     auto key = SecretKey::generate(random_);
     auto& peer = *peers_.emplace_back(
-        std::make_unique<Exchange>(executor_, std::move(options), std::move(key), random_.fork(), log_));
+        std::make_unique<Exchange>(executor_, std::move(options), key, random_.fork(), log_));
     auto const failure = co_await peer.start();
     if (failure) co_return std::string{name} + " cannot start: " + *failure;
     narrator_.step("start", name,

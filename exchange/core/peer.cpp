@@ -54,9 +54,9 @@ std::string_view describe(PeerErrc code) {
   return "unknown error";
 }
 
-Peer::Peer(Options options, SecretKey key, Random random)
+Peer::Peer(Options options, SecretKey const& key, Random random)
     : options_{std::move(options)},
-      key_{std::move(key)},
+      key_{key},
       id_{key_.public_key()},
       random_{std::move(random)},
       instance_{to_hex(random_.bytes(kInstanceBytes))},

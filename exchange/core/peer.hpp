@@ -57,7 +57,7 @@ class Peer {
     std::chrono::milliseconds original_reread_interval = std::chrono::seconds{5};
   };
 
-  Peer(Options options, SecretKey key, Random random);
+  Peer(Options options, SecretKey const& key, Random random);
   Peer(Peer const&) = delete;
   Peer& operator=(Peer const&) = delete;
 

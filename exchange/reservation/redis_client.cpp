@@ -169,7 +169,7 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
       asio::post(executor_, [done = std::move(done), error] { done(error); });
       return;
     }
-    send(std::move(words), std::move(done));
+    send(words, std::move(done));
   }
 
   void reconnect() {

@@ -40,8 +40,9 @@ PeerGroup::Range PeerGroup::host(std::size_t index) const {
 }
 
 PeerGroup::Range PeerGroup::find(Endpoint const& peer) const {
-  auto const [begin, end] = std::ranges::equal_range(
-      peers_, order_of(peer), {}, [](Peer const& known) { return order_of(known.endpoint); });
+  auto const place = [](Peer const& known) { return order_of(known.endpoint); };
+  auto const begin = std::ranges::lower_bound(peers_, order_of(peer), {}, place);
+  auto const end = std::ranges::upper_bound(peers_, order_of(peer), {}, place);
   return {static_cast<std::size_t>(begin - peers_.begin()), static_cast<std::size_t>(end - peers_.begin())};
 }
 

@@ -26,6 +26,7 @@ Digest digest(EVP_MD const* algorithm, std::string_view bytes) {
 // One context per process, made and blinded before first use; libsecp256k1 only reads it afterwards.
 secp256k1_context const* context() {
   static secp256k1_context const* const shared = [] {
+    // NOLINTNEXTLINE(misc-redundant-expression): both flags may have the same bits
     auto* made = secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY);
     GRN_CHECK(made != nullptr);
     Random random = Random::from_system();

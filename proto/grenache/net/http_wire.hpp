@@ -161,11 +161,11 @@ class PieceWriter {
 
 /// Whether these are headers, and nothing that a peer would read as further headers or as a body.
 [[nodiscard]] inline bool is_valid(HttpHeaders const& headers) {
-  constexpr std::string_view line_ends{"\r\n\0", 3};
-  constexpr std::string_view not_in_names{"\r\n\0: \t", 6};
+  constexpr std::string_view kLineEnds{"\r\n\0", 3};
+  constexpr std::string_view kNotInNames{"\r\n\0: \t", 6};
   for (auto const& [name, value] : headers) {
-    if (name.empty() || name.find_first_of(not_in_names) != std::string::npos) return false;
-    if (value.find_first_of(line_ends) != std::string::npos) return false;
+    if (name.empty() || name.find_first_of(kNotInNames) != std::string::npos) return false;
+    if (value.find_first_of(kLineEnds) != std::string::npos) return false;
   }
   return true;
 }

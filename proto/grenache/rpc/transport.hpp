@@ -19,8 +19,8 @@ enum class Transport : std::uint8_t { http, https, ws, wss };
 
 /// "http", "https", "ws", "wss".
 [[nodiscard]] constexpr std::string_view to_string(Transport transport) {
-  constexpr std::string_view names[] = {"http", "https", "ws", "wss"};
-  return names[static_cast<std::size_t>(transport)];
+  constexpr std::string_view kNames[] = {"http", "https", "ws", "wss"};
+  return kNames[static_cast<std::size_t>(transport)];
 }
 [[nodiscard]] constexpr std::optional<Transport> parse_transport(std::string_view name) {
   for (Transport const each : {Transport::http, Transport::https, Transport::ws, Transport::wss}) {
