@@ -79,13 +79,17 @@ std::variant<PendingTake, Refusal> check_take(ExecuteOrderMessage const& message
   if (message.take) {
     if (auto refusal = check_terms(*message.take, *order, self, options, now)) return *std::move(refusal);
   }
-  auto const taker = taker_of(message);
-  auto const take_id = message.take ? message.take->take_id : std::string{};
-  auto const amount = message.take ? message.take->amount : order->remaining;
-  return PendingTake{key_of(*order),
-                     {order->id, store_take_id(take_id, taker), taker, amount.units(),
-                      order->remaining.units(), std::chrono::milliseconds{kReservationLife}},
-                     take_id};
+  PendingTake pending;
+  pending.order = key_of(*order);
+  pending.take_id = message.take ? message.take->take_id : std::string{};
+  ReserveRequest& request = pending.request;
+  request.order_id = order->id;
+  request.taker = taker_of(message);
+  request.take_id = store_take_id(pending.take_id, request.taker);
+  request.amount_sat = (message.take ? message.take->amount : order->remaining).units();
+  request.available_sat = order->remaining.units();
+  request.life = kReservationLife;
+  return pending;
 }
 
 TakeAnswer answer_take(PendingTake const& take, ReserveOutcome const& outcome, Book const& book,
