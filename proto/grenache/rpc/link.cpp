@@ -145,7 +145,7 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
   static Awaitable<void> watch(std::shared_ptr<Impl> self, GrapeIndex grape);
   static Awaitable<GrapeWatch::Sight> look_at(std::shared_ptr<Impl> self, GrapeIndex grape);
   void react(GrapeIndex grape, GrapeWatch::Change change);
-  static Awaitable<bool> wait_ready(std::shared_ptr<Impl> self, Duration limit);
+  static Awaitable<RpcResult<void>> wait_ready(std::shared_ptr<Impl> self, Duration limit);
   static Awaitable<void> stop(std::shared_ptr<Impl> self);
   void start_announcing(AnnouncementKey key);
   void shut_down();
@@ -455,19 +455,22 @@ void Link::Impl::react(GrapeIndex grape, GrapeWatch::Change change) {
   }
 }
 
-Awaitable<bool> Link::Impl::wait_ready(std::shared_ptr<Impl> self, Duration limit) {
+Awaitable<RpcResult<void>> Link::Impl::wait_ready(std::shared_ptr<Impl> self, Duration limit) {
   TimePoint const deadline = net::steady_deadline(limit);
+  Failure failure = Errc::grape_unreachable;
   while (!self->stopping && net::steady_now() < deadline) {
     // ERR_REQ_NOTFOUND comes at once and costs the DHT nothing.
     auto inquiry = std::make_shared<Inquiry>(self->executor, "/", "{}");
     inquiry->deadline = deadline;
     auto const answer = co_await ask(self, std::move(inquiry), self->options.grapes.size());
-    if (answer) co_return true;
+    if (answer) co_return RpcResult<void>{};
+    failure = answer.error();
     TimePoint const next = std::min(deadline, net::steady_deadline(self->options.ready_poll));
     Wake const wake = co_await self->halt.wait(next);
-    if (wake == Wake::cancelled) co_return false;
+    if (wake == Wake::cancelled) co_return Errc::stopped;
   }
-  co_return false;
+  if (self->stopping) co_return Errc::stopped;
+  co_return failure;
 }
 
 void Link::Impl::start_announcing(AnnouncementKey key) {
@@ -503,7 +506,7 @@ Link::Link(net::Executor const& executor, Options options, Random random) {
 
 Link::~Link() { impl_->shut_down(); }
 
-Awaitable<bool> Link::wait_ready(Duration limit) { return Impl::wait_ready(impl_, limit); }
+Awaitable<RpcResult<void>> Link::wait_ready(Duration limit) { return Impl::wait_ready(impl_, limit); }
 Awaitable<RpcResult<Destinations>> Link::lookup(std::string name, TimePoint deadline) {
   return Impl::lookup(impl_, std::move(name), deadline);
 }

@@ -64,8 +64,9 @@ class Link {
   Link(Link const&) = delete;
   Link& operator=(Link const&) = delete;
 
-  /// Completes with true as soon as a grape answers, with false after `limit`.
-  [[nodiscard]] net::Awaitable<bool> wait_ready(Duration limit);
+  /// Completes as soon as a grape answers. After `limit` it fails with grape_unreachable, whose detail says
+  /// why the grape that was asked last did not ("… answers, but is no grape (404)").
+  [[nodiscard]] net::Awaitable<RpcResult<void>> wait_ready(Duration limit);
 
   /// The destinations ("ip:port") of a service, from the cache or a grape. Fails with lookup_empty when
   /// nobody is known, not_ready when nobody is known and the grape's /health says that it has not joined its
