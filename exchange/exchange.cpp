@@ -8,11 +8,13 @@
 
 #include "exchange/reservation/embedded.hpp"
 #include <grenache/net/async_event.hpp>
+#include <grenache/net/local_address.hpp>
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
 #include <grenache/rpc/client.hpp>
 #include <grenache/rpc/link.hpp>
 #include <grenache/rpc/server.hpp>
+#include <grenache/rpc/shown_at.hpp>
 
 namespace grenache::exchange {
 
@@ -24,6 +26,7 @@ namespace {
 rpc::Link::Options link_options(Exchange::Options const& options) {
   rpc::Link::Options out;
   out.grapes = options.grapes;
+  out.tls = options.grape_tls;
   out.announce_interval = options.announce_interval;
   // A lookup of every poll asks the grape; those of broadcasts in between use what it said.
   out.cache.age_max = options.poll_interval / 2;
@@ -92,7 +95,7 @@ struct Exchange::Impl {
   Awaitable<void> poll();
   Awaitable<Output> end_of(CallId call);
   Awaitable<std::optional<std::string>> start_redis();
-  Awaitable<void> advertise_shown_address(std::uint16_t port);
+  Awaitable<std::optional<std::string>> find_own_address(Endpoint local);
   Awaitable<std::optional<std::string>> start();
   Awaitable<void> stop();
 
@@ -334,17 +337,31 @@ Awaitable<std::optional<std::string>> Exchange::Impl::start_redis() {
   co_return "Redis is not reachable at " + options.redis->to_string() + ": " + redis_failure;
 }
 
-Awaitable<void> Exchange::Impl::advertise_shown_address(std::uint16_t port) {
+/// Advertises the address that the DHT shows, where that is left to it. Warns, or fails, when it is none of
+/// this host.
+Awaitable<std::optional<std::string>> Exchange::Impl::find_own_address(Endpoint local) {
   auto const found = co_await link.lookup(options.service);
-  if (!found) co_return;
-  std::string const ending = ":" + std::to_string(port);
-  std::vector<std::string> ours;
-  for (std::string const& each : *found) {
-    if (each.ends_with(ending)) ours.push_back(each);
+  if (!found) co_return std::nullopt;
+  bool const grape_is_here = rpc::may_be_here(options.grapes, net::is_of_this_host);
+  auto const shown = rpc::shown_at(*found, local, grape_is_here, net::is_of_this_host);
+  std::optional<Endpoint> own = shown.here;
+  if (!own && shown.elsewhere.size() == 1) own = shown.elsewhere.front();
+  if (!shown.here && !shown.elsewhere.empty()) {
+    std::string const where = shown.elsewhere.back().to_string();
+    if (options.requires_own_address) {
+      co_return "the DHT shows it at " + where + ", where nothing of this host listens: the grape at " +
+          join(options.grapes) + " runs on another host; use one on this host";
+    }
+    log.warn("shown_elsewhere", {{"endpoint", where},
+                                 {"text",
+                                  "the DHT shows this peer where it does not listen; announce "
+                                  "through a grape on the same host"}});
   }
-  if (ours.size() != 1) co_return;
-  core.listening(ours.front());
-  log.info("advertised", {{"endpoint", ours.front()}});
+  if (own && options.advertised_host.empty() && options.bind.is_unspecified()) {
+    core.listening(own->to_string());
+    log.info("advertised", {{"endpoint", own->to_string()}});
+  }
+  co_return std::nullopt;
 }
 
 Awaitable<std::optional<std::string>> Exchange::Impl::start() {
@@ -359,14 +376,15 @@ Awaitable<std::optional<std::string>> Exchange::Impl::start() {
     auto failure = co_await start_redis();
     if (failure) co_return failure;
   }
-  bool const is_ready = co_await link.wait_ready(options.start_limit);
-  if (!is_ready) co_return "no grape answers at " + join(options.grapes);
+  auto const grape_ready = co_await link.wait_ready(options.start_limit);
+  if (!grape_ready) {
+    co_return "no grape answers at " + join(options.grapes) + ": " + grape_ready.error().text();
+  }
   server.announce(link, options.service);
   auto const announced = co_await server.ready(options.start_limit);
   if (!announced) co_return "cannot announce the service: " + announced.error().text();
-  if (options.advertised_host.empty() && options.bind.is_unspecified()) {
-    co_await advertise_shown_address(listening->port);
-  }
+  auto failure = co_await find_own_address(*listening);
+  if (failure) co_return failure;
   tasks.spawn(poll());
   while (!has_polled || !core.is_synced()) {
     auto const wake = co_await changed.wait();

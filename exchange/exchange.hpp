@@ -13,6 +13,7 @@
 #include <grenache/base/endpoint.hpp>
 #include <grenache/log/log.hpp>
 #include <grenache/net/asio.hpp>
+#include <grenache/net/tls.hpp>
 #include <grenache/rpc/grape_url.hpp>
 
 namespace grenache::exchange {
@@ -22,12 +23,16 @@ class Exchange {
  public:
   struct Options {
     std::vector<rpc::GrapeUrl> grapes;  // at least one
+    net::TlsOptions grape_tls;          // see rpc::Link::Options::tls
     std::string service = "exchange";   // name to announce and to look up
-    IpAddress bind;                     // of the RPC server; 0.0.0.0: all IPv4 addresses
+    IpAddress bind;                     // of the RPC server; see net::all_addresses()
     std::uint16_t port = 0;             // 0 takes a free one
     /// In our orders, for takers who did not find us in the DHT. Empty: `bind`; when that is all addresses,
-    /// the one that the DHT shows, or 127.0.0.1 as long as it shows none or several.
+    /// the one of this host that the DHT shows, or the only one that it shows with our port. 127.0.0.1 as
+    /// long as there is none.
     std::string advertised_host;
+    /// start() fails when the DHT shows this peer at another host's address alone: nobody would reach it.
+    bool requires_own_address = false;
     std::optional<RedisUrl> redis;                          // none: reservations live in this process
     Duration poll_interval = std::chrono::seconds{1};       // between lookups
     Duration announce_interval = std::chrono::seconds{30};  // a Node grape forgets services after 80 s

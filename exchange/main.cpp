@@ -17,6 +17,8 @@
 #include "exchange/identity.hpp"
 #include <grenache/log/command_line.hpp>
 #include <grenache/net/descriptors.hpp>
+#include <grenache/net/local_address.hpp>
+#include <grenache/rpc/grape_flags.hpp>
 #include <grenache/rpc/link.hpp>
 
 namespace grenache::exchange {
@@ -29,8 +31,10 @@ struct Flags {
   bool json = false;
   bool signed_only = false;
   std::vector<std::string> grapes{"http://127.0.0.1:30001"};
+  rpc::GrapeTlsFlags grape_tls_flags;
+  net::TlsOptions grape_tls;  // what load_grape_tls() has made of them
   std::string redis;
-  std::string bind = "0.0.0.0";
+  std::string bind;
   std::string advertise;
   std::uint16_t port = 0;
   std::string name;
@@ -39,47 +43,65 @@ struct Flags {
   LogOptions log;
 };
 
-void declare(CLI::App& app, Flags& flags) {
-  app.add_flag(
-      "--playbook", flags.playbook,
-      "Play Alice, Bob and Carol: announce, ping, publish, match, execute, refuse; exit 0 when every "
-      "check held");
-  app.add_option("--grape", flags.grapes,
-                 "HTTP API of a grape, http(s)://host:port/path; repeat it for more to fall back on")
-      ->check([](std::string const& text) {
-        return rpc::parse_grape_url(text) ? "" : "'" + text + "' is no URL like http://127.0.0.1:30001";
-      })
-      ->capture_default_str();
-  app.add_option("--redis", flags.redis,
-                 "Keep reservations in Redis, redis://[:password@]host[:port][/database] [in this process]")
-      ->check([](std::string const& text) {
-        return RedisUrl::parse(text) ? "" : "'" + text + "' is not redis://host:port/database";
-      });
+void declare_addresses(CLI::App& app, Flags& flags) {
   add_port(app, "--port", flags.port, "TCP port of the RPC server; 0 takes a free one")
       ->capture_default_str();
-  app.add_option("--bind", flags.bind, "Address to listen on")
+  app.add_option("--bind", flags.bind, "Address to listen on [all, IPv4 and IPv6]")
+      ->type_name("ADDRESS")
       ->check([](std::string const& text) {
         return IpAddress::parse(text) ? "" : "'" + text + "' is not an IP address";
-      })
-      ->capture_default_str();
-  app.add_option(
-         "--advertise", flags.advertise,
-         "Host in our orders, for takers who do not find us in the DHT [the address that the grape shows]")
+      });
+  app.add_option("--advertise", flags.advertise,
+                 "Host in our orders, for takers who do not find us in the\nDHT [the address that the DHT "
+                 "shows, if it is of this host\nor the only one with our port]")
+      ->type_name("HOST")
       ->check([](std::string const& text) {
         return HostPort::parse(text + ":1") ? "" : "'" + text + "' is not a host";
       });
-  app.add_option("--name", flags.name, "Name to show to other peers")->check([](std::string const& text) {
-    return text.size() <= kPeerNameSizeMax
-               ? ""
-               : "a name has at most " + std::to_string(kPeerNameSizeMax) + " bytes";
-  });
+}
+
+void declare_identity(CLI::App& app, Flags& flags) {
+  app.add_option("--name", flags.name, "Name to show to other peers, at most 64 bytes [none]")
+      ->type_name("NAME")
+      ->check([](std::string const& text) {
+        return text.size() <= kPeerNameSizeMax
+                   ? ""
+                   : "a name has at most " + std::to_string(kPeerNameSizeMax) + " bytes";
+      });
   app.add_option("--data-dir", flags.data_dir,
-                 "Folder of the identity, made when missing [a new identity for this run]");
+                 "Folder of the identity, made when missing\n[a new identity for this run]")
+      ->type_name("FOLDER");
   app.add_option("--service", flags.service, "Name to announce and to look up in the DHT")
+      ->type_name("NAME")
       ->capture_default_str();
+}
+
+void declare(CLI::App& app, Flags& flags) {
+  app.get_formatter()->column_width(27);
+  app.add_flag("--playbook", flags.playbook,
+               "Play Alice, Bob and Carol in this process: announce, ping,\npublish, match, execute, refuse; "
+               "exit 0 when every check held.\nWith --grape, --service, --redis, --json and --log-* alone");
+  app.add_option(
+         "--grape", flags.grapes,
+         "HTTP API of a grape, http(s)://host:port/path\n[http://127.0.0.1:30001]; repeat it for more "
+         "to ask when\none is away")
+      ->type_name("URL")
+      ->allow_extra_args(false)
+      ->check([](std::string const& text) {
+        return rpc::parse_grape_url(text) ? "" : "'" + text + "' is no URL like http://127.0.0.1:30001";
+      });
+  rpc::add_grape_tls(app, flags.grape_tls_flags);
+  app.add_option("--redis", flags.redis,
+                 "Keep reservations in Redis,\nredis://[:password@]host[:port][/database] [in this process]")
+      ->type_name("URL")
+      ->check([](std::string const& text) {
+        return RedisUrl::parse(text) ? "" : "'" + text + "' is not redis://host:port/database";
+      });
+  declare_addresses(app, flags);
+  declare_identity(app, flags);
   app.add_flag("--signed-only", flags.signed_only,
-               "Refuse orders and takes without a signature (of other programs)");
-  app.add_flag("--json", flags.json, "Tell the playbook as JSON lines, or log as with --log-format json");
+               "Refuse orders and takes without a signature\n(of other programs)");
+  app.add_flag("--json", flags.json, "Tell the playbook as JSON lines, or log as with\n--log-format json");
   add_log_options(app, flags.log);
 }
 
@@ -93,7 +115,8 @@ Exchange::Options options_of(Flags const& flags) {
   Exchange::Options out;
   out.grapes = grapes_of(flags);
   out.service = flags.service;
-  out.bind = *IpAddress::parse(flags.bind);
+  out.grape_tls = flags.grape_tls;
+  out.bind = flags.bind.empty() ? net::all_addresses() : *IpAddress::parse(flags.bind);
   out.port = flags.port;
   out.advertised_host = flags.advertise;
   out.redis = RedisUrl::parse(flags.redis);
@@ -133,6 +156,7 @@ std::optional<std::string> run(asio::io_context& io, net::Awaitable<std::optiona
 int play(CLI::App const& app, Flags const& flags, Log const& log, Random random) {
   PlaybookOptions options;
   options.grapes = grapes_of(flags);
+  options.grape_tls = flags.grape_tls;
   options.service = flags.service;
   options.redis = RedisUrl::parse(flags.redis);
   auto const form = flags.json ? Narrator::Form::json : Narrator::Form::text;
@@ -166,13 +190,25 @@ int run(int argc, char** argv) {
                "exchange"};
   app.set_version_flag("--version", "exchange " GRENACHE_VERSION);
   app.footer(
+      "The DHT shows a peer at the address of the grape that announces it: use a grape on the same host, "
+      "and\n"
+      "let others reach this host at that address. A warning tells when the DHT shows the peer where it "
+      "does\n"
+      "not listen. One that is shown at 127.0.0.1 is found on this host alone.\n"
+      "The grape's API and what the peers say to each other are not encrypted, unless --grape is https.\n"
+      "Exit codes: 0 stopped by SIGINT or SIGTERM, or the playbook held, 1 it did not or cannot start,\n"
+      "2 wrong usage.\n"
       "A trade from end to end, with two grapes on one machine:\n"
       "  grape --dp 20001 --aph 30001 --bn '127.0.0.1:20002'\n"
       "  grape --dp 20002 --aph 40001 --bn '127.0.0.1:20001'\n"
       "  exchange --playbook");
   Flags flags;
   declare(app, flags);
+  app.final_callback([&flags] { rpc::check_grape_tls(flags.grape_tls_flags, grapes_of(flags)); });
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
+  auto grape_tls = rpc::load_grape_tls(flags.grape_tls_flags, grapes_of(flags));
+  if (!grape_tls) return fail(app, grape_tls.error());
+  flags.grape_tls = std::move(*grape_tls);
   ignore_broken_pipes();
   survive_hangup();
   // The playbook tells its own story.

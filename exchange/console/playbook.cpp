@@ -7,6 +7,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 
+#include <grenache/net/local_address.hpp>
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
 #include <grenache/rpc/link.hpp>
@@ -122,19 +123,20 @@ Awaitable<void> Playbook::stop() {
 Awaitable<Failure> Playbook::await_grape() {
   rpc::Link::Options link_options;
   link_options.grapes = options_.grapes;
+  link_options.tls = options_.grape_tls;
   rpc::Link link{executor_, link_options, random_.fork()};
   auto const url = options_.grapes.front().to_string();
-  bool is_ready = co_await link.wait_ready(std::chrono::milliseconds{500});
+  auto ready = co_await link.wait_ready(std::chrono::milliseconds{500});
   auto const limit =
       std::to_string(std::chrono::ceil<std::chrono::seconds>(options_.grape_limit).count()) + " s";
-  if (!is_ready) {
+  if (!ready) {
     narrator_.note("waiting", {},
-                   "no grape answers at " + url + " yet, waiting up to " + limit +
-                       "; to start one: grape --dp 20001 --aph 30001 --bn ''");
-    is_ready = co_await link.wait_ready(options_.grape_limit);
+                   "no grape answers at " + url + " yet (" + ready.error().detail + "), waiting up to " +
+                       limit + "; to start one: grape --dp 20001 --aph 30001 --bn ''");
+    ready = co_await link.wait_ready(options_.grape_limit);
   }
   co_await link.stop();
-  if (!is_ready) co_return "no grape answers at " + url + " after " + limit;
+  if (!ready) co_return "no grape answers at " + url + " after " + limit + ": " + ready.error().detail;
   narrator_.step("grape", {}, "a grape answers at " + url, {{"grape", url}});
   co_return std::nullopt;
 }
@@ -144,7 +146,9 @@ Awaitable<Failure> Playbook::start_peers() {
     Exchange::Options options;
     options.grapes = options_.grapes;
     options.service = options_.service;
-    options.bind = IpAddress{127, 0, 0, 1};
+    options.grape_tls = options_.grape_tls;
+    options.bind = net::all_addresses();
+    options.requires_own_address = true;
     options.redis = options_.redis;
     options.poll_interval = options_.poll_interval;
     options.start_limit = options_.step_limit;

@@ -14,6 +14,7 @@ namespace grenache::exchange {
 
 struct PlaybookOptions {
   std::vector<rpc::GrapeUrl> grapes;
+  net::TlsOptions grape_tls;  // see rpc::Link::Options::tls
   std::string service = "exchange";
   std::optional<RedisUrl> redis;
   Duration grape_limit = std::chrono::seconds{30};  // for a grape to answer

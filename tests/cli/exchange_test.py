@@ -2,23 +2,28 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
+import socket
 import stat
 import tempfile
 import unittest
 
-from support import BIN, Grape, Process, Redis, ReservedPort, TestCase, needs_redis, run, taken_port
-import socket
+from support import (
+    BIN, LIMIT_S, Certificates, FakeGrape, Grape, Process, Redis, ReservedPort, TestCase, needs_ipv6, needs_openssl, needs_redis, run,
+    taken_port)
 
 
 class CommandLine(TestCase):
     def test_help_names_the_flags(self):
         result = run("exchange", "--help")
         self.assertEqual(result.returncode, 0)
-        for flag in ["--playbook", "--grape", "--redis", "--port", "--name", "--data-dir", "--json", "--version", "--log-level",
-                     "--log-format"]:
+        for flag in ["--playbook", "--grape", "--grape-ca", "--grape-cert", "--grape-key", "--redis", "--port", "--bind", "--advertise",
+                     "--name", "--data-dir", "--service", "--signed-only", "--json", "--version", "--log-level", "--log-format"]:
             self.assertIn(flag, result.stdout)
+        self.assertIn("use a grape on the same host", result.stdout)
+        self.assertLessEqual(max(map(len, result.stdout.splitlines())), 102, result.stdout)
 
     def test_version(self):
         result = run("exchange", "--version")
@@ -27,6 +32,7 @@ class CommandLine(TestCase):
     def test_wrong_usage_is_one_line_and_exit_code_2(self):
         for arguments, part in [
                 (["--nonsense"], "--nonsense"), (["--port", "70000"], "--port"), (["--port", "x"], "--port"), (["--port", ""], "--port: ''"),
+                (["--grape-ca", "f"], "need a --grape https://"), (["--grape", "https://g.test", "--grape-key", "f"], "belong together"),
                 (["--playbook", "--grape", "nonsense"], "nonsense"), (["--playbook", "--redis", "nonsense"], "nonsense")]:
             with self.subTest(arguments=arguments):
                 result = run("exchange", *arguments)
@@ -79,6 +85,22 @@ class Playbook(TestCase):
         self.assertEqual(len(invoices), 1)
 
 
+    def test_a_server_that_is_no_grape_is_called_that(self):
+        grape = self.start(FakeGrape, status=404)
+        play = self.start(Process, BIN / "exchange", "--playbook", "--grape", grape.url)
+        play.wait_line(lambda line: f"{grape.url} answers, but is no grape (404)" in line)
+        play.process.kill()
+        play.wait()
+        self.assertNotIn("a grape answers", "\n".join(play.lines))
+
+    def test_a_grape_of_another_host_ends_it_with_the_reason(self):
+        grape = self.start(FakeGrape, shows=["203.0.113.1"])
+        result = run("exchange", "--playbook", "--grape", grape.url)
+        self.assertEqual(result.returncode, 1, result.stdout)
+        self.assertRegex(result.stderr, r"^exchange: Alice cannot start: the DHT shows it at 203\.0\.113\.1:\d+, where nothing of this host "
+                         rf"listens: the grape at {grape.url} runs on another host; use one on this host\n$")
+
+
 class Running(TestCase):
     def test_a_peer_announces_keeps_its_identity_private_and_stops_cleanly(self):
         grape = self.start(Grape)
@@ -110,6 +132,41 @@ class Running(TestCase):
         self.assertEqual(peer.wait_event("advertised")["endpoint"], f"127.0.0.2:{port}")
         peer.wait_event("ready")
         self.assertEqual(peer.stop()[0], 0)
+
+    @needs_ipv6
+    def test_a_peer_listens_at_the_address_that_an_ipv6_grape_shows(self):
+        grape = self.start(Grape, bind="::1", host="::1")
+        peer = self.start(Process, BIN / "exchange", "--grape", f"http://[::1]:{grape.api_port}", "--log-format", "json")
+        port = peer.wait_event("listening")["port"]
+        self.assertEqual(peer.wait_event("advertised")["endpoint"], f"[::1]:{port}")
+        for address in ["::1", "127.0.0.1"]:
+            socket.create_connection((address, port), timeout=LIMIT_S).close()
+        self.assertEqual(peer.stop()[0], 0)
+
+    def test_of_peers_with_one_port_it_advertises_the_address_of_this_host(self):
+        grape = self.start(FakeGrape, shows=["203.0.113.1", "127.0.0.1", "203.0.113.2"])
+        peer = self.start(Process, BIN / "exchange", "--grape", grape.url, "--log-format", "json")
+        port = peer.wait_event("listening")["port"]
+        self.assertEqual(peer.wait_event("advertised")["endpoint"], f"127.0.0.1:{port}")
+        self.assertEqual(peer.stop()[0], 0)
+        self.assertFalse(any("shown_elsewhere" in line for line in peer.lines), peer.lines)
+
+    def test_a_peer_that_the_dht_shows_elsewhere_is_warned(self):
+        grape = self.start(FakeGrape, shows=["203.0.113.1"])
+        peer = self.start(Process, BIN / "exchange", "--grape", grape.url, "--log-format", "json")
+        port = peer.wait_event("listening")["port"]
+        self.assertEqual(peer.wait_event("shown_elsewhere")["endpoint"], f"203.0.113.1:{port}")
+        self.assertEqual(peer.stop()[0], 0)
+
+    @needs_openssl
+    def test_a_grape_behind_https_is_trusted_by_its_authority(self):
+        with tempfile.TemporaryDirectory() as folder:
+            certificates = Certificates(pathlib.Path(folder))
+            grape = self.start(FakeGrape, certificate=(certificates["server.pem"], certificates["server.key"]))
+            trusted = ["--grape", grape.url, "--grape-ca", certificates["ca.pem"]]
+            peer = self.start(Process, BIN / "exchange", *trusted, "--log-format", "json")
+            peer.wait_event("ready")
+            self.assertEqual(peer.stop()[0], 0)
 
 
 if __name__ == "__main__":

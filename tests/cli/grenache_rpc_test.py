@@ -1,21 +1,16 @@
 """The commands call, serve, pub and sub of `grenache` as a user meets them."""
 
-import hashlib
 import json
 import os
 import pathlib
 import select
-import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import tempfile
 import unittest
 
-from support import BIN, LIMIT_S, Grape, Process, ReservedPort, TestCase, run, taken_port
-
-needs_openssl = unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+from support import BIN, LIMIT_S, Certificates, FakeGrape, Grape, Process, ReservedPort, TestCase, needs_ipv6, needs_openssl, run, taken_port
 
 
 class Service(Process):
@@ -71,29 +66,6 @@ class Peers(TestCase):
         return str(path)
 
 
-class Certificates:
-    """A server's, a client's, and a stranger's; the first two of one authority."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        for name, authority in [("ca", None), ("server", "ca"), ("client", "ca"), ("stranger", None)]:
-            command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2",
-                       "-subj", f"/CN={name}", "-keyout", self[name + ".key"], "-out", self[name + ".pem"]]
-            if authority:
-                command += ["-CA", self[authority + ".pem"], "-CAkey", self[authority + ".key"], "-addext", f"subjectAltName=DNS:{name}.test,IP:127.0.0.1",
-                            "-addext", "basicConstraints=critical,CA:FALSE"]
-            subprocess.run(command, check=True, capture_output=True)
-
-    def __getitem__(self, name):
-        return str(self.folder / name)
-
-    def of(self, name):
-        return ["--cert", self[name + ".pem"], "--key", self[name + ".key"]]
-
-    def fingerprint(self, name):
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pathlib.Path(self[name + ".pem"]).read_text())).hexdigest()
-
-
 class CommandLine(TestCase):
     def usage(self, *arguments):
         result = run("grenache", *arguments)
@@ -139,6 +111,8 @@ class CommandLine(TestCase):
         self.assertIn("belong together", self.usage("sub", "a", "--transport", "wss", "--insecure", "--cert", "f"))
         self.assertIn("excludes", self.usage("call", "a", "1", "--transport", "https", "--insecure", "--ca", "f"))
         self.assertIn("--host-name needs --ca", self.usage("call", "a", "1", "--transport", "https", "--fingerprint", pin, "--host-name", "x"))
+        self.assertIn("need a --grape https://", self.usage("lookup", "a", "--grape-ca", "f"))
+        self.assertIn("belong together", self.usage("lookup", "a", "--grape", "https://g.test", "--grape-cert", "f"))
         self.assertIn("no SHA-256", self.usage("call", "a", "1", "--transport", "https", "--fingerprint", pin[1:]))
 
     def test_without_a_grape_every_command_says_so_with_exit_code_1(self):
@@ -246,13 +220,8 @@ class Echo(Peers):
         service.stop()
         self.assertEqual(json.loads(service.lines[-1]), {"event": "stopped", "requests": 1})
 
-    @unittest.skipUnless(socket.has_ipv6, "no IPv6 here")
+    @needs_ipv6
     def test_serve_listens_at_the_address_that_an_ipv6_grape_shows(self):
-        try:
-            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-                probe.bind(("::1", 0))
-        except OSError:
-            self.skipTest("no IPv6 here")
         grape = self.start(Grape, bind="::1", host="::1")
         at = ["--grape", f"http://[::1]:{grape.api_port}"]
         service = self.start(Process, BIN / "grenache", "serve", "six", "--echo", *at)
@@ -417,7 +386,25 @@ class Tls(Peers):
                     self.call(name, "1", *at, *wrong, code=1)
                     self.assertIn("ERR_REQUEST_GENERIC", self.error)
 
+    def test_a_grape_behind_https_is_trusted_by_its_authority(self):
+        grape = self.start(FakeGrape, certificate=(self.certificates["server.pem"], self.certificates["server.key"]))
+        at, trusted = ["--grape", grape.url], ["--grape-ca", self.certificates["ca.pem"]]
+        self.assertEqual(self.grenache("announce", "x", "7", *at, *trusted), "1\n")
+        self.assertEqual(self.grenache("lookup", "x", *at, *trusted), "127.0.0.1:7\n")
+        self.grenache("lookup", "x", *at, code=1)
+        self.assertIn("certificate refused", self.error)
+        service = self.start(Service, [*at, *trusted], "serve", "echo", "--echo")
+        self.assertEqual(self.grenache("call", "echo", "5", *at, *trusted, *self.certificates_for_grape()), "5\n")
+        service.stop()
+        self.grenache("call", "echo", "5", *at, "--timeout", "1", code=1)
+        self.assertIn("ERR_GRAPE_UNREACHABLE: certificate refused", self.error)
+
+    def certificates_for_grape(self):
+        return ["--grape-cert", self.certificates["client.pem"], "--grape-key", self.certificates["client.key"]]
+
     def test_files_that_are_wrong_are_told(self):
+        self.grenache("lookup", "x", "--grape", "https://127.0.0.1:1", "--grape-ca", "/nowhere.pem", code=1)
+        self.assertIn("cannot read /nowhere.pem", self.error)
         nowhere = str(self.folder / "nowhere")
         self.call("x", "1", "--transport", "https", "--ca", nowhere, code=1)
         self.assertIn("cannot read " + nowhere, self.error)

@@ -1,6 +1,8 @@
 """Starts the project's programs the way a user does, waits for their events, and stops them."""
 
+import hashlib
 import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -8,6 +10,7 @@ import queue
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -202,6 +205,87 @@ def request(port, method, path, body=None, host="127.0.0.1"):
         connection.close()
 
 
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+class FakeGrape:
+    """An HTTP server that answers as a grape would which shows every service at these addresses; or as no grape at all."""
+
+    def __init__(self, shows=("127.0.0.1",), status=200, certificate=None):
+        grape = self
+        self.ports = {}  # announced, by the name of the service
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or "{}")
+                self.answer(status, grape.reply(self.path, body.get("data")) if status == 200 else "<html>")
+
+            def do_GET(self):
+                self.answer(404, "")
+
+            def answer(self, code, text):
+                self.send_response(code)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.shows = shows
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread.start()
+
+    def reply(self, path, data):
+        if path == "/announce":
+            name, port = data
+            self.ports.setdefault(name, []).append(port)
+            return "1"
+        if path == "/lookup":
+            return json.dumps([f"{address}:{port}" for port in self.ports.get(data, []) for address in self.shows])
+        return '"ERR_REQ_NOTFOUND"'
+
+    def close(self):
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class Certificates:
+    """A server's, a client's, and a stranger's; the first two of one authority."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for name, authority in [("ca", None), ("server", "ca"), ("client", "ca"), ("stranger", None)]:
+            command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2",
+                       "-subj", f"/CN={name}", "-keyout", self[name + ".key"], "-out", self[name + ".pem"]]
+            if authority:
+                command += ["-CA", self[authority + ".pem"], "-CAkey", self[authority + ".key"], "-addext", f"subjectAltName=DNS:{name}.test,IP:127.0.0.1",
+                            "-addext", "basicConstraints=critical,CA:FALSE"]
+            subprocess.run(command, check=True, capture_output=True)
+
+    def __getitem__(self, name):
+        return str(self.folder / name)
+
+    def of(self, name):
+        return ["--cert", self[name + ".pem"], "--key", self[name + ".key"]]
+
+    def fingerprint(self, name):
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pathlib.Path(self[name + ".pem"]).read_text())).hexdigest()
+
+
 class Redis(Process):
     def __init__(self):
         self._reserved = ReservedPort()
@@ -219,6 +303,8 @@ class Redis(Process):
         self._reserved.close()
 
 
+needs_openssl = unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+needs_ipv6 = unittest.skipUnless(has_ipv6(), "no IPv6 here")
 needs_redis = unittest.skipUnless(shutil.which("redis-server"), "redis-server is not installed")
 
 

@@ -6,12 +6,14 @@
 
 #include "tools/grenache/key_file.hpp"
 #include <grenache/base/time.hpp>
+#include <grenache/net/tls.hpp>
 #include <grenache/rpc/grape_url.hpp>
 
 namespace grenache::client {
 
 struct Grapes {
   std::vector<rpc::GrapeUrl> urls;  // at least one; asked in this order until one answers
+  net::TlsOptions tls;              // of those with https
   Duration timeout{};               // for each
 };
 

@@ -25,12 +25,14 @@ Duration Common::timeout() const {
 
 void declare_common(CLI::App& app, Common& common) {
   app.add_option("--grape", common.grapes,
-                 "HTTP API of a grape [http://127.0.0.1:30001];\nrepeat it for more to ask when one is away")
+                 "HTTP API of a grape, http(s)://host:port/path\n[http://127.0.0.1:30001]; repeat it for "
+                 "more to ask when\none is away")
       ->type_name("URL")
       ->allow_extra_args(false)
       ->check([](std::string const& text) {
         return rpc::parse_grape_url(text) ? "" : "'" + text + "' is no URL like http://127.0.0.1:30001";
       });
+  rpc::add_grape_tls(app, common.grape_tls_flags);
   app.add_option("--timeout", common.timeout_s, "How long to wait for an answer, 0.001 to 3600")
       ->type_name("SECONDS")
       ->transform(number_from(0.001, 3600.0))

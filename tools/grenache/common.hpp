@@ -12,6 +12,8 @@
 #include "tools/grenache/key_file.hpp"
 #include <grenache/base/time.hpp>
 #include <grenache/json/json.hpp>
+#include <grenache/net/tls.hpp>
+#include <grenache/rpc/grape_flags.hpp>
 
 namespace grenache::client {
 
@@ -20,16 +22,18 @@ struct Common {
   std::vector<std::string> grapes;
   double timeout_s = 10;
   bool json = false;
+  rpc::GrapeTlsFlags grape_tls_flags;
+  net::TlsOptions grape_tls;  // what load_grape_tls() has made of them
 
   [[nodiscard]] std::vector<rpc::GrapeUrl> grape_urls() const;
   [[nodiscard]] Duration timeout() const;
-  [[nodiscard]] Grapes asked_grapes() const { return {grape_urls(), timeout()}; }
+  [[nodiscard]] Grapes asked_grapes() const { return {grape_urls(), grape_tls, timeout()}; }
 };
 
 /// What the command line has chosen; a failure ends the program with its reason and exit code 1.
 using Action = std::function<std::optional<Failure>()>;
 
-/// Adds --grape, --timeout and --json.
+/// Adds --grape, --grape-ca and the like, --timeout and --json.
 void declare_common(CLI::App& app, Common& common);
 /// Adds the positional `name`.
 void declare_name(CLI::App& command, std::string& name);

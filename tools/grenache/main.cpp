@@ -265,10 +265,14 @@ int run(int argc, char** argv) {
   declare_serve(app, flags, action);
   declare_pub(app, flags, action);
   declare_sub(app, flags, action);
+  app.final_callback([&flags] { rpc::check_grape_tls(flags.grape_tls_flags, flags.grape_urls()); });
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
 
   ignore_broken_pipes();
   net::raise_descriptor_limit();
+  auto grape_tls = rpc::load_grape_tls(flags.grape_tls_flags, flags.grape_urls());
+  if (!grape_tls) return fail(app, grape_tls.error());
+  flags.grape_tls = std::move(*grape_tls);
   std::optional<Failure> failure;
   if (action) failure = action();
   std::string const command = app.get_subcommands().front()->get_name();

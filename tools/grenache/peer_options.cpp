@@ -1,20 +1,15 @@
 #include "tools/grenache/peer_options.hpp"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <optional>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <grenache/log/command_line.hpp>
+#include <grenache/net/local_address.hpp>
+#include <grenache/rpc/grape_flags.hpp>
 
 namespace grenache::client {
 namespace {
 
-constexpr std::size_t kPemSizeMax = 1024 * 1024;
 constexpr char const* kTlsGroup = "TLS, for https and wss (files are PEM)";
 
 std::optional<Sha256> parse_fingerprint(std::string text) {
@@ -40,11 +35,9 @@ std::string problem_with(PeerOptions const& options, Side side) {
 }
 
 std::optional<Failure> read_pem(std::string const& path, std::string& out) {
-  if (path.empty()) return std::nullopt;
-  std::ifstream file{path, std::ios::binary};
-  for (char c = 0; file.get(c) && out.size() <= kPemSizeMax;) out += c;
-  if (out.empty()) return Failure{"cannot read " + path + ", or there is nothing in it"};
-  if (out.size() > kPemSizeMax) return Failure{path + " is no PEM file: it has more than 1 MiB"};
+  auto text = rpc::read_pem(path);
+  if (!text) return Failure{text.error()};
+  out = std::move(*text);
   return std::nullopt;
 }
 
@@ -113,13 +106,7 @@ Outcome<Tls> load_tls(PeerOptions const& options, Side side) {
 }
 
 Endpoint ListenOptions::endpoint() const {
-  if (!bind.empty()) return {*IpAddress::parse(bind), port};
-  sockaddr_in6 any{};
-  any.sin6_family = AF_INET6;
-  int const probe = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  bool const has_v6 = probe >= 0 && ::bind(probe, reinterpret_cast<sockaddr*>(&any), sizeof any) == 0;
-  if (probe >= 0) ::close(probe);
-  return {has_v6 ? IpAddress{IpAddress::V6{}} : IpAddress{}, port};
+  return {bind.empty() ? net::all_addresses() : *IpAddress::parse(bind), port};
 }
 
 void declare_listen(CLI::App& command, ListenOptions& options) {

@@ -21,7 +21,7 @@ namespace grenache::client {
 
 /// Prints on stdout that `name` is served, and where: at the address that the DHT shows, or at `local` when
 /// it shows none of ours. Warns on stderr when all that it shows with our port are addresses where nothing of
-/// ours listens: a grape announces the address that it sees the request come from.
+/// ours listens, see rpc::ShownAt.
 [[nodiscard]] net::Awaitable<void> tell_serving(Common const& common, PeerOptions const& peer,
                                                 rpc::Link& link, Endpoint local);
 
