@@ -64,6 +64,7 @@ class Playbook {
  private:
   Awaitable<Failure> await_grape();
   Awaitable<Failure> start_peers();
+  Awaitable<Failure> start(Exchange& peer);
   Awaitable<Failure> meet();
   Awaitable<Failure> ping();
   Awaitable<Failure> publish_buy();
@@ -141,6 +142,20 @@ Awaitable<Failure> Playbook::await_grape() {
   co_return std::nullopt;
 }
 
+/// A peer that others in the DHT keep waiting says so.
+Awaitable<Failure> Playbook::start(Exchange& peer) {
+  asio::steady_timer slow{executor_, options_.patience};
+  slow.async_wait([this, &peer](Error const& error) {
+    if (error) return;
+    narrator_.note(
+        "waiting", peer.name(),
+        "waits for the grape and for the books of those that '" + options_.service + "' shows in the DHT");
+  });
+  auto failure = co_await peer.start();
+  slow.cancel();
+  co_return failure;
+}
+
 Awaitable<Failure> Playbook::start_peers() {
   for (auto const* const name : {"Alice", "Bob", "Carol"}) {
     Exchange::Options options;
@@ -156,7 +171,7 @@ Awaitable<Failure> Playbook::start_peers() {
     auto key = SecretKey::generate(random_);
     auto& peer = *peers_.emplace_back(
         std::make_unique<Exchange>(executor_, std::move(options), key, random_.fork(), log_));
-    auto const failure = co_await peer.start();
+    auto const failure = co_await start(peer);
     if (failure) co_return std::string{name} + " cannot start: " + *failure;
     narrator_.step("start", name,
                    "is " + short_id(peer.peer().id()) + ", listens on port " + std::to_string(peer.port()) +

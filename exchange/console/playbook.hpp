@@ -19,6 +19,7 @@ struct PlaybookOptions {
   std::optional<RedisUrl> redis;
   Duration grape_limit = std::chrono::seconds{30};  // for a grape to answer
   Duration step_limit = std::chrono::seconds{30};   // for anything that needs others
+  Duration patience = std::chrono::seconds{2};      // before a peer that is slow to start says why
   Duration poll_interval = std::chrono::seconds{1};
   Duration sell_delay = std::chrono::seconds{7};  // from Alice's order to Bob's, as in the original
 };

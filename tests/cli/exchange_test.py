@@ -93,6 +93,15 @@ class Playbook(TestCase):
         play.wait()
         self.assertNotIn("a grape answers", "\n".join(play.lines))
 
+    def test_it_says_what_a_peer_waits_for(self):
+        grape = self.start(FakeGrape)
+        with taken_port(socket.SOCK_STREAM) as silent:
+            grape.ports["exchange"] = [silent.getsockname()[1]]
+            play = self.start(Process, BIN / "exchange", "--playbook", "--grape", grape.url)
+            play.wait_line(lambda line: "Alice" in line and "waits for" in line)
+            play.process.kill()
+            play.wait()
+
     def test_a_grape_of_another_host_ends_it_with_the_reason(self):
         grape = self.start(FakeGrape, shows=["203.0.113.1"])
         result = run("exchange", "--playbook", "--grape", grape.url)
