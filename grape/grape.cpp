@@ -29,6 +29,7 @@ std::optional<std::string> Grape::start() {
   log_.info("api_listening",
             {{"port", int{api_listening->port}}, {"address", api_listening->address.to_string()}});
   restore_state();
+  is_restored_ = true;
   runner_.bootstrap(options_.bootstrap);
   if (saver_) saver_->start();
   return std::nullopt;
@@ -89,7 +90,7 @@ Status Grape::status() const {
 
 net::Awaitable<void> Grape::stop() {
   (void)co_await api_.stop(std::chrono::milliseconds{500});
-  if (saver_) {
+  if (saver_ && is_restored_) {
     bool const saved = co_await saver_->finish(options_.last_save_max);
     if (!saved) warn_not_saved("the disk does not answer");
   }

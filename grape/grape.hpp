@@ -52,8 +52,8 @@ class Grape {
   /// How it is now.
   [[nodiscard]] Status status() const;
 
-  /// Answers what has been asked, for at most half a second, saves the state, and closes everything. Ends in
-  /// time even when the disk or the resolution of a name hangs.
+  /// Answers what has been asked, for at most half a second, saves the state if start() has succeeded, and
+  /// closes everything. Ends in time even when the disk or the resolution of a name hangs.
   [[nodiscard]] net::Awaitable<void> stop();
 
  private:
@@ -69,6 +69,7 @@ class Grape {
   Endpoint dht_;
   TimePoint started_;
   std::optional<StateSaver> saver_;
+  bool is_restored_ = false;  // start() has succeeded: the node knows what the state file holds
 };
 
 }  // namespace grenache::grape

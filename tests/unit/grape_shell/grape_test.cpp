@@ -190,5 +190,35 @@ TEST_F(GrapeTest, savesItsStateAtTheEnd) {
   EXPECT_EQ(loaded.snapshot->ids.v4, id);
 }
 
+TEST_F(GrapeTest, aStartThatFailsLeavesTheStateAsItWas) {
+  test::TemporaryFolder folder;
+  auto with_state = options();
+  with_state.state_folder = folder.path();
+  NodeId id;
+  {
+    Grape grape{io_.get_executor(), with_state, log_};
+    ASSERT_FALSE(grape.start());
+    id = grape.node().id();
+    test::run(io_, grape.stop());
+  }
+  Grape other{io_.get_executor(), options(), log_};
+  ASSERT_FALSE(other.start());
+  auto udp_taken = with_state;
+  udp_taken.dht_port = other.dht_endpoint().port;
+  auto tcp_taken = with_state;
+  tcp_taken.api_port = other.api_endpoint().port;
+  for (auto const& taken : {udp_taken, tcp_taken}) {
+    Grape grape{io_.get_executor(), taken, log_};
+    ASSERT_TRUE(grape.start());
+    test::run(io_, grape.stop());
+  }
+  test::run(io_, other.stop());
+  auto const state = StateFolder::open(folder.path());
+  ASSERT_TRUE(state);
+  auto const loaded = state->load({});
+  ASSERT_TRUE(loaded.snapshot) << loaded.warning;
+  EXPECT_EQ(loaded.snapshot->ids.v4, id);
+}
+
 }  // namespace
 }  // namespace grenache::grape
