@@ -74,11 +74,14 @@ bool write_address(SocketAddress& out, socklen_t& size, Endpoint const& to, bool
 /// Room for the address that a datagram was sent to, or leaves from.
 union Control {
   cmsghdr header;
-  std::array<char, CMSG_SPACE(sizeof(in6_pktinfo))> room;
+  std::array<char, CMSG_SPACE(sizeof(in_pktinfo)) + CMSG_SPACE(sizeof(in6_pktinfo))> room;
 };
 
-/// The address of ours that a datagram was sent to (IP_PKTINFO, IPV6_PKTINFO).
+/// The address of ours at which a datagram came in. IP_PKTINFO tells it also of one that was sent to a
+/// broadcast or multicast address; IPV6_PKTINFO has the address that it was sent to, also where that is IPv4.
+/// Nothing for a multicast address, as no datagram can leave from there.
 std::optional<IpAddress> read_local(msghdr& message) {
+  std::optional<IpAddress> sent_to;
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
     SocketAddress address{};
     if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
@@ -93,10 +96,11 @@ std::optional<IpAddress> read_local(msghdr& message) {
       std::memcpy(&info, CMSG_DATA(part), sizeof info);
       address.v6.sin6_family = AF_INET6;
       address.v6.sin6_addr = info.ipi6_addr;
-      return to_endpoint(address).address;
+      sent_to = to_endpoint(address).address;
     }
   }
-  return std::nullopt;
+  if (sent_to && sent_to->is_multicast_or_reserved()) return std::nullopt;
+  return sent_to;
 }
 
 /// Makes the system send `message` from `source`.
@@ -184,11 +188,8 @@ Result<Endpoint> UdpSocket::open(Endpoint const& bind) {
   if (v6_) socket_.set_option(asio::ip::v6_only{!bind.address.is_unspecified()}, error);
   all_addresses_ = bind.address.is_unspecified();
   if (!error && all_addresses_) {
-    if (v6_) {
-      socket_.set_option(ReceiveLocal6{true}, error);
-    } else {
-      socket_.set_option(ReceiveLocal4{true}, error);
-    }
+    socket_.set_option(ReceiveLocal4{true}, error);
+    if (!error && v6_) socket_.set_option(ReceiveLocal6{true}, error);
   }
   if (!error) socket_.bind(endpoint, error);
   if (!error) socket_.non_blocking(true, error);

@@ -34,7 +34,7 @@ class UdpSocket {
   struct Received {
     Endpoint from;
     std::string_view bytes;       // valid until the next receive()
-    std::optional<IpAddress> at;  // our address that was asked; only when bound to all addresses
+    std::optional<IpAddress> at;  // our address that was asked, never a multicast one; only when bound to all
   };
 
   explicit UdpSocket(net::Executor const& executor);

@@ -1,13 +1,17 @@
 #include "grape/udp_socket.hpp"
 
+#include <array>
 #include <set>
 
+#include <boost/asio/ip/multicast.hpp>
 #include <gtest/gtest.h>
 
 #include "tests/support/run.hpp"
 
 namespace grenache::grape {
 namespace {
+
+using boost::asio::ip::udp;
 
 Endpoint const kLoopback{IpAddress{127, 0, 0, 1}, 0};
 
@@ -148,6 +152,59 @@ TEST_P(UdpSockets, boundToAllAddressesAnswersFromTheOneThatWasAsked) {
     test::run(io_, collect(client, 2, bytes, senders));
     EXPECT_EQ(senders, (std::set<Endpoint>{second, {kLoopback.address, at->port}}));
   }
+}
+
+TEST_P(UdpSockets, anAnswerToABroadcastLeavesFromAnAddressOfThisHost) {
+  for (char const* all : {"0.0.0.0", "::"}) {
+    SCOPED_TRACE(all);
+    UdpSocket server{io_.get_executor(), options()};
+    auto const at = server.open({*IpAddress::parse(all), 0});
+    if (!at) continue;  // no IPv6 here
+    udp::socket client{io_, udp::endpoint{boost::asio::ip::address_v4::loopback(), 0}};
+    client.set_option(boost::asio::socket_base::broadcast{true});
+    boost::system::error_code error;
+    client.send_to(boost::asio::buffer("ask", 3),
+                   {boost::asio::ip::make_address("127.255.255.255"), at->port}, 0, error);
+    ASSERT_FALSE(error) << error.message();
+    std::array<char, 16> bytes{};
+    udp::endpoint from;
+    auto const ask = [&]() -> net::Awaitable<void> {
+      (void)co_await server.readable();
+      for (auto const& one : server.receive()) server.send(one.from, "answer", one.at);
+      server.flush();
+      (void)co_await client.async_receive_from(boost::asio::buffer(bytes), from, net::kTuple);
+    };
+    test::run(io_, ask());
+    EXPECT_EQ(from, (udp::endpoint{boost::asio::ip::address_v4::loopback(), at->port}));
+  }
+}
+
+/// Sends to all IPv6 nodes of an interface, if one has multicast.
+bool multicast(udp::socket& from, std::uint16_t port) {
+  boost::asio::ip::address_v6 all_nodes = boost::asio::ip::make_address_v6("ff02::1");
+  for (unsigned interface = 1; interface < 64; ++interface) {
+    boost::system::error_code error;
+    all_nodes.scope_id(interface);
+    from.set_option(boost::asio::ip::multicast::outbound_interface{interface}, error);
+    if (!error) from.send_to(boost::asio::buffer("ask", 3), {all_nodes, port}, 0, error);
+    if (!error) return true;
+  }
+  return false;
+}
+
+TEST_P(UdpSockets, aMulticastAddressIsNoneToAnswerFrom) {
+  UdpSocket server{io_.get_executor(), options()};
+  auto const at = server.open({*IpAddress::parse("::"), 0});
+  if (!at) GTEST_SKIP() << "no IPv6 here: " << at.error().message();
+  udp::socket client{io_, udp::v6()};
+  if (!multicast(client, at->port)) GTEST_SKIP() << "no IPv6 multicast here";
+  auto const ask = [&]() -> net::Awaitable<void> {
+    (void)co_await server.readable();
+    auto const received = server.receive();
+    EXPECT_EQ(received.size(), 1u);
+    for (auto const& one : received) EXPECT_EQ(one.at, std::nullopt);
+  };
+  test::run(io_, ask());
 }
 
 TEST_P(UdpSockets, closingEndsTheWait) {
