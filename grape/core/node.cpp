@@ -100,19 +100,22 @@ void Node::receive(Endpoint const& from, std::string_view bytes, TimePoint now) 
   if (!is_usable(from)) {
     return drop(DropReason::bad_source);
   }
-  // Nothing is read for a source that has used up its allowance. Answers that we wait for cost none of it:
-  // a node that is flooded still looks up.
-  bool const is_expected = transactions_.expects(from);
-  if (!is_expected && !is_allowed(from, now)) return drop(DropReason::rate_limited);
+  // Nothing is read for a source that has used up its allowance. Answers that we wait for cost none of it, so
+  // a node that is flooded still looks up; what only looks like one does.
+  bool const is_free = transactions_.may_answer(bytes, from);
+  if (!is_free && !is_allowed(from, now)) return drop(DropReason::rate_limited);
   auto const head = dht::parse_head(bytes, document_);
-  if (!head) return drop(DropReason::malformed);
-  if (head->kind == 'q') {
-    if (options_.read_only) return drop(DropReason::read_only);
-    if (is_expected && !is_allowed(from, now)) return drop(DropReason::rate_limited);
-  } else if (!transactions_.is_open(head->tid, from)) {
-    return drop(DropReason::unmatched_reply);
+  bool const is_query = head && head->kind == 'q';
+  bool const is_answer = head && !is_query && transactions_.is_open(head->tid, from);
+  if (is_free && !is_answer) {
+    transactions_.was_no_answer(from);
+    if (!is_allowed(from, now)) return drop(DropReason::rate_limited);
   }
+  if (!head) return drop(DropReason::malformed);
+  if (is_query && options_.read_only) return drop(DropReason::read_only);
+  if (!is_query && !is_answer) return drop(DropReason::unmatched_reply);
   auto const message = dht::parse_body(*head, document_);
+  if (!message && is_answer) transactions_.was_no_answer(from);
   if (!message) return drop(DropReason::malformed);
   std::visit([&](auto const& body) { on(from, body, now); }, *message);
   dispatch_queries(now);

@@ -19,7 +19,7 @@ namespace grenache::grape {
 /// nobody can aim at that. No entry is ever evicted. Who forges many sources can drain all buckets: with
 /// `public_per_second` 5 that takes bucket_count * 2.5 datagrams a second.
 ///
-/// Answers of endpoints that we have asked do not pass through here: a node that is flooded still looks up.
+/// Answers to queries of ours do not pass through here: a node that is flooded still looks up.
 class RateLimit {
  public:
   struct Options {

@@ -1,10 +1,17 @@
 #include "grape/core/transactions.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include <grenache/base/check.hpp>
 
 namespace grenache::grape {
+namespace {
+
+constexpr std::string_view kTidKey = "1:t2:";  // what precedes an id of ours, in whatever order the keys are
+constexpr std::size_t kFalseMax = 3;
+
+}  // namespace
 
 std::optional<std::string> Transactions::open(Query const& query, Random& random, TimePoint now) {
   if (open_.size() >= options_.count_max) return std::nullopt;
@@ -15,7 +22,7 @@ std::optional<std::string> Transactions::open(Query const& query, Random& random
   TimePoint const soon = now + std::clamp(4 * round_trip_, options_.soon_min, options_.soon_max);
   open_.emplace(tid, Entry{query, now, soon, false});
   deadlines_.insert({soon, tid});
-  ++open_to_[query.to];
+  ++open_to_[query.to].open_count;
   if (counts(query)) ++prompt_count_;
   if (query.purpose == Purpose::verify) ++verify_count_;
   return std::string{static_cast<char>(tid >> 8), static_cast<char>(tid & 0xff)};
@@ -34,6 +41,24 @@ bool Transactions::is_open(std::string_view tid, Endpoint const& from) const {
   return found != open_.end() && found->second.query.to == from;
 }
 
+bool Transactions::may_answer(std::string_view datagram, Endpoint const& from) const {
+  auto const destination = open_to_.find(from);
+  if (destination == open_to_.end() || destination->second.false_count >= kFalseMax) return false;
+  for (;;) {
+    // Unlike string_view::find(), linear in the bytes whatever they are.
+    void const* const key = ::memmem(datagram.data(), datagram.size(), kTidKey.data(), kTidKey.size());
+    if (key == nullptr) return false;
+    auto const at = static_cast<std::size_t>(static_cast<char const*>(key) - datagram.data());
+    datagram.remove_prefix(at + kTidKey.size());
+    if (is_open(datagram.substr(0, 2), from)) return true;
+  }
+}
+
+void Transactions::was_no_answer(Endpoint const& from) {
+  auto const destination = open_to_.find(from);
+  if (destination != open_to_.end()) ++destination->second.false_count;
+}
+
 std::optional<Transactions::Query> Transactions::close(std::string_view tid, Endpoint const& from,
                                                        TimePoint now) {
   if (!is_open(tid, from)) return std::nullopt;
@@ -45,7 +70,7 @@ std::optional<Transactions::Query> Transactions::close(std::string_view tid, End
 Transactions::Query Transactions::remove(Open::const_iterator entry) {
   Entry const closed = entry->second;
   auto const to = open_to_.find(closed.query.to);
-  if (--to->second == 0) open_to_.erase(to);
+  if (--to->second.open_count == 0) open_to_.erase(to);
   deadlines_.erase({closed.next, entry->first});
   open_.erase(entry);
   if (counts(closed.query) && !closed.slow) --prompt_count_;
@@ -81,7 +106,7 @@ void Transactions::check() const {
     if (entry.query.purpose == Purpose::verify) ++verify;
   }
   std::size_t to = 0;
-  for (auto const& [endpoint, count] : open_to_) to += count;
+  for (auto const& [endpoint, destination] : open_to_) to += destination.open_count;
   GRN_CHECK(to == open_.size());
   GRN_CHECK(prompt == prompt_count_ && verify == verify_count_);
 }

@@ -64,8 +64,12 @@ class Transactions {
   [[nodiscard]] bool is_open(std::string_view tid, Endpoint const& from) const;
   /// Whether a query with `tid` is open, to whomever.
   [[nodiscard]] bool is_open(std::string_view tid) const;
-  /// Whether any query to `to` is open.
-  [[nodiscard]] bool expects(Endpoint const& to) const { return open_to_.contains(to); }
+  /// Whether `datagram` from `from` may be an answer that is waited for: it has the id of a query to that
+  /// endpoint somewhere. Costs one pass over the bytes, and nothing while no query to `from` is open. False
+  /// after three datagrams that only looked like answers, until no query to `from` is open.
+  [[nodiscard]] bool may_answer(std::string_view datagram, Endpoint const& from) const;
+  /// A datagram from `from` that may_answer() let pass was no answer.
+  void was_no_answer(Endpoint const& from);
   /// Closes and returns the query that an answer with `tid` from `from` belongs to, if there is one.
   [[nodiscard]] std::optional<Query> close(std::string_view tid, Endpoint const& from, TimePoint now);
   /// The next timeout that is due; call until there is none.
@@ -92,6 +96,10 @@ class Transactions {
     std::uint16_t tid = 0;
     friend auto operator<=>(Deadline const&, Deadline const&) = default;
   };
+  struct Destination {
+    std::size_t open_count = 0;   // at least 1
+    std::size_t false_count = 0;  // datagrams from there that only looked like answers
+  };
   using Open = std::map<std::uint16_t, Entry>;
   Query remove(Open::const_iterator entry);
   static bool counts(Query const& query) {
@@ -102,7 +110,7 @@ class Transactions {
 
   Options options_;
   Open open_;
-  std::map<Endpoint, std::size_t> open_to_;  // how many open queries
+  std::map<Endpoint, Destination> open_to_;  // of open queries
   std::set<Deadline> deadlines_;             // one for each open query
   Duration round_trip_;                      // moving mean
   std::size_t prompt_count_ = 0;

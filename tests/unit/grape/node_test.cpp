@@ -305,6 +305,33 @@ TEST_F(NodeTest, aSourceThatFloodsIsNotReadAndAnAnswerFromThereStillCounts) {
   EXPECT_EQ(events<LookupDone>()[0].peers, values);
 }
 
+TEST_F(NodeTest, whoIsAskedHasNoFreeFlood) {
+  NodeOptions options;
+  options.rate.private_per_second = 10;
+  reset(options);
+  introduce(id_of('N'), at(7000));
+  sent_.clear();
+  ASSERT_TRUE(node_->start_lookup(name_of("x"), now_));
+  drain();
+  ASSERT_EQ(queries().size(), 1u);
+  std::string const tid{queries()[0].as<dht::Query>().tid};
+  auto const limited = [&] {
+    return node_->stats().dropped[static_cast<std::size_t>(DropReason::rate_limited)];
+  };
+  auto const before = limited();
+  std::vector<std::string> const floods{
+      dht::encode_reply("zz", id_of('N'), {}),         // another id
+      "1:t2:" + tid,                                   // no bencode
+      "d1:rle1:t2:" + tid + "1:y1:re",                 // no reply
+      "d1:v9:1:t2:" + tid + "..1:t2:zz1:y1:re",        // the id is elsewhere
+      dht::encode_query(tid, id_of('N'), dht::Ping{})  // a query
+  };
+  for (std::string const& flood : floods) {
+    for (int i = 0; i < 100; ++i) (void)receive(at(7000), flood);
+  }
+  EXPECT_GE(limited() - before, 500u - 40u);
+}
+
 TEST_F(NodeTest, aReplyThatNobodyWaitsForIsDroppedBeforeItsBodyIsRead) {
   (void)receive(at(1), "d1:rle1:t2:aa1:y1:re");
   EXPECT_EQ(node_->stats().dropped[static_cast<std::size_t>(DropReason::unmatched_reply)], 1u);
