@@ -113,8 +113,16 @@ void Node::add_nodes(dht::ReplyFields& fields, Endpoint const& from, dht::Query 
 
 void Node::answer(Endpoint const& from, dht::Query const& query, dht::GetPeers const& get, TimePoint now) {
   std::size_t const overhead = dht::reply_overhead(query.tid.size(), Tokens::Token::kSize);
-  std::size_t const room = options_.reply_size_max - std::min(options_.reply_size_max, overhead);
+  std::size_t room = options_.reply_size_max - std::min(options_.reply_size_max, overhead);
   Family const family = family_of(from);
+  dht::ReplyFields fields;
+  std::optional<Scrape> scrape;
+  if (get.scrape && room >= dht::kScrapeSize) scrape = peers_.scrape(get.info_hash, family, now);
+  if (scrape) {
+    // Instead of peers and nodes: the reply does not get larger than others.
+    fields.scrape = {scrape->peers.view(), scrape->seeds.view()};
+    room -= dht::kScrapeSize;
+  }
   std::size_t const value_size = dht::value_size(family == Family::v6);
   std::size_t const value_count_max = std::min(kValueCountMax, room / value_size);
 
@@ -123,14 +131,14 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::GetPeers c
     auto const own = own_.sample(get.info_hash, value_count_max - values.size(), now, random_, family);
     values.insert(values.end(), own.begin(), own.end());
   }
-  dht::ReplyFields fields;
   fields.values = values;
   Tokens::Token token;
   if (peers_.has_room(get.info_hash, from.address)) {
     token = tokens_.make(from, query.sender, get.info_hash);
     fields.token = token.view();
   }
-  std::size_t const used = values.size() * value_size + Tokens::Token::kSize;
+  std::size_t const used =
+      values.size() * value_size + Tokens::Token::kSize + (scrape ? dht::kScrapeSize : 0);
   add_nodes(fields, from, query, dht::target_of(get.info_hash),
             options_.reply_size_max - std::min(options_.reply_size_max, used));
   reply(from, query, fields);
@@ -144,7 +152,7 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::AnnouncePe
   auto const name = dht::ServiceKey::from_bytes(announce.info_hash);
   GRN_CHECK(name.has_value());  // parse_message() let only valid names pass
   Endpoint const peer{from.address, announce.implied_port.value_or(false) ? from.port : announce.port};
-  if (!peers_.announce(*name, peer, now)) {
+  if (!peers_.announce(*name, peer, now, std::nullopt, announce.seed)) {
     return send_error(from, query.tid, KrpcCode::server, kStoreFull);
   }
   ++stats_.announces_stored;

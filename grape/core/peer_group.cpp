@@ -51,7 +51,7 @@ std::size_t PeerGroup::family_size(Family family) const {
   return family == Family::v4 ? size4 : peers_.size() - size4;
 }
 
-std::size_t PeerGroup::announce(Endpoint const& peer, TimePoint expires, Limits const& limits) {
+std::size_t PeerGroup::announce(Endpoint const& peer, TimePoint expires, Limits const& limits, bool is_seed) {
   std::size_t const before = peers_.size();
   auto const at = [this](std::size_t index) { return peers_.begin() + static_cast<std::ptrdiff_t>(index); };
   Range range = find(peer);
@@ -59,6 +59,7 @@ std::size_t PeerGroup::announce(Endpoint const& peer, TimePoint expires, Limits 
       std::find_if(at(range.begin), at(range.end), [&](Peer const& other) { return other.endpoint == peer; });
   if (known != at(range.end)) {
     known->expires = std::max(known->expires, expires);
+    known->bloom.is_seed = is_seed;
     std::rotate(place_in(range.begin, known, known->expires), known, known + 1);
     return 0;
   }
@@ -69,7 +70,10 @@ std::size_t PeerGroup::announce(Endpoint const& peer, TimePoint expires, Limits 
     make_room(family_of(peer));
   }
   range = find(peer);
-  peers_.insert(place_in(range.begin, at(range.end), expires), {peer, expires});
+  static_assert(sizeof(Peer) == 32);
+  BloomBits bloom = bloom_bits(peer.address);
+  bloom.is_seed = is_seed;
+  peers_.insert(place_in(range.begin, at(range.end), expires), {peer, bloom, expires});
   index();
   return peers_.size() - before;
 }
@@ -148,6 +152,15 @@ void PeerGroup::sample(Family family, std::size_t count_max, TimePoint now, Rand
       order[left++] = order[i];
     }
   }
+}
+
+Scrape PeerGroup::scrape(Family family, TimePoint now) const {
+  Scrape scrape;
+  for (Peer const& peer : peers_) {
+    if (peer.expires <= now || family_of(peer.endpoint) != family) continue;
+    (peer.bloom.is_seed ? scrape.seeds : scrape.peers).insert(peer.bloom);
+  }
+  return scrape;
 }
 
 std::optional<IpAddress> PeerGroup::only_host() const {

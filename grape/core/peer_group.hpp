@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "grape/core/family.hpp"
+#include "grape/core/scrape.hpp"
 #include <grenache/base/endpoint.hpp>
 #include <grenache/base/random.hpp>
 #include <grenache/base/time.hpp>
@@ -23,9 +24,9 @@ class PeerGroup {
     std::size_t per_host = 0;
   };
 
-  /// Adds a peer, or extends its life; at the limits another one makes room. Returns by how much the size
-  /// grew.
-  std::size_t announce(Endpoint const& peer, TimePoint expires, Limits const& limits);
+  /// Adds a peer, or extends its life and says anew whether it is a seed; at the limits another one makes
+  /// room. Returns by how much the size grew.
+  std::size_t announce(Endpoint const& peer, TimePoint expires, Limits const& limits, bool is_seed = false);
   bool remove(Endpoint const& peer);
   [[nodiscard]] bool has_expired(TimePoint now) const;
   /// Removes peers that have expired, and returns how many.
@@ -37,6 +38,9 @@ class PeerGroup {
   void sample(Family family, std::size_t count_max, TimePoint now, Random& random,
               std::vector<Endpoint>& out) const;
 
+  /// The live peers of `family`, each address in one of the two filters: O(size).
+  [[nodiscard]] Scrape scrape(Family family, TimePoint now) const;
+
   [[nodiscard]] std::size_t size() const { return peers_.size(); }
   /// The host of all peers, when it is one.
   [[nodiscard]] std::optional<IpAddress> only_host() const;
@@ -45,6 +49,7 @@ class PeerGroup {
  private:
   struct Peer {
     Endpoint endpoint;
+    BloomBits bloom;  // of the address: a scrape hashes nothing
     TimePoint expires;
   };
   using Peers = std::vector<Peer>;

@@ -29,7 +29,7 @@ PeerStore::PeerStore(Options options) : options_{options} {
 }
 
 Result<void> PeerStore::announce(dht::ServiceKey const& name, Endpoint const& peer, TimePoint now,
-                                 std::optional<TimePoint> expires) {
+                                 std::optional<TimePoint> expires, bool is_seed) {
   auto found = names_.find(name.bytes());
   if (found == names_.end()) {
     if (!may_add_name(peer.address)) return PeerStoreErrc::too_many_names;
@@ -43,7 +43,7 @@ Result<void> PeerStore::announce(dht::ServiceKey const& name, Endpoint const& pe
   Name& known = found->second;
   delist(known);
   peer_count_ += known.peers.announce(peer, expires.value_or(now + options_.age_max),
-                                      {options_.peer_count_max, options_.peer_per_host_max});
+                                      {options_.peer_count_max, options_.peer_per_host_max}, is_seed);
   enlist(known);
   return {};
 }
@@ -124,6 +124,12 @@ std::vector<Endpoint> PeerStore::sample(std::string_view name, std::size_t count
                chosen.begin() + static_cast<std::ptrdiff_t>(count4));
   chosen.resize(count_max);
   return chosen;
+}
+
+std::optional<Scrape> PeerStore::scrape(std::string_view name, Family family, TimePoint now) const {
+  auto const found = names_.find(name);
+  if (found == names_.end()) return std::nullopt;
+  return found->second.peers.scrape(family, now);
 }
 
 std::vector<std::string_view> PeerStore::sample_names(std::size_t count_max, Random& random) const {

@@ -59,7 +59,7 @@ class PeerStore {
   /// Adds or refreshes a peer, for age_max or until `expires`. A known name always takes one: the oldest peer
   /// of the same host makes room if that host has too many, else the oldest one of the host that has most.
   [[nodiscard]] Result<void> announce(dht::ServiceKey const& name, Endpoint const& peer, TimePoint now,
-                                      std::optional<TimePoint> expires = std::nullopt);
+                                      std::optional<TimePoint> expires = std::nullopt, bool is_seed = false);
   /// Forgets a peer; false when it was not there.
   bool remove(std::string_view name, Endpoint const& peer);
   /// Whether announce() would take a peer at `from` under `name`.
@@ -69,6 +69,8 @@ class PeerStore {
   [[nodiscard]] std::vector<Endpoint> sample(std::string_view name, std::size_t count_max, TimePoint now,
                                              Random& random,
                                              std::optional<Family> family = std::nullopt) const;
+  /// How many live peers of `family` the name has (BEP 33); nothing when the name is not known.
+  [[nodiscard]] std::optional<Scrape> scrape(std::string_view name, Family family, TimePoint now) const;
   /// Up to `count_max` names of 20 bytes, from a random place on.
   [[nodiscard]] std::vector<std::string_view> sample_names(std::size_t count_max, Random& random) const;
 

@@ -149,6 +149,7 @@ struct Arguments {
     made.has_version = root.dict_find("v").is(BencodeType::string);
     return Message{std::move(made)};
   }
+  [[nodiscard]] bool has_flag(std::string_view name) const { return dict.dict_find(name).as_integer() == 1; }
   // What is not understood is ignored, as BEP 32 asks.
   [[nodiscard]] std::optional<Want> want() const {
     BencodeValue const list = dict.dict_find("want");
@@ -175,7 +176,7 @@ Result<Message> parse_get_peers(Arguments const& arguments) {
   if (auto const what = verify(kGetPeersRules, arguments.dict, fields); what.rule) {
     return arguments.broken(what);
   }
-  return arguments.query(GetPeers{*fields[0].as_string()});
+  return arguments.query(GetPeers{*fields[0].as_string(), arguments.has_flag("scrape")});
 }
 
 // announce_peer and unannounce_peer have the same arguments.
@@ -193,6 +194,7 @@ Result<Message> parse_announce(std::array<FieldRule, 4> const& rules, Arguments 
     return KrpcErrc::missing_arguments;
   }
   if (port && *port >= 0 && *port <= 65535) announce.port = static_cast<std::uint16_t>(*port);
+  if constexpr (requires { announce.seed; }) announce.seed = arguments.has_flag("seed");
   return arguments.query(announce);
 }
 
@@ -380,6 +382,7 @@ std::string encode_query(std::string_view tid, NodeId const& sender, GetPeers co
   auto writer = begin_query(96 + tid.size() + query.info_hash.size());
   writer.string("id", sender.view());
   writer.string("info_hash", query.info_hash);
+  if (query.scrape) writer.integer("scrape", 1);
   optional_want(writer, extras);
   return end_query(writer, tid, "get_peers", extras);
 }
@@ -394,6 +397,9 @@ std::string encode_announce(std::string_view tid, NodeId const& sender, Body con
   if (query.implied_port) writer.integer("implied_port", *query.implied_port ? 1 : 0);
   writer.string("info_hash", query.info_hash);
   writer.integer("port", query.port);
+  if constexpr (requires { query.seed; }) {
+    if (query.seed) writer.integer("seed", 1);
+  }
   writer.string("token", query.token);
   return end_query(writer, tid, method, extras);
 }
@@ -444,7 +450,8 @@ std::string encode_reply(std::string_view tid, NodeId const& sender, ReplyFields
                          std::string buffer) {
   buffer.clear();
   buffer.reserve(reply_overhead(tid.size(), fields.token.size()) + fields.nodes.size() +
-                 fields.nodes6.size() + 21 * fields.values.size() + fields.v.size() + fields.sig.size());
+                 fields.nodes6.size() + 21 * fields.values.size() + fields.v.size() + fields.sig.size() +
+                 (fields.scrape ? kScrapeSize : 0));
   BencodeWriter writer{std::move(buffer)};
   writer.begin_dict();
   if (fields.ip) {
@@ -454,6 +461,10 @@ std::string encode_reply(std::string_view tid, NodeId const& sender, ReplyFields
   }
   writer.string("r");
   writer.begin_dict();
+  if (fields.scrape) {
+    writer.string("BFpe", fields.scrape->peers);
+    writer.string("BFsd", fields.scrape->seeds);
+  }
   writer.string("id", sender.view());
   if (fields.samples) writer.integer("interval", fields.samples->interval);
   if (!fields.k.empty()) writer.string("k", fields.k);

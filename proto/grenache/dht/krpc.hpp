@@ -89,12 +89,14 @@ struct FindNode {
 };
 struct GetPeers {
   std::string_view info_hash;  // ServiceKey::is_valid
+  bool scrape = false;         // BEP 33: the sender asks for ReplyFields::scrape
 };
 struct AnnouncePeer {
   std::string_view info_hash;  // ServiceKey::is_valid
   std::uint16_t port = 0;      // 1 to 65535, or anything with implied_port
   std::optional<bool> implied_port;
   std::string_view token;
+  bool seed = false;  // BEP 33: the peer has all of it
 };
 /// Takes back an announce_peer: a query of our own, with the same arguments. Nodes of other makes do not know
 /// it and are silent, or answer it as a find_node.
@@ -229,6 +231,12 @@ struct ReplyFields {
     std::int64_t interval = 0;
   };
   std::optional<Samples> samples;
+  /// BEP 33: Bloom filters of 256 bytes each.
+  struct Scrape {
+    std::string_view peers;  // those that are no seeds
+    std::string_view seeds;
+  };
+  std::optional<Scrape> scrape;
 };
 /// `buffer` lends its memory; what it holds is lost.
 [[nodiscard]] std::string encode_reply(std::string_view tid, NodeId const& sender, ReplyFields const& fields,
@@ -236,6 +244,8 @@ struct ReplyFields {
 /// Bytes that encode_reply() needs beyond the content of `values` (value_size() each), `nodes` and `nodes6`
 /// and an item; for bounding replies.
 [[nodiscard]] std::size_t reply_overhead(std::size_t tid_size, std::size_t token_size);
+/// What ReplyFields::scrape needs beyond that.
+inline constexpr std::size_t kScrapeSize = 2 * (256 + sizeof "4:BFpe256:" - 1);
 [[nodiscard]] constexpr std::size_t value_size(bool v6) {
   return v6 ? 3 + kCompactPeer6Size : 2 + kCompactPeer4Size;
 }
