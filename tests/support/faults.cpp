@@ -45,6 +45,7 @@ Fault::Fault(std::size_t nth) {
 Fault::~Fault() { disarm(); }
 bool Fault::happened() const { return struck.load(); }
 void Fault::disarm() { armed = false; }
+void Fault::arm() { armed = !struck; }
 
 std::size_t walk_faults(std::function<void(Fault& fault)> const& run) {
   for (std::size_t nth = 1; nth <= kRunsMax; ++nth) {

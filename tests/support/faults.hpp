@@ -17,8 +17,9 @@ class Fault {
   Fault& operator=(Fault const&) = delete;
 
   [[nodiscard]] bool happened() const;
-  /// Nothing fails any more.
+  /// Nothing fails any more, until arm().
   void disarm();
+  void arm();
 };
 
 /// Calls `run` with a fault at the first operation, at the second, …, until none happens in it, so that each

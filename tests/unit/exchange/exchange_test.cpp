@@ -1,11 +1,11 @@
-// Whole peers over loopback, with a fake grape and, where it is installed, a real Redis.
+// Whole peers over loopback, with a DHT and, where it is installed, a real Redis.
 #include "exchange/exchange.hpp"
 
 #include <set>
 
 #include <gtest/gtest.h>
 
-#include "tests/support/fake_grape.hpp"
+#include "tests/support/in_process_dht.hpp"
 #include "tests/support/redis_server.hpp"
 #include "tests/support/run.hpp"
 #include "tests/unit/exchange/sample.hpp"
@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 using json::Value;
 using net::Awaitable;
 using samples::secret;
-using test::FakeGrape;
+using test::InProcessDht;
 using test::RedisServer;
 
 OrderTerms const kSell{Side::sell, PriceCents{6'000'000}, Satoshi{kSatoshiPerBtc}};
@@ -28,9 +28,12 @@ OrderTerms const kBuy{Side::buy, PriceCents{6'000'000}, Satoshi{kSatoshiPerBtc}}
 
 class ExchangeTest : public testing::Test {
  protected:
+  ExchangeTest() { test::run(io_, dht_.ready()); }
+
+  // Each peer has a grape of its own, as far as there are enough.
   Exchange::Options options(std::string name) const {
     Exchange::Options out;
-    out.grapes = {grape_.address()};
+    out.grapes = {dht_.address(peers_.size() % dht_.size())};
     out.bind = IpAddress{127, 0, 0, 1};
     out.poll_interval = 20ms;
     out.peer.name = std::move(name);
@@ -71,7 +74,7 @@ class ExchangeTest : public testing::Test {
 
   boost::asio::io_context io_{1};
   Log log_{LogLevel::error, LogFormat::text};
-  FakeGrape grape_{io_.get_executor()};
+  InProcessDht dht_{io_.get_executor(), {.grape_count = 3}};
   std::vector<std::unique_ptr<Exchange>> peers_;
 };
 
@@ -195,7 +198,7 @@ TEST_F(ExchangeTest, aHundredTakersOfOneOrderGetOneInvoice) {
     EXPECT_TRUE(sell);
     if (!sell) co_return;
     std::vector<std::uint16_t> const ports{bob.port()};
-    auto const race = co_await race_for(io_.get_executor(), grape_.address(), *sell, ports);
+    auto const race = co_await race_for(io_.get_executor(), dht_.address(), *sell, ports);
     expect_one_winner(race, *sell);
   });
 }
@@ -213,7 +216,7 @@ TEST_F(ExchangeTest, twoProcessesOfOneMakerOnOneRedisGiveOneInvoice) {
     if (!sell) co_return;
     co_await await_order(twin, *sell);
     std::vector<std::uint16_t> const ports{bob.port(), twin.port()};
-    auto const race = co_await race_for(io_.get_executor(), grape_.address(), *sell, ports);
+    auto const race = co_await race_for(io_.get_executor(), dht_.address(), *sell, ports);
     expect_one_winner(race, *sell);
   });
 }
@@ -261,7 +264,7 @@ TEST_F(ExchangeTest, answersBothFormsOfPayloadsInTheirOwnForm) {
   play([&]() -> Awaitable<void> {
     EXPECT_TRUE(bob.publish(kSell));
     rpc::Link::Options link_options;
-    link_options.grapes = {grape_.address()};
+    link_options.grapes = {dht_.address()};
     rpc::Link link{io_.get_executor(), link_options, Random{7}};
     rpc::Client client{io_.get_executor(), link, rpc::Client::Options{}, Random{8}};
     auto const question = to_json(GetOrderbookMessage{{1500, CreatorType::client, net::wall_now()}});
@@ -297,7 +300,7 @@ TEST_F(ExchangeTest, servesTheOriginalsClient) {
     EXPECT_TRUE(sell);
     if (!sell) co_return;
     rpc::Link::Options link_options;
-    link_options.grapes = {grape_.address()};
+    link_options.grapes = {dht_.address()};
     rpc::Link link{io_.get_executor(), link_options, Random{7}};
     rpc::Client client{io_.get_executor(), link, rpc::Client::Options{}, Random{8}};
     auto const text =

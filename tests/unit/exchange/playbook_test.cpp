@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/fake_grape.hpp"
+#include "tests/support/in_process_dht.hpp"
 #include "tests/support/redis_server.hpp"
 #include "tests/support/run.hpp"
 
@@ -13,11 +13,13 @@ namespace grenache::exchange {
 namespace {
 
 using namespace std::chrono_literals;
-using test::FakeGrape;
+using test::InProcessDht;
 using test::RedisServer;
 
 class PlaybookTest : public testing::Test {
  protected:
+  PlaybookTest() { test::run(io_, dht_.ready()); }
+
   std::optional<std::string> play(PlaybookOptions options, Narrator::Form form) {
     options.poll_interval = 20ms;
     options.sell_delay = 100ms;
@@ -35,13 +37,13 @@ class PlaybookTest : public testing::Test {
 
   boost::asio::io_context io_{1};
   Log log_{LogLevel::error, LogFormat::text};
-  FakeGrape grape_{io_.get_executor()};
+  InProcessDht dht_{io_.get_executor(), {.grape_count = 2}};
   std::ostringstream out_;
 };
 
 TEST_F(PlaybookTest, tellsTheWholeTradeAsJsonLines) {
   PlaybookOptions options;
-  options.grapes = {grape_.address()};
+  options.grapes = {dht_.address()};
   auto const failure = play(options, Narrator::Form::json);
   EXPECT_FALSE(failure) << *failure;
 
@@ -62,7 +64,7 @@ TEST_F(PlaybookTest, tellsTheWholeTradeAsJsonLines) {
 
 TEST_F(PlaybookTest, tellsAPersonTheInvoiceAndWhenToAskAgain) {
   PlaybookOptions options;
-  options.grapes = {grape_.address()};
+  options.grapes = {dht_.address()};
   auto const failure = play(options, Narrator::Form::text);
   EXPECT_FALSE(failure) << *failure;
   auto const text = out_.str();
@@ -75,7 +77,7 @@ TEST_F(PlaybookTest, showsTheReservationInRedis) {
   if (!RedisServer::available()) GTEST_SKIP() << "redis-server is not installed";
   RedisServer redis;
   PlaybookOptions options;
-  options.grapes = {grape_.address()};
+  options.grapes = {dht_.address()};
   options.redis = RedisUrl::parse(redis.url());
   auto const failure = play(options, Narrator::Form::text);
   EXPECT_FALSE(failure) << *failure;
@@ -94,7 +96,7 @@ TEST_F(PlaybookTest, saysWhatItWaitsForAndThenThatNoGrapeAnswers) {
 
 TEST_F(PlaybookTest, aRedisThatIsNotThereEndsIt) {
   PlaybookOptions options;
-  options.grapes = {grape_.address()};
+  options.grapes = {dht_.address()};
   options.redis = RedisUrl::parse("redis://127.0.0.1:1/0");
   auto const failure = play(options, Narrator::Form::json);
   ASSERT_TRUE(failure);

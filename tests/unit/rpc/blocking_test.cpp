@@ -10,10 +10,12 @@
 namespace grenache::rpc {
 namespace {
 
-/// A fake grape on a thread of its own.
+/// A DHT on a thread of its own. Services and clients ask different grapes.
 struct BlockingTest : testing::Test {
-  BlockingTest() : thread{[this] { io.run(); }} {
-    url = "http://127.0.0.1:" + std::to_string(grape.address().port);
+  BlockingTest() {
+    test::run(io, dht.ready());
+    io.restart();
+    thread = std::thread{[this] { io.run(); }};
   }
   ~BlockingTest() override {
     io.stop();
@@ -27,16 +29,17 @@ struct BlockingTest : testing::Test {
   }
 
   boost::asio::io_context io{1};
-  FakeGrape grape{io.get_executor()};
+  InProcessDht dht{io.get_executor(), {.grape_count = 2}};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard{io.get_executor()};
-  std::string url;
+  std::string const url = dht.url(0);
+  std::string const other_url = dht.url(1);
   std::thread thread;
 };
 
 TEST_F(BlockingTest, aServiceAndAClientInTenLines) {
   for (Transport const transport : {Transport::http, Transport::wss}) {
     auto echo = [](Request& request) { return Reply{std::move(request.payload)}; };
-    BlockingServer server{url, "echo " + std::string{to_string(transport)}, echo, local(transport)};
+    BlockingServer server{other_url, "echo " + std::string{to_string(transport)}, echo, local(transport)};
     auto const started = server.start();
     ASSERT_TRUE(started) << started.error().text();
 
@@ -64,7 +67,7 @@ TEST_F(BlockingTest, handlersMayBlockAndRunSideBySide) {
   };
   auto options = local(Transport::ws);
   options.server.threads = 2;
-  BlockingServer server{url, "meet", meet, options};
+  BlockingServer server{other_url, "meet", meet, options};
   ASSERT_TRUE(server.start());
   auto call = [&] {
     BlockingClient client{url, client_options(Transport::ws)};
@@ -78,7 +81,7 @@ TEST_F(BlockingTest, handlersMayBlockAndRunSideBySide) {
 
 TEST_F(BlockingTest, oneThatThrowsIsAnswered) {
   auto fail = [](Request&) -> Reply { throw std::runtime_error{"a bug"}; };
-  BlockingServer server{url, "fail", fail, local(Transport::http)};
+  BlockingServer server{other_url, "fail", fail, local(Transport::http)};
   ASSERT_TRUE(server.start());
   BlockingClient client{url};
   EXPECT_EQ(client.request("fail", "x").error().text(), "ERR_REQUEST_HANDLER");
@@ -108,7 +111,7 @@ TEST_F(BlockingTest, runServesUntilASignal) {
     answered = true;
     return Reply{request.payload};
   };
-  BlockingServer server{url, "echo", echo, local(Transport::http)};
+  BlockingServer server{other_url, "echo", echo, local(Transport::http)};
   std::thread caller{[&] {
     BlockingClient client{url};
     while (!answered) (void)client.request("echo", 1);

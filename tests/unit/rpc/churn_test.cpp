@@ -1,12 +1,15 @@
 // Services that come and go under load.
+#include <deque>
 #include <map>
+#include <memory>
+#include <utility>
 
 #include "tests/unit/rpc/rpc_fixture.hpp"
 
 namespace grenache::rpc {
 namespace {
 
-constexpr int kServices = 50;
+constexpr std::size_t kServices = 50;
 constexpr int kRequests = 2000;
 constexpr int kInFlight = 64;
 
@@ -20,39 +23,46 @@ struct ChurnTest : testing::TestWithParam<Transport>, RpcFixture {
 
   ChurnTest() : RpcFixture{GetParam()} {
     Link::Options options;
-    options.grapes = {grape.address()};
     options.cache.age_max = 2ms;
-    link.emplace(io.get_executor(), options, Random{1});
+    make_link(options);
     make_client(client_options(transport));
   }
 
-  void start(std::size_t slot) {
+  std::unique_ptr<Server> start() {
     auto handler = [this](Request& request) -> Awaitable<Reply> {
       std::int64_t const number = *request.payload.as_int();
       ++fates[number].handled;
       if (number % 3 == 0) (void)co_await pause.wait();
       co_return Reply{Value::array({request.payload})};
     };
-    auto& server = servers[slot];
-    server = std::make_unique<Server>(io.get_executor(), server_options(transport), Server::Handler{handler});
-    grape.add("svc", server->listen(kFreePort).value().to_string());
+    auto server =
+        std::make_unique<Server>(io.get_executor(), server_options(transport), Server::Handler{handler});
+    EXPECT_TRUE(server->listen(kFreePort));
+    return server;
   }
   static Awaitable<void> drain(std::unique_ptr<Server> server) { (void)co_await server->stop(10s); }
 
   /// Stops one service in good order, lets another die, and starts one in place of each.
-  void churn() {
+  Awaitable<void> churn() {
     for (bool const gracefully : {true, false}) {
       auto const slot = static_cast<std::size_t>(random.below(servers.size()));
-      auto server = std::move(servers[slot]);
-      // The grape may go on naming the dead.
-      if (gracefully) std::erase(grape.services["svc"], server->local_endpoint().to_string());
-      if (gracefully) tasks.spawn(drain(std::move(server)));
-      server.reset();
-      start(slot);
+      auto gone = std::exchange(servers[slot], start());
+      Endpoint const at = servers[slot]->local_endpoint();
+      if (gracefully) {
+        co_await forget(gone->local_endpoint().port);
+        tasks.spawn(drain(std::move(gone)));
+      } else {
+        dead_ports.push_back(gone->local_endpoint().port);  // the DHT names it until it is too old
+        gone.reset();
+      }
+      co_await announce("svc", at);
     }
-    auto& known = grape.services["svc"];
-    if (known.size() > 2 * kServices) known.erase(known.begin(), known.begin() + kServices);
+    if (dead_ports.size() <= kServices) co_return;
+    std::uint16_t const oldest = dead_ports.front();
+    dead_ports.pop_front();
+    co_await forget(oldest);
   }
+  Awaitable<void> forget(std::uint16_t port) { (void)co_await dht.unannounce("svc", port, dht.size() - 1); }
 
   Awaitable<void> load(unsigned retry_count) {
     RequestOptions options;
@@ -68,15 +78,18 @@ struct ChurnTest : testing::TestWithParam<Transport>, RpcFixture {
       } else {
         ++failures[reply.error().text()];
       }
-      if (number % 20 == 0) churn();
+      if (number % 20 == 0) co_await churn();
       if (number % 7 == 0) pause.notify_all();
     }
     ++loads_ended;
   }
 
   void run_with(unsigned retry_count) {
-    for (std::size_t slot = 0; slot < kServices; ++slot) start(slot);
     auto test = [this, retry_count]() -> Awaitable<void> {
+      for (auto& server : servers) {
+        server = start();
+        co_await announce("svc", server->local_endpoint());
+      }
       for (int i = 0; i < kInFlight; ++i) tasks.spawn(load(retry_count));
       while (tasks.size() > 0) {
         co_await tasks.drained(1ms);
@@ -92,6 +105,7 @@ struct ChurnTest : testing::TestWithParam<Transport>, RpcFixture {
   }
 
   std::vector<std::unique_ptr<Server>> servers{kServices};
+  std::deque<std::uint16_t> dead_ports;
   net::AsyncEvent pause{io.get_executor()};
   Random random{7};
   std::map<std::int64_t, Fate> fates;

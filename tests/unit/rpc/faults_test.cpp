@@ -12,12 +12,10 @@ INSTANTIATE_TEST_SUITE_P(Over, FaultTest,
                          testing::Values(Transport::http, Transport::https, Transport::ws, Transport::wss),
                          name_of_transport);
 
-/// A client that asks a service, maps it, and sends much; all of it again once nothing fails any more.
+/// A client that asks a service, maps it, and sends much; all of it again once nothing fails any more. One
+/// grape alone, so that no operation is one between grapes.
 struct Walk : RpcFixture {
-  explicit Walk(Transport t) : RpcFixture{t} {
-    serve("A");
-    serve("B");
-  }
+  explicit Walk(Transport t) : RpcFixture{t, 1} {}
 
   Awaitable<void> use(bool must_succeed) {
     RequestOptions options;
@@ -49,6 +47,9 @@ struct Walk : RpcFixture {
   }
 
   Awaitable<void> run(test::Fault& fault) {
+    (void)co_await serve("A");
+    (void)co_await serve("B");
+    fault.arm();
     co_await use(false);
     fault.disarm();
     link->forget("svc");
@@ -64,6 +65,7 @@ struct Walk : RpcFixture {
 
 TEST_P(FaultTest, whateverFailsRequestsEndAndTheNextOnesSucceed) {
   auto const run = [this](test::Fault& fault) {
+    fault.disarm();
     Walk walk{GetParam()};
     test::run(walk.io, walk.run(fault));
   };
@@ -74,11 +76,11 @@ TEST_P(FaultTest, whateverFailsRequestsEndAndTheNextOnesSucceed) {
 
 /// A stream that is echoed, with a fault somewhere.
 struct StreamWalk : RpcFixture {
-  explicit StreamWalk(Transport t) : RpcFixture{t} {
+  explicit StreamWalk(Transport t) : RpcFixture{t, 1} {
     auto answer = [](Request&) -> Awaitable<Reply> { co_return Reply{}; };
     server.emplace(io.get_executor(), server_options(transport), Server::Handler{answer});
     server->on_stream([this](ServerStream& stream) { return echo(stream); });
-    grape.add("svc", server->listen(kFreePort).value().to_string());
+    at = server->listen(kFreePort).value();
   }
   Awaitable<void> echo(ServerStream& stream) {
     for (;;) {
@@ -105,6 +107,8 @@ struct StreamWalk : RpcFixture {
     }
   }
   Awaitable<void> run(test::Fault& fault) {
+    co_await announce("svc", at);
+    fault.arm();
     auto text = co_await use();
     EXPECT_EQ(text.value_or("half whole"), "half whole");  // whole, or seen to be cut off
     fault.disarm();
@@ -117,6 +121,7 @@ struct StreamWalk : RpcFixture {
     co_await link->stop();
   }
   std::optional<Server> server;
+  Endpoint at;
 };
 
 struct StreamFaultTest : testing::TestWithParam<Transport> {};
@@ -126,6 +131,7 @@ INSTANTIATE_TEST_SUITE_P(Over, StreamFaultTest, testing::Values(Transport::http,
 
 TEST_P(StreamFaultTest, aStreamIsWholeOrSeenToBeCutOff) {
   auto const run = [this](test::Fault& fault) {
+    fault.disarm();
     StreamWalk walk{GetParam()};
     test::run(walk.io, walk.run(fault));
   };

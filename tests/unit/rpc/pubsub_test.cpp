@@ -1,4 +1,4 @@
-// Publisher and Subscriber together, found through a fake grape.
+// Publisher and Subscriber together, found in a DHT.
 #include <set>
 #include <thread>
 
@@ -6,7 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
-#include "tests/support/fake_grape.hpp"
+#include "tests/support/in_process_dht.hpp"
 #include "tests/support/raw_client.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/tls_files.hpp"
@@ -20,7 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using net::Awaitable;
-using test::FakeGrape;
+using test::InProcessDht;
 
 Endpoint const kFreePort{IpAddress{127, 0, 0, 1}, 0};
 std::string const kUpgrade =
@@ -29,13 +29,14 @@ std::string const kUpgrade =
 
 struct PubSub : testing::Test {
   boost::asio::io_context io{1};
-  FakeGrape grape{io.get_executor()};
-  std::optional<Link> link;
+  InProcessDht dht{io.get_executor(), {.grape_count = 2}};
+  std::optional<Link> link;   // to the first grape; publishers are announced at the second
   Subscriber::Options quick;  // in everything that a test would have to wait for
 
   PubSub() {
+    test::run(io, dht.ready());
     Link::Options options;
-    options.grapes = {grape.address()};
+    options.grapes = {dht.address()};
     options.cache.age_max = 1ms;
     link.emplace(io.get_executor(), options, Random{1});
     quick.lookup_interval = 10ms;
@@ -44,11 +45,25 @@ struct PubSub : testing::Test {
     quick.retry_max = 5ms;
   }
 
-  std::unique_ptr<Publisher> publish_at(Endpoint const& at, Publisher::Options const& options = {}) {
+  Awaitable<void> announce(std::string name, Endpoint at) {
+    (void)co_await dht.announce(std::move(name), at.port, 1);
+  }
+  std::unique_ptr<Publisher> listen_at(Endpoint const& at, Publisher::Options const& options = {}) {
     auto publisher = std::make_unique<Publisher>(io.get_executor(), options);
-    Endpoint const bound = publisher->listen(at).value();
-    grape.add("news", bound.to_string());
+    EXPECT_TRUE(publisher->listen(at));
     return publisher;
+  }
+  /// A publisher of "news"; not from inside of a coroutine.
+  std::unique_ptr<Publisher> publish_at(Endpoint const& at, Publisher::Options const& options = {}) {
+    auto publisher = listen_at(at, options);
+    test::run(io, announce("news", publisher->local_endpoint()));
+    return publisher;
+  }
+  /// The same from inside.
+  Awaitable<std::unique_ptr<Publisher>> publish() {
+    auto publisher = listen_at(kFreePort);
+    co_await announce("news", publisher->local_endpoint());
+    co_return publisher;
   }
   std::unique_ptr<Subscriber> subscribe(Subscriber::Options const& options) {
     return std::make_unique<Subscriber>(io.get_executor(), *link, "news", options, Random{2});
@@ -70,9 +85,9 @@ TEST_F(PubSub, aSubscriberHearsAllPublishersOfTheName) {
     first->announce(*link, "news");
     auto const ready = co_await first->ready(10s);
     EXPECT_TRUE(ready);
-    auto const second = publish_at(kFreePort);
-    auto const other = std::make_unique<Publisher>(io.get_executor(), Publisher::Options{});
-    grape.add("other", other->listen(kFreePort).value().to_string());
+    auto const second = co_await publish();
+    auto const other = listen_at(kFreePort);
+    co_await announce("other", other->local_endpoint());
     auto const subscriber = subscribe();
     subscriber->start();
     auto const connected = co_await subscriber->connected(2, 10s);
@@ -94,7 +109,7 @@ TEST_F(PubSub, aSubscriberHearsAllPublishersOfTheName) {
     bool const graceful = co_await first->stop(10s);
     EXPECT_TRUE(graceful);
     co_await link->stop();
-    EXPECT_EQ(grape.unannounce_count, 1);
+    EXPECT_EQ(dht.grape().node().stats().unannounces, 1u);
   };
   test::run(io, test());
 }
@@ -124,10 +139,10 @@ TEST_F(PubSub, publishersThatComeLaterAreFound) {
     co_await until([&] { return subscriber->counters().lookups > 1; });
     auto connected = co_await subscriber->connected(1, 1ms);
     EXPECT_EQ(connected.error().code, Errc::lookup_empty);
-    auto const first = publish_at(kFreePort);
+    auto const first = co_await publish();
     connected = co_await subscriber->connected(1, 10s);
     EXPECT_TRUE(connected);
-    auto const second = publish_at(kFreePort);
+    auto const second = co_await publish();
     connected = co_await subscriber->connected(2, 10s);
     EXPECT_TRUE(connected);
     second->publish("new");
@@ -151,7 +166,7 @@ TEST_F(PubSub, aDeadPublisherThatComesBackIsHeardAgain) {
     steady->publish("meanwhile");
     auto message = co_await subscriber->next();
     EXPECT_EQ(text_of(message), "meanwhile");
-    publisher = publish_at(at);
+    publisher = listen_at(at);  // the DHT still names it
     auto const connected = co_await subscriber->connected(2, 10s);
     EXPECT_TRUE(connected);
     publisher->publish("back again");
@@ -169,7 +184,7 @@ TEST_F(PubSub, aPublisherThatTheGrapeHasForgottenIsTriedNoMore) {
   auto test = [&]() -> Awaitable<void> {
     subscriber->start();
     (void)co_await subscriber->connected(1, 10s);
-    grape.services.clear();
+    (void)co_await dht.unannounce("news", publisher->local_endpoint().port, 1);
     auto const lookups = subscriber->counters().lookups;
     co_await until([&] { return subscriber->counters().lookups > lookups + 2; });
     EXPECT_EQ(subscriber->publisher_count(), 1u);  // as long as it is there
@@ -183,14 +198,14 @@ TEST_F(PubSub, aPublisherThatTheGrapeHasForgottenIsTriedNoMore) {
 }
 
 TEST_F(PubSub, aDestinationThatIsNoPublisherFailsAlone) {
-  grape.add("news", Endpoint{IpAddress{127, 0, 0, 1}, grape.address().port}.to_string());
   auto const subscriber = subscribe();
   auto test = [&]() -> Awaitable<void> {
+    (void)co_await dht.announce("news", dht.address().port);
     subscriber->start();
     co_await until([&] { return subscriber->counters().failed_attempts > 0; });
     auto connected = co_await subscriber->connected(1, 1ms);
     EXPECT_EQ(connected.error().code, Errc::request_generic) << connected.error().text();
-    auto const publisher = publish_at(kFreePort);
+    auto const publisher = co_await publish();
     connected = co_await subscriber->connected(1, 10s);
     EXPECT_TRUE(connected);
     publisher->publish("good");

@@ -1,4 +1,4 @@
-// Services and a client that finds them through a fake grape.
+// Services and a client that finds them in a DHT.
 #pragma once
 
 #include <functional>
@@ -12,7 +12,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/fake_grape.hpp"
+#include "tests/support/in_process_dht.hpp"
 #include "tests/support/reserved_port.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/tls_files.hpp"
@@ -27,7 +27,7 @@ namespace grenache::rpc {
 using namespace std::chrono_literals;
 using json::Value;
 using net::Awaitable;
-using test::FakeGrape;
+using test::InProcessDht;
 
 inline Endpoint const kFreePort{IpAddress{127, 0, 0, 1}, 0};
 inline RequestOptions const kDefaults{};
@@ -109,24 +109,39 @@ inline std::string who(RpcResult<Value> const& reply) {
   return name && name->as_string() ? *name->as_string() : "";
 }
 
+/// A client that asks the first grape of a DHT for services that were announced at the last.
 struct RpcFixture {
-  explicit RpcFixture(Transport t) : transport{t} {
-    Link::Options options;
-    options.grapes = {grape.address()};
-    link.emplace(io.get_executor(), options, Random{1});
+  explicit RpcFixture(Transport t, std::size_t grape_count = 2)
+      : transport{t}, dht{io.get_executor(), {.grape_count = grape_count}} {
+    test::run(io, dht.ready());
+    make_link({});
     make_client(client_options(transport));
+  }
+  void make_link(Link::Options options) {
+    options.grapes = {dht.address()};
+    link.emplace(io.get_executor(), options, Random{1});
   }
   void make_client(Client::Options const& options) {
     client.emplace(io.get_executor(), *link, options, Random{2});
   }
-  TestService& serve(std::string name) { return serve(std::move(name), server_options(transport)); }
-  TestService& serve(std::string name, Server::Options const& options) {
+  /// The destination becomes one of `name`.
+  Awaitable<void> announce(std::string name, Endpoint at) {
+    (void)co_await dht.announce(std::move(name), at.port, dht.size() - 1);
+  }
+  /// A service that is announced as "svc". It lives as long as this, and stays announced when its server
+  /// goes.
+  Awaitable<TestService*> serve(std::string name) {
+    return serve(std::move(name), server_options(transport));
+  }
+  Awaitable<TestService*> serve(std::string name, Server::Options options) {
     TestService& service = services.emplace_back(io, std::move(name), options);
-    grape.add("svc", service.at.to_string());
-    return service;
+    co_await announce("svc", service.at);
+    co_return &service;
   }
   /// A destination where nobody listens.
-  std::string dead() { return unused.emplace_back().endpoint().to_string(); }
+  Endpoint dead() { return unused.emplace_back().endpoint(); }
+  /// How many lookups the grape of the client has been asked for.
+  [[nodiscard]] std::uint64_t lookup_count() const { return dht.grape().node().stats().lookups; }
   Awaitable<void> ask(Value payload, std::vector<RpcResult<Value>>& results) {
     auto result = co_await client->request("svc", std::move(payload), kDefaults);
     results.push_back(std::move(result));
@@ -141,7 +156,7 @@ struct RpcFixture {
   Transport transport;
   boost::asio::io_context io{1};
   net::TaskGroup tasks{io.get_executor()};
-  FakeGrape grape{io.get_executor()};
+  InProcessDht dht;
   std::optional<Link> link;
   std::list<TestService> services;
   std::list<test::ReservedPort> unused;

@@ -1,9 +1,11 @@
-// Server and Client together over each transport, found through a fake grape.
+// Server and Client together over each transport, found in a DHT.
+#include <map>
 #include <set>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 
+#include "tests/support/misbehaving_grape.hpp"
 #include "tests/unit/rpc/rpc_fixture.hpp"
 #include <grenache/net/steady_clock.hpp>
 
@@ -43,21 +45,25 @@ TEST_P(RpcTest, aServiceThatAnnouncesItselfIsFoundAndCalled) {
 TEST_P(RpcTest, isNotReadyWithoutAGrape) {
   auto test = [this]() -> Awaitable<void> {
     TestService service{io, "A", server_options(transport)};
-    grape.hold();
-    service.server->announce(*link, "one");
+    test::MisbehavingGrape silent{io.get_executor()};
+    silent.hold();
+    Link::Options options;
+    options.grapes = {silent.address()};
+    Link unheard{io.get_executor(), options, Random{3}};
+    service.server->announce(unheard, "one");
     auto const ready = co_await service.server->ready(20ms);
     EXPECT_FALSE(ready);
     EXPECT_EQ(ready.error().code, Errc::not_ready);
-    grape.release();
-    co_await link->stop();
+    silent.release();
+    co_await unheard.stop();
   };
   test::run(io, test());
 }
 
 TEST_P(RpcTest, theErrorOfTheServiceReachesTheCallerAndIsNotRetried) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& a = serve("A");
-    TestService& b = serve("B");
+    TestService& a = *co_await serve("A");
+    TestService& b = *co_await serve("B");
     auto reply = co_await client->request("svc", "fail");
     EXPECT_EQ(reply.error().code, Errc::remote);
     EXPECT_EQ(reply.error().text(), "ERR_OWN: no");
@@ -70,7 +76,7 @@ TEST_P(RpcTest, theErrorOfTheServiceReachesTheCallerAndIsNotRetried) {
 
 TEST_P(RpcTest, worksInGzipBothWays) {
   auto test = [this]() -> Awaitable<void> {
-    serve("A");
+    (void)co_await serve("A");
     RequestOptions options;
     options.compress = true;
     std::string const large(100'000, 'x');
@@ -83,8 +89,8 @@ TEST_P(RpcTest, worksInGzipBothWays) {
 
 TEST_P(RpcTest, asksAnotherWhenADestinationIsDead) {
   auto test = [this]() -> Awaitable<void> {
-    for (int i = 0; i < 4; ++i) grape.add("svc", dead());
-    serve("A");
+    for (int i = 0; i < 4; ++i) co_await announce("svc", dead());
+    (void)co_await serve("A");
     RequestOptions options;
     options.retry_count = 0;  // the dead have not seen the request: asking on is no repetition
     for (int i = 0; i < 10; ++i) {
@@ -97,8 +103,8 @@ TEST_P(RpcTest, asksAnotherWhenADestinationIsDead) {
 
 TEST_P(RpcTest, repeatsAsOftenAsAllowedAfterALostConnection) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& a = serve("A");
-    TestService& b = serve("B");
+    TestService& a = *co_await serve("A");
+    TestService& b = *co_await serve("B");
     auto lose = [](TestService& service) -> Awaitable<void> {
       co_await service.until_entered(1);
       service.server.reset();
@@ -111,9 +117,9 @@ TEST_P(RpcTest, repeatsAsOftenAsAllowedAfterALostConnection) {
     EXPECT_EQ(reply.error().code, Errc::request_generic);
     EXPECT_EQ(a.request_count, 1);
     EXPECT_EQ(b.request_count, 1);
-    int const lookups = grape.lookup_count;
+    auto const lookups = lookup_count();
     reply = co_await client->request("svc", "x", options);  // the failure has emptied the cache
-    EXPECT_EQ(grape.lookup_count, lookups + 1);
+    EXPECT_EQ(lookup_count(), lookups + 1);
     EXPECT_EQ(reply.error().text(), "ERR_REQUEST_GENERIC: Connection refused");
   };
   test::run(io, test());
@@ -121,11 +127,11 @@ TEST_P(RpcTest, repeatsAsOftenAsAllowedAfterALostConnection) {
 
 TEST_P(RpcTest, byDefaultDoesNotRepeatWhatMayHaveBeenExecuted) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& a = serve("A");
+    TestService& a = *co_await serve("A");
     std::vector<RpcResult<Value>> results;
     tasks.spawn(ask("wait", results));
     co_await a.until_entered(1);
-    TestService& b = serve("B");
+    TestService& b = *co_await serve("B");
     link->forget("svc");
     a.server.reset();
     co_await tasks.drained(10s);
@@ -137,27 +143,34 @@ TEST_P(RpcTest, byDefaultDoesNotRepeatWhatMayHaveBeenExecuted) {
 
 TEST_P(RpcTest, aTimeoutCoversLookupAndRequest) {
   auto test = [this]() -> Awaitable<void> {
-    serve("A");
+    (void)co_await serve("A");
     RequestOptions options;
     options.timeout = 20ms;
     auto reply = co_await client->request("svc", "wait", options);
     EXPECT_EQ(reply.error().code, Errc::timeout);
     EXPECT_EQ(reply.error().text(), "ERR_TIMEOUT");
-    grape.hold();
-    reply = co_await client->request("other", "x", options);
+    test::MisbehavingGrape silent{io.get_executor()};
+    silent.hold();
+    Link::Options grapes;
+    grapes.grapes = {silent.address()};
+    Link unheard{io.get_executor(), grapes, Random{3}};
+    Client waiting{io.get_executor(), unheard, client_options(transport), Random{4}};
+    reply = co_await waiting.request("other", "x", options);
     EXPECT_EQ(reply.error().code, Errc::timeout);
-    grape.release();
+    silent.release();
+    co_await waiting.stop();
+    co_await unheard.stop();
   };
   test::run(io, test());
 }
 
 TEST_P(RpcTest, neverCallsItself) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& self = serve("self");
+    TestService& self = *co_await serve("self");
     client->exclude(self.at.to_string());
     auto reply = co_await client->request("svc", "x");
     EXPECT_EQ(reply.error().code, Errc::lookup_empty);
-    serve("A");
+    (void)co_await serve("A");
     link->forget("svc");
     for (int i = 0; i < 5; ++i) {
       reply = co_await client->request("svc", "x");
@@ -173,17 +186,20 @@ TEST_P(RpcTest, neverCallsItself) {
 
 TEST_P(RpcTest, mapAsksAllAndOneDeadFailsAlone) {
   auto test = [this]() -> Awaitable<void> {
-    serve("A");
-    std::string const gone = dead();
-    grape.add("svc", gone);
-    serve("B");
+    (void)co_await serve("A");
+    Endpoint const gone = dead();
+    co_await announce("svc", gone);
+    (void)co_await serve("B");
     auto const entries = co_await client->map("svc", "x", MapOptions());
     EXPECT_TRUE(entries);
     EXPECT_EQ(entries->size(), 3u);
-    EXPECT_EQ(who(entries->at(0).reply), "A");
-    EXPECT_EQ(entries->at(1).destination, gone);
-    EXPECT_EQ(entries->at(1).reply.error().text(), "ERR_REQUEST_GENERIC: Connection refused");
-    EXPECT_EQ(who(entries->at(2).reply), "B");
+    std::map<std::string, std::string> said;
+    for (auto const& [destination, reply] : *entries) {
+      said[destination] = reply ? who(reply) : reply.error().text();
+    }
+    EXPECT_EQ(said[services.front().at.to_string()], "A");
+    EXPECT_EQ(said[gone.to_string()], "ERR_REQUEST_GENERIC: Connection refused");
+    EXPECT_EQ(said[services.back().at.to_string()], "B");
   };
   test::run(io, test());
 }
@@ -193,7 +209,7 @@ TEST_P(RpcTest, mapIsBoundedInNumberAndInParallel) {
     Client::Options options = client_options(transport);
     options.map_parallel_max = 2;
     make_client(options);
-    for (int i = 0; i < 5; ++i) serve(std::to_string(i));
+    for (int i = 0; i < 5; ++i) (void)co_await serve(std::to_string(i));
     MapOptions limited;
     limited.limit = 3;
     auto entries = co_await client->map("svc", "x", limited);
@@ -212,7 +228,7 @@ TEST_P(RpcTest, mapIsBoundedInNumberAndInParallel) {
 
 TEST_P(RpcTest, manyRequestsShareFewConnections) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     std::vector<RpcResult<Value>> results;
     for (int i = 0; i < 200; ++i) tasks.spawn(ask(Value{i}, results));
     co_await tasks.drained(20s);
@@ -220,18 +236,18 @@ TEST_P(RpcTest, manyRequestsShareFewConnections) {
     for (auto const& result : results) EXPECT_TRUE(result);
     EXPECT_EQ(service.request_count, 200);
     EXPECT_LE(client->connection_count(), 8u);
-    EXPECT_EQ(grape.lookup_count, 1);
+    EXPECT_EQ(lookup_count(), 1);
   };
   test::run(io, test());
 }
 
 TEST_P(RpcTest, asksAGivenDestination) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     auto reply = co_await client->request_to(service.at.to_string(), "any name", "x", kDefaults);
     EXPECT_TRUE(reply);
     EXPECT_EQ(*reply->at(1), Value{"any name"});
-    EXPECT_EQ(grape.lookup_count, 0);
+    EXPECT_EQ(lookup_count(), 0);
     reply = co_await client->request_to("nonsense", "svc", "x", kDefaults);
     EXPECT_EQ(reply.error().text(), "ERR_REQUEST_GENERIC: not a destination: nonsense");
   };
@@ -240,7 +256,7 @@ TEST_P(RpcTest, asksAGivenDestination) {
 
 TEST_P(RpcTest, stopFailsWhatIsUnderWay) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     std::vector<RpcResult<Value>> results;
     tasks.spawn(ask("wait", results));
     co_await service.until_entered(1);
@@ -253,7 +269,7 @@ TEST_P(RpcTest, stopFailsWhatIsUnderWay) {
 
 TEST_P(RpcTest, aRequestUnderWayIsAnsweredBeforeTheServerStops) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     std::vector<RpcResult<Value>> results;
     tasks.spawn(ask("wait", results));
     co_await service.until_entered(1);
@@ -272,7 +288,7 @@ TEST_P(RpcTest, aRequestUnderWayIsAnsweredBeforeTheServerStops) {
 
 TEST_P(RpcTest, requestsInFlightFailAtOnceWhenTheServerDies) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     RequestOptions patient;
     patient.timeout = 1h;
     patient.retry_count = 0;
@@ -293,7 +309,7 @@ TEST_P(RpcTest, requestsInFlightFailAtOnceWhenTheServerDies) {
 
 TEST_P(RpcTest, callbacksAreCalledOnceAndNeverFromInside) {
   auto test = [this]() -> Awaitable<void> {
-    serve("A");
+    (void)co_await serve("A");
     net::AsyncEvent called{io.get_executor()};
     std::vector<std::string> said;
     auto told = [&](RpcResult<Value> const& reply) {
@@ -321,7 +337,7 @@ TEST_P(RpcTest, callbacksAreCalledOnceAndNeverFromInside) {
 
 TEST_P(RpcTest, aClientThatGoesTellsItsCallbacks) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     net::AsyncEvent called{io.get_executor()};
     std::string said;
     client->request("svc", "wait", kDefaults, [&](RpcResult<Value> const& reply) {
@@ -338,7 +354,7 @@ TEST_P(RpcTest, aClientThatGoesTellsItsCallbacks) {
 
 TEST_P(RpcTest, oneThatIsCancelledEndsAtOnceAndAlone) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     std::vector<RpcResult<Value>> results;
     tasks.spawn(ask("wait", results));
     net::TaskGroup cancelled{io.get_executor()};
@@ -356,7 +372,7 @@ TEST_P(RpcTest, oneThatIsCancelledEndsAtOnceAndAlone) {
 
 TEST_P(RpcTest, aTimeoutIsExactAndHarmsNobodyElse) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     std::vector<RpcResult<Value>> results;
     tasks.spawn(ask("wait", results));
     co_await service.until_entered(1);
@@ -377,7 +393,7 @@ TEST_P(RpcTest, aTimeoutIsExactAndHarmsNobodyElse) {
 
 TEST_P(RpcTest, noTimeoutIsNoTimeout) {
   auto test = [this]() -> Awaitable<void> {
-    serve("A");
+    (void)co_await serve("A");
     RequestOptions patient;
     patient.timeout = Duration::max();
     auto const reply = co_await client->request("svc", "x", patient);
@@ -395,9 +411,9 @@ TEST_P(RpcTest, aDestinationThatWasDeadIsTriedAgainLater) {
     Client::Options options = client_options(transport);
     options.dead.age_max = 20ms;
     make_client(options);
-    TestService& a = serve("A");
+    TestService& a = *co_await serve("A");
     a.server.reset();
-    serve("B");
+    (void)co_await serve("B");
     for (int i = 0; i < 5; ++i) {
       auto const reply = co_await client->request("svc", "x");
       EXPECT_EQ(who(reply), "B");
@@ -417,7 +433,7 @@ TEST_P(RpcTest, aDestinationThatWasDeadIsTriedAgainLater) {
 
 TEST_P(RpcTest, tooLargeARequestIsNotSentAndTooLargeAReplyNotRead) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     Client::Options options = client_options(transport);
     options.request_bytes_max = 1'000;
     options.reply_bytes_max = 500;
@@ -436,7 +452,7 @@ TEST_P(RpcTest, tooLargeARequestIsNotSentAndTooLargeAReplyNotRead) {
 
 TEST_P(RpcTest, requestsThatWaitAreBounded) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     Client::Options options = client_options(transport);
     options.connections_per_destination_max = 1;
     options.waiting_max = uses_websocket(transport) ? 3 : 2;
@@ -457,7 +473,7 @@ TEST_P(RpcTest, requestsThatWaitAreBounded) {
 
 TEST_P(RpcTest, anIdleConnectionIsClosedAndMadeAgain) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     Client::Options options = client_options(transport);
     options.idle_max = 20ms;
     make_client(options);
@@ -477,7 +493,7 @@ TEST_P(RpcTest, manyDestinationsShareABoundedNumberOfConnections) {
     Client::Options options = client_options(transport);
     options.connections_max = 2;
     make_client(options);
-    for (int i = 0; i < 5; ++i) serve(std::to_string(i));
+    for (int i = 0; i < 5; ++i) (void)co_await serve(std::to_string(i));
     for (auto& service : services) {
       auto const reply = co_await client->request_to(service.at.to_string(), "svc", "x", kDefaults);
       EXPECT_EQ(who(reply), service.name);
@@ -489,7 +505,7 @@ TEST_P(RpcTest, manyDestinationsShareABoundedNumberOfConnections) {
 
 TEST_P(RpcTest, unicodeAndAMegabytePassUnharmed) {
   auto test = [this]() -> Awaitable<void> {
-    serve("A");
+    (void)co_await serve("A");
     for (std::string const& text :
          {std::string{"h\xc3\xa9llo \xf0\x9f\x98\x80 \x01\""}, std::string(1'000'000, 'm')}) {
       auto const reply = co_await client->request("svc", text);
@@ -504,15 +520,15 @@ TEST_P(RpcTest, unicodeAndAMegabytePassUnharmed) {
 
 TEST_P(RpcTest, anotherGrapeIsAskedWhenTheFirstHasGone) {
   auto test = [this]() -> Awaitable<void> {
-    serve("A");
-    std::optional<FakeGrape> first{std::in_place, io.get_executor()};
+    (void)co_await serve("A");
+    InProcessDht elsewhere{io.get_executor()};  // another network, which knows nobody
     Link::Options options;
-    options.grapes = {first->address(), grape.address()};
+    options.grapes = {elsewhere.address(), dht.address()};
     Link two{io.get_executor(), options, Random{3}};
     Client either{io.get_executor(), two, client_options(transport), Random{4}};
     auto reply = co_await either.request("svc", "x");
     EXPECT_EQ(reply.error().code, Errc::lookup_empty);
-    first.reset();
+    co_await elsewhere.stop();
     reply = co_await either.request("svc", "x");
     EXPECT_EQ(who(reply), "A");
     co_await either.stop();

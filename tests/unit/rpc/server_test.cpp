@@ -74,7 +74,7 @@ TEST_P(ServerTest, aCallbackMayAnswerLaterAndFromAnotherThread) {
       }};
     };
     Server server{io.get_executor(), server_options(transport), Server::CallbackHandler{handler}};
-    grape.add("svc", server.listen(kFreePort).value().to_string());
+    co_await announce("svc", server.listen(kFreePort).value());
     auto const reply = co_await client->request("svc", "x");
     EXPECT_TRUE(reply);
     EXPECT_EQ(*reply, Value::array({"later", "svc", "x"}));
@@ -102,7 +102,7 @@ TEST_P(ServerTest, aResponderAnswersOnceAndNoMatterWhoHasGone) {
     };
     std::optional<Server> server;
     server.emplace(io.get_executor(), server_options(transport), Server::CallbackHandler{handler});
-    grape.add("svc", server->listen(kFreePort).value().to_string());
+    co_await announce("svc", server->listen(kFreePort).value());
     for (int i = 0; i < 3; ++i) {
       auto const reply = co_await client->request("svc", "x");
       EXPECT_TRUE(reply);
@@ -128,7 +128,7 @@ TEST_P(ServerTest, aResponderThatIsDroppedAnswersForTheHandler) {
       if (request.payload == Value{"throw"}) throw std::runtime_error{"a bug"};
     };
     Server server{io.get_executor(), server_options(transport), Server::CallbackHandler{handler}};
-    grape.add("svc", server.listen(kFreePort).value().to_string());
+    co_await announce("svc", server.listen(kFreePort).value());
     for (char const* const payload : {"drop", "throw"}) {
       auto const reply = co_await client->request("svc", payload);
       EXPECT_EQ(reply.error().text(), "ERR_REQUEST_HANDLER");
@@ -173,7 +173,7 @@ TEST_P(ServerTest, threadsHandleRequestsAtTheSameTime) {
 
 TEST_P(ServerTest, aHandlerThatNeverEndsIsCutOffByAStop) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     std::vector<RpcResult<Value>> results;
     tasks.spawn(ask("wait", results));
     co_await service.until_entered(1);
@@ -187,7 +187,7 @@ TEST_P(ServerTest, aHandlerThatNeverEndsIsCutOffByAStop) {
 
 TEST_P(ServerTest, aRequestTellsWhereItComesFrom) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     co_await expect_serves(service);
     EXPECT_EQ(service.last.transport, transport);
     EXPECT_EQ(service.last.peer.address, (IpAddress{127, 0, 0, 1}));
@@ -204,7 +204,7 @@ TEST_P(ServerTest, aRequestTellsWhereItComesFrom) {
 
 TEST_P(TlsServerTest, whoHasNoCertificateOrAForeignOneIsNotServed) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     test::Identity const nobody;
     for (test::Identity const& identity : {nobody, identities().stranger}) {
       Client::Options options = client_options(transport);
@@ -227,7 +227,7 @@ TEST_P(TlsServerTest, aServerThatIsNotWhoItShouldBeIsNotAsked) {
   auto test = [this]() -> Awaitable<void> {
     Server::Options options = server_options(transport);
     options.tls = tls_of(identities().stranger);
-    TestService& service = serve("A", options);
+    TestService& service = *co_await serve("A", options);
     auto const reply = co_await client->request("svc", "x");
     EXPECT_EQ(reply.error().code, Errc::request_generic);
     EXPECT_EQ(service.request_count, 0);
@@ -244,7 +244,7 @@ TEST_P(TlsServerTest, badPemIsAnErrorOfListenAndOfEachRequest) {
     auto const bound = server.listen(kFreePort);
     EXPECT_EQ(bound.error(), net::TlsErrc::bad_key);
 
-    serve("A");
+    (void)co_await serve("A");
     Client::Options bad = client_options(transport);
     bad.tls.ca = "no authority";
     make_client(bad);
@@ -257,7 +257,7 @@ TEST_P(TlsServerTest, badPemIsAnErrorOfListenAndOfEachRequest) {
 
 TEST_P(TlsServerTest, plainBytesAreNoHandshake) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     (void)co_await exchange(service.at, post(kGood));
     auto const counted = [&] { return service.server->counters().handshake_failures == 1; };
     co_await until(counted);
@@ -271,7 +271,7 @@ TEST_P(TlsServerTest, plainBytesAreNoHandshake) {
 
 TEST_P(HttpServerTest, whatIsNoRequestIsAnsweredAndCounted) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     std::string const parse_error = R"([null, "ERR_REQUEST_PARSE", null])";
     for (std::string const body : {"", "not json", "[1,", "null", "\xff\xfe"}) {
       auto const text = co_await exchange(service.at, post(body));
@@ -287,7 +287,7 @@ TEST_P(HttpServerTest, whatIsNoRequestIsAnsweredAndCounted) {
 
 TEST_P(HttpServerTest, whatIsMissingOrOfAnotherTypeIsNullAsInNode) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     auto text = co_await exchange(service.at, post("{}"));
     EXPECT_EQ(test::body_of(text), R"([null,null,["A","",null]])");
     text = co_await exchange(service.at, post("[]"));
@@ -305,7 +305,7 @@ TEST_P(HttpServerTest, oneTooLargeIsRefusedWith413) {
   auto test = [this]() -> Awaitable<void> {
     Server::Options options = server_options(transport);
     options.body_bytes_max = 1000;
-    TestService& service = serve("A", options);
+    TestService& service = *co_await serve("A", options);
     auto const text = co_await exchange(service.at, post(std::string(2000, '1')), false);
     EXPECT_TRUE(text.starts_with("HTTP/1.1 413 "));
     EXPECT_EQ(test::body_of(text), R"([null, "ERR_REQUEST_SIZE", null])");
@@ -321,7 +321,7 @@ TEST_P(HttpServerTest, aBombIsNotExpanded) {
   auto test = [this]() -> Awaitable<void> {
     Server::Options options = server_options(transport);
     options.expanded_bytes_max = 10'000;
-    TestService& service = serve("A", options);
+    TestService& service = *co_await serve("A", options);
     std::string const bomb = net::gzip(std::string(1'000'000, ' ') + kGood);
     auto const text = co_await exchange(service.at, post(bomb, "grc-compress: gzip\r\n"));
     EXPECT_EQ(test::body_of(text), R"([null, "ERR_REQUEST_PARSE", null])");
@@ -341,7 +341,7 @@ TEST_P(HttpServerTest, aBombIsNotExpanded) {
 
 TEST_P(HttpServerTest, aGrHeaderThatIsNoPairIsAnsweredAsInNode) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     auto const text = co_await exchange(service.at, post(kGood, "_gr: {nonsense\r\n"));
     EXPECT_TRUE(text.starts_with("HTTP/1.1 500 "));
     EXPECT_EQ(test::body_of(text), R"([null, "ERR_HEADER_PARSE_GR", null])");
@@ -353,7 +353,7 @@ TEST_P(HttpServerTest, aGrHeaderThatIsNoPairIsAnsweredAsInNode) {
 
 TEST_P(HttpServerTest, actionAndArgumentsComeInHeaders) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     (void)co_await exchange(service.at, post(kGood, "_a: upload\r\n_ar: {\"n\":1}\r\n"));
     EXPECT_EQ(service.last.action, "upload");
     EXPECT_EQ(service.last.args, Value::object({{"n", 1}}));
@@ -367,7 +367,7 @@ TEST_P(HttpServerTest, actionAndArgumentsComeInHeaders) {
 
 TEST_P(HttpServerTest, whatIsNoHttpIsAnsweredAndCounted) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     auto const text = co_await exchange(service.at, "\x16\x03\x01 nonsense\r\n\r\n");
     EXPECT_TRUE(text.starts_with("HTTP/1.1 400 "));
     EXPECT_EQ(service.server->counters().not_http, 1u);
@@ -380,7 +380,7 @@ TEST_P(HttpServerTest, oneWhoStopsInTheMiddleHoldsUpNobody) {
   auto test = [this]() -> Awaitable<void> {
     Server::Options options = server_options(transport);
     options.body_max = 1s;  // of the honest callers too
-    TestService& service = serve("A", options);
+    TestService& service = *co_await serve("A", options);
     std::string const all = post(kGood);
     RawClient slow{io.get_executor()};
     co_await slow.connect(service.at);
@@ -401,7 +401,7 @@ TEST_P(HttpServerTest, oneWhoStopsInTheMiddleHoldsUpNobody) {
 
 TEST_P(WsServerTest, whatIsNoRequestIsAnsweredOnAConnectionThatGoesOn) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     auto connection = co_await connect(service.at);
     EXPECT_TRUE(connection);
     for (std::string const message : {"", "not json", "[1,", "null"}) {
@@ -424,7 +424,7 @@ TEST_P(WsServerTest, oneTooLargeEndsItsConnectionAlone) {
   auto test = [this]() -> Awaitable<void> {
     Server::Options options = server_options(transport);
     options.body_bytes_max = 1000;
-    TestService& service = serve("A", options);
+    TestService& service = *co_await serve("A", options);
     auto other = co_await connect(service.at);
     auto connection = co_await connect(service.at);
     connection->send('"' + std::string(2000, 'x') + '"');
@@ -440,7 +440,7 @@ TEST_P(WsServerTest, oneTooLargeEndsItsConnectionAlone) {
 
 TEST_P(WsServerTest, answersComeInTheOrderInWhichTheyAreReady) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     auto connection = co_await connect(service.at);
     connection->send(R"(["slow","svc","wait"])");
     co_await service.until_entered(1);
@@ -457,7 +457,7 @@ TEST_P(WsServerTest, oneWithTooManyRequestsUnderWayIsReadNoFurther) {
   auto test = [this]() -> Awaitable<void> {
     Server::Options options = server_options(transport);
     options.requests_per_connection_max = 3;
-    TestService& service = serve("A", options);
+    TestService& service = *co_await serve("A", options);
     auto connection = co_await connect(service.at);
     for (int i = 0; i < 10; ++i) connection->send(R"(["rid","svc","wait"])");
     co_await service.until_entered(3);
@@ -472,7 +472,7 @@ TEST_P(WsServerTest, oneWithTooManyRequestsUnderWayIsReadNoFurther) {
 
 TEST_P(WsServerTest, whoAsksForAPageIsToldSo) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     auto const text = co_await exchange(service.at, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", false);
     EXPECT_TRUE(text.starts_with("HTTP/1.1 426 "));
     auto const counted = [&] { return service.server->counters().handshake_failures == 1; };
@@ -484,7 +484,7 @@ TEST_P(WsServerTest, whoAsksForAPageIsToldSo) {
 
 TEST_P(WsServerTest, aCallerThatHasGoneMissesItsAnswerAlone) {
   auto test = [this]() -> Awaitable<void> {
-    TestService& service = serve("A");
+    TestService& service = *co_await serve("A");
     auto connection = co_await connect(service.at);
     connection->send(R"(["rid","svc","wait"])");
     co_await service.until_entered(1);

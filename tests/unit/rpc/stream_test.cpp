@@ -9,12 +9,12 @@ namespace {
 struct StreamTest : testing::TestWithParam<Transport>, RpcFixture {
   StreamTest() : RpcFixture{GetParam()} {}
 
-  void serve_streams(Server::StreamHandler handler) {
+  Awaitable<void> serve_streams(Server::StreamHandler handler) {
     auto answer = [](Request& request) -> Awaitable<Reply> { co_return Reply{request.payload}; };
     server.emplace(io.get_executor(), server_options(transport), Server::Handler{answer});
     server->on_stream(std::move(handler));
     at = server->listen(kFreePort).value();
-    grape.add("svc", at.to_string());
+    co_await announce("svc", at);
   }
   Awaitable<RpcResult<ClientStream>> open() {
     StreamOptions options;
@@ -58,7 +58,7 @@ Awaitable<void> echo(ServerStream& stream) {
 
 TEST_P(StreamTest, echoesPieceByPiece) {
   auto test = [this]() -> Awaitable<void> {
-    serve_streams(echo);
+    co_await serve_streams(echo);
     auto stream = co_await open();
     EXPECT_TRUE(stream);
     EXPECT_EQ(stream->destination(), at.to_string());
@@ -80,7 +80,7 @@ TEST_P(StreamTest, echoesPieceByPiece) {
 
 TEST_P(StreamTest, muchPassesBothWaysAtOneTime) {
   auto test = [this]() -> Awaitable<void> {
-    serve_streams(echo);
+    co_await serve_streams(echo);
     auto stream = co_await open();
     std::string const piece(100'000, 'p');
     tasks.spawn(pour(*stream, piece, 200));
@@ -103,12 +103,13 @@ TEST_P(StreamTest, headersTellWhatIsAskedFor) {
   auto test = [this]() -> Awaitable<void> {
     Request got;
     std::string extra;
-    serve_streams([&](ServerStream& stream) -> Awaitable<void> {
+    auto handler = [&](ServerStream& stream) -> Awaitable<void> {
       got = stream.request();
       extra = stream.header("X-Extra");
       auto const written = co_await stream.write("done");
       EXPECT_TRUE(written);
-    });
+    };
+    co_await serve_streams(handler);
     StreamOptions options;
     options.action = "upload";
     options.args = Value::object({{"name", "f.txt"}});
@@ -130,7 +131,7 @@ TEST_P(StreamTest, headersTellWhatIsAskedFor) {
 
 TEST_P(StreamTest, aHeaderCannotBringAnotherWithIt) {
   auto test = [this]() -> Awaitable<void> {
-    serve_streams(echo);
+    co_await serve_streams(echo);
     StreamOptions options;
     options.action = "x\r\nevil: 1";
     auto const stream = co_await client->stream("svc", options);
@@ -142,10 +143,11 @@ TEST_P(StreamTest, aHeaderCannotBringAnotherWithIt) {
 TEST_P(StreamTest, aHandlerThatThrowsIsReported) {
   auto test = [this]() -> Awaitable<void> {
     bool write_first = false;
-    serve_streams([&](ServerStream& stream) -> Awaitable<void> {
+    auto handler = [&](ServerStream& stream) -> Awaitable<void> {
       if (write_first) (void)co_await stream.write("begun");
       throw std::runtime_error{"a bug"};
-    });
+    };
+    co_await serve_streams(handler);
     auto stream = co_await open();
     (void)co_await stream->finish();
     auto text = co_await rest_of(*stream);
@@ -164,14 +166,15 @@ TEST_P(StreamTest, oneThatIsDroppedIsSeenByTheService) {
   auto test = [this]() -> Awaitable<void> {
     net::AsyncEvent ended{io.get_executor()};
     std::optional<Error> failure;
-    serve_streams([&](ServerStream& stream) -> Awaitable<void> {
+    auto handler = [&](ServerStream& stream) -> Awaitable<void> {
       Result<std::string_view> piece = std::string_view{};
       do {
         piece = co_await stream.read();
       } while (piece && !piece->empty());
       failure = piece ? Error{} : piece.error();
       ended.notify_all();
-    });
+    };
+    co_await serve_streams(handler);
     {
       auto stream = co_await open();
       (void)co_await stream->write("half of it");
@@ -184,8 +187,8 @@ TEST_P(StreamTest, oneThatIsDroppedIsSeenByTheService) {
 
 TEST_P(StreamTest, theDeadArePassedOver) {
   auto test = [this]() -> Awaitable<void> {
-    for (int i = 0; i < 3; ++i) grape.add("svc", dead());
-    serve_streams(echo);
+    for (int i = 0; i < 3; ++i) co_await announce("svc", dead());
+    co_await serve_streams(echo);
     for (int i = 0; i < 4; ++i) {
       auto stream = co_await open();
       EXPECT_TRUE(stream);
@@ -194,7 +197,7 @@ TEST_P(StreamTest, theDeadArePassedOver) {
       auto const text = co_await rest_of(*stream);
       EXPECT_EQ(text, "x");
     }
-    grape.add("gone", dead());
+    co_await announce("gone", dead());
     StreamOptions options;
     auto const none = co_await client->stream("gone", options);
     EXPECT_EQ(none.error().text(), "ERR_REQUEST_GENERIC: Connection refused");
@@ -206,7 +209,7 @@ TEST_P(StreamTest, theDeadArePassedOver) {
 
 TEST_P(StreamTest, withoutAHandlerItIsCollectedAndAnsweredAsARequest) {
   auto test = [this]() -> Awaitable<void> {
-    serve("A");
+    (void)co_await serve("A");
     auto stream = co_await open();
     (void)co_await stream->write(R"([null,null,"pay)");
     (void)co_await stream->write(R"(load"])");

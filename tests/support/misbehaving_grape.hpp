@@ -1,4 +1,4 @@
-// A grape without a DHT: announce and lookup in memory, over real HTTP.
+// A grape that does what a real one does not do when a test wants it.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,15 @@
 
 namespace grenache::test {
 
-/// Listens on a free port of 127.0.0.1 from construction on.
-class FakeGrape {
+/// For tests of how those who ask a grape bear with it: it can fall silent, answer with an error of the
+/// test's choice, call itself unwell or another grape, speak TLS below a base path as a proxy does, and know
+/// no /unannounce as Node's does not. Behind that is the HTTP API over a map of names, without a DHT; who
+/// needs a grape that works takes an InProcessDht. Listens on a free port of 127.0.0.1 from construction on.
+class MisbehavingGrape {
  public:
   /// `port` 0 takes a free one. Routes are found below `base_path` alone.
-  explicit FakeGrape(net::Executor const& executor, std::uint16_t port = 0,
-                     net::HttpServer::Options options = {}, std::string base_path = {});
+  explicit MisbehavingGrape(net::Executor const& executor, std::uint16_t port = 0,
+                            net::HttpServer::Options options = {}, std::string base_path = {});
 
   [[nodiscard]] HostPort address() const;
   void add(std::string const& name, std::string const& destination);
@@ -32,7 +35,7 @@ class FakeGrape {
   std::string error;   // when set, the body of every answer
   std::string health;  // when set, what GET /health says with status 503
   std::string id;      // when set, what GET /health shows with status 200; Node's Grape has no such page
-  bool knows_unannounce = true;  // Node's Grape does not
+  bool knows_unannounce = true;
   int lookup_count = 0;
   int announce_count = 0;
   int unannounce_count = 0;

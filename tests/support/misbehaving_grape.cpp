@@ -1,4 +1,4 @@
-#include "tests/support/fake_grape.hpp"
+#include "tests/support/misbehaving_grape.hpp"
 
 #include <algorithm>
 
@@ -6,8 +6,8 @@
 
 namespace grenache::test {
 
-FakeGrape::FakeGrape(net::Executor const& executor, std::uint16_t port, net::HttpServer::Options options,
-                     std::string base_path)
+MisbehavingGrape::MisbehavingGrape(net::Executor const& executor, std::uint16_t port,
+                                   net::HttpServer::Options options, std::string base_path)
     : announced{executor},
       unannounced{executor},
       base_path_{std::move(base_path)},
@@ -16,19 +16,19 @@ FakeGrape::FakeGrape(net::Executor const& executor, std::uint16_t port, net::Htt
   server_.listen({IpAddress{127, 0, 0, 1}, port}).value();
 }
 
-HostPort FakeGrape::address() const { return {"127.0.0.1", server_.local_endpoint().port}; }
+HostPort MisbehavingGrape::address() const { return {"127.0.0.1", server_.local_endpoint().port}; }
 
-void FakeGrape::add(std::string const& name, std::string const& destination) {
+void MisbehavingGrape::add(std::string const& name, std::string const& destination) {
   auto& destinations = services[name];
   if (std::ranges::count(destinations, destination) == 0) destinations.push_back(destination);
 }
 
-void FakeGrape::release() {
+void MisbehavingGrape::release() {
   held_ = false;
   released_.notify_all();
 }
 
-net::Awaitable<net::HttpReply> FakeGrape::answer(net::HttpRequest& request) {
+net::Awaitable<net::HttpReply> MisbehavingGrape::answer(net::HttpRequest& request) {
   net::HttpReply reply = reply_to(request);
   while (held_) {
     net::Wake const wake = co_await released_.wait();
@@ -37,7 +37,7 @@ net::Awaitable<net::HttpReply> FakeGrape::answer(net::HttpRequest& request) {
   co_return reply;
 }
 
-net::HttpReply FakeGrape::reply_to(net::HttpRequest& request) {
+net::HttpReply MisbehavingGrape::reply_to(net::HttpRequest& request) {
   net::HttpReply reply;
   if (!request.target.starts_with(base_path_)) {
     reply.status = 404;
