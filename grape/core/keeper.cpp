@@ -12,9 +12,11 @@ Duration jittered(Duration period, Random& random) { return random.between(perio
 }  // namespace
 
 bool Keeper::keep(Service const& service, TimePoint now, Random& random) {
-  if (!lapses_.contains(service) && lapses_.size() >= options_.service_count_max) return false;
+  bool const is_new = !lapses_.contains(service);
+  if (is_new && lapses_.size() >= options_.service_count_max) return false;
   lapses_[service] = now + options_.owner_patience;
-  services_.set(service, now + jittered(options_.announce_every, random));
+  Duration const again = std::min(options_.announce_again, options_.announce_every);
+  services_.set(service, now + jittered(is_new ? again : options_.announce_every, random));
   return true;
 }
 

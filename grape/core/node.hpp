@@ -226,8 +226,8 @@ class Node {
   [[nodiscard]] Result<RequestId> start_lookup(dht::ServiceKey const& name, TimePoint now);
   /// Announces that `name` is served on `port` of this host (0: our UDP port); an AnnounceDone follows. Our
   /// own lookups find it from now on. Whoever serves repeats this before NodeOptions::peers.age_max is over.
-  /// With `keep` the node announces it every 80 s by itself, until it is taken back or its owner has not
-  /// asked again for four minutes; then it takes it back itself.
+  /// With `keep` the node announces it again within a minute and then every 80 s, until it is taken back or
+  /// its owner has not asked again for four minutes; then it takes it back itself.
   [[nodiscard]] Result<RequestId> start_announce(dht::ServiceKey const& name, std::uint16_t port,
                                                  TimePoint now, bool keep = false);
   /// Takes an announcement back, here and at all nodes that hold it; an UnannounceDone follows. Harmless when

@@ -143,6 +143,7 @@ Report ipv6(std::uint64_t seed, std::size_t nodes) {
 
 Report public_profile(std::uint64_t seed, std::size_t nodes) {
   Run run{seed, kLossy};
+  run.names_are_hashes = true;
   SimNetwork& net = run.net;
   Public world{run};
   world.grow(nodes, milliseconds{100});
@@ -174,8 +175,7 @@ Report public_profile(std::uint64_t seed, std::size_t nodes) {
     born.push_back(net.now());
   }
   lookups.settle();
-  run.expect(lookups.are_well(), lookups.text());
-  run.note = lookups.text();
+  lookups.report();
   return run.finish();
 }
 
@@ -186,7 +186,7 @@ namespace {
 class Sybils {
  public:
   Sybils(Run& run, Public& world, std::size_t owner)
-      : run_{run}, world_{world}, target_{dht::target_of(Run::name_of(owner))} {}
+      : run_{run}, world_{world}, target_{dht::target_of(run.name_of(owner))} {}
 
   // Another address, with `count` ids nearer to the name than any honest node has.
   void add_address(std::size_t count) {

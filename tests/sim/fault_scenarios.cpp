@@ -72,7 +72,7 @@ Report taken_back(std::uint64_t seed, std::size_t nodes) {
   Lookups at_once{run};
   std::size_t removed_nowhere = 0;
   for (std::size_t i = 1; i < owners; i += 2) {
-    net.unannounce(i, Run::name_of(i), 1337, [&, i](std::size_t removed) {
+    net.unannounce(i, run.name_of(i), 1337, [&, i](std::size_t removed) {
       removed_nowhere += removed == 0 ? 1 : 0;
       for (int k = 0; k < 5; ++k) at_once.look(below(run.random, net.size()), i);
     });

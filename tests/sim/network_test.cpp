@@ -117,10 +117,36 @@ INSTANTIATE_TEST_SUITE_P(
                     Fixed{"restart_all", 2, 5}, Fixed{"churn", 1, 200}, Fixed{"taken_back", 1, 100},
                     Fixed{"restart_storm", 1, 200}, Fixed{"hostile", 1, 200}, Fixed{"hostile", 2, 100},
                     Fixed{"clock_jumps", 1, 50}, Fixed{"items", 1, 60}, Fixed{"growth", 1, 3000},
-                    Fixed{"ipv6", 1, 100}, Fixed{"ipv6", 2, 20}, Fixed{"public_profile", 2, 200},
-                    Fixed{"public_profile", 3, 50}, Fixed{"sybil", 1, 200}, Fixed{"sybil", 2, 200},
-                    Fixed{"alone", 1, 40}, Fixed{"alone", 2, 3}, Fixed{"pair", 1, 2}, Fixed{"pair", 2, 2},
-                    Fixed{"pair", 3, 2}, Fixed{"pair", 4, 2}));
+                    Fixed{"ipv6", 1, 100}, Fixed{"ipv6", 2, 20}, Fixed{"sybil", 1, 200},
+                    Fixed{"sybil", 2, 200}, Fixed{"alone", 1, 40}, Fixed{"alone", 2, 3}, Fixed{"pair", 1, 2},
+                    Fixed{"pair", 2, 2}, Fixed{"pair", 3, 2}, Fixed{"pair", 4, 2}));
+
+// One run has too few lookups to tell a promise of 99.9 % from luck, so that of this scenario is judged over
+// many. The limit is far below 15, one of a thousand. Over the seeds 1 to 400 with 200 nodes and 1 to 200 with
+// 100 there were 19 misses in 958,793 lookups, never two in a run: in the 15,330 here, which count as Poisson
+// then, 0.30 are expected, and 0.47 at the upper end of the 95 % interval. More than 6 come by luck, when a
+// change only draws other random numbers, with a chance of 4e-8, and of 7e-7 at that upper end. Without the
+// early second announcement of Keeper there were 58 in 100,000, often several in a run.
+TEST(PublicProfile, lookupsFindLiveServices) {
+  constexpr std::uint64_t kSeeds = 16;
+  constexpr std::size_t kNodes = 100;
+  constexpr std::size_t kMissesMax = 6;
+  Scenario const* scenario = find_scenario("public_profile");
+  ASSERT_NE(scenario, nullptr);
+  std::size_t lookups = 0;
+  std::size_t misses = 0;
+  std::string missed;
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    Report const report = scenario->run(seed, kNodes);
+    auto const replay = replay_line(scenario->name, seed, kNodes);
+    for (std::string const& failure : report.failures) ADD_FAILURE() << failure << '\n' << replay;
+    lookups += report.lookups;
+    misses += report.misses;
+    if (report.misses > 0) missed += std::to_string(report.misses) + " misses, " + replay + '\n';
+  }
+  EXPECT_GT(lookups, 15'000u);
+  EXPECT_LE(misses, kMissesMax) << missed;
+}
 
 TEST(Replay, equalSeedsGiveEqualHistoriesAndOthersDoNot) {
   Scenario const* scenario = find_scenario("everywhere");

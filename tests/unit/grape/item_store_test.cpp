@@ -8,6 +8,7 @@ namespace grenache::grape {
 namespace {
 
 using std::chrono::hours;
+using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr TimePoint kNow{hours{1}};
@@ -95,6 +96,27 @@ TEST(Keeper, announcesUntilTheOwnerFallsSilentAndThenTakesBack) {
   EXPECT_GE(announced, 3u);
   EXPECT_LE(announced, 4u);
   EXPECT_EQ(keeper.service_count(), 0u);
+}
+
+TEST(Keeper, announcesASecondTimeSoonAndThenInItsPeriod) {
+  Keeper keeper{{.announce_every = minutes{15}, .announce_again = minutes{1}, .owner_patience = minutes{45}}};
+  Random random{1};
+  ASSERT_TRUE(keeper.keep(service("x"), kNow, random));
+  TimePoint const second = keeper.next_deadline();
+  EXPECT_GE(second, kNow + seconds{45});
+  EXPECT_LE(second, kNow + seconds{60});
+  ASSERT_TRUE(keeper.next(second, random));
+  EXPECT_GE(keeper.next_deadline(), second + minutes{11});
+  EXPECT_LE(keeper.next_deadline(), second + minutes{15});
+  ASSERT_TRUE(keeper.keep(service("x"), second, random));  // its owner again
+  EXPECT_GE(keeper.next_deadline(), second + minutes{11});
+}
+
+TEST(Keeper, aShortPeriodHoldsForTheSecondTimeToo) {
+  Keeper keeper{{.announce_every = seconds{2}, .announce_again = minutes{1}}};
+  Random random{1};
+  ASSERT_TRUE(keeper.keep(service("x"), kNow, random));
+  EXPECT_LE(keeper.next_deadline(), kNow + seconds{2});
 }
 
 TEST(Keeper, keepsABoundedNumberAndWhatIsReleasedIsForgotten) {
