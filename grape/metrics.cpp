@@ -95,6 +95,7 @@ void add_http(Families& out, Status const& status) {
   out.counter("grape_http_malformed_total", "Requests that are not HTTP", http.malformed);
   out.counter("grape_http_too_large_total", "Requests with a body over the limit", http.too_large);
   out.counter("grape_http_timeouts_total", "HTTP connections closed for being too slow", http.timed_out);
+  out.counter("grape_http_aborted_total", "Requests whose client has gone before the answer", http.aborted);
   out.counter("grape_http_handler_failures_total", "Requests answered with 500 after a failure inside",
               http.handler_failures);
 }

@@ -49,6 +49,12 @@ class RawClient {
     socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
   }
   void close() { socket_.close(); }
+  /// Closes with a reset instead of an end.
+  void reset() {
+    boost::system::error_code ignored;
+    socket_.set_option(boost::asio::socket_base::linger(true, 0), ignored);
+    socket_.close();
+  }
 
  private:
   boost::asio::ip::tcp::socket socket_;

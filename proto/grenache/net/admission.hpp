@@ -75,6 +75,16 @@ class Admission {
     return closing_.size() + handshakes_.size() + waiting_.size() + serving_.size();
   }
 
+  [[nodiscard]] bool is_serving() const { return !serving_.empty(); }
+  /// Calls `visit` with each connection that is being served, the one served longest first, until it returns
+  /// false. It must not call back.
+  template <class Visit>
+  void for_each_served(Visit visit) {
+    for (Entry* const each : serving_) {
+      if (!visit(*each)) return;
+    }
+  }
+
   /// Calls `visit` with each connection, evicted ones too. It must not call back.
   template <class Visit>
   void for_each(Visit visit) {

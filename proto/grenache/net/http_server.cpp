@@ -11,7 +11,7 @@ using Counters = HttpServer::Counters;
 /// Those that the workers of this server count; a Worker counts the others.
 constexpr std::array kCounters{
     &Counters::handshakes_failed, &Counters::requests,  &Counters::malformed,        &Counters::too_large,
-    &Counters::forbidden,         &Counters::timed_out, &Counters::handler_failures,
+    &Counters::forbidden,         &Counters::timed_out, &Counters::handler_failures, &Counters::aborted,
 };
 static_assert(sizeof(Counters) == sizeof(Worker::Counters) + kCounters.size() * sizeof(std::uint64_t));
 

@@ -165,10 +165,13 @@ class HttpServer {
     std::uint64_t forbidden = 0;         // by `web_access`
     std::uint64_t timed_out = 0;         // connections closed by the header, body, write or stream deadline
     std::uint64_t handler_failures = 0;  // handlers that threw, or did not reply; answered with 500
+    std::uint64_t aborted = 0;           // requests whose peer has gone before the handler had a reply
   };
 
   /// Makes the reply. The request stays valid until the awaitable completes; its body may be moved from.
-  /// A handler has no deadline of its own, but is cancelled (terminal) when a stop takes too long.
+  /// A handler has no deadline of its own, but is cancelled (terminal) when a stop takes too long, and when
+  /// the peer goes: resets the connection or closes its sending half. That is noticed within 0.3 s, and the
+  /// connection is closed then; a handler that waits again is cancelled again every 0.1 s.
   using Handler = std::function<Awaitable<HttpReply>(HttpRequest& request)>;
 
   struct Impl;  // of the .cpp alone

@@ -58,7 +58,52 @@ std::string_view path_of(std::string_view target) {
 void HttpWorker::start(tcp::socket socket, Endpoint const& peer) {
   auto self = std::static_pointer_cast<HttpWorker>(shared_from_this());
   auto connection = std::make_unique<HttpConnection>(std::move(self), std::move(socket), peer);
-  tasks().spawn_isolated(HttpConnection::run(std::move(connection)));
+  TaskGroup::Handle& handle = connection->task;
+  tasks().spawn_isolated(HttpConnection::run(std::move(connection)), handle);
+}
+
+std::uint64_t HttpWorker::served() {
+  if (!will_look) look_later();
+  return look_count;
+}
+
+void HttpWorker::look_later() {
+  timer.expires_after(kLookEvery);
+  timer.async_wait([weak = weak_from_this()](Error const& error) {
+    auto const self = std::static_pointer_cast<HttpWorker>(weak.lock());
+    if (self && !error) self->look();
+  });
+  will_look = true;
+}
+
+void HttpWorker::look() {
+  will_look = false;
+  ++look_count;
+  try {
+    abort_those_without_peer();
+    if (admission().is_serving()) look_later();
+  } catch (std::bad_alloc const&) {  // the next request starts it again
+  }
+}
+
+void HttpWorker::abort_those_without_peer() {
+  watched.clear();
+  sockets.clear();
+  admission().for_each_served([this](Admission::Entry& entry) {
+    auto& connection = static_cast<HttpConnection&>(entry);
+    if (connection.served_since + 2 > look_count) return false;
+    if (!connection.watched) return true;
+    watched.push_back(&connection);
+    // Also set when bytes come before the end: a pipelined request, or what TLS says as it closes.
+    sockets.push_back({connection.stream.socket().native_handle(), POLLRDHUP, 0});
+    return true;
+  });
+  if (watched.empty()) return;
+  ::poll(sockets.data(), sockets.size(), 0);
+  for (std::size_t i = 0; i < watched.size(); ++i) {
+    bool const gone = (sockets[i].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    if (gone || watched[i]->aborted) watched[i]->abort();
+  }
 }
 
 HttpConnection::HttpConnection(std::shared_ptr<HttpWorker> w, tcp::socket accepted, Endpoint const& from)
@@ -75,6 +120,13 @@ void HttpConnection::expire() {
   if (!collecting || phase() != Phase::reading) return close();
   Error ignored;
   stream.socket().cancel(ignored);  // the read ends, and the peer is told why
+}
+
+void HttpConnection::abort() {
+  if (!aborted) count(&HttpServer::Counters::aborted);
+  aborted = true;
+  close();
+  task.cancel(asio::cancellation_type::terminal);  // again at the next look: the handler may wait again
 }
 
 void HttpConnection::wind_up() {
@@ -322,16 +374,19 @@ Awaitable<void> HttpConnection::refuse(HttpReply const& reply) {
 
 Awaitable<HttpReply> HttpConnection::handle(HttpRequest& request) {
   enter(Phase::serving);
+  served_since = here().served();
+  watched = true;
   count(&HttpServer::Counters::requests);
   HttpReply reply;
+  bool failed = false;
   try {
     reply = co_await here().settings->handler(request);
   } catch (std::exception const&) {
-    count(&HttpServer::Counters::handler_failures);
-    reply = HttpReply{};
-    reply.status = 500;
+    failed = true;
   }
-  if (!is_valid(reply.headers)) {
+  watched = false;
+  if (aborted) co_return reply;
+  if (failed || !is_valid(reply.headers)) {
     count(&HttpServer::Counters::handler_failures);
     reply = HttpReply{};
     reply.status = 500;
@@ -389,6 +444,7 @@ Awaitable<void> HttpConnection::serve() {
     } else {
       reply = co_await handle(request);
     }
+    if (aborted) co_return;
     bool const keep_alive = message.keep_alive() && !here().stopping();
     bool const head_only = message.method() == http::verb::head;
     request.body = {};

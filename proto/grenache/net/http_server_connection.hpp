@@ -8,11 +8,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <poll.h>
 
 #include <grenache/net/deadline.hpp>
 #include <grenache/net/http_server.hpp>
@@ -43,15 +46,31 @@ class DateText {
 };
 
 /// The connections of one thread.
+///
+/// Every kLookEvery it asks the system, in one call for all, whether the peers of requests in progress are
+/// still there. Requests that are answered within that time cost it nothing but a comparison.
 struct HttpWorker : Worker {
   HttpWorker(std::shared_ptr<HttpSettings const> s, Executor const& executor, Limits limits)
-      : Worker{executor, limits}, settings{std::move(s)} {}
+      : Worker{executor, limits}, settings{std::move(s)}, timer{executor} {}
+
+  static constexpr Duration kLookEvery = std::chrono::milliseconds{100};
 
   void start(asio::ip::tcp::socket socket, Endpoint const& peer) override;
+  void stopped() override { timer.cancel(); }
+  /// A request is given to a handler: its peer is to be looked at from the second look on.
+  std::uint64_t served();
+  void look_later();
+  void look();
+  void abort_those_without_peer();
 
   std::shared_ptr<HttpSettings const> settings;
   Tally<HttpServer::Counters> tally;
   DateText date;
+  asio::steady_timer timer;
+  bool will_look = false;
+  std::uint64_t look_count = 0;
+  std::vector<HttpConnection*> watched;  // this and the next only while it looks; kept for their memory
+  std::vector<pollfd> sockets;
 };
 
 /// One connection; owned by its own coroutine.
@@ -72,6 +91,8 @@ struct HttpConnection : Worker::Connection {
   void cut(Cut) override { close(); }
   void wind_up() override;
   void close() { stream.close(); }
+  /// The peer has gone while a handler works for it: closes the connection and cancels the handler.
+  void abort();
   void expire();
   void within(Duration limit) { deadline.set(steady_deadline(limit)); }
   /// Of the body, or of the reply, that has moved so many bytes since `begun`.
@@ -115,6 +136,7 @@ struct HttpConnection : Worker::Connection {
   void begin_head(unsigned status, bool keep_alive, bool http_1_0);
 
   ByteBudget::Share held{worker().budget()};
+  TaskGroup::Handle task;  // run()
   Stream stream;
   Deadline deadline;
   boost::beast::flat_buffer buffer;
@@ -129,6 +151,9 @@ struct HttpConnection : Worker::Connection {
   std::size_t received = 0;  // since then
   bool collecting = false;   // reads a request that is to be whole
   bool expired = false;
+  bool aborted = false;
+  bool watched = false;            // a handler makes a reply
+  std::uint64_t served_since = 0;  // the worker's look_count then
 };
 
 /// "host/path" of a target "http://host/path"; empty when it is none.

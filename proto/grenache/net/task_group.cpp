@@ -4,7 +4,6 @@
 #include <list>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 
@@ -33,9 +32,13 @@ Awaitable<void> TaskGroup::run(Awaitable<void> task) {
 
 void TaskGroup::spawn(Awaitable<void> task) { start(std::move(task), OnException::leaves_run); }
 void TaskGroup::spawn_isolated(Awaitable<void> task) { start(std::move(task), OnException::is_counted); }
+void TaskGroup::spawn_isolated(Awaitable<void> task, Handle& handle) {
+  start(std::move(task), OnException::is_counted, &handle);
+}
 
-void TaskGroup::start(Awaitable<void> task, OnException on_exception) {
+void TaskGroup::start(Awaitable<void> task, OnException on_exception, Handle* handle) {
   auto const signal = state_->signals.emplace(state_->signals.end());
+  if (handle) handle->signal_ = &*signal;
   auto ended = [state = state_, signal, on_exception](std::exception_ptr const& failure) {
     state->signals.erase(signal);
     if (state->signals.empty()) state->emptied.notify_all();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/cancellation_type.hpp>
 
 #include <grenache/base/time.hpp>
@@ -38,6 +39,20 @@ class TaskGroup {
   /// leaves it ends the task alone, and is counted in failure_count().
   void spawn_isolated(Awaitable<void> task);
 
+  /// Cancels one task alone. For the task itself and for what it owns: not valid once the task has ended.
+  class Handle {
+   public:
+    void cancel(asio::cancellation_type type) const {
+      if (signal_) signal_->emit(type);
+    }
+
+   private:
+    friend class TaskGroup;
+    asio::cancellation_signal* signal_ = nullptr;
+  };
+  /// Sets `handle`, which the task may own, before the task starts.
+  void spawn_isolated(Awaitable<void> task, Handle& handle);
+
   /// Reaches all tasks; sets stopping() for good.
   void cancel(asio::cancellation_type type);
   /// True from the first cancel() on.
@@ -53,7 +68,7 @@ class TaskGroup {
   struct State;
   enum class OnException { leaves_run, is_counted };
 
-  void start(Awaitable<void> task, OnException on_exception);
+  void start(Awaitable<void> task, OnException on_exception, Handle* handle = nullptr);
   static Awaitable<void> run(Awaitable<void> task);
   static Awaitable<bool> wait_drained(std::shared_ptr<State> state, Duration limit);
 

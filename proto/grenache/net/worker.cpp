@@ -80,6 +80,7 @@ Awaitable<bool> Worker::stop(std::shared_ptr<Worker> self, Duration limit) {
       ended = co_await self->tasks_.drained(kCancelAgain);
     }
   }
+  self->stopped();
   co_return graceful;
 }
 

@@ -121,6 +121,10 @@ class Worker : public std::enable_shared_from_this<Worker> {
  protected:
   /// Makes the connection and spawns its coroutine in tasks(), isolated. May throw.
   virtual void start(asio::ip::tcp::socket socket, Endpoint const& peer) = 0;
+  /// The last connection has ended, and no new one will be started.
+  virtual void stopped() {}
+
+  [[nodiscard]] Admission& admission() { return admission_; }
 
  private:
   void try_admit(asio::ip::tcp::socket socket, Endpoint const& peer, bool may_wait);

@@ -267,6 +267,7 @@ class HttpServerTransport : public ServerTransport {
     counters.connections_evicted += http.connections_evicted;
     counters.connections_refused += http.connections_refused;
     counters.handshake_failures += http.handshakes_failed;
+    counters.aborted += http.aborted;
     counters.not_http += http.malformed;
     counters.too_large += http.too_large;
     counters.too_slow += http.timed_out;

@@ -89,6 +89,7 @@ class Server {
     std::uint64_t requests = 0;             // given to the handler
     std::uint64_t streams = 0;              // given to the stream handler
     std::uint64_t handler_failures = 0;     // threw, or dropped its responder without an answer
+    std::uint64_t aborted = 0;              // HTTP: callers that went while a handler worked for them
     std::uint64_t not_http = 0;             // bytes that are no HTTP, or break the WebSocket protocol
     std::uint64_t not_json = 0;             // ERR_REQUEST_PARSE
     std::uint64_t bad_gr_header = 0;        // ERR_HEADER_PARSE_GR
@@ -98,7 +99,7 @@ class Server {
 
   /// Makes the reply. The request stays valid until the awaitable completes; it may be moved from. Runs on
   /// the executor of its connection and must come back to it; cancelled (terminal) when a stop takes too
-  /// long.
+  /// long and, over HTTP, when the caller goes (net::HttpServer::Handler).
   using Handler = std::function<net::Awaitable<Reply>(Request& request)>;
   /// Takes the request and answers through the responder, when and where it likes.
   using CallbackHandler = std::function<void(Request request, Responder respond)>;

@@ -25,7 +25,7 @@ inline Endpoint const kLoopback{IpAddress{127, 0, 0, 1}, 0};
 /// Requests to /s… are streams: /s/echo sends back what comes; /s/count reads all and tells how much it was;
 /// /s/give?N sends N bytes; /s/hold neither reads nor writes until `release`; /s/early answers "no" unread;
 /// /s/silent returns without a word; /s/cut stops in mid-reply; /s/throw throws. Others are answered with
-/// "method target body", and the subject of the peer's certificate.
+/// "method target body", and the subject of the peer's certificate; /wait only after `release`.
 struct HttpPair {
   asio::io_context io{1};
   TaskGroup tasks{io.get_executor()};
@@ -57,6 +57,11 @@ struct HttpPair {
 
   Awaitable<HttpReply> handle(HttpRequest& request) {
     HttpReply reply;
+    if (request.target == "/wait") {
+      ++held;
+      entered.notify_all();
+      co_await release.wait();
+    }
     reply.body = std::string{request.method} + ' ' + std::string{request.target} + ' ' + request.body;
     if (request.certificate != nullptr) {
       reply.body += ' ' + request.certificate->subject;

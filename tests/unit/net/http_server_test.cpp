@@ -1,4 +1,5 @@
 #include <chrono>
+#include <functional>
 #include <optional>
 
 #include <gtest/gtest.h>
@@ -7,6 +8,7 @@
 #include "tests/support/run.hpp"
 #include <grenache/net/async_event.hpp>
 #include <grenache/net/http_server.hpp>
+#include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
 
 namespace grenache::net {
@@ -24,6 +26,7 @@ struct HttpServerTest : testing::Test {
   AsyncEvent release{io.get_executor()};
   AsyncEvent entered{io.get_executor()};
   int waiting = 0;
+  int cancelled = 0;
   HttpServer::Options options;
   std::optional<HttpServer> server;
 
@@ -41,13 +44,28 @@ struct HttpServerTest : testing::Test {
       entered.notify_all();
       Wake const wake = co_await release.wait();
       if (wake == Wake::cancelled) reply.body = "cancelled";
+      if (wake == Wake::cancelled) ++cancelled;
+    }
+    if (request.target == "/stubborn") {
+      ++waiting;
+      entered.notify_all();
+      while (cancelled < 3) {
+        Wake const wake = co_await release.wait();
+        if (wake == Wake::cancelled) ++cancelled;
+      }
+      throw std::runtime_error{"cancelled"};
     }
     if (request.target == "/split") reply.headers.emplace_back("X", "a\r\nInjected: b");
     if (request.has_header("x-echo")) reply.headers.emplace_back("X-Echo", request.header("X-ECHO"));
     co_return reply;
   }
-  Awaitable<void> until_entered() {
-    while (waiting == 0) co_await entered.wait();
+  Awaitable<void> until_entered(int count = 1) {
+    while (waiting < count) co_await entered.wait();
+  }
+  /// For what no event tells.
+  Awaitable<void> until(std::function<bool()> condition) {
+    AsyncEvent never{io.get_executor()};
+    while (!condition()) (void)co_await never.wait(steady_deadline(1ms));
   }
   static Awaitable<std::string> exchange(RawClient& client, std::string request, std::string reply_end) {
     bool const sent = co_await client.send(std::move(request));
@@ -299,6 +317,53 @@ TEST_F(HttpServerTest, answersAPeerThatHasClosedItsSendingHalf) {
     client.shutdown_send();
     std::string const text = co_await client.read_all();
     EXPECT_EQ(body_of(text), "POST /half closed");
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, aHandlerWhosePeerHasGoneIsCancelled) {
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    RawClient present{io.get_executor()};
+    co_await present.connect(at);
+    co_await present.send(post("/wait", "p") + post("/next", "n"));
+    co_await until_entered();
+    RawClient closing{io.get_executor()};
+    RawClient resetting{io.get_executor()};
+    RawClient pipelining{io.get_executor()};
+    for (RawClient* const each : {&closing, &resetting, &pipelining}) {
+      co_await each->connect(at);
+      co_await each->send(post("/wait", "b"));
+    }
+    co_await pipelining.send(post("/never", "b"));
+    co_await until_entered(4);
+    closing.close();
+    resetting.reset();
+    pipelining.shutdown_send();
+    co_await until([this] { return server->connection_count() == 1; });
+    EXPECT_EQ(cancelled, 3);
+    EXPECT_EQ(server->counters().aborted, 3u);
+    EXPECT_EQ(server->counters().requests, 4u);
+    release.notify_all();
+    std::string const text = co_await present.read_until("/next n");
+    EXPECT_NE(text.find("POST /wait p"), std::string::npos);
+    EXPECT_EQ(server->counters().handler_failures, 0u);
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, aHandlerWhosePeerHasGoneIsCancelledUntilItEnds) {
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    RawClient client{io.get_executor()};
+    co_await client.connect(at);
+    co_await client.send(post("/stubborn", "b"));
+    co_await until_entered();
+    client.close();
+    co_await until([this] { return server->connection_count() == 0; });
+    EXPECT_EQ(cancelled, 3);
+    EXPECT_EQ(server->counters().aborted, 1u);
+    EXPECT_EQ(server->counters().handler_failures, 0u);
   };
   test::run(io, test());
 }

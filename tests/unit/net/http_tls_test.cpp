@@ -6,6 +6,7 @@
 #include "tests/support/raw_client.hpp"
 #include "tests/unit/net/http_pair.hpp"
 #include <grenache/net/address.hpp>
+#include <grenache/net/steady_clock.hpp>
 #include <grenache/net/stream.hpp>
 
 namespace grenache::net {
@@ -245,6 +246,23 @@ TEST_F(HttpTlsTest, aPeerThatHasClosedItsSendingHalfIsAnswered) {
     raw.stream.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
     std::string const text = co_await raw.read_until("verified");
     EXPECT_EQ(test::body_of(text), "POST /half closed CN=client.test verified");
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpTlsTest, aHandlerWhosePeerHasGoneIsCancelled) {
+  auto test = [this]() -> Awaitable<void> {
+    start();
+    {
+      RawTlsClient raw{io};
+      co_await raw.connect(server->local_endpoint());
+      co_await raw.send(post("/wait", "b"));
+      while (held == 0) co_await entered.wait();
+      co_await raw.stream.finish();  // what it says comes before the end
+    }
+    AsyncEvent never{io.get_executor()};
+    while (server->connection_count() > 0) co_await never.wait(steady_deadline(1ms));
+    EXPECT_EQ(server->counters().aborted, 1u);
   };
   test::run(io, test());
 }

@@ -122,6 +122,38 @@ TEST_P(ServerTest, aResponderAnswersOnceAndNoMatterWhoHasGone) {
   test::run(io, test());
 }
 
+TEST_P(HttpServerTest, aCallerThatHasGoneIsNotWaitedFor) {
+  auto test = [this]() -> Awaitable<void> {
+    std::vector<Responder> kept;
+    net::AsyncEvent called{io.get_executor()};
+    auto keep = [&](Request const&, Responder const& respond) {
+      kept.push_back(respond);
+      called.notify_all();
+    };
+    Server callbacks{io.get_executor(), server_options(transport), Server::CallbackHandler{keep}};
+    TestService& coroutines = serve("A");
+    RawClient first{io.get_executor()};
+    RawClient second{io.get_executor()};
+    co_await first.connect(callbacks.listen(kFreePort).value());
+    co_await first.send(post(R"(["rid","svc","x"])"));
+    co_await second.connect(coroutines.at);
+    co_await second.send(post(R"(["rid","svc","wait"])"));
+    while (kept.empty()) co_await called.wait();
+    co_await coroutines.until_entered(1);
+    first.close();
+    second.reset();
+    co_await until([&] { return callbacks.counters().aborted == 1; });
+    co_await until([&] { return coroutines.server->counters().aborted == 1; });
+    kept.front()(Reply{"to one who has gone"});
+    bool const graceful = co_await callbacks.stop(10s);
+    EXPECT_TRUE(graceful);
+    bool const ended = co_await coroutines.server->stop(10s);
+    EXPECT_TRUE(ended);
+    EXPECT_EQ(callbacks.counters().handler_failures, 0u);
+  };
+  test::run(io, test());
+}
+
 TEST_P(ServerTest, aResponderThatIsDroppedAnswersForTheHandler) {
   auto test = [this]() -> Awaitable<void> {
     auto handler = [](Request const& request, Responder const&) {
