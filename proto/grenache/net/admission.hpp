@@ -76,6 +76,8 @@ class Admission {
   }
 
   [[nodiscard]] bool is_serving() const { return !serving_.empty(); }
+  /// Of connections whose peers have nothing to lose any more.
+  [[nodiscard]] std::size_t closing_count() const { return closing_.size(); }
   /// Calls `visit` with each connection that is being served, the one served longest first, until it returns
   /// false. It must not call back.
   template <class Visit>

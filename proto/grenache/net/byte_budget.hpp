@@ -9,7 +9,10 @@ namespace grenache::net {
 
 /// Bounds the requests that all connections hold, where limits per connection would add up to more than any
 /// machine has. Over it connections are read no further until others have been answered, which slows their
-/// peers down (back-pressure). Replies count too, and so hold up requests; they are not bounded themselves.
+/// peers down (back-pressure). Replies count too, and so hold up requests; they are not bounded here, because
+/// a reply is in memory already when the budget learns of it: making it wait or throwing it away would free
+/// nothing that its handler could not have spared. Handlers bound the size of one reply, the connection count
+/// that of all, and WebSocket's write_queue_bytes_max those of one session.
 ///
 /// Two rules keep a full budget from stopping everything. Small bodies are free: the connection count bounds
 /// them. And one connection at a time may go on over the budget, so that there is always one that ends; it is

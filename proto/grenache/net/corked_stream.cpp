@@ -1,13 +1,10 @@
 #include "grenache/net/corked_stream.hpp"
 
 #include <algorithm>
-#include <array>
 #include <new>
 
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/bind_handler.hpp>
-
-#include <grenache/net/deadline.hpp>
 
 namespace grenache::net {
 
@@ -46,18 +43,6 @@ void CorkedStream::write(FirstBuffers<asio::const_buffer> const& from, IoHandler
     std::move(h)(error, error ? 0 : size);
   };
   asio::async_write(stream_, asio::buffer(kept_), std::move(written));
-}
-
-Awaitable<void> CorkedStream::linger() {
-  Deadline limit{get_executor(), [this] { stream_.close(); }};
-  limit.set(steady_now() + kLinger);
-  co_await stream_.finish();
-  std::array<char, 4096> unread;
-  for (bool more = true; more;) {
-    auto const [error, size] = co_await stream_.async_read_some(asio::buffer(unread), kTuple);
-    more = !error;
-  }
-  stream_.close();
 }
 
 }  // namespace grenache::net

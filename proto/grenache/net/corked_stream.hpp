@@ -23,9 +23,6 @@ class CorkedStream {
   using executor_type = Stream::executor_type;
 
   static constexpr std::size_t kKeptBytesMax = 16 * 1024;  // joining more saves nothing
-  /// How long the other side may take to read our last words: closing with unread bytes would reset the
-  /// connection, and the other side might never see them.
-  static constexpr Duration kLinger = std::chrono::seconds{1};
 
   CorkedStream(Stream::Socket socket, std::shared_ptr<TlsContext> tls, std::string const& destination)
       : stream_{std::move(socket), std::move(tls), destination} {}
@@ -61,8 +58,8 @@ class CorkedStream {
     return asio::async_initiate<Token, void(Error, std::size_t)>(std::move(initiate), token, from);
   }
 
-  /// Says that nothing more will come, waits for the other side to say the same, and closes.
-  [[nodiscard]] Awaitable<void> linger();
+  /// As Stream::linger().
+  [[nodiscard]] Awaitable<void> linger() { return stream_.linger(); }
 
  private:
   void read(FirstBuffers<asio::mutable_buffer> const& to, IoHandler handler);

@@ -18,6 +18,11 @@ constexpr std::string_view kTimeout = "timeout=";  // of a Keep-Alive header
 
 }  // namespace
 
+bool is_valid(HttpCall const& call, std::string const& host) {
+  return is_valid_word(call.method) && is_valid_word(call.target) && is_valid_word(host) &&
+         is_valid(call.headers);
+}
+
 std::string head_of(HttpCall const& call, std::string const& host) {
   std::string head;
   head.reserve(256);
@@ -52,6 +57,8 @@ std::string_view describe(HttpClientErrc code) {
       return "too many requests wait for a connection";
     case HttpClientErrc::stopped:
       return "the client was stopped";
+    case HttpClientErrc::invalid_request:
+      return "method, target or a header of the request is not valid";
   }
   return "unknown HTTP client error";
 }
@@ -330,6 +337,7 @@ Awaitable<Result<HttpResponse>> HttpClient::Impl::perform(std::shared_ptr<Impl> 
   if (call.timeout <= Duration::zero()) co_return HttpClientErrc::timed_out;
   TimePoint const deadline = steady_deadline(call.timeout);
   std::string const host = host_text(call.destination);
+  if (!is_valid(call, host)) co_return HttpClientErrc::invalid_request;
   std::string head = head_of(call, host);
   head.append("\r\nContent-Length: ").append(std::to_string(call.body.size())).append("\r\n\r\n");
   std::optional<Lease> lease;

@@ -27,6 +27,7 @@ enum class HttpClientErrc {
   malformed_response,
   too_many_waiting,
   stopped,
+  invalid_request,  // method, target or a header has a character that would end it, such as a line break
 };
 [[nodiscard]] std::string_view describe(HttpClientErrc code);
 constexpr char const* category_name(HttpClientErrc) { return "grenache.http_client"; }
@@ -38,7 +39,7 @@ struct HttpCall {
   std::string method = "POST";
   std::string target = "/";
   std::string body;
-  HttpHeaders headers;  // beside Host, and Content-Length or Transfer-Encoding
+  HttpHeaders headers;  // beside Host, and Content-Length or Transfer-Encoding; checked, see http_headers.hpp
   /// Over waiting for a connection, resolving, connecting, shaking hands, writing and reading together.
   Duration timeout = std::chrono::seconds{10};
   /// The call may be made twice. Only then is it repeated on a fresh connection when a kept one turns out to

@@ -22,6 +22,8 @@
 
 namespace grenache::net {
 
+/// Whether the head of this call says what its caller meant, and nothing more.
+[[nodiscard]] bool is_valid(HttpCall const& call, std::string const& host);
 /// The head of a request up to the headers that say how the body comes.
 [[nodiscard]] std::string head_of(HttpCall const& call, std::string const& host);
 /// How long the server says it keeps an idle connection, less a second for the way there.

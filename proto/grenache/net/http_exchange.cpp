@@ -30,6 +30,7 @@ struct HttpExchange::Impl {
   explicit Impl(HttpConnection& c)
       : connection{c},
         parser{std::move(*c.parser)},
+        fields{static_cast<http::fields const&>(parser.get())},
         http_1_0{parser.get().version() < 11},
         head_only{parser.get().method() == http::verb::head},
         wants_continue{expects_continue(parser.get())},
@@ -37,6 +38,7 @@ struct HttpExchange::Impl {
         writer{!http_1_0},
         idle{c.deadline, c.options().stream_idle_max} {
     c.describe(parser.get(), request);
+    request.fields = &fields;
   }
 
   /// What an operation that failed with `error` means to the handler.
@@ -56,6 +58,7 @@ struct HttpExchange::Impl {
 
   HttpConnection& connection;
   HttpConnection::PieceParser parser;
+  http::fields fields;  // without the trailer
   HttpRequest request;
   bool http_1_0;
   bool head_only;
@@ -154,7 +157,7 @@ Awaitable<bool> HttpConnection::serve_stream() {
   bool failed = false;
   try {
     co_await options().stream_handler(exchange);
-  } catch (std::exception const&) {
+  } catch (...) {
     failed = true;
   }
   if (!impl.begun) {

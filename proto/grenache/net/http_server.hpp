@@ -106,9 +106,11 @@ class HttpExchange {
 /// reply. So peers that are slow or silent keep nobody out; only requests in progress do.
 ///
 /// Keep-alive, pipelining, chunked request bodies, `Expect: 100-continue`, absolute targets and empty lines
-/// before a request are understood. A request that is too slow is answered with 408, one of HTTP/1.1 that has
-/// not one Host with 400, one in other transfer encodings beside chunked with 501. What a peer can
-/// make it hold is bounded by Options. Its calls are made on the thread of the executor.
+/// before a request are understood; trailers are read and dropped. After the last reply on a connection the
+/// server waits up to a second for its peer to close, so that the reply is not lost to a reset. A request
+/// that is too slow is answered with 408, one of HTTP/1.1 that has not one Host with 400, one in other
+/// transfer encodings beside chunked with 501. What a peer can make it hold is bounded by Options. Its calls
+/// are made on the thread of the executor.
 ///
 /// Destroying a server that was not stopped closes its connections. With threads, handlers that wait are
 /// destroyed where they wait. Without, they keep running on the executor until they end, and what they use

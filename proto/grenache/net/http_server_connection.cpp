@@ -9,8 +9,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration kLinger = 1s;  // how long a peer may take to read the last of what was sent
-
 /// The page may send what it asks for. `Private-Network` is asked by pages of the internet about addresses
 /// that are not.
 HttpReply preflight_reply(HttpRequest const& request) {
@@ -116,8 +114,9 @@ HttpConnection::HttpConnection(std::shared_ptr<HttpWorker> w, tcp::socket accept
 void HttpConnection::expire() {
   expired = true;
   bool const amid_request = phase() == Phase::reading || phase() == Phase::writing;
-  if (amid_request) count(&HttpServer::Counters::timed_out);
-  if (!collecting || phase() != Phase::reading) return close();
+  bool const will_be_told = collecting && phase() == Phase::reading;
+  if (amid_request && !will_be_told && !told) count(&HttpServer::Counters::timed_out);
+  if (!will_be_told) return close();
   Error ignored;
   stream.socket().cancel(ignored);  // the read ends, and the peer is told why
 }
@@ -222,6 +221,7 @@ HttpConnection::Read HttpConnection::check_header() {
         encodings == 1 && boost::beast::iequals(message[http::field::transfer_encoding], "chunked");
     if (!only_chunked) return Read::unsupported;
   }
+  keep_alive = message.keep_alive();
   auto const hosts = message.count(http::field::host);
   if (hosts > 1 || (hosts == 0 && message.version() >= 11)) return Read::malformed;  // RFC 9112 3.2
   return is_allowed() ? Read::request : Read::forbidden;
@@ -239,12 +239,13 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
   bool const may_stream = options().wants_stream != nullptr;
   parser.emplace();
   feed = {};
+  fields.reset();
   cross_origin.clear();
   parser->header_limit(static_cast<std::uint32_t>(options().header_bytes_max));
   parser->body_limit(options().body_bytes_max);
   if (may_stream) parser->body_limit(boost::none);  // until it is known that it has one
-  parser->eager(!may_stream);
-  enum class Part { none, header, slow_header, body } part = Part::none;
+  parser->eager(false);  // up to the end of the header: what is in the trailer must not count
+  enum class Part { none, header, slow_header, body, slow_body } part = Part::none;
   for (;;) {
     if (part == Part::none) skip_empty_lines();
     if (buffer.size() > 0) {
@@ -255,7 +256,7 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
         co_return error == http::error::body_limit ? Read::too_large : Read::malformed;
       }
     }
-    if (parser->is_header_done() && part != Part::body) {
+    if (parser->is_header_done() && part < Part::body) {
       part = Part::body;
       Read const checked = check_header();
       if (checked != Read::request) co_return checked;
@@ -263,17 +264,19 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
         if (wants_stream()) co_return Read::stream;
         if (parser->content_length().value_or(0) > options().body_bytes_max) co_return Read::too_large;
         parser->body_limit(options().body_bytes_max);
-        parser->eager(true);
       }
-      if (parser->is_done()) co_return Read::request;
+      if (parser->chunked()) fields = static_cast<http::fields const&>(parser->get());
+      parser->eager(true);
+      if (buffer.size() > 0 && !parser->is_done()) continue;
+    }
+    if (parser->is_done()) co_return Read::request;
+    if (part == Part::body) {
+      part = Part::slow_body;
       begun = steady_now();
       received = 0;
       deadline.set(begun + options().body_max);
       bool const writable = co_await continue_if_expected(expects_continue(parser->get()));
       if (!writable) co_return Read::closed;
-      if (may_stream && buffer.size() > 0) continue;
-    } else if (parser->is_done()) {
-      co_return Read::request;
     } else if (part == Part::header) {
       part = Part::slow_header;
       within(options().header_max);
@@ -287,7 +290,8 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
     collecting = false;
     bool const too_slow = expired && phase() == Phase::reading;
     if (!more) co_return too_slow ? Read::timed_out : Read::closed;
-    if (part == Part::body) {
+    expired = false;  // too late: the bytes were already there
+    if (part == Part::slow_body) {
       within(options().body_max, received);
       bool const has_room = co_await until_room_for_body();
       if (!has_room && !stream.socket().is_open()) co_return Read::closed;
@@ -356,15 +360,9 @@ Awaitable<bool> HttpConnection::answer(HttpReply const& reply, bool keep_alive, 
 }
 
 Awaitable<void> HttpConnection::linger() {
-  within(kLinger);
+  deadline.clear();
   enter(Phase::closing);
-  co_await stream.finish();
-  for (bool more = true; more;) {
-    buffer.clear();
-    // What is below TLS: nobody reads what this says any more.
-    auto const [error, size] = co_await stream.socket().async_read_some(buffer.prepare(kReadBytes), kTuple);
-    more = !error;
-  }
+  co_await stream.linger();
 }
 
 Awaitable<void> HttpConnection::refuse(HttpReply const& reply) {
@@ -381,7 +379,7 @@ Awaitable<HttpReply> HttpConnection::handle(HttpRequest& request) {
   bool failed = false;
   try {
     reply = co_await here().settings->handler(request);
-  } catch (std::exception const&) {
+  } catch (...) {
     failed = true;
   }
   watched = false;
@@ -407,6 +405,8 @@ Awaitable<void> HttpConnection::end_badly(Read outcome) {
     count(&HttpServer::Counters::too_large);
     co_await refuse(options().too_large);
   } else if (outcome == Read::timed_out) {
+    count(&HttpServer::Counters::timed_out);
+    told = true;
     HttpReply timed_out;
     timed_out.status = 408;
     co_await refuse(timed_out);
@@ -435,6 +435,7 @@ Awaitable<void> HttpConnection::serve() {
     auto& message = parser->get();
     HttpRequest request;
     describe(message, request);
+    if (fields) request.fields = &*fields;
     request.body = std::move(message.body());
     request.connection = this;
     held.set(request.body.size());
@@ -445,16 +446,13 @@ Awaitable<void> HttpConnection::serve() {
       reply = co_await handle(request);
     }
     if (aborted) co_return;
-    bool const keep_alive = message.keep_alive() && !here().stopping();
+    if (here().stopping()) keep_alive = false;
     bool const head_only = message.method() == http::verb::head;
     request.body = {};
     held.set(reply.body.size());
     bool const written = co_await answer(reply, keep_alive, message.version() < 11, head_only);
-    if (written && !keep_alive && stream.is_tls()) {
-      enter(Phase::closing);
-      co_await stream.finish();
-    }
     held.set(0);
+    if (written && !keep_alive) co_await linger();
     more = written && keep_alive;
   }
 }
@@ -462,7 +460,7 @@ Awaitable<void> HttpConnection::serve() {
 Awaitable<void> HttpConnection::run(std::unique_ptr<HttpConnection> self) {
   try {
     co_await self->serve();
-  } catch (std::exception const&) {
+  } catch (...) {
     self->worker().count_failure();
   }
 }

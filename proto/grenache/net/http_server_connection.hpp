@@ -123,8 +123,7 @@ struct HttpConnection : Worker::Connection {
   Awaitable<bool> answer(HttpReply const& reply, bool keep_alive, bool http_1_0, bool head_only);
   Awaitable<bool> write_large(asio::const_buffer body);
   Awaitable<void> refuse(HttpReply const& reply);
-  /// Closes for sending and reads on for a moment: closing with unread bytes would reset the connection, and
-  /// the peer might never see the last of what was sent.
+  /// After the last reply, so that the peer sees it: Stream::linger().
   Awaitable<void> linger();
   Awaitable<HttpReply> handle(HttpRequest& request);
   /// A browser asks whether a page of `cross_origin` may send its request.
@@ -146,11 +145,14 @@ struct HttpConnection : Worker::Connection {
   std::string joined;  // for TLS
   Endpoint peer;
   std::optional<PeerCertificate> certificate;
-  std::string cross_origin;  // of the page that has sent this request; empty: our own page, or none
-  TimePoint begun;           // when the body, or the reply, began
-  std::size_t received = 0;  // since then
-  bool collecting = false;   // reads a request that is to be whole
+  std::string cross_origin;            // of the page that has sent this request; empty: our own page, or none
+  TimePoint begun;                     // when the body, or the reply, began
+  std::size_t received = 0;            // since then
+  std::optional<http::fields> fields;  // of a chunked request, without its trailer
+  bool keep_alive = false;             // as the header of the request has it
+  bool collecting = false;             // reads a request that is to be whole
   bool expired = false;
+  bool told = false;  // that it is too slow
   bool aborted = false;
   bool watched = false;            // a handler makes a reply
   std::uint64_t served_since = 0;  // the worker's look_count then

@@ -180,6 +180,7 @@ Awaitable<Error> HttpClient::Impl::begin_stream(std::shared_ptr<Impl> self, Http
   if (call.timeout <= Duration::zero()) co_return HttpClientErrc::timed_out;
   TimePoint const deadline = steady_deadline(call.timeout);
   std::string const host = host_text(call.destination);
+  if (!is_valid(call, host)) co_return HttpClientErrc::invalid_request;
   std::string head = head_of(call, host);
   head.append("\r\nTransfer-Encoding: chunked\r\n\r\n");
   Error const refused = co_await acquire(self, host, deadline, lease);

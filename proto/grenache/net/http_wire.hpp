@@ -170,6 +170,11 @@ class PieceWriter {
   return true;
 }
 
+/// Whether this can stand in a request line: a token or a target.
+[[nodiscard]] inline bool is_valid_word(std::string_view text) {
+  return !text.empty() && std::ranges::none_of(text, [](unsigned char c) { return c <= ' ' || c == 0x7f; });
+}
+
 inline void append_headers(std::string& out, HttpHeaders const& headers) {
   for (auto const& [name, value] : headers) out.append("\r\n").append(name).append(": ").append(value);
 }

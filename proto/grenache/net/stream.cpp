@@ -5,6 +5,8 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <openssl/ssl.h>
 
+#include <grenache/net/deadline.hpp>
+
 namespace grenache::net {
 
 struct Stream::Tls : asio::ssl::stream<Socket&> {
@@ -40,6 +42,21 @@ Awaitable<void> Stream::finish() {
     (void)error;
   }
   socket_.shutdown(Socket::shutdown_send, ignored);
+}
+
+Awaitable<void> Stream::linger() {
+  Deadline limit{get_executor(), [this] { close(); }};
+  limit.set(steady_deadline(kLinger));
+  co_await finish();
+  std::array<char, 4096> unread;
+  std::size_t read = 0;
+  for (bool more = true; more && read < kLingerBytesMax;) {
+    // What is below TLS: nobody reads what this says any more.
+    auto const [error, size] = co_await socket_.async_read_some(asio::buffer(unread), kTuple);
+    read += size;
+    more = !error;
+  }
+  close();
 }
 
 void Stream::close() {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +15,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/beast/core/role.hpp>
 
+#include <grenache/base/time.hpp>
 #include <grenache/net/asio.hpp>
 #include <grenache/net/io_handler.hpp>
 #include <grenache/net/tls.hpp>
@@ -35,7 +38,8 @@ class FirstBuffers {
   [[nodiscard]] Buffer const* end() const { return first_.data() + size_; }
 
  private:
-  static constexpr std::size_t kMax = 16;  // as many as the head of a reply has; others wait for the next call
+  static constexpr std::size_t kMax =
+      16;  // as many as the head of a reply has; others wait for the next call
 
   std::array<Buffer, kMax> first_;
   std::size_t size_ = 0;
@@ -62,6 +66,13 @@ class Stream {
   [[nodiscard]] Awaitable<Error> handshake();
   /// Tells the other side that nothing more will come, waiting for nothing but the write.
   [[nodiscard]] Awaitable<void> finish();
+  /// How long, and for how many bytes, linger() waits for the other side.
+  static constexpr Duration kLinger = std::chrono::seconds{1};
+  static constexpr std::size_t kLingerBytesMax = 16 * 1024 * 1024;
+  /// Finishes, throws away what still comes until the other side closes or kLinger or kLingerBytesMax are
+  /// reached, and closes: closing with unread bytes would reset the connection, and the other side might
+  /// never see the last of what was sent. No read may be under way.
+  [[nodiscard]] Awaitable<void> linger();
   /// Drops the connection. What is under way fails.
   void close();
 

@@ -70,8 +70,9 @@ void Worker::cut_all() {
 Awaitable<bool> Worker::stop(std::shared_ptr<Worker> self, Duration limit) {
   self->stopping_ = true;
   self->admission_.for_each([](Admission::Entry& each) { static_cast<Connection&>(each).wind_up(); });
-  bool const graceful = co_await self->tasks_.drained(limit);
-  if (!graceful) {
+  bool const drained = co_await self->tasks_.drained(limit);
+  bool const graceful = drained || self->tasks_.size() == self->admission_.closing_count();
+  if (!drained) {
     self->cut_all();
     // Cancellation is not sticky: a handler may wait again.
     bool ended = false;

@@ -63,9 +63,13 @@ std::shared_ptr<SessionTasks> tasks_of(WebSocketSession const& session) {
 Awaitable<void> call(std::shared_ptr<SessionRegistry> registry, Session session,
                      std::shared_ptr<SessionTasks> session_tasks, Request request,
                      [[maybe_unused]] WebSocketSession::Hold hold) {
-  json::Value const rid = request.rid;  // the handler may move from its request
-  Reply const reply = co_await registry->service->call(request);
-  session->send(reply_text(rid, reply));
+  try {
+    json::Value const rid = request.rid;  // the handler may move from its request
+    Reply const reply = co_await registry->service->call(request);
+    session->send(reply_text(rid, reply));
+  } catch (...) {  // such as want of memory: the caller would wait for a reply in vain
+    session->close(net::close_code::kInternalError);
+  }
   if (session_tasks->closed && session_tasks->group.size() == 1) registry->remove(session_tasks);
 }
 
@@ -74,7 +78,11 @@ void call_back(Service& service, std::shared_ptr<Service> const& shared, Session
   // In shared_ptr: what std::function holds must be copyable.
   auto hold = std::make_shared<WebSocketSession::Hold>(session->hold());
   auto deliver = [session, hold, rid = request.rid](Reply const& reply) {
-    session->send(reply_text(rid, reply));
+    try {
+      session->send(reply_text(rid, reply));
+    } catch (...) {
+      session->close(net::close_code::kInternalError);
+    }
   };
   auto state = std::make_unique<Responder::State>(shared, std::move(deliver));
   service.call_back(std::move(request), std::move(state));

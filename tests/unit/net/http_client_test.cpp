@@ -286,6 +286,31 @@ TEST_F(HttpClientTest, timeoutsComeInTheOrderOfTheirDeadlines) {
   test::run(io, test());
 }
 
+TEST_F(HttpClientTest, whatWouldEndAHeaderIsNotSent) {
+  auto test = [this]() -> Awaitable<void> {
+    start();
+    HttpCall const good = call("/a");
+    std::vector<HttpCall> bad(6, good);
+    bad[0].headers = {{"X", "a\r\nInjected: b"}};
+    bad[1].headers = {{"X", std::string{"a\0b", 3}}};
+    bad[2].headers = {{"X: a\nInjected", "b"}};
+    bad[3].headers = {{"", "b"}};
+    bad[4].target = "/a HTTP/1.1\r\nInjected: b";
+    bad[5].method = "GET / HTTP/1.1\r\nX:";
+    for (HttpCall const& each : bad) {
+      auto const response = co_await client->request(each);
+      EXPECT_EQ(response.error(), HttpClientErrc::invalid_request);
+      auto const stream = co_await client->open(each);
+      EXPECT_EQ(stream.error(), HttpClientErrc::invalid_request);
+    }
+    EXPECT_EQ(client->connection_count(), 0u);
+    auto const response = co_await client->request(good);
+    EXPECT_TRUE(response);
+    EXPECT_EQ(server->counters().requests, 1u);
+  };
+  test::run(io, test());
+}
+
 TEST_F(HttpClientTest, saysThatNobodyListens) {
   auto test = [this]() -> Awaitable<void> {
     start();

@@ -37,6 +37,7 @@ struct HttpServerTest : testing::Test {
   Awaitable<HttpReply> handle(HttpRequest& request) {
     if (request.target == "/large") co_return HttpReply{200, std::string(64'000'000, 'x'), {}};
     if (request.target == "/throw") throw std::runtime_error{"a bug"};
+    if (request.target == "/throw_number") throw 42;
     HttpReply reply;
     reply.body = std::string{request.method} + ' ' + std::string{request.target} + ' ' + request.body;
     if (request.target == "/wait") {
@@ -127,6 +128,56 @@ TEST_F(HttpServerTest, joinsChunksAndReadsARequestCutAnywhere) {
     for (char const byte : request) co_await client.send(std::string(1, byte));
     std::string const text = co_await client.read_until("abcde");
     EXPECT_EQ(body_of(text), "PUT /c abcde");
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, aTrailerIsNoHeader) {
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    RawClient client{io.get_executor()};
+    co_await client.connect(at);
+    std::string const head = "PUT /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    std::string const trailer = "0\r\nX-Echo: smuggled\r\nHost: y\r\nConnection: close\r\n\r\n";
+    std::string text = co_await exchange(client, head + "1\r\n1\r\n" + trailer, "/c 1");
+    EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 200");
+    EXPECT_EQ(text.find("smuggled"), std::string::npos);
+    co_await client.send(head + "1\r\n2\r\n");
+    text = co_await exchange(client, trailer, "/c 2");
+    EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 200");
+    EXPECT_EQ(text.find("smuggled"), std::string::npos);
+    text = co_await exchange(client, post("/kept", "k"), "/kept k");
+    EXPECT_EQ(body_of(text), "POST /kept k");
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, theLastReplyIsNotLostToBytesThatNobodyReads) {
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    RawClient client{io.get_executor()};
+    co_await client.connect(at);
+    std::string const unread(1'000'000, 'x');
+    bool const sent = co_await client.send(post("/last", "l", "Connection: close\r\n") + unread);
+    EXPECT_TRUE(sent);
+    client.shutdown_send();
+    co_await until([this] { return server->connection_count() == 0; });
+    std::string const text = co_await client.read_all();
+    EXPECT_EQ(body_of(text), "POST /last l");
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpServerTest, aStopIsGracefulWhenPeersHaveTheirLastReplyAndDoNotClose) {
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    RawClient client{io.get_executor()};
+    co_await client.connect(at);
+    co_await client.send(post("/last", "l", "Connection: close\r\n"));
+    std::string const text = co_await client.read_all();
+    EXPECT_EQ(body_of(text), "POST /last l");
+    bool const graceful = co_await server->stop(1ms);
+    EXPECT_TRUE(graceful);
   };
   test::run(io, test());
 }
@@ -594,9 +645,11 @@ TEST_F(HttpServerTest, aHandlerThatThrowsIsAnsweredWith500) {
     co_await client.connect(at);
     std::string text = co_await exchange(client, post("/throw", ""), "\r\n\r\n");
     EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 500");
+    text = co_await exchange(client, post("/throw_number", ""), "\r\n\r\n");
+    EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 500");
     text = co_await exchange(client, post("/after", "x"), "x");
     EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 200");
-    EXPECT_EQ(server->counters().handler_failures, 1u);
+    EXPECT_EQ(server->counters().handler_failures, 2u);
   };
   test::run(io, test());
 }

@@ -122,6 +122,32 @@ TEST_P(ServerTest, aResponderAnswersOnceAndNoMatterWhoHasGone) {
   test::run(io, test());
 }
 
+TEST_P(WsServerTest, anExceptionThatNobodyCatchesClosesTheSession) {
+  auto test = [this]() -> Awaitable<void> {
+    auto fail = [](Request&) -> Awaitable<Reply> {
+      throw 42;
+      co_return Reply{};
+    };
+    Server server{io.get_executor(), server_options(transport), Server::Handler{fail}};
+    Endpoint const at = server.listen(kFreePort).value();
+    RawClient raw{io.get_executor()};
+    co_await raw.connect(at);
+    co_await raw.send(
+        "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    co_await raw.read_until("\r\n\r\n");
+    std::string const mask(4, '\0');
+    co_await raw.send("\x81" + std::string(1, static_cast<char>(0x80 | kGood.size())) + mask + kGood);
+    std::string const internal_error = "\x88\x02\x03\xf3";
+    std::string const text = co_await raw.read_until(internal_error);
+    EXPECT_TRUE(text.ends_with(internal_error)) << testing::PrintToString(text);
+    raw.close();
+    bool const graceful = co_await server.stop(10s);
+    EXPECT_TRUE(graceful);
+  };
+  test::run(io, test());
+}
+
 TEST_P(HttpServerTest, aCallerThatHasGoneIsNotWaitedFor) {
   auto test = [this]() -> Awaitable<void> {
     std::vector<Responder> kept;
