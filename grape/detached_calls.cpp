@@ -15,7 +15,7 @@ struct DetachedCalls::State {
   explicit State(net::Executor const& e) : executor{e} {}
 
   std::mutex mutex;
-  std::optional<net::Executor> executor;  // nothing: the owner has gone, and maybe the io_context too
+  std::optional<net::Executor> executor;  // nothing: the owner is destroyed, and possibly the io_context too
 };
 
 DetachedCalls::DetachedCalls(net::Executor const& executor) : state_{std::make_shared<State>(executor)} {}
@@ -26,7 +26,8 @@ DetachedCalls::~DetachedCalls() {
 }
 
 bool DetachedCalls::start(std::function<void()> thread) {
-  // Signals are for the threads that wait for them: a new thread inherits the mask of its maker.
+  // Block all signals in the new thread, which inherits the mask, so that the threads that wait for them get
+  // them.
   sigset_t all;
   sigset_t former;
   sigfillset(&all);
@@ -45,7 +46,7 @@ void DetachedCalls::post(std::shared_ptr<State> const& state, std::function<void
   std::scoped_lock const lock{state->mutex};
   if (!state->executor) return;
   boost::asio::post(*state->executor, [state, completion = std::move(completion)] {
-    // Looked at again on the owner's thread, which alone resets it.
+    // Check again on the owner's thread, which alone resets it.
     if (state->executor) completion();
   });
 }

@@ -1,4 +1,4 @@
-// Blocking calls of the operating system that may take for ever.
+// Runs system calls that may block without limit.
 #pragma once
 
 #include <functional>
@@ -9,12 +9,12 @@
 
 namespace grenache::grape {
 
-/// Runs blocking calls (name resolution, writes to a disk), each on a thread of its own, and hands their
-/// results to the thread of the executor.
+/// Runs blocking calls (name resolution, writes to a disk), each on a new thread, and delivers their results
+/// on the thread of the executor.
 ///
-/// Nobody joins these threads: destroying this object drops the results of the calls that still run, and
-/// returns at once. So a call must own everything that it uses. The caller bounds how many run at a time.
-/// One thread: run() and the destructor on the executor's thread, or while nothing runs the executor.
+/// The threads are detached: the destructor returns at once and drops the results of calls that still run, so
+/// a call must own everything that it uses. The caller bounds how many run at a time. Not thread-safe: call
+/// run() and the destructor on the executor's thread, or while nothing runs the executor.
 class DetachedCalls {
  public:
   explicit DetachedCalls(net::Executor const& executor);
@@ -22,8 +22,8 @@ class DetachedCalls {
   DetachedCalls(DetachedCalls const&) = delete;
   DetachedCalls& operator=(DetachedCalls const&) = delete;
 
-  /// Starts `call()`, later `done(result of call)`. `call` must not throw; both are copied. False when the
-  /// system has no thread to give; then neither is called.
+  /// Runs `call()` on a new thread, then `done(result)` on the executor. `call` must not throw; both are
+  /// copied. Returns false when the system cannot start a thread; then neither is called.
   template <class Call, class Done>
   [[nodiscard]] bool run(Call call, Done done) {
     return start([state = state_, call = std::move(call), done = std::move(done)]() mutable {

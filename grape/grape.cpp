@@ -40,9 +40,9 @@ std::optional<std::string> Grape::open_state() {
   auto opened = StateFolder::open(options_.state_folder);
   std::string const name = options_.state_folder.string();
   if (!opened && opened.error() == boost::system::errc::resource_unavailable_try_again) {
-    return "another grape uses the state in " + name;
+    return "another grape is using the state folder " + name;
   }
-  if (!opened) return "cannot keep state in " + name + ": " + opened.error().message();
+  if (!opened) return "cannot use the state folder " + name + ": " + opened.error().message();
   saver_.emplace(
       executor_, std::move(*opened), options_.save_every,
       [this] { return encode_state(runner_.snapshot(), net::wall_now()); },
@@ -54,8 +54,9 @@ void Grape::restore_state() {
   if (!saver_) return;
   auto const loaded = saver_->folder().load(net::wall_now());
   if (!loaded.warning.empty()) {
-    log_.warn("warning", {{"text", "a fresh start, as the state cannot be read: " + loaded.warning},
-                          {"file", saver_->folder().file().string()}});
+    log_.warn("warning",
+              {{"text", "starting without the saved state, which cannot be read: " + loaded.warning},
+               {"file", saver_->folder().file().string()}});
   }
   if (!loaded.snapshot) return;
   runner_.restore(*loaded.snapshot);

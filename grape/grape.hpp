@@ -1,4 +1,4 @@
-// A grape: a DHT node and its HTTP API, as one object to start and stop.
+// A grape: a DHT node with its HTTP API.
 #pragma once
 
 #include <cstdint>
@@ -17,39 +17,41 @@
 
 namespace grenache::grape {
 
-/// Runs on the one thread of its executor; can be embedded in any program, and destroyed at any time.
+/// Runs on the thread of its executor, which must be a single one. Can be embedded in any program, and
+/// destroyed at any time.
 class Grape {
  public:
   struct Options {
-    std::optional<IpAddress> bind;      // of both sockets; none: all IPv4 addresses
-    std::optional<IpAddress> api_bind;  // of the HTTP API; none: as `bind`
-    std::uint16_t dht_port = 0;         // UDP; 0 takes a free one
-    std::uint16_t api_port = 0;         // TCP; 0 takes a free one
+    std::optional<IpAddress> bind;      // address of both sockets; none: all IPv4 addresses
+    std::optional<IpAddress> api_bind;  // address of the HTTP API; none: as `bind`
+    std::uint16_t dht_port = 0;         // UDP; 0 chooses a free one
+    std::uint16_t api_port = 0;         // TCP; 0 chooses a free one
     std::vector<HostPort> bootstrap;    // grapes to join
     HttpApi::Options api;
     NodeOptions node;
-    std::filesystem::path state_folder;  // empty: nothing is remembered over a restart
-    /// A crash forgets no more than this. With the longest gap between two announcements of Link (180 s) it
-    /// stays within the patience with the owner of a service, so that a crash takes no live service back.
+    std::filesystem::path state_folder;  // empty: no state is kept over a restart
+    /// Interval of saves: a crash loses at most the changes of this time. Together with the longest gap
+    /// between two announcements of Link (180 s) it does not exceed Keeper's owner_patience, so no live
+    /// service is unannounced after a crash.
     Duration save_every = std::chrono::minutes{1};
-    Duration last_save_max = std::chrono::seconds{5};  // stop() waits no longer for the disk
-    NameLookup name_lookup = system_name_lookup;       // of bootstrap hosts
+    Duration last_save_max = std::chrono::seconds{5};  // limit of stop() for the last save
+    NameLookup name_lookup = system_name_lookup;       // resolves bootstrap hosts
   };
 
-  /// `log` must outlive the grape, which stays where it is.
+  /// `log` must outlive the grape.
   Grape(net::Executor executor, Options options, Log const& log);
   Grape(Grape const&) = delete;
   Grape& operator=(Grape const&) = delete;
 
-  /// Binds both ports, restores the state and joins the network. Returns why it cannot, in words for an
-  /// operator. Once.
+  /// Binds both ports, restores the state and joins the network. On failure, returns a message for the
+  /// operator. Call once.
   [[nodiscard]] std::optional<std::string> start();
 
   /// After start().
   [[nodiscard]] Endpoint dht_endpoint() const { return dht_; }
   [[nodiscard]] Endpoint api_endpoint() const { return api_.local_endpoint(); }
   [[nodiscard]] Node const& node() const { return runner_.node(); }
-  /// How it is now.
+  /// Returns a snapshot of the current state.
   [[nodiscard]] Status status() const;
 
   /// Answers what has been asked, for at most half a second, saves the state if start() has succeeded, and

@@ -16,7 +16,7 @@ using json::GrapeRoute;
 constexpr char kJsonType[] = "application/json";
 constexpr char kTextType[] = "text/plain; charset=utf-8";
 constexpr char kHtmlType[] = "text/html; charset=utf-8";
-// The page has a style of its own and nothing else: whatever got into it could not run.
+// Allows only inline styles, so that injected script could not run.
 constexpr char kPagePolicy[] = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
 net::HttpReply ok_reply(std::string body) { return {200, std::move(body), {}}; }
@@ -46,7 +46,7 @@ net::HttpReply page_reply(unsigned status, std::string body, char const* type) {
   return reply;
 }
 
-/// The path of a target in origin form or absolute form (RFC 9112, 3.2.2), with its query.
+/// Returns path and query of a target in origin form or absolute form (RFC 9112, 3.2.2).
 std::string_view origin_form(std::string_view target) {
   constexpr std::string_view kSlashes = "://";
   std::size_t const scheme = target.find(kSlashes);
@@ -55,7 +55,7 @@ std::string_view origin_form(std::string_view target) {
   return path == std::string_view::npos || target[path] == '?' ? "/" : target.substr(path);
 }
 
-/// The path of a page: without query, and without the final slash that a person may type.
+/// Returns the path of a page, without query and final slash.
 std::string_view page_path(std::string_view target) {
   target = target.substr(0, target.find('?'));
   if (target.size() > 1 && target.ends_with('/')) target.remove_suffix(1);
@@ -89,11 +89,11 @@ net::HttpReply HttpApi::refuse(Error const& error) const {
   if (error.category() == make_error_code(GrapeErrc::lookup).category()) {
     return refuse(static_cast<GrapeErrc>(error.value()));
   }
-  return {500, "", {}};  // cut off by a stop
+  return {500, "", {}};  // interrupted by stop()
 }
 
 net::HttpReply HttpApi::refuse(PutRefusal const& refusal) const {
-  std::string const text = json::to_utf8(refusal.text);  // another node's words
+  std::string const text = json::to_utf8(refusal.text);  // text from another node
   if (strict_) return strict_reply(json::strict_error_answer(409, "ERR_GRAPE_PUT_CONFLICT", text));
   std::string body;
   json::append_quoted(body, text);
@@ -118,7 +118,7 @@ std::optional<net::HttpReply> HttpApi::page(net::HttpRequest const& request) {
     reply.headers.emplace_back("Content-Security-Policy", kPagePolicy);
     return reply;
   }
-  if (json::is_grape_route(target)) return std::nullopt;  // Node answers it
+  if (json::is_grape_route(target)) return std::nullopt;  // answered as by Node.js
   if (strict_) return refuse(GrapeErrc::request_not_found);
   return page_reply(404, "There is no such page; try /, /health or /metrics.\n", kTextType);
 }

@@ -1,4 +1,4 @@
-// The HTTP API of a grape: announce and look up, as Node's Grape answers; pages for operators.
+// The HTTP API of a grape, compatible with Node.js' Grape, and pages for operators.
 #pragma once
 
 #include <cstddef>
@@ -16,25 +16,25 @@
 
 namespace grenache::grape {
 
-/// Serves /announce, /lookup, /put and /get of one node, with any method. Bodies and errors are those of
-/// proto/grenache/json/grape_api.hpp and grape_items.hpp; tests/golden/grape-http.json holds what Node's
-/// Grape answers.
+/// Serves /announce, /lookup, /put and /get of one node, with any method. Bodies and errors are specified in
+/// proto/grenache/json/grape_api.hpp and grape_items.hpp; tests/golden/grape-http.json holds answers recorded
+/// from Node.js' Grape.
 ///
-/// Beyond Node: /unannounce, with the body of /announce, takes a service back; the answer is the number of
-/// other nodes that have forgotten it. When the node has no room for one more request, the answer is the JSON
-/// string "ERR_GRAPE_BUSY". A put that other nodes refuse is answered with their words. GET and HEAD without
-/// a body, which are errors in Node, get pages: /health (200 or 503, JSON), /metrics (Prometheus) and /
-/// (HTML), with any query and with or without a final slash, and 404 for the rest. The routes above still
-/// answer them as Node does. Targets may be in absolute form.
+/// Differences from Node.js' Grape: /unannounce, with the body of /announce, removes a service; the answer is
+/// the number of other nodes that removed it. When too many requests are waiting, the answer is the JSON
+/// string "ERR_GRAPE_BUSY". The answer to a put that other nodes refuse is the text of their error. GET and
+/// HEAD without a body, which are errors in Node.js, return pages: /health (200 or 503, JSON), /metrics
+/// (Prometheus) and / (HTML), with any query and with or without a final slash, and 404 for other paths; the
+/// routes above answer them like Node.js. Targets may be in absolute form.
 class HttpApi {
  public:
   struct Options {
     std::size_t body_bytes_max = 8192;  // Grape: check_maxPayloadSize
-    bool strict = false;                // errors as 4xx or 5xx with a JSON object
-    net::WebAccess web_access;          // requests of other web pages are refused with 403
+    bool strict = false;                // answer errors with 4xx or 5xx and a JSON object
+    net::WebAccess web_access;          // requests from other web pages are refused with 403
   };
 
-  /// `runner` and what `status` uses must outlive the API.
+  /// `runner` and everything that `status` uses must outlive the API.
   HttpApi(net::Executor const& executor, NodeRunner& runner, Options options, std::function<Status()> status);
 
   /// As HttpServer::listen().

@@ -1,4 +1,4 @@
-// The program `grape`: flags as those of the Node one, signals, exit codes.
+// The program `grape`: the flags of Node.js' grape, signals, exit codes.
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
@@ -22,7 +22,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-// `127.0.0.1:20002,host:20003`; empty for a grape that waits to be found.
+// Parses `127.0.0.1:20002,host:20003`; empty for a grape that starts a network.
 std::string parse_bootstrap(std::string const& text, std::vector<HostPort>& out) {
   std::size_t begin = 0;
   while (begin < text.size()) {
@@ -41,7 +41,7 @@ struct Flags {
   std::string api_bind;
   std::string bootstrap;
   std::string profile = "cluster";
-  // Not given: as the profile says.
+  // Unset: the value of the profile.
   std::optional<std::size_t> concurrency;
   std::optional<std::uint32_t> max_tables;
   std::optional<std::uint32_t> max_values;
@@ -65,13 +65,12 @@ void declare_limits(CLI::App& app, Flags& flags) {
   add_number(app, "--dht_maxValues", flags.max_values, 1, 10'000'000, "Items (BEP 44) kept for others")
       ->default_str(std::to_string(shown.items.item_count_max));
   add_number(app, "--dpa,--dht_peer_maxAge", flags.peer_age_ms, 1, kDayMs,
-             "Life of an announced service that is not announced again, ms")
+             "Lifetime of an announcement that is not repeated, ms")
       ->default_str(ms(shown.peers.age_max));
   add_number(app, "--dnl,--dht_nodeLiveness", flags.liveness_ms, 1'000, kDayMs,
-             "Silence after which a node is asked whether it is alive, ms")
+             "Silence after which a node is pinged, ms")
       ->default_str(ms(shown.table.liveness));
-  add_number(app, "--cache_maxAge", flags.cache_age_ms, 0, kDayMs,
-             "Accepted for compatibility without effect, ms");
+  add_number(app, "--cache_maxAge", flags.cache_age_ms, 0, kDayMs, "Ignored; accepted for compatibility, ms");
 }
 
 std::string check_address(std::string const& text) {
@@ -82,17 +81,16 @@ void declare_access(CLI::App& app, Flags& flags, Grape::Options& options) {
   app.add_option("--api-bind", flags.api_bind, "Address that the HTTP API listens on [as --bind]")
       ->check(check_address);
   app.add_option("--allow-host", options.api.web_access.hosts,
-                 "Name with a dot that web pages may reach the HTTP API by; * allows all; repeat it for more.\n"
-                 "Browsers that ask for other names are refused (DNS rebinding)")
+                 "Host name under which browsers may use the HTTP API; * allows all; may be repeated.\n"
+                 "Other names with a dot are refused, against DNS rebinding")
       ->type_name("NAME")
       ->allow_extra_args(false)
       ->check([](std::string const& text) {
         return text == "*" || HostPort::parse(text + ":1") ? "" : "'" + text + "' is not a host name";
       });
-  app.add_option(
-         "--allow-origin", options.api.web_access.origins,
-         "Web page that may use the HTTP API, as https://app.example; * allows all; repeat it for more.\n"
-         "Requests of other pages are refused")
+  app.add_option("--allow-origin", options.api.web_access.origins,
+                 "Origin whose web pages may use the HTTP API, as https://app.example; * allows all;\n"
+                 "may be repeated. Requests of other origins are refused")
       ->type_name("ORIGIN")
       ->allow_extra_args(false)
       ->check([](std::string const& text) {
@@ -105,8 +103,8 @@ void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
   app.add_option("-b,--bind", flags.bind,
                  "Address to listen on, UDP and HTTP [all IPv4 addresses]; :: for IPv6 as well")
       ->check(check_address);
-  add_port(app, "--dp,--dht_port", options.dht_port, "UDP port of the DHT; 0 takes a free one")->required();
-  add_port(app, "--aph,--api_port", options.api_port, "TCP port of the HTTP API; 0 takes a free one")
+  add_port(app, "--dp,--dht_port", options.dht_port, "UDP port of the DHT; 0 chooses a free one")->required();
+  add_port(app, "--aph,--api_port", options.api_port, "TCP port of the HTTP API; 0 chooses a free one")
       ->required();
   app.add_option("--bn,--bootstrap", flags.bootstrap, "Grapes to join, host:port,host:port…; may be empty")
       ->required()
@@ -116,23 +114,23 @@ void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
       });
   app.add_option(
          "--profile", flags.profile,
-         "cluster: grapes of one operator; public: strangers, as in the mainline DHT, with its limits")
+         "cluster: grapes of one operator; public: limits for untrusted nodes, as in the mainline DHT")
       ->check(CLI::IsMember{{"cluster", "public"}})
       ->capture_default_str();
   app.add_option("--state-dir", options.state_folder,
-                 "Folder that keeps node id, known nodes and own items over restarts [nothing is kept]");
+                 "Folder for node id, known nodes, services and items of users over restarts [no state]");
   declare_access(app, flags, options);
   declare_limits(app, flags);
   add_number(app, "--check_maxPayloadSize", options.api.body_bytes_max, 1, 1'048'576,
              "Largest HTTP body, bytes")
       ->capture_default_str();
   app.add_flag("--strict", options.api.strict,
-               "Answer errors with status 4xx or 5xx and a JSON object, not as Node's Grape does");
+               "Answer errors with status 4xx or 5xx and a JSON object, unlike Node.js' Grape");
   add_log_options(app, flags.log);
 }
 
-// What we keep alive for our own users follows the life of an announcement: it is announced again three times
-// within it, and taken back when its owner has been silent for as long.
+// Derives re-announcement from the lifetime of an announcement: three times within it, until the owner has
+// been silent for that time.
 void set_peer_age(NodeOptions& node, Duration age) {
   node.peers.age_max = age;
   node.keeper.announce_every = std::max<Duration>(age / 3, std::chrono::seconds{1});
@@ -150,9 +148,7 @@ NodeOptions node_options(Flags const& flags) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{
-      "A Grenache grape: a node of the DHT with an HTTP API to announce services and to look them up.",
-      "grape"};
+  CLI::App app{"A Grenache grape: a DHT node with an HTTP API to announce and look up services.", "grape"};
   app.set_version_flag("--version", "grape " GRENACHE_VERSION);
   app.footer(
       "Two grapes on one machine:\n"
@@ -180,10 +176,9 @@ int run(int argc, char** argv) {
   }
   IpAddress const api = grape.api_endpoint().address;
   if (!api.is_loopback()) {
-    log.warn("warning",
-             {{"text", "the HTTP API has no passwords and listens on " + api.to_string() +
-                           ": everybody who reaches it can announce and store; --api-bind 127.0.0.1 "
-                           "keeps it to this host"}});
+    log.warn("warning", {{"text", "the HTTP API has no authentication and listens on " + api.to_string() +
+                                      ": every host that can reach it can announce and store; --api-bind "
+                                      "127.0.0.1 restricts it to this host"}});
   }
   signals.async_wait([&](boost::system::error_code error, int) {
     if (!error) asio::co_spawn(io, grape.stop(), asio::detached);

@@ -16,7 +16,7 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::udp;
 
-// Batches of datagrams taken before others on this thread get their turn.
+// Batches of datagrams processed before other work on this thread runs.
 constexpr int kBatchesInARow = 4;
 
 template <class... Handlers>
@@ -29,7 +29,7 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 }  // namespace
 
 Result<std::vector<IpAddress>> system_name_lookup(std::string const& host) {
-  // Not the resolver of the runner's io_context, whose destructor waits for what is being resolved.
+  // Not the resolver of the runner's io_context, whose destructor waits for running resolutions.
   asio::io_context context{1};
   udp::resolver resolver{context};
   Error error;
@@ -87,8 +87,8 @@ void NodeRunner::bootstrap(std::vector<HostPort> addresses) {
       has_names = true;
     }
   }
-  // Without numeric addresses the node hears of its bootstrap with the first name, so that it does not call
-  // itself ready before.
+  // Without numeric addresses, bootstrap() is called when the first name resolves, so that the node is not
+  // ready before.
   if (!numeric.empty() || !has_names) {
     has_joined_ = true;
     node_->bootstrap(numeric, net::steady_now());
@@ -123,13 +123,13 @@ void NodeRunner::resolved(std::size_t number, Result<std::vector<IpAddress>> con
   std::string const& host = names_.name(number).host;
   if (!addresses) {
     log_.warn("warning",
-              {{"text", "bootstrap host does not resolve: " + addresses.error().message()}, {"host", host}});
+              {{"text", "cannot resolve bootstrap host: " + addresses.error().message()}, {"host", host}});
   }
   auto change = names_.resolved(number, addresses ? *addresses : std::vector<IpAddress>{}, now, random_);
   if (!change.former.empty()) {
     log_.info("moved", {{"host", host}, {"address", change.addresses.front().to_string()}});
   }
-  // An address that was given as such stays, whatever a name stands for.
+  // Keep addresses that were also given as numbers.
   std::erase_if(change.former,
                 [this](Endpoint const& each) { return std::ranges::find(numeric_, each) != numeric_.end(); });
   node_->forget_bootstrap(change.former);
@@ -165,7 +165,7 @@ void NodeRunner::receive() {
 
 void NodeRunner::on_deadline() {
   node_->expire(net::steady_now());
-  // Also whether the node is alone by now: its upkeep comes by every few seconds.
+  // Checked here too, since the node may have lost all others; its upkeep sets a deadline every few seconds.
   resolve_names();
   flush();
 }
@@ -191,7 +191,7 @@ void NodeRunner::flush() {
 }
 
 void NodeRunner::log_event(Event const& event) {
-  // Fields cost allocations, and these events come with every datagram.
+  // Fields cost allocations, and these events are frequent.
   bool const is_debug = log_.enabled(LogLevel::debug);
   std::visit(
       Overloaded{
@@ -218,7 +218,7 @@ void NodeRunner::log_event(Event const& event) {
           [&](Warning const& warning) {
             log_.warn("warning", {{"text", warning.text}});
           },
-          [](auto const&) {},  // of requests that the HTTP API does not make
+          [](auto const&) {},  // requests that the HTTP API does not make
       },
       event);
 }

@@ -1,4 +1,4 @@
-// A page that many ask for at once.
+// Caches a rendered page.
 #pragma once
 
 #include <chrono>
@@ -8,13 +8,13 @@
 
 namespace grenache::grape {
 
-/// Keeps a page for a moment, so that who asks for it all the time does not stop the node, which runs on the
-/// same thread: a page of metrics costs as much as a hundred datagrams.
+/// Caches a page for kAge, so that a client that requests it in a loop does not starve the node on the same
+/// thread: rendering the metrics costs as much as a hundred datagrams.
 class PageCache {
  public:
-  static constexpr Duration kAge = std::chrono::milliseconds{100};  // too short for anybody to notice
+  static constexpr Duration kAge = std::chrono::milliseconds{100};  // short enough not to be noticed
 
-  /// The page, made anew by `render()` when it is too old. Valid until the next call.
+  /// Returns the page, rendered by `render()` when it is older than kAge. Valid until the next call.
   template <class Render>
   [[nodiscard]] std::string const& get(TimePoint now, Render render) {
     if (page_.empty() || now >= stale_at_) {

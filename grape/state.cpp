@@ -19,7 +19,7 @@ using dht::BencodeValue;
 
 constexpr std::string_view kMagic = "grape-state 1 ";
 constexpr std::size_t kHeadSize = kMagic.size() + 2 * Sha1::kSize + 1;
-// The bounds of a node are far below; a file beyond is not ours.
+// Far above the bounds of a node; a larger file is not ours.
 constexpr dht::BencodeDocument::Limits kLimits{.depth_max = 5, .token_count_max = 200'000};
 
 void write_item(dht::BencodeWriter& out, dht::Item const& item) {
@@ -51,7 +51,7 @@ std::optional<dht::Item> read_item(BencodeValue const& value) {
   return item ? std::optional{std::move(*item)} : std::nullopt;
 }
 
-// Of a service in a file of a version that did not write it: more than the patience with any owner.
+// Remaining lifetime of a service in files of versions that did not store it: more than any owner_patience.
 constexpr Duration kLifeUnknown = std::chrono::hours{24};
 
 std::optional<Snapshot::Service> read_service(BencodeValue const& value) {
@@ -67,7 +67,7 @@ std::optional<Snapshot::Service> read_service(BencodeValue const& value) {
   return service;
 }
 
-/// False when something in the list is not what it should be.
+/// Returns false when an element of the list is invalid.
 template <class T, class Read>
 bool read_list(BencodeValue const& list, Read read, std::vector<T>& out) {
   if (!list.is(BencodeType::list)) return false;
@@ -142,7 +142,7 @@ std::optional<Snapshot> decode_state(std::string_view bytes, WallTime now) {
                      read_list(root.dict_find("services"), read_service, out.services);
   if (!whole) return std::nullopt;
   if (auto const saved = root.dict_find("saved").as_integer(); saved && *saved < to_unix_ms(now)) {
-    // Beyond a day all of them are over.
+    // After a day all services have lapsed.
     auto const since = std::min<WallTime::duration>(now - from_unix_ms(std::max<std::int64_t>(*saved, 0)),
                                                     std::chrono::hours{48});
     for (auto& service : out.services) service.life_left -= since;

@@ -23,8 +23,8 @@ void StateSaver::start() {
 }
 
 void StateSaver::write() {
-  // The copy of the folder keeps its lock until the file is written, and no longer: who waits for the write
-  // may open the folder next.
+  // The copy of the folder keeps the lock until the file is written, and no longer, so that a caller that
+  // waits for the write can open the folder next.
   auto call = [folder = folder_, bytes = encode_()]() mutable {
     auto const replaced = replace_private_file(folder->file(), bytes);
     folder.reset();

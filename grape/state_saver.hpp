@@ -1,4 +1,4 @@
-// Writes the state of a grape to its folder, on a thread of its own.
+// Saves the state of a grape to its folder, off the main thread.
 #pragma once
 
 #include <functional>
@@ -15,24 +15,24 @@
 
 namespace grenache::grape {
 
-/// Writes at the start, every `period`, and once at the end. One write is under way at a time; a disk that
-/// hangs delays the next ones and blocks nobody. The folder stays locked until the last write has ended, even
-/// when this object has gone, so that no other grape writes beside it.
+/// Saves at the start, every `period`, and once at the end. One write runs at a time; a hanging disk delays
+/// the next writes but does not block the grape. The folder stays locked until the last write has ended, even
+/// after this object is destroyed, so that no other grape writes at the same time.
 ///
-/// One thread; it may be destroyed at any time.
+/// Not thread-safe; may be destroyed at any time.
 class StateSaver {
  public:
-  /// `encode` gives the bytes to write, `on_failure` hears why a write failed.
+  /// `encode` returns the bytes to write; `on_failure` is called when a write fails.
   StateSaver(net::Executor const& executor, StateFolder folder, Duration period,
              std::function<std::string()> encode, std::function<void(Error const&)> on_failure);
   StateSaver(StateSaver const&) = delete;
   StateSaver& operator=(StateSaver const&) = delete;
 
   [[nodiscard]] StateFolder const& folder() const { return *folder_; }
-  /// The first write. Once.
+  /// Starts the first write. Call once.
   void start();
-  /// Writes what is true now, after the write that is under way, and ends; false when that took longer than
-  /// `limit`. The file holds the last state that was written whole. Once.
+  /// Saves the current state, after the write in progress, and ends. Returns false when that exceeds `limit`;
+  /// the file then holds the last state that was written completely. Call once.
   [[nodiscard]] net::Awaitable<bool> finish(Duration limit);
 
  private:

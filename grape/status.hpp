@@ -1,4 +1,4 @@
-// What a grape tells about itself: the state behind /health, /metrics and the status page.
+// The status of a grape: the data behind /health, /metrics and the status page.
 #pragma once
 
 #include <cstddef>
@@ -17,12 +17,12 @@ namespace grenache::grape {
 
 enum class Health : std::uint8_t {
   ok,       // lookups and announcements reach the network
-  joining,  // bootstrap is not over
-  alone,    // no node is known, although there are addresses to join: what is announced here stays here
+  joining,  // bootstrapping has not ended
+  alone,  // no node is known, although there are bootstrap addresses: announcements are not stored elsewhere
 };
 [[nodiscard]] std::string_view to_string(Health health);
 
-/// What this process uses, as the system counts it. Zero where the system does not tell.
+/// Resource usage of this process, as counted by the system. Zero where the system does not report it.
 struct ProcessUse {
   std::uint64_t resident_bytes = 0;
   double cpu_seconds = 0;  // user and system
@@ -31,22 +31,22 @@ struct ProcessUse {
 
 /// Datagrams and system calls of the UDP sockets, counted since the start.
 struct SocketCounters {
-  std::uint64_t receive_calls = 0;  // that brought datagrams
+  std::uint64_t receive_calls = 0;  // that returned datagrams
   std::uint64_t send_calls = 0;
   std::uint64_t received = 0;  // datagrams
   std::uint64_t sent = 0;
-  std::uint64_t send_failures = 0;  // datagrams that found no room or no way: lost
+  std::uint64_t send_failures = 0;  // datagrams lost because of a full buffer or a missing route
 };
 
-/// One moment of a grape. A copy: nothing in it changes.
+/// A snapshot of a grape, as plain values.
 struct Status {
   std::string version;
   NodeId id;
   Endpoint dht;
   Endpoint api;
-  std::size_t bootstrap_count = 0;  // addresses to join that were given
+  std::size_t bootstrap_count = 0;  // configured bootstrap addresses
   Duration uptime{};
-  /// Since a lookup of a user found a peer; nothing when none has.
+  /// Time since a user's lookup found a peer; nothing when none has.
   std::optional<Duration> last_lookup_age;
   NodeStats node;
   SocketCounters socket;
@@ -54,11 +54,11 @@ struct Status {
   std::size_t http_connections = 0;
   ProcessUse process;
 
-  /// A grape without addresses to join is `ok` as soon as it is ready: it is a network of one.
+  /// A grape without bootstrap addresses is `ok` as soon as it is ready, as a network of one node.
   [[nodiscard]] Health health() const;
 };
 
-/// The body of /health: one JSON object with a final newline. Ages and times are in seconds.
+/// Returns the body of /health: one JSON object with a final newline. Durations are in seconds.
 [[nodiscard]] std::string health_text(Status const& status);
 
 }  // namespace grenache::grape

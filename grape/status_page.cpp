@@ -87,7 +87,7 @@ std::string_view meaning(Health health) {
   return "";
 }
 
-/// `drop_reason` as people read it.
+/// "drop_reason" as "drop reason".
 std::string words(std::string_view name) {
   std::string out{name};
   for (char& c : out) {
@@ -148,23 +148,23 @@ void add_numbers(Page& page, Status const& status) {
 void add_tables(Page& page, Status const& status) {
   NodeStats const& node = status.node;
   page.raw("<div class=\"columns\">\n");
-  page.begin_table("Asked by programs");
+  page.begin_table("Requests of clients");
   page.row("lookups", node.lookups);
   page.row("announcements", node.announces);
-  page.row("services kept alive", node.services_kept);
-  page.row("items got", node.gets);
-  page.row("items put", node.puts);
-  page.row("requests that wait now", node.requests_waiting);
+  page.row("services re-announced", node.services_kept);
+  page.row("gets", node.gets);
+  page.row("puts", node.puts);
+  page.row("requests in progress", node.requests_waiting);
   page.row("HTTP requests", status.http.requests);
   page.row("HTTP connections open", status.http_connections);
   page.end_table();
 
-  page.begin_table("Between grapes");
+  page.begin_table("DHT traffic");
   page.row("datagrams received", node.datagrams_in);
   page.row("datagrams sent", node.datagrams_out);
   page.row("queries answered", node.queries_in);
   page.row("queries sent", node.queries_out);
-  page.row("queries that nobody answered", node.timeouts);
+  page.row("queries timed out", node.timeouts);
   page.row("announcements stored", node.announces_stored);
   page.end_table();
 
@@ -184,8 +184,8 @@ void add_hints(Page& page, Status const& status) {
   page.text("curl -d '{\"data\":[\"rpc_test\",1337]}' " + url + "/announce\n");
   page.text("curl -d '{\"data\":\"rpc_test\"}' " + url + "/lookup");
   page.raw("</code></pre></section>\n");
-  page.raw("<footer>For machines: <a href=\"/health\">/health</a>, <a href=\"/metrics\">/metrics</a>. ");
-  page.raw("This page loads itself again every 5 seconds.</footer>\n</body>\n</html>\n");
+  page.raw("<footer>Machine-readable: <a href=\"/health\">/health</a>, <a href=\"/metrics\">/metrics</a>. ");
+  page.raw("This page reloads every 5 seconds.</footer>\n</body>\n</html>\n");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The status of a grape for people.
+// Renders the status of a grape as an HTML page.
 #pragma once
 
 #include <string>
@@ -8,12 +8,11 @@
 
 namespace grenache::grape {
 
-/// One HTML page, complete in itself: no script, no image, nothing to fetch. It loads itself again every few
+/// Returns a self-contained HTML page, without scripts or external resources. It reloads itself every few
 /// seconds.
 [[nodiscard]] std::string status_page(Status const& status);
 
-/// `text` with the characters that mean something in HTML written as entities; for text and quoted
-/// attributes.
+/// Returns `text` with the special characters of HTML escaped; for text and quoted attributes.
 [[nodiscard]] std::string escape_html(std::string_view text);
 
 }  // namespace grenache::grape

@@ -21,7 +21,7 @@ using ReceiveLocal4 = asio::detail::socket_option::boolean<IPPROTO_IP, IP_PKTINF
 using ReceiveLocal6 = asio::detail::socket_option::boolean<IPPROTO_IPV6, IPV6_RECVPKTINFO>;
 
 constexpr std::size_t kDatagramBytesMax = 65536;
-// Slots a power of two apart would meet in the same few lines of the processor's caches.
+// Slots a power of two apart would map to the same few cache lines.
 constexpr std::size_t kSlotBytes = kDatagramBytesMax + 11 * 64;
 
 union SocketAddress {
@@ -45,7 +45,8 @@ Endpoint to_endpoint(SocketAddress const& address) {
   return {IpAddress{bytes}, port};
 }
 
-/// Writes where `to` is reached from a socket of this family; false when it is not. The size is the length.
+/// Writes the socket address of `to` for a socket of this family, and its length to `size`; false when the
+/// family cannot reach it.
 bool write_address(SocketAddress& out, socklen_t& size, Endpoint const& to, bool socket_is_v6) {
   std::string_view const bytes = to.address.view();
   if (!socket_is_v6) {
@@ -71,7 +72,7 @@ bool write_address(SocketAddress& out, socklen_t& size, Endpoint const& to, bool
   return true;
 }
 
-/// Room for the address that a datagram was sent to, or leaves from.
+/// Buffer for the local address of a datagram.
 union Control {
   cmsghdr header;
   std::array<char, CMSG_SPACE(sizeof(in_pktinfo)) + CMSG_SPACE(sizeof(in6_pktinfo))> room;
@@ -103,7 +104,7 @@ std::optional<IpAddress> read_local(msghdr& message) {
   return sent_to;
 }
 
-/// Makes the system send `message` from `source`.
+/// Sets the source address of `message`.
 void write_local(msghdr& message, Control& control, IpAddress const& source, bool socket_is_v6) {
   SocketAddress address{};
   socklen_t ignored = 0;
@@ -129,7 +130,7 @@ void write_local(msghdr& message, Control& control, IpAddress const& source, boo
 
 struct UdpSocket::Batches {
   explicit Batches(std::size_t count)
-      : room{new char[count * kSlotBytes]},  // not initialised: pages that stay unused cost nothing
+      : room{new char[count * kSlotBytes]},  // not initialised: unused pages use no memory
         from(count),
         in_controls(count),
         in_parts(count),
@@ -155,13 +156,13 @@ struct UdpSocket::Batches {
   std::vector<Control> in_controls;
   std::vector<iovec> in_parts;
   std::vector<mmsghdr> in;
-  std::vector<std::string> bytes;  // of the datagrams that wait to be sent
+  std::vector<std::string> bytes;  // queued datagrams
   std::vector<SocketAddress> to;
   std::vector<Control> out_controls;
   std::vector<iovec> out_parts;
   std::vector<mmsghdr> out;
 
-  /// The system writes the lengths that it used into the header.
+  /// Resets the lengths in the header, which the system overwrites.
   void prepare(std::size_t slot, bool with_control) {
     msghdr& header = in[slot].msg_hdr;
     header.msg_namelen = sizeof(SocketAddress);
@@ -281,7 +282,7 @@ void UdpSocket::flush() {
       options_.batched = false;
       return flush_one_by_one();
     }
-    // Without room the rest is lost as well; any other error concerns the first datagram alone.
+    // If the buffer is full, all remaining datagrams are lost; any other error concerns only the first one.
     std::size_t const lost = errno == EAGAIN || errno == ENOBUFS ? waiting_ - done : 1;
     counters_.send_failures += lost;
     done += lost;

@@ -1,4 +1,4 @@
-// A UDP socket that takes and sends datagrams in batches.
+// A UDP socket that receives and sends datagrams in batches.
 #pragma once
 
 #include <cstddef>
@@ -19,16 +19,17 @@
 
 namespace grenache::grape {
 
-/// One system call for many datagrams (recvmmsg, sendmmsg), and one for each where the system lacks those.
-/// All memory is taken at open(): a datagram costs no allocation here. One thread.
+/// Uses one system call for many datagrams (recvmmsg, sendmmsg), or one per datagram where the system lacks
+/// those. Allocates all memory at open(), none per datagram. Not thread-safe.
 class UdpSocket {
  public:
   struct Options {
-    /// Datagrams in one system call. Each has room for the largest there is, as Node's Grape answers with all
-    /// peers of a name, however many; what no datagram fills costs no memory.
+    /// Datagrams per system call. Each slot fits the largest possible datagram, because Node.js' Grape
+    /// answers with all peers of a name; pages of a slot that are never written use no memory.
     std::size_t batch_max = 32;
-    bool batched = true;  // false: one system call a datagram
-    /// As much of it as the system grants without asking: a burst of replies to a lookup must find room.
+    bool batched = true;  // false: one system call per datagram
+    /// Requested size of the receive and send buffers, to hold a burst of replies to a lookup; the system may
+    /// grant less.
     int buffer_bytes = 4 * 1024 * 1024;
   };
   struct Received {
@@ -43,22 +44,21 @@ class UdpSocket {
   UdpSocket(UdpSocket const&) = delete;
   UdpSocket& operator=(UdpSocket const&) = delete;
 
-  /// Binds; port 0 takes a free one. `::` takes IPv4 too. Errors are the system's. Once.
+  /// Binds; port 0 chooses a free one. `::` includes IPv4. Fails with system errors. Call once.
   [[nodiscard]] Result<Endpoint> open(Endpoint const& bind);
   [[nodiscard]] bool is_open() const { return socket_.is_open(); }
   void close();
 
-  /// Completes with true when datagrams may wait, with false when the socket is closed.
+  /// Completes with true when datagrams may be waiting, with false when the socket is closed.
   [[nodiscard]] net::Awaitable<bool> readable();
-  /// The datagrams that wait, at most batch_max; fewer when no more wait.
+  /// Returns the waiting datagrams, at most batch_max. Fewer mean that no more are waiting.
   [[nodiscard]] std::span<Received const> receive();
   [[nodiscard]] std::size_t batch_max() const { return options_.batch_max; }
 
-  /// Sends with the next flush(), or at once when a batch is full; from `source`, one of our addresses, if it
-  /// is given and the socket is bound to all addresses: who asked one of them takes no answer from another.
-  /// What finds no room in the system, or no
-  /// way to go, is lost and counted, as it could be lost anywhere on its way. Returns a string that is not
-  /// needed any more, for its memory.
+  /// Queues a datagram, which is sent by the next flush(), or at once when the batch is full. It is sent from
+  /// `source`, one of our addresses, if that is given and the socket is bound to all addresses, because a
+  /// querier accepts replies only from the address that it queried. Datagrams that the system does not accept
+  /// are lost and counted, like any loss in the network. Returns an unused string for reuse of its memory.
   std::string send(Endpoint const& to, std::string bytes,
                    std::optional<IpAddress> const& source = std::nullopt);
   void flush();
@@ -66,7 +66,7 @@ class UdpSocket {
   [[nodiscard]] SocketCounters const& counters() const { return counters_; }
 
  private:
-  struct Batches;  // what the system calls read and write
+  struct Batches;  // buffers of the system calls
 
   std::size_t receive_one();
   void flush_one_by_one();
@@ -77,7 +77,7 @@ class UdpSocket {
   bool all_addresses_ = false;  // bound to
   std::unique_ptr<Batches> batches_;
   std::vector<Received> received_;
-  std::size_t waiting_ = 0;  // datagrams to send
+  std::size_t waiting_ = 0;  // queued datagrams
   SocketCounters counters_;
 };
 

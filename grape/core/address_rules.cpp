@@ -18,7 +18,7 @@ bool is_mapped(IpAddress const& address) {
   return address.is_v6() && std::ranges::equal(address.view().substr(0, 12), kPrefix);
 }
 
-// Castagnoli's polynomial, bit by bit: of a few bytes, for nodes that enter a table.
+// CRC-32C, bit by bit: the input is a few bytes, and it is computed only for nodes that enter a table.
 std::uint32_t crc32c(std::string_view bytes) {
   std::uint32_t crc = 0xffffffffu;
   for (char const c : bytes) {
@@ -28,7 +28,7 @@ std::uint32_t crc32c(std::string_view bytes) {
   return ~crc;
 }
 
-// The first 21 bits of fitting ids whose last byte is `last`.
+// Returns the first 21 bits that BEP 42 demands of an id whose last byte is `last`.
 std::array<std::uint8_t, 3> prefix_of(IpAddress const& address, std::uint8_t last) {
   constexpr std::array<std::uint8_t, 4> kMask4{0x03, 0x0f, 0x3f, 0xff};
   constexpr std::array<std::uint8_t, 8> kMask6{0x01, 0x03, 0x07, 0x0f, 0x1f, 0x3f, 0x7f, 0xff};

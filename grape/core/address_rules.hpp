@@ -1,4 +1,5 @@
-// What an address says about a node: whether it can be one, whose neighbour it is, which ids fit it (BEP 42).
+// Classifies node addresses: martian or public, same network or host, and the ids that fit an address (BEP
+// 42).
 #pragma once
 
 #include <grenache/base/endpoint.hpp>
@@ -7,19 +8,21 @@
 
 namespace grenache::grape {
 
-/// True for what no datagram from the public internet can come from: loopback, 0/8, multicast, reserved,
-/// link-local and IPv4-mapped IPv6 addresses.
+/// True for addresses that cannot be the source of a datagram from the public internet: loopback, 0/8,
+/// multicast, reserved, link-local and IPv4-mapped IPv6 addresses.
 [[nodiscard]] bool is_martian(IpAddress const& address);
 
-/// The /24 or /64 that `address` lies in: who has one address there often has them all.
+/// Returns the /24 (IPv4) or /64 (IPv6) network of `address`; one operator often controls all of its
+/// addresses.
 [[nodiscard]] IpAddress network_of(IpAddress const& address);
 
-/// What counts as one host: an IPv4 address, or an IPv6 /64, all of whose addresses one host may have.
+/// Returns the key by which addresses are counted as one host: an IPv4 address, or an IPv6 /64, since one
+/// IPv6 host may own the whole /64.
 [[nodiscard]] IpAddress host_of(IpAddress const& address);
 
-/// Whether a node with this address may have this id by BEP 42. Private addresses may have any.
+/// Returns whether BEP 42 allows `id` at `address`. Private addresses may have any id.
 [[nodiscard]] bool id_fits(NodeId const& id, IpAddress const& address);
-/// A random id that fits.
+/// Returns a random id that id_fits() accepts for `address`.
 [[nodiscard]] NodeId fitting_id(IpAddress const& address, Random& random);
 
 }  // namespace grenache::grape

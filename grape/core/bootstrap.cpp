@@ -19,7 +19,7 @@ void Bootstrap::add(std::vector<Endpoint> const& addresses, TimePoint now) {
 
 void Bootstrap::forget(std::vector<Endpoint> const& addresses) {
   std::erase_if(entries_, [&](Entry const& entry) {
-    return !entry.was_well && std::ranges::find(addresses, entry.address) != addresses.end();
+    return !entry.was_responsive && std::ranges::find(addresses, entry.address) != addresses.end();
   });
 }
 
@@ -29,7 +29,7 @@ bool Bootstrap::contains(Endpoint const& address) const {
 
 bool Bootstrap::is_responsive(std::vector<Endpoint> const& addresses) const {
   return std::ranges::any_of(entries_, [&](Entry const& entry) {
-    return entry.was_well && std::ranges::find(addresses, entry.address) != addresses.end();
+    return entry.was_responsive && std::ranges::find(addresses, entry.address) != addresses.end();
   });
 }
 
@@ -45,7 +45,7 @@ std::optional<Endpoint> Bootstrap::next(TimePoint now) {
 bool Bootstrap::answered(Endpoint const& address, TimePoint now, Random& random) {
   Entry* entry = find(address);
   if (entry == nullptr) return false;
-  bool const is_news = !entry->was_well;
+  bool const is_news = !entry->was_responsive;
   *entry = {address, now + options_.recheck / 2 + jittered(options_.recheck, random) / 2, 0, false, true};
   return is_news;
 }
@@ -59,7 +59,7 @@ void Bootstrap::failed(Endpoint const& address, TimePoint now, Random& random) {
   }
   ++entry->failures;
   entry->waiting = false;
-  entry->was_well = false;
+  entry->was_responsive = false;
   entry->try_at = now + jittered(std::min(delay, options_.delay_max), random);
 }
 
@@ -67,7 +67,7 @@ void Bootstrap::hurry(TimePoint now) {
   for (Entry& entry : entries_) {
     entry.try_at = std::min(entry.try_at, now);
     entry.failures = 0;
-    entry.was_well = false;
+    entry.was_responsive = false;
   }
 }
 

@@ -1,4 +1,4 @@
-// The addresses through which a node finds the network, and when to try them.
+// Holds the bootstrap addresses of a node and schedules when to try each.
 #pragma once
 
 #include <cstddef>
@@ -14,15 +14,16 @@
 
 namespace grenache::grape {
 
-/// Tries every address until it answers, quickly at first, so that two grapes that name each other meet
-/// within a second whoever starts first, then ever more slowly up to `delay_max`, and never gives up. An
-/// address that answered is tried again after `recheck`: this is how the halves of a network that was parted
-/// find each other again.
+/// Retries every address until it answers, without limit. The first retries are quick, so that two grapes
+/// that name each other connect within a second in either start order; then the delay doubles up to
+/// `delay_max`. An address that answered is tried again after `recheck`, which rejoins the halves of a
+/// network after a partition.
 class Bootstrap {
  public:
   struct Options {
     std::size_t address_count_max = 64;
-    Duration delay_min = std::chrono::milliseconds{250};  // after the first failures, beside the time waited
+    /// After each of the first failures, in addition to the query's timeout.
+    Duration delay_min = std::chrono::milliseconds{250};
     Duration delay_max = std::chrono::seconds{30};
     std::uint32_t quick_count = 4;  // failures before the delay begins to double
     Duration recheck = std::chrono::minutes{5};
@@ -30,19 +31,19 @@ class Bootstrap {
 
   explicit Bootstrap(Options options) : options_{options} {}
 
-  /// Adds addresses, to be tried at once. Known ones and those beyond address_count_max are ignored.
+  /// Adds addresses, which are due at once. Ignores known ones and those beyond address_count_max.
   void add(std::vector<Endpoint> const& addresses, TimePoint now);
-  /// An address to try now; it is not due again before answered() or failed().
+  /// Returns an address to try now; it is not due again before answered() or failed().
   [[nodiscard]] std::optional<Endpoint> next(TimePoint now);
-  /// True when the address is one of ours and did not answer last time.
+  /// Reports an answer. Returns true when `address` is a bootstrap address that did not answer the last time.
   bool answered(Endpoint const& address, TimePoint now, Random& random);
   void failed(Endpoint const& address, TimePoint now, Random& random);
-  /// Forgets those of `addresses` that did not answer last time.
+  /// Removes those of `addresses` that did not answer the last time.
   void forget(std::vector<Endpoint> const& addresses);
   [[nodiscard]] bool contains(Endpoint const& address) const;
-  /// True when one of `addresses` answered last time.
+  /// True when one of `addresses` answered the last time.
   [[nodiscard]] bool is_responsive(std::vector<Endpoint> const& addresses) const;
-  /// Tries all addresses again at once: the routing table has run empty.
+  /// Makes all addresses due at once; called when the routing table has become empty.
   void hurry(TimePoint now);
 
   [[nodiscard]] bool empty() const { return entries_.empty(); }
@@ -54,7 +55,7 @@ class Bootstrap {
     TimePoint try_at;
     std::uint32_t failures = 0;
     bool waiting = false;
-    bool was_well = false;
+    bool was_responsive = false;
   };
   [[nodiscard]] Entry* find(Endpoint const& address);
 
@@ -62,14 +63,15 @@ class Bootstrap {
   std::vector<Entry> entries_;
 };
 
-/// The nodes that were lost last, newest last. When all are lost these are the ones that were well until
-/// then: a way back into the network for a node whose bootstrap addresses are dead, or that has none.
+/// Remembers the nodes that were removed from the routing table last, newest last. When the table becomes
+/// empty, these are the nodes that answered until then, so a node whose bootstrap addresses are dead, or that
+/// has none, can rejoin the network through them.
 class FormerNodes {
  public:
   explicit FormerNodes(std::size_t count_max) : count_max_{count_max} {}
 
   void add(dht::Contact const& node);
-  /// It is back.
+  /// Removes the node at `endpoint`, which is in the routing table again.
   void remove(Endpoint const& endpoint);
   [[nodiscard]] std::deque<dht::Contact> const& all() const { return nodes_; }
 

@@ -1,4 +1,4 @@
-// The names of bootstrap hosts, and when to resolve them.
+// Schedules the resolution of bootstrap host names.
 #pragma once
 
 #include <cstddef>
@@ -13,22 +13,25 @@
 
 namespace grenache::grape {
 
-/// Says which names to resolve, and what changed when one resolved. A name is resolved until it has an
-/// address, and again whenever none of its addresses leads into the network: its host may have moved.
+/// Decides which names to resolve, and computes what a resolution changed. A name is resolved until it has an
+/// address, and again whenever the network is not reached through any of its addresses, because its host may
+/// have moved.
 ///
-/// Knows no resolver: the runner asks next(), and reports each outcome with resolved().
+/// Does no I/O: the runner calls next(), resolves the name, and reports the outcome with resolved().
 class BootstrapNames {
  public:
   struct Options {
-    /// Between two resolutions of one name: doubles with each that brings no way into the network, and is
-    /// spread at random over its upper half, so that grapes that lost one host do not ask in step.
+    /// Delay between two resolutions of one name. Doubles with each resolution that did not lead to the
+    /// network, and is jittered over its upper half, so that grapes that lost the same host do not resolve in
+    /// step.
     Duration delay_min = std::chrono::seconds{2};
     Duration delay_max = std::chrono::minutes{1};
-    std::size_t address_count_max = 16;  // of one name; more are ignored
-    std::size_t resolve_count_max = 4;   // under way at a time: each holds a thread
+    std::size_t address_count_max = 16;  // per name; more are ignored
+    std::size_t resolve_count_max = 4;   // concurrent resolutions; each occupies a thread
   };
 
-  /// What a resolution changed. `former` are no addresses of any name any more.
+  /// The result of a resolution: the name's addresses, and the `former` ones that no name resolves to any
+  /// more.
   struct Change {
     std::vector<Endpoint> addresses;
     std::vector<Endpoint> former;
@@ -36,11 +39,12 @@ class BootstrapNames {
 
   explicit BootstrapNames(Options options) : options_{options} {}
 
-  /// A name to be resolved at once.
+  /// Adds a name, which is due at once.
   void add(HostPort name);
 
-  /// The number of a name to resolve now; it is not due again before resolved(). `leads_in(addresses)` tells
-  /// whether the network is reached through one of these addresses; it is asked about names that have some.
+  /// Returns the index of a name to resolve now; it is not due again before resolved(). `leads_in(addresses)`
+  /// returns whether the network is reached through one of these addresses; it is called for names that have
+  /// addresses.
   template <class LeadsIn>
   [[nodiscard]] std::optional<std::size_t> next(TimePoint now, LeadsIn leads_in) {
     if (resolving_count_ >= options_.resolve_count_max) return std::nullopt;
@@ -59,12 +63,12 @@ class BootstrapNames {
   }
   [[nodiscard]] HostPort const& name(std::size_t number) const { return names_.at(number).name; }
 
-  /// A resolution ended; with no address it failed, and the former ones stay.
+  /// Reports the end of a resolution. No addresses mean that it failed; the name then keeps the ones it had.
   [[nodiscard]] Change resolved(std::size_t number, std::vector<IpAddress> const& addresses, TimePoint now,
                                 Random& random);
 
-  /// When a name becomes due after `now`. Names that are due already wait until they lead in no more, which
-  /// next() has to be asked for.
+  /// Returns when the next name becomes due after `now`. Names that are already due are not counted: whether
+  /// they need a resolution depends on `leads_in`, so poll next() for them.
   [[nodiscard]] TimePoint next_deadline(TimePoint now) const;
 
  private:

@@ -18,7 +18,7 @@ namespace grenache::grape {
   return 8 * NodeId::kSize;
 }
 
-/// The first 64 bits of `id` as a number. Compilers make one load of it.
+/// The first 64 bits of `id` as a number. Compiles to one load.
 [[nodiscard]] inline std::uint64_t leading_bits(NodeId const& id) {
   auto const byte = [&id](std::size_t i) { return std::uint64_t{id.array()[i]} << (56 - 8 * i); };
   return byte(0) | byte(1) | byte(2) | byte(3) | byte(4) | byte(5) | byte(6) | byte(7);

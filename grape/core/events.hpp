@@ -1,4 +1,4 @@
-// What a node has to tell, as plain values.
+// The events that a node emits, as plain values.
 #pragma once
 
 #include <cstddef>
@@ -15,47 +15,48 @@
 
 namespace grenache::grape {
 
-/// Names one request (start_lookup(), start_announce(), …); never used twice by a node.
+/// Identifies one request (start_lookup(), start_announce(), …); a node never reuses an id.
 enum class RequestId : std::uint64_t {};
 
-/// Bootstrapping is over: the neighbourhood is known, or nobody answered in time, or there is no bootstrap.
-/// Comes once.
+/// Bootstrapping has ended: the nodes nearest to us are known, or no node answered in time, or there are no
+/// bootstrap addresses. Emitted once.
 struct Ready {};
-/// A node is new in the routing table.
+/// A node was added to the routing table.
 struct NodeAdded {
   Endpoint endpoint;
   NodeId id;
 };
-/// The network named a peer of a service that is being looked up. Comes before the LookupDone.
+/// A running lookup found a peer of its service. Emitted before the LookupDone.
 struct PeerFound {
   dht::ServiceKey name;
   Endpoint peer;
 };
-/// Somebody stored a peer with us, or refreshed one.
+/// A remote node stored a peer at this node, or refreshed one.
 struct AnnounceStored {
   dht::ServiceKey name;
   Endpoint peer;
 };
-/// A lookup is over; `peers` are at most 100, in random order.
+/// A lookup has ended. `peers` holds at most 100, in random order.
 struct LookupDone {
   RequestId id{};
   dht::ServiceKey name;
   std::vector<Endpoint> peers;
 };
-/// An announcement is over: `stored` *other* nodes hold it now, beside this one.
+/// An announcement has ended: `stored` nodes hold it, this one not counted.
 struct AnnounceDone {
   RequestId id{};
   dht::ServiceKey name;
   std::size_t stored = 0;
 };
-/// A service was taken back: `removed` other nodes said so. Those that have it still forget it with its age.
+/// An unannounce has ended: `removed` other nodes confirmed it. Nodes that still hold the service drop it
+/// when it expires.
 struct UnannounceDone {
   RequestId id{};
   dht::ServiceKey name;
   std::size_t removed = 0;
 };
-/// A search for an item is over. `from` and `token` are those of the reply that held it, as Grape's users see
-/// them; an item that was here already has our own id and no token.
+/// A get has ended. `from` and `token` are those of the reply that held the item, as Grape reports them; an
+/// item from our own store has our own id and no token.
 struct GetDone {
   RequestId id{};
   NodeId target;
@@ -63,24 +64,25 @@ struct GetDone {
   NodeId from;
   std::string token;
 };
-/// Why a put was refused (BEP 44): 301 or 302, with the words of who refused it.
+/// Why a put was refused (BEP 44): code 301 or 302, with the text of the node that refused it.
 struct PutRefusal {
   std::int64_t code = 0;
   std::string text;
 };
-/// A put is over: `stored` other nodes hold the item now. It failed when none does and there is a refusal.
+/// A put has ended: `stored` other nodes hold the item. It failed when `stored` is 0 and there is a refusal.
 struct PutDone {
   RequestId id{};
   NodeId target;
   std::size_t stored = 0;
   std::optional<PutRefusal> refusal;
 };
-/// The node took another id, as enough others say that its address is this one (BEP 42).
+/// The node changed its id to one that fits `address`, the external address that enough other nodes reported
+/// (BEP 42).
 struct IdChanged {
   NodeId id;
   IpAddress address;
 };
-/// Something that an operator should know.
+/// A condition that the operator should know about.
 struct Warning {
   std::string text;
 };

@@ -1,4 +1,4 @@
-// How others see this node.
+// Determines this node's external address from what other nodes report.
 #pragma once
 
 #include <cstddef>
@@ -9,18 +9,20 @@
 
 namespace grenache::grape {
 
-/// Counts what nodes that we asked say our address is (the `ip` of their replies, BEP 42). Each network (/24
-/// or /64) has one vote, its latest, so that one liar has one vote however many addresses it has.
+/// Counts the addresses that other nodes report for us in their replies (`ip`, BEP 42). Each network (/24 or
+/// /64) has one vote, its latest, so an attacker has one vote per network, however many addresses it controls
+/// there.
 class ExternalAddress {
  public:
   struct Options {
-    std::size_t vote_count_max = 50;  // the latest count
-    std::size_t vote_count_min = 10;  // fewer decide nothing
+    std::size_t vote_count_max = 50;  // the oldest votes are dropped beyond this
+    std::size_t vote_count_min = 10;  // no decision with fewer votes
   };
 
   explicit ExternalAddress(Options options) : options_{options} {}
 
-  /// Notes a vote. The address that more than two thirds agree on, when that is news.
+  /// Records a vote. Returns the address that more than two thirds agree on when it differs from the previous
+  /// one.
   [[nodiscard]] std::optional<IpAddress> vote(IpAddress const& voter, IpAddress const& address);
   [[nodiscard]] std::optional<IpAddress> const& address() const { return address_; }
 

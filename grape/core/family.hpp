@@ -1,4 +1,5 @@
-// IPv4 and IPv6 are two networks that share their keys (BEP 32): what a node has of each comes in pairs.
+// The two address families of the DHT: IPv4 and IPv6 are separate networks that share their keys (BEP 32), so
+// a node holds one table of each.
 #pragma once
 
 #include <array>

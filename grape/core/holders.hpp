@@ -1,4 +1,4 @@
-// Who holds what we announced.
+// Remembers which nodes hold our announcements.
 #pragma once
 
 #include <cstddef>
@@ -12,25 +12,25 @@
 
 namespace grenache::grape {
 
-/// Remembers the nodes that took our announcements, with the tokens that they gave: a service can be taken
-/// back from them even when they are not among the nearest to its name any more. Holders of old announcements
-/// are worth little and harm nobody: they have forgotten the peer, and their tokens are out of date.
+/// Remembers the nodes that stored our announcements, with their tokens, so that a service can be unannounced
+/// at nodes that are no longer among the nearest to its name. Entries of old announcements are harmless:
+/// those nodes have expired the peer, and the tokens are no longer valid.
 ///
-/// At most `service_count_max` services, the one announced longest ago goes first, with `holder_count_max`
-/// each: 12 MB in the worst case.
+/// Holds at most `service_count_max` services (the one announced longest ago is evicted first) with
+/// `holder_count_max` nodes each: 12 MB in the worst case.
 class Holders {
  public:
   struct Options {
     std::size_t service_count_max = 2000;
-    std::size_t holder_count_max = 60;  // three announcements, if all of them changed their nodes
+    std::size_t holder_count_max = 60;  // three announcements, each to different nodes
   };
   using Service = std::pair<std::string, std::uint16_t>;  // name and port
 
   explicit Holders(Options options) : options_{options} {}
 
-  /// These nodes took an announcement of `service` just now.
+  /// Records that `targets` stored an announcement of `service`.
   void add(Service const& service, std::vector<Lookup::Target> const& targets);
-  /// Gives out and forgets the holders of `service`, the latest last.
+  /// Removes and returns the holders of `service`, the latest last.
   [[nodiscard]] std::vector<Lookup::Target> take(Service const& service);
   [[nodiscard]] std::size_t size() const { return services_.size(); }
   void check() const;

@@ -10,7 +10,7 @@ namespace grenache::grape {
 using dht::Item;
 
 std::string_view describe(ItemStoreErrc code) {
-  // Node's words.
+  // The text of Node.js' Grape.
   switch (code) {
     case ItemStoreErrc::cas_mismatch:
       return "CAS mismatch, re-read and try again";
@@ -32,9 +32,9 @@ Item const* ItemStore::find(NodeId const& target, TimePoint now) const {
 Result<void> ItemStore::may_put(NodeId const& target, std::optional<std::int64_t> seq, std::string_view value,
                                 std::optional<std::int64_t> cas, TimePoint now) const {
   Item const* known = find(target, now);
-  // A SHA-1 cannot be both of a value and of a key.
+  // One target cannot be both immutable and mutable: that would be a SHA-1 collision.
   if (known == nullptr || !seq || !known->is_mutable()) return {};
-  // The same again: a refresh, or a second try whose first answer was lost.
+  // The same item again: a refresh, or a retry after a lost answer.
   if (*seq == known->seq() && value == known->value()) return {};
   if (cas && *cas != known->seq()) return ItemStoreErrc::cas_mismatch;
   if (*seq <= known->seq()) return ItemStoreErrc::sequence_too_low;

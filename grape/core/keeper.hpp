@@ -1,4 +1,4 @@
-// What our users asked us to keep in the network, and when to say it again.
+// Schedules the re-announcement of our users' services and the republishing of their items.
 #pragma once
 
 #include <compare>
@@ -18,7 +18,7 @@
 
 namespace grenache::grape {
 
-/// Keys with a time each.
+/// A set of keys, each with a due time.
 template <class Key>
 class Schedule {
  public:
@@ -33,7 +33,7 @@ class Schedule {
     order_.erase({found->second, key});
     times_.erase(found);
   }
-  /// Takes out a key whose time has come.
+  /// Removes and returns a key that is due.
   [[nodiscard]] std::optional<Key> due(TimePoint now) {
     if (order_.empty() || order_.begin()->first > now) return std::nullopt;
     Key key = order_.begin()->second;
@@ -50,7 +50,7 @@ class Schedule {
   std::set<std::pair<TimePoint, Key>> order_;
 };
 
-/// Remembers the services that are to be re-announced and the items that are to be republished.
+/// Holds the services to re-announce and the items to republish.
 ///
 /// A service is re-announced, soon at first, until it is taken back or its owner has not asked again for
 /// owner_patience; then it is to be taken back at once. Times are spread at random, so that nodes and
@@ -86,22 +86,22 @@ class Keeper {
 
   explicit Keeper(Options options) : options_{options} {}
 
-  /// The owner announces `service`. False when too many are kept.
+  /// Records an announcement of `service` by its owner. Returns false when service_count_max is reached.
   bool keep(Service const& service, TimePoint now, Random& random);
-  /// Its owner announced it in a former life of this node, and the patience with him ends at `lapse`, no
-  /// later than usual: it is to be announced again soon, or taken back at once. Ignored when too many are
-  /// kept.
+  /// Adds a service that its owner announced before a restart of this node. It is kept until `lapse`, but no
+  /// longer than owner_patience from now: it is re-announced soon, or unannounced at once when `lapse` has
+  /// passed. Ignored when service_count_max is reached.
   void restore(Service const& service, TimePoint lapse, TimePoint now, Random& random);
   void release(Service const& service);
-  /// Items are bounded by who stores them.
+  /// Keeps an item. The count of items is bounded by the caller, which stores them.
   void keep_item(NodeId const& target, TimePoint now, Random& random, bool restored = false);
   void drop_item(NodeId const& target) { items_.erase(target); }
 
-  /// Something to do now. Announce and Republish come again after their periods.
+  /// Returns a duty that is due. Announce and Republish become due again after their periods.
   [[nodiscard]] std::optional<Duty> next(TimePoint now, Random& random);
   [[nodiscard]] TimePoint next_deadline() const;
 
-  /// Each with the time at which the patience with its owner ends.
+  /// The kept services, each with the time at which it lapses unless its owner announces it again.
   [[nodiscard]] std::map<Service, TimePoint> const& services() const { return lapses_; }
   [[nodiscard]] std::size_t service_count() const { return lapses_.size(); }
   [[nodiscard]] std::size_t item_count() const { return items_.size(); }
@@ -109,7 +109,7 @@ class Keeper {
 
  private:
   Options options_;
-  std::map<Service, TimePoint> lapses_;  // when the patience with each owner ends
+  std::map<Service, TimePoint> lapses_;  // when each service lapses unless its owner announces it again
   Schedule<Service> services_;
   Schedule<NodeId> items_;
 };

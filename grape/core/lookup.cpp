@@ -17,12 +17,11 @@ bool is_preferred(Lookup::Options const& options, Contact const& node) {
   return !options.prefer_fitting_ids || id_fits(node.id, node.endpoint.address);
 }
 
-// A liar may not make us query a victim again and again; nor, by naming it under false ids, keep us from the
-// true one for ever.
+// Live ids per endpoint. An attacker must not make us query a victim again and again, nor keep us from the
+// victim's true id by naming it under false ones.
 constexpr std::size_t kIdsOfEndpoint = 2;
 
-// Counts up to k preferred nodes, or twice as many of any kind: where few are preferred, the others have to
-// do.
+// Counts up to k preferred nodes, or 2 k of any kind, so that a lookup among few preferred nodes ends too.
 class Enough {
  public:
   explicit Enough(Lookup::Options const& options) : options_{options} {}
@@ -49,7 +48,7 @@ void Lookup::add(Contact const& node, Contact const* from) {
   if (is_last && candidates_.size() >= options_.candidate_count_max) return;
   NodeId const namer = named_by == nullptr ? own_ : named_by->node.id;
   std::uint32_t const hops = named_by == nullptr ? 0 : named_by->hops + 1;
-  if (!make_way(node)) return;
+  if (!admit(node)) return;
   Candidate candidate;
   candidate.node = node;
   candidate.hops = hops;
@@ -61,8 +60,8 @@ void Lookup::add(Contact const& node, Contact const* from) {
   if (candidates_.size() > options_.candidate_count_max) trim();
 }
 
-// Waiting ones stay, as their answer is still to come, and those that answered go last: liars name as many
-// nodes as they like, but these are real.
+// Keeps waiting candidates, whose answers are pending, and drops those that answered last: an attacker can
+// name any number of nodes, but these are known to exist.
 void Lookup::trim() {
   auto const rank = [](Candidate const& candidate) {
     switch (candidate.state) {
@@ -78,13 +77,13 @@ void Lookup::trim() {
     }
     return 3;
   };
-  // Of equal ones the last, which is the farthest.
-  auto const goes = std::ranges::min_element(candidates_.rbegin(), candidates_.rend(), {}, rank);
-  if (goes->state != State::waiting) candidates_.erase(std::next(goes).base());
+  // Among equal ranks, the farthest.
+  auto const victim = std::ranges::min_element(candidates_.rbegin(), candidates_.rend(), {}, rank);
+  if (victim->state != State::waiting) candidates_.erase(std::next(victim).base());
 }
 
 bool Lookup::is_distrusted(Candidate const& candidate) {
-  // Honest nodes name dead ones too: where a third is dead and datagrams get lost, one in two seems false.
+  // Honest nodes name dead ones too: where a third is dead and datagrams are lost, one in two seems false.
   return candidate.named_false >= 4 + 2 * candidate.named_true;
 }
 
@@ -106,30 +105,30 @@ void Lookup::blame(Candidate const& candidate) {
   });
 }
 
-// A farther one that was not asked yet goes: else who names a node under a false id, or another address of
-// its network, far from the target, would keep it out.
-bool Lookup::make_way(Contact const& newcomer, std::size_t limit, auto const& is_rival) {
+// At the limit, drops a farther unqueried rival: otherwise an attacker could keep a node out by naming it
+// under a false id, or another address of its network, far from the target.
+bool Lookup::admit(Contact const& newcomer, std::size_t limit, auto const& is_rival) {
   auto const alive = [&](Candidate const& candidate) {
     return candidate.state != State::unreachable && is_rival(candidate.node.endpoint);
   };
   if (static_cast<std::size_t>(std::ranges::count_if(candidates_, alive)) < limit) return true;
-  auto const goes = std::find_if(candidates_.rbegin(), candidates_.rend(), [&](Candidate const& candidate) {
+  auto const victim = std::find_if(candidates_.rbegin(), candidates_.rend(), [&](Candidate const& candidate) {
     return candidate.state == State::unqueried && is_rival(candidate.node.endpoint);
   });
-  if (goes == candidates_.rend() || !is_closer(target_, newcomer.id, goes->node.id)) return false;
-  candidates_.erase(std::next(goes).base());
+  if (victim == candidates_.rend() || !is_closer(target_, newcomer.id, victim->node.id)) return false;
+  candidates_.erase(std::next(victim).base());
   return true;
 }
 
-bool Lookup::make_way(Contact const& newcomer) {
+bool Lookup::admit(Contact const& newcomer) {
   auto const same = [&](Endpoint const& other) { return other == newcomer.endpoint; };
   auto const all =
       std::ranges::count_if(candidates_, same, [](Candidate const& c) { return c.node.endpoint; });
   if (static_cast<std::size_t>(all) >= 2 * kIdsOfEndpoint) return false;
-  if (!make_way(newcomer, kIdsOfEndpoint, same)) return false;
+  if (!admit(newcomer, kIdsOfEndpoint, same)) return false;
   if (!options_.one_per_network) return true;
   IpAddress const network = network_of(newcomer.endpoint.address);
-  return make_way(newcomer, 1, [&](Endpoint const& other) { return network_of(other.address) == network; });
+  return admit(newcomer, 1, [&](Endpoint const& other) { return network_of(other.address) == network; });
 }
 
 Lookup::Candidate* Lookup::find(Contact const& node) {
@@ -144,7 +143,7 @@ Lookup::Candidate* Lookup::find_id(NodeId const& id) {
   return place != candidates_.end() && place->node.id == id ? &*place : nullptr;
 }
 
-Lookup::Candidate* Lookup::nearest_heard() {
+Lookup::Candidate* Lookup::nearest_unqueried() {
   Enough nearer{options_};
   for (Candidate& candidate : candidates_) {
     if (candidate.state == State::unreachable || candidate.state == State::slow) continue;
@@ -166,7 +165,7 @@ std::optional<Contact> Lookup::next() {
   update_outcome();
   if (outcome_ != Outcome::running || waiting_count_ >= options_.branch_max) return std::nullopt;
   if (query_count_ >= options_.query_count_max) return std::nullopt;
-  Candidate* candidate = nearest_heard();
+  Candidate* candidate = nearest_unqueried();
   if (candidate == nullptr && waiting_count_ == 0) candidate = nearest_to_retry();
   if (candidate == nullptr) return std::nullopt;
   candidate->state = State::waiting;

@@ -1,4 +1,4 @@
-// One iterative lookup: which node to ask next, and when it is over.
+// One iterative Kademlia lookup: selects the next node to query and decides when the lookup has ended.
 #pragma once
 
 #include <cstddef>
@@ -13,39 +13,40 @@
 
 namespace grenache::grape {
 
-/// Walks towards a target by asking ever nearer nodes for nodes that are nearer still.
+/// Converges on a target by querying ever nearer nodes for nodes that are nearer still.
 ///
-/// Each candidate is in one state: unqueried (named by another node), waiting (asked), slow (asked, and the
-/// short timeout has passed), queried (it answered), unreachable. The lookup asks the nearest candidates
-/// until the `k` nearest that are neither slow nor unreachable have answered. A slow node does not hold up
-/// the others; it is waited for, and asked again as its datagram may be lost, only when there are fewer than
-/// k others.
+/// Each candidate is in one state: unqueried (named by another node), waiting (queried), slow (queried, and
+/// the short timeout has passed), queried (answered), unreachable. The lookup queries the nearest candidates
+/// until the `k` nearest that are neither slow nor unreachable have answered. A slow node does not block the
+/// others; the lookup waits for it, and queries it again in case the datagram was lost, only when there are
+/// fewer than k others.
 ///
-/// Pure bookkeeping: whoever drives it sends the queries. At most `candidate_count_max` candidates; each
-/// operation costs at most linear time in that.
+/// Does no I/O: the caller sends the queries. Holds at most `candidate_count_max` candidates; each operation
+/// is at most linear in that.
 class Lookup {
  public:
   struct Options {
     std::size_t k = 20;
     std::size_t branch_max = 10;            // queries in flight that are not slow
     std::size_t candidate_count_max = 200;  // the nearest are kept
-    std::size_t query_count_max = 250;      // a hostile network could lead us on for ever
+    std::size_t query_count_max = 250;      // bounds what a hostile network can make us send
     std::uint32_t try_count_max = 3;        // of one node; two losses in a row are common on bad links
-    /// One candidate of a /24 (/64): whoever has a network could surround a target with its nodes.
+    /// Accept one candidate per /24 (/64), since the owner of a network could otherwise surround a target
+    /// with its nodes.
     bool one_per_network = false;
-    /// Nodes whose ids do not fit their addresses (BEP 42) are asked, but do not count among the k, as long
-    /// as there are not 2 k in all; they are stored at only when there are too few others.
+    /// Query nodes whose ids do not fit their addresses (BEP 42), but do not count them among the k until
+    /// there are 2 k candidates in all; store at them only when there are too few others.
     bool prefer_fitting_ids = false;
   };
 
   enum class Outcome : std::uint8_t {
     running,
     completed,  // the k nearest have answered
-    starved,    // all that could be reached have answered, fewer than k
-    exhausted,  // query_count_max queries were not enough
+    starved,    // all reachable nodes have answered, but fewer than k
+    exhausted,  // query_count_max was reached
   };
 
-  /// A node that answered with a token, as get_peers replies have it.
+  /// A node that answered with a write token.
   struct Target {
     dht::Contact node;
     std::string token;
@@ -55,31 +56,35 @@ class Lookup {
   Lookup(NodeId const& target, NodeId const& own, Options options)
       : target_{target}, own_{own}, options_{options} {}
 
-  /// Hears of a node. Known ids are ignored, and so is a third id at one endpoint, as long as the first two
-  /// are not found to be false, and a fifth in any case. Of those not asked yet the nearest stay.
+  /// Adds a candidate. Ignores known ids. At most two live ids per endpoint, four including failed ones.
+  /// Beyond candidate_count_max the farthest unreachable candidate is dropped, else the farthest unqueried or
+  /// slow one.
   ///
-  /// `from` is the candidate that named it, or null. Who names many nodes that do not answer, and few that
-  /// do, is not believed any more, and what else it named is forgotten.
+  /// `from` is the candidate that named it, or null. A candidate that named many nodes that do not answer and
+  /// few that do is distrusted: nodes it names are ignored, and unqueried ones it named are dropped.
   void add(dht::Contact const& node, dht::Contact const* from = nullptr);
-  /// The node to ask now, which then is waiting; nothing when enough are waiting or none is worth it.
+  /// Returns the node to query now and marks it waiting; nothing when enough queries are in flight or no
+  /// candidate is left.
   [[nodiscard]] std::optional<dht::Contact> next();
-  /// A waiting or slow node answered. The nodes that it named come through add().
+  /// Reports an answer of a waiting or slow node. Pass the nodes that it named to add().
   void answered(dht::Contact const& node, std::optional<std::string_view> token);
-  /// The short timeout of a waiting node has passed.
+  /// Reports that the short timeout of a waiting node has passed.
   void slow(dht::Contact const& node);
-  /// A query to a node timed out for good.
+  /// Reports that a query to a node timed out for good.
   void timed_out(dht::Contact const& node);
-  /// A node answered, but not as itself or with an error, or is not worth waiting for.
+  /// Reports that a node answered under another id or with an error, could not be sent to, or is slow and
+  /// failed before, so that waiting for it is not worthwhile.
   void failed(dht::Contact const& node);
 
-  /// Judged by next(); never returns to running.
+  /// Updated by next(); never returns to running.
   [[nodiscard]] Outcome outcome() const { return outcome_; }
   [[nodiscard]] NodeId const& target() const { return target_; }
   [[nodiscard]] std::size_t answer_count() const;
   [[nodiscard]] std::size_t query_count() const { return query_count_; }
-  /// The longest way to one of the k nearest nodes that answered, itself included.
+  /// The largest number of hops to one of the k nearest nodes that answered, that node included.
   [[nodiscard]] std::uint32_t hops() const;
-  /// The up to k nearest nodes that answered and gave a token, nearest first; preferred ones first.
+  /// Up to k nearest nodes that answered with a token: nodes with fitting ids first if they are preferred,
+  /// then nearest first.
   [[nodiscard]] std::vector<Target> store_targets() const;
   void check() const;
 
@@ -90,23 +95,24 @@ class Lookup {
     State state = State::unqueried;
     std::uint32_t try_count = 0;
     std::uint32_t open_count = 0;   // queries that may still be answered
-    std::uint32_t hops = 0;         // nodes that had to be asked, one after the other, to hear of it
-    NodeId named_by;                // our own id for none
+    std::uint32_t hops = 0;         // length of the chain of queries that led to it
+    NodeId named_by;                // our own id if none
     std::uint32_t named_true = 0;   // nodes named by it that answered
-    std::uint32_t named_false = 0;  // that did not, at least not soon
+    std::uint32_t named_false = 0;  // nodes named by it that did not, or only after the short timeout
     std::optional<std::string> token;
   };
-  /// Whether there is room for a node at this endpoint, and in this network.
-  bool make_way(dht::Contact const& newcomer);
-  bool make_way(dht::Contact const& newcomer, std::size_t limit, auto const& is_rival);
+  /// Returns whether the limits per endpoint and per network admit `newcomer`; drops a farther candidate for
+  /// it if needed.
+  bool admit(dht::Contact const& newcomer);
+  bool admit(dht::Contact const& newcomer, std::size_t limit, auto const& is_rival);
   [[nodiscard]] Candidate* find(dht::Contact const& node);
   [[nodiscard]] Candidate* find_id(NodeId const& id);
   [[nodiscard]] static bool is_distrusted(Candidate const& candidate);
-  /// Credits or blames who named `candidate`.
+  /// Credits or blames the node that named `candidate`.
   void credit(Candidate const& candidate, bool was_slow);
   void blame(Candidate const& candidate);
   void trim();
-  [[nodiscard]] Candidate* nearest_heard();
+  [[nodiscard]] Candidate* nearest_unqueried();
   [[nodiscard]] Candidate* nearest_to_retry();
   void update_outcome();
 

@@ -1,5 +1,5 @@
-// Inputs and outputs. node_answers.cpp has the answers to queries, node_upkeep.cpp what the node does on its
-// own account.
+// Inputs and outputs of the node. Answers to queries are in node_answers.cpp, the node's own queries in
+// node_upkeep.cpp.
 #include "grape/core/node.hpp"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ constexpr std::size_t kSpareMax = 64;
 constexpr std::size_t kSpareBytesMax = 4096;
 
 ItemStore::Options own_item_options(NodeOptions const& options) {
-  // They do not expire: republishing keeps them alive elsewhere.
+  // Own items do not expire: republishing keeps them alive at other nodes.
   return {options.own_item_count_max, std::chrono::hours{24 * 365 * 20}};
 }
 
@@ -128,8 +128,8 @@ bool Node::is_usable(Endpoint const& endpoint) const {
   return !options_.drop_martians || !is_martian(address);
 }
 
-// A node in the table has answered a query of ours from there. Whoever forges its address can make us send
-// it answers, at most so many.
+// A node in the table has answered our query from its endpoint, so it gets an additional allowance; that
+// bounds the replies that an attacker who forges its address can direct at it.
 bool Node::is_allowed(Endpoint const& from, TimePoint now) {
   if (rate_limit_.allow(from, now)) return true;
   if (from.address.is_private() || !table_of(from).is_fresh(from, now)) return false;
@@ -207,7 +207,8 @@ Result<RequestId> Node::start_put(dht::Item item, TimePoint now, PutOptions cons
   auto const id = service_.put({item, how.cas}, false, holds_searches(), now);
   if (!id) return id;
   ++stats_.puts;
-  // The network says whether the number fits; what we hold ourselves is older in any case.
+  // Stored here without `cas`: refusal_of() has accepted the item, and the other nodes check `cas`
+  // themselves.
   if (how.keep) {
     keep_own_item(std::move(item), now, false);
   } else {
@@ -232,7 +233,8 @@ void Node::drop_own_item(NodeId const& target) {
   keeper_.drop_item(target);
 }
 
-// What is known here already. A number that is behind what the putter has seen elsewhere says nothing.
+// Decided by the items stored here. A stored item older than `cas` cannot decide: the user has seen a newer
+// one at another node.
 std::optional<PutRefusal> Node::refusal_of(dht::Item const& item, std::optional<std::int64_t> cas,
                                            TimePoint now) const {
   if (!item.is_mutable()) return std::nullopt;

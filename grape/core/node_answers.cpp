@@ -1,4 +1,4 @@
-// The answers to queries of others.
+// Answers to queries of other nodes.
 #include <algorithm>
 
 #include "grape/core/node.hpp"
@@ -10,12 +10,13 @@ using dht::KrpcCode;
 
 namespace {
 
-constexpr std::size_t kValueCountMax = 100;  // as many as Grape's users get
-constexpr std::size_t kPutBytesMax = dht::Item::kStringSizeMax + sizeof "1000:" - 1;  // the largest string
-// BEP 51. Names of other lengths than 20 bytes are no info hashes and stay private.
+constexpr std::size_t kValueCountMax = 100;  // as Grape's limit for a lookup
+// The largest value, bencoded.
+constexpr std::size_t kPutBytesMax = dht::Item::kStringSizeMax + sizeof "1000:" - 1;
+// BEP 51. Names that are not 20 bytes long are not info hashes and are never listed.
 constexpr std::size_t kSampleCountMax = 20;  // as libtorrent
 constexpr Duration kSamplesEvery = std::chrono::minutes{10};
-constexpr std::size_t kSampleFieldsSize = 64;  // of interval, num and samples, beside the content
+constexpr std::size_t kSampleFieldsSize = 64;  // bytes of interval, num and samples besides the names
 constexpr std::string_view kStoreFull = "too many services are stored here";
 
 }  // namespace
@@ -31,7 +32,7 @@ void Node::send_error(Endpoint const& to, std::string_view tid, KrpcCode code, s
 }
 
 void Node::reply(Endpoint const& to, dht::Query const& query, dht::ReplyFields fields) {
-  // Grape never says what it is, and gets the bytes that it is used to.
+  // Grape sends no version, so its replies stay as it expects them, without `ip`.
   if (query.has_version) fields.ip = to;
   std::string buffer;
   if (!spare_.empty()) {
@@ -42,8 +43,9 @@ void Node::reply(Endpoint const& to, dht::Query const& query, dht::ReplyFields f
 }
 
 void Node::on(Endpoint const& from, dht::Query const& query, TimePoint now) {
-  // Our own query came back, as one to an address of ours does. A query under our id that is none of ours is
-  // that of another node, which has to hear of it: see twin_answered().
+  // Our own query came back, because it was sent to an address of ours. A query with our id that is not ours
+  // comes from another node with the same id and is answered, so that it notices: see
+  // duplicate_id_answered().
   if (query.sender && is_own(*query.sender) && transactions_.is_open(query.tid)) {
     return drop(DropReason::own_id);
   }
@@ -51,7 +53,7 @@ void Node::on(Endpoint const& from, dht::Query const& query, TimePoint now) {
   std::visit([&](auto const& body) { answer(from, query, body, now); }, query.body);
   if (!query.sender || query.read_only || is_own(*query.sender)) return;
   dht::Contact const node{*query.sender, from};
-  // Below the limit first: a refused ping must not count as made.
+  // Check the limit first: on_query_from() marks the node as pinged.
   bool const may_ping = transactions_.verify_count() < options_.verify_count_max;
   if (may_ping && table_of(from).on_query_from(node, now)) ping(node, now);
 }
@@ -150,7 +152,7 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::AnnouncePe
     return send_error(from, query.tid, KrpcCode::protocol, dht::kBadAnnounceToken);
   }
   auto const name = dht::ServiceKey::from_bytes(announce.info_hash);
-  GRN_CHECK(name.has_value());  // parse_message() let only valid names pass
+  GRN_CHECK(name.has_value());  // checked by parse_message()
   Endpoint const peer{from.address, announce.implied_port.value_or(false) ? from.port : announce.port};
   if (!peers_.announce(*name, peer, now, std::nullopt, announce.seed)) {
     return send_error(from, query.tid, KrpcCode::server, kStoreFull);
@@ -166,7 +168,7 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::Unannounce
   }
   Endpoint const peer{from.address, back.implied_port.value_or(false) ? from.port : back.port};
   if (peers_.remove(back.info_hash, peer)) ++stats_.peers_unannounced;
-  // Also when there was nothing: the second of two tries must not look like a failure.
+  // Succeeds also when nothing was stored, since the querier may retry after a lost reply.
   reply(from, query, {});
 }
 
@@ -176,7 +178,7 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::Get const&
   fields.token = token.view();
   std::size_t used = Tokens::Token::kSize;
   if (dht::Item const* item = find_item(get.target, now)) {
-    // BEP 44: whoever has this number or a newer one wants the number only.
+    // BEP 44: a querier that has this sequence number or a newer one gets the number only.
     bool const news = !item->is_mutable() || !get.seq || item->seq() > *get.seq;
     constexpr std::size_t kOwnerSize = 128;  // key, signature and number
     std::size_t const size = item->value().size() + kOwnerSize;
@@ -207,11 +209,11 @@ KrpcCode code_of(Error const& error) {
   return KrpcCode::protocol;
 }
 
-// The item of a put whose number fits; `target` is where it belongs.
+// Returns the item of a put whose sequence number and signature are valid; `target` is its target.
 Result<dht::Item> item_of(dht::Put const& put, ItemStore const& store, NodeId const& target, TimePoint now) {
   if (!put.k && !put.sig) return dht::Item::immutable(put.v);
   if (!put.k || !put.sig || !put.seq) return dht::ItemErrc::incomplete;
-  // Before the signature, which costs most.
+  // Before the signature check, which is the most expensive.
   if (auto const allowed = store.may_put(target, *put.seq, put.v, put.cas, now); !allowed) {
     return allowed.error();
   }
@@ -223,7 +225,7 @@ Result<dht::Item> item_of(dht::Put const& put, ItemStore const& store, NodeId co
 }  // namespace
 
 void Node::answer(Endpoint const& from, dht::Query const& query, dht::Put const& put, TimePoint now) {
-  // Before anything is hashed.
+  // Check the size before hashing.
   if (put.v.size() > kPutBytesMax) {
     return send_error(from, query.tid, KrpcCode::value_too_big, dht::kValueTooBig);
   }
@@ -236,13 +238,13 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::Put const&
   if (!tokens_.verify(put.token, from, query.sender, target.view())) {
     return send_error(from, query.tid, KrpcCode::protocol, dht::kBadPutToken);
   }
-  // Of two stores the one with the newer item decides.
+  // The store that has the newer item decides.
   bool const own_decides =
       own_items_.find(target, now) != nullptr && find_item(target, now) == own_items_.find(target, now);
   auto item = item_of(put, own_decides ? own_items_ : items_, target, now);
   Error error = item ? Error{} : item.error();
   if (item) {
-    // Somebody replaced what a user of ours put here: nothing to republish any more.
+    // Another node replaced the item that our user put, so it is not republished any more.
     dht::Item const* own = own_items_.find(target, now);
     if (own != nullptr && item->is_mutable() && own->seq() < item->seq()) drop_own_item(target);
     auto const cas = own_decides ? std::nullopt : put.cas;

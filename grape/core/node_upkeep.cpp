@@ -1,4 +1,4 @@
-// What a node does on its own account: its queries, joining the network, keeping the routing table alive.
+// The node's own activity: its queries, joining the network, routing table maintenance.
 #include <algorithm>
 
 #include "grape/core/address_rules.hpp"
@@ -11,7 +11,8 @@ using dht::Contact;
 
 namespace {
 
-constexpr Duration kTwinEvery = std::chrono::minutes{1};  // a new id because of a twin
+// Minimum time between id changes because of a duplicate.
+constexpr Duration kDuplicateIdInterval = std::chrono::minutes{1};
 
 }  // namespace
 
@@ -19,7 +20,7 @@ void Node::on(Endpoint const& from, dht::Reply const& reply, TimePoint now) {
   auto const query = transactions_.close(reply.tid, from, now);
   if (!query) return drop(DropReason::unmatched_reply);
   if (is_own(reply.sender)) {
-    twin_answered(*query, now);
+    duplicate_id_answered(*query, now);
   } else {
     answered(*query, reply, now);
   }
@@ -28,7 +29,7 @@ void Node::on(Endpoint const& from, dht::Reply const& reply, TimePoint now) {
 void Node::on(Endpoint const& from, dht::ErrorReply const& error, TimePoint now) {
   auto const query = transactions_.close(error.tid, from, now);
   if (!query) return drop(DropReason::unmatched_reply);
-  // An error has no id, so it says neither that the node is well nor that it is gone.
+  // An error carries no node id, so it shows neither that the node is alive nor that it is gone.
   switch (query->purpose) {
     case Purpose::bootstrap:
       bootstrap_.failed(from, now, random_);
@@ -48,11 +49,12 @@ void Node::on(Endpoint const& from, dht::ErrorReply const& error, TimePoint now)
 void Node::answered(Transactions::Query const& query, dht::Reply const& reply, TimePoint now) {
   Contact const node{reply.sender, query.to};
   if (query.expected && *query.expected != reply.sender) {
-    // Somebody else lives there now. The reply is genuine, so this cannot be used to flush our table.
+    // Another node is at this endpoint now. The reply matched our transaction, so this cannot be used to
+    // flush our table.
     table_of(query.to).evict({*query.expected, query.to});
     if (query.purpose == Purpose::search) {
       service_.search_failed(query.owner, {*query.expected, query.to});
-      service_.add_node(query.owner, node);  // its true name
+      service_.add_node(query.owner, node);  // under its real id
     } else if (query.purpose == Purpose::store) {
       service_.store_failed(query.owner, {*query.expected, query.to});
     }
@@ -65,7 +67,7 @@ void Node::answered(Transactions::Query const& query, dht::Reply const& reply, T
   if (reply.ip) note_own_address(query.to, reply.ip->address, now);
   switch (query.purpose) {
     case Purpose::bootstrap:
-      look_for_twin(query.to, reply, now);
+      look_for_duplicate_id(query.to, reply, now);
       if (bootstrap_.answered(query.to, now, random_) || was_alone) joined(node, &reply, now);
       break;
     case Purpose::verify:
@@ -80,19 +82,19 @@ void Node::answered(Transactions::Query const& query, dht::Reply const& reply, T
   }
 }
 
-// We never answer ourselves, so somebody else lives there under our id: a copy of this machine, or a liar.
-// Who was asked for a way into the network is believed, or was named by such a node; nobody else can make us
-// give up our id, and with it our place in the tables of others.
-void Node::twin_answered(Transactions::Query const& query, TimePoint now) {
+// We never answer our own queries, so another node has our id: a copy of this machine, or an attacker. Only
+// bootstrap nodes, and nodes with our id that they named, can make us change it; others could use this to
+// remove us from the tables of other nodes.
+void Node::duplicate_id_answered(Transactions::Query const& query, TimePoint now) {
   drop(DropReason::own_id);
   if (query.purpose != Purpose::bootstrap) return discard(query);
   bootstrap_.failed(query.to, now, random_);
   fallback_.failed(query.to, now, random_);
-  if (now < twin_due_) return;
-  twin_due_ = now + kTwinEvery;
+  if (now < duplicate_id_due_) return;
+  duplicate_id_due_ = now + kDuplicateIdInterval;
   if (options_.id) return log_event(Warning{"another node has our id: " + query.to.to_string()});
-  log_event(Warning{"another node has our id: " + query.to.to_string() + "; this one takes a new one"});
-  // The other one has both ids.
+  log_event(Warning{"another node has our id: " + query.to.to_string() + "; changing ours"});
+  // The duplicate has both ids.
   NodeId const random = NodeId::random(random_);
   for (Family const family : kFamilies) {
     auto const& own = external_[family].address();
@@ -102,7 +104,7 @@ void Node::twin_answered(Transactions::Query const& query, TimePoint now) {
   try_bootstrap(now);
 }
 
-// The node of `query` is of no use, though it answered.
+// Handles an answer that cannot be used: the query fails and its node is removed from the table.
 void Node::discard(Transactions::Query const& query) {
   if (query.purpose == Purpose::search) {
     service_.search_failed(query.owner, {*query.expected, query.to});
@@ -112,16 +114,16 @@ void Node::discard(Transactions::Query const& query) {
   if (query.expected) table_of(query.to).evict({*query.expected, query.to});
 }
 
-// A bootstrap node that knows our id at another endpoint: it is ours, or that of a copy, which tells itself
-// by its answer. Who was asked only as a possible twin names no further ones.
-void Node::look_for_twin(Endpoint const& from, dht::Reply const& reply, TimePoint now) {
+// Queries the endpoints at which a bootstrap node knows our id: they are our own or those of a duplicate,
+// which is recognised by its answer. Nodes named by a possible duplicate are not followed further.
+void Node::look_for_duplicate_id(Endpoint const& from, dht::Reply const& reply, TimePoint now) {
   if (!bootstrap_.contains(from) && !fallback_.contains(from)) return;
   for (dht::CompactNodes const* nodes : {&reply.nodes, &reply.nodes6}) {
     for (std::size_t i = 0; i < nodes->size(); ++i) {
       auto const node = nodes->at(i);
       if (!node || !is_own(node->id) || !is_usable(node->endpoint)) continue;
       if (options_.id_by_address && !id_fits(node->id, node->endpoint.address)) continue;
-      if (now < twin_due_) return;
+      if (now < duplicate_id_due_) return;
       (void)ask_bootstrap(node->endpoint, now);
       return;
     }
@@ -147,14 +149,14 @@ void Node::note_own_address(Endpoint const& voter, IpAddress const& address, Tim
 
 void Node::change_id(Family family, NodeId const& id, TimePoint now) {
   std::vector<Contact> known;
-  tables_[family].all_well(known);
+  tables_[family].all_responsive(known);
   ids_[family] = id;
   tables_[family] = RoutingTable{id, options_.table};
   for (Contact const& node : known) (void)tables_[family].answered(node, now);
   if (node_count() > 0) search_self(now);
 }
 
-// A way into the network opened: looks for the nodes around us, or tells the running search of it.
+// Starts a search for the nodes nearest to us, or adds the nodes to the running one.
 void Node::joined(Contact const& node, dht::Reply const* reply, TimePoint now) {
   search_self(now);
   if (!self_search_) return;
@@ -176,7 +178,7 @@ void Node::slow(Transactions::Query const& query, TimePoint now) {
   } else if (query.purpose == Purpose::store) {
     service_.store_slow(query.owner, {*query.expected, query.to});
   } else if (query.purpose == Purpose::bootstrap) {
-    // The query stays open and may still be answered, but the next try need not wait for that.
+    // The query stays open and may still be answered; the next try does not wait for it.
     bootstrap_.failed(query.to, now, random_);
     fallback_.failed(query.to, now, random_);
   }
@@ -226,7 +228,7 @@ TimePoint Node::next_deadline() const {
 void Node::bootstrap(std::vector<Endpoint> const& addresses, TimePoint now) {
   bootstrap_.add(addresses, now);
   if (phase_ == Phase::waiting) {
-    // Open pings are those of restore().
+    // Open transactions are the pings of restore().
     bool const hopeful = !addresses.empty() || transactions_.size() > 0;
     phase_ = Phase::joining;
     ready_by_ = hopeful ? now + options_.ready_max : now;
@@ -238,7 +240,7 @@ void Node::bootstrap(std::vector<Endpoint> const& addresses, TimePoint now) {
 Snapshot Node::snapshot(TimePoint now) const {
   Snapshot snapshot;
   snapshot.ids = ids_;
-  for (Family const family : kFamilies) tables_[family].all_well(snapshot.contacts);
+  for (Family const family : kFamilies) tables_[family].all_responsive(snapshot.contacts);
   if (snapshot.contacts.size() < options_.fallback.address_count_max) {
     auto const& former = former_.all();
     snapshot.contacts.insert(snapshot.contacts.end(), former.begin(), former.end());
@@ -258,12 +260,12 @@ void Node::restore(Snapshot const& snapshot, TimePoint now) {
   for (Contact const& node : snapshot.contacts) {
     former_.add(node);
     if (!speaks(family_of(node.endpoint)) || !table_of(node.endpoint).on_query_from(node, now)) continue;
-    // The others wait for the upkeep, or are found anew.
+    // The others are pinged by upkeep(), or found again by searches.
     if (transactions_.verify_count() < options_.verify_count_max) ping(node, now);
   }
   for (dht::Item const& item : snapshot.items) keep_own_item(item, now, true);
   for (Snapshot::Service const& service : snapshot.services) {
-    // Nobody holds it any more.
+    // Every node that held it has expired it.
     if (service.life_left < -options_.keeper.owner_patience) continue;
     keeper_.restore(service.service, now + service.life_left, now, random_);
     if (service.life_left > Duration::zero()) (void)store_own(service.service, now, now + service.life_left);
@@ -298,14 +300,13 @@ bool Node::ask_bootstrap(Endpoint const& address, TimePoint now) {
 bool Node::update_phase(TimePoint now) {
   if (phase_ != Phase::joining) return false;
   if (self_search_ && service_.is_running(*self_search_)) {
-    ready_by_ = TimePoint::max();  // a search ends by itself
+    ready_by_ = TimePoint::max();  // the search has its own limits
     return false;
   }
   if (!self_search_ && now < ready_by_) return false;
   phase_ = Phase::ready;
   ready_by_ = TimePoint::max();
-  if (node_count() == 0 && !bootstrap_.empty())
-    log_event(Warning{"no bootstrap address has answered so far"});
+  if (node_count() == 0 && !bootstrap_.empty()) log_event(Warning{"no bootstrap address has answered"});
   log_event(Ready{});
   service_.release(now);
   return true;
@@ -315,7 +316,7 @@ bool Node::holds_searches() const { return phase_ != Phase::ready && node_count(
 
 void Node::upkeep(TimePoint now) {
   if (now < upkeep_at_) return;
-  // Spread, so that nodes that start together do not work in step for ever.
+  // Jittered, so that nodes that start together do not stay in step.
   auto const half = static_cast<std::uint64_t>(options_.upkeep.count() / 2);
   upkeep_at_ = now + Duration{static_cast<std::int64_t>(half + random_.below(2 * half + 1))};
   if (node_count() == 0 && fallback_.empty() && is_ready()) {
@@ -341,7 +342,7 @@ void Node::upkeep(TimePoint now) {
 }
 
 void Node::keep(TimePoint now) {
-  if (holds_searches()) return;  // there is nobody to ask yet
+  if (holds_searches()) return;  // there is no node to query yet
   while (service_.silent_count() < options_.keep_concurrency) {
     auto const duty = keeper_.next(now, random_);
     if (!duty) return;
@@ -362,8 +363,8 @@ void Node::keep(TimePoint now) {
   }
 }
 
-// With too many under way the next one begins when one of them ends, and before there are other nodes when
-// one is found or the search for them ends: inputs, or the deadline of the bootstrap.
+// No deadline while keep() cannot start work: at the concurrency limit it continues when a request ends, and
+// without nodes when one is found or bootstrapping ends. Both are inputs or have deadlines of their own.
 TimePoint Node::keep_deadline() const {
   bool const busy = service_.silent_count() >= options_.keep_concurrency || holds_searches();
   return busy ? TimePoint::max() : keeper_.next_deadline();
@@ -383,17 +384,17 @@ void Node::dispatch_queries(TimePoint now) {
       if (!ask) break;
       send_query_of_service(*ask, now);
     }
-    // The search for ourselves may have ended just now, which lets the waiting ones begin.
+    // The search for our own id may have ended, which releases the held searches.
   } while (update_phase(now));
-  while (auto told = service_.poll_event()) pass_on(std::move(*told));
+  while (auto notice = service_.poll_event()) pass_on(std::move(*notice));
 }
 
-void Node::pass_on(Service::Notice told) {
-  if (auto const* put = std::get_if<PutDone>(&told.event);
+void Node::pass_on(Service::Notice notice) {
+  if (auto const* put = std::get_if<PutDone>(&notice.event);
       put != nullptr && put->stored == 0 && put->refusal) {
     drop_own_item(put->target);
   }
-  if (!told.silent) log_event(std::move(told.event));
+  if (!notice.silent) log_event(std::move(notice.event));
 }
 
 void Node::send_query_of_service(Service::OutgoingQuery const& ask, TimePoint now) {

@@ -9,7 +9,7 @@
 
 namespace grenache::grape {
 
-void let_hosts_take_turns(std::vector<Endpoint>& peers) {
+void interleave_hosts(std::vector<Endpoint>& peers) {
   std::map<IpAddress, std::size_t> count_of;
   std::vector<std::pair<std::size_t, Endpoint>> order;
   order.reserve(peers.size());
@@ -21,7 +21,7 @@ void let_hosts_take_turns(std::vector<Endpoint>& peers) {
 }
 
 std::vector<Endpoint> PeerChoice::add(std::vector<Endpoint> peers) {
-  let_hosts_take_turns(peers);
+  interleave_hosts(peers);
   std::vector<Endpoint> news;
   for (std::size_t turn = 0; turn < peers.size(); ++turn) {
     if (insert(peers[turn], turn)) news.push_back(peers[turn]);

@@ -14,7 +14,7 @@ std::pair<bool, IpAddress> order_of(Endpoint const& peer) {
   return {peer.address.is_v6(), host_of(peer.address)};
 }
 
-/// Two draws below 2^16 from one number: a ChaCha block lasts for more replies. The bias is below 2^-16.
+/// Two draws below 2^16 from one number, so that a ChaCha block serves more replies. The bias is below 2^-16.
 class ShortDraws {
  public:
   explicit ShortDraws(Random& random) : random_{random} {}
@@ -133,7 +133,7 @@ void PeerGroup::sample(Family family, std::size_t count_max, TimePoint now, Rand
   std::vector<std::uint16_t> order(count);
   for (std::size_t i = 0; i < count; ++i) order[i] = static_cast<std::uint16_t>(first + i);
   ShortDraws draws{random};
-  // The first round shuffles as far as it goes; `left` hosts have peers for the next one.
+  // The first round shuffles the hosts that it uses; `left` hosts have peers for the next round.
   std::size_t left = 0;
   for (std::size_t i = 0; i < count && out.size() < size_max; ++i) {
     std::swap(order[i], order[i + draws.below(count - i)]);

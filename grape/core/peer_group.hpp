@@ -1,4 +1,4 @@
-// The peers of one name, grouped by host.
+// Holds the peers of one name, grouped by host.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +14,9 @@
 
 namespace grenache::grape {
 
-/// One vector, so that a name with one peer, as most are, costs one allocation: IPv4 hosts come before IPv6
-/// hosts, the peers of a host stand together, the one announced last (which expires last) first. Changes cost
-/// O(size), sample() O(hosts) moves of two bytes and O(count_max) of everything else.
+/// Uses one vector, so that a name with one peer (the usual case) costs one allocation. It is ordered: IPv4
+/// hosts before IPv6 hosts, the peers of a host together, the one announced last (which expires last) first.
+/// Changes are O(size); sample() moves O(hosts) two-byte indexes and does O(count_max) other work.
 class PeerGroup {
  public:
   struct Limits {
@@ -29,12 +29,12 @@ class PeerGroup {
   std::size_t announce(Endpoint const& peer, TimePoint expires, Limits const& limits, bool is_seed = false);
   bool remove(Endpoint const& peer);
   [[nodiscard]] bool has_expired(TimePoint now) const;
-  /// Removes peers that have expired, and returns how many.
+  /// Removes expired peers and returns their number.
   std::size_t expire(TimePoint now);
 
-  /// Appends up to `count_max` live peers of `family`: one of each host in random order, then a second of
-  /// each, and so on, those of one host the one that expires last first. So no host
-  /// hides another, and dead ports of a host do not hide the live one.
+  /// Appends up to `count_max` live peers of `family`: one per host in random order, then a second per host,
+  /// and so on; within a host, the peer that expires last comes first. So no host hides another, and dead
+  /// ports of a host do not hide its live one.
   void sample(Family family, std::size_t count_max, TimePoint now, Random& random,
               std::vector<Endpoint>& out) const;
 
@@ -42,7 +42,7 @@ class PeerGroup {
   [[nodiscard]] Scrape scrape(Family family, TimePoint now) const;
 
   [[nodiscard]] std::size_t size() const { return peers_.size(); }
-  /// The host of all peers, when it is one.
+  /// The host of the peers if they all share one.
   [[nodiscard]] std::optional<IpAddress> only_host() const;
   void check(Limits const& limits) const;
 
@@ -61,16 +61,16 @@ class PeerGroup {
 
   [[nodiscard]] std::size_t host_count() const { return peers_.empty() ? 0 : starts_.size() + 1; }
   [[nodiscard]] Range host(std::size_t index) const;
-  /// The host of `peer`, empty at its place when it is not there.
+  /// The range of the host of `peer`; if the host has no peers, the empty range where it belongs.
   [[nodiscard]] Range find(Endpoint const& peer) const;
   [[nodiscard]] std::size_t family_size(Family family) const;
-  /// Where a peer belongs among those of its host.
+  /// The position of a peer with this expiry within its host.
   Peers::iterator place_in(std::size_t begin, Peers::iterator end, TimePoint expires);
   void make_room(Family family);
   void index();
 
   Peers peers_;
-  std::vector<std::uint16_t> starts_;  // where hosts begin, the first one left out
+  std::vector<std::uint16_t> starts_;  // start index of every host but the first
   std::uint16_t host_count4_ = 0;      // IPv4 hosts
 };
 

@@ -8,10 +8,10 @@
 namespace grenache::grape {
 namespace {
 
-// Expired peers are not returned anyway; sweeping frees memory and room for new names.
+// Time between sweeps. Expired peers are never returned; a sweep frees their memory and room for new names.
 constexpr Duration kSweepEvery = std::chrono::seconds{30};
-constexpr std::size_t kPeerCountMax = 30'000;  // of one family: PeerGroup counts in 16 bits
-constexpr std::size_t kTriesPerName = 4;       // sample_names() passes over names of other lengths
+constexpr std::size_t kPeerCountMax = 30'000;  // per family: PeerGroup counts in 16 bits
+constexpr std::size_t kTriesPerName = 4;       // sample_names() skips names of other lengths
 
 }  // namespace
 
@@ -116,7 +116,7 @@ std::vector<Endpoint> PeerStore::sample(std::string_view name, std::size_t count
   std::size_t const count4 = chosen.size();
   peers.sample(Family::v6, count_max, now, random, chosen);
   if (chosen.size() <= count_max) return chosen;
-  // Each family has half of the room, and what the other one leaves.
+  // Each family gets half of the room, plus what the other one does not use.
   std::size_t const count6 = chosen.size() - count4;
   std::size_t const kept4 =
       std::min(count4, std::max(count_max - count_max / 2, count_max - std::min(count_max, count6)));

@@ -1,4 +1,4 @@
-// Peers that announced themselves under the name of a service (BEP 5 announce_peer).
+// Stores the peers that announced themselves under a service name (BEP 5 announce_peer).
 #pragma once
 
 #include <algorithm>
@@ -30,42 +30,43 @@ inline Error make_error_code(PeerStoreErrc code) { return make_enum_error(code);
 /// A host is an IPv4 address or an IPv6 /64, see host_of().
 ///
 /// Invariants, verified by check():
-///  - at most `name_count_max` names, none empty of peers;
-///  - under each at most `peer_count_max` peers of each address family, no more than `peer_per_host_max` of
-///  one
-///    host;
+///  - at most `name_count_max` names, each with at least one peer;
+///  - under each at most `peer_count_max` peers of each address family, of which at most `peer_per_host_max`
+///    of one host;
 ///  - an expired peer is never returned, and gone after the next sweep.
 /// Memory is bounded by 2 * name_count_max * peer_count_max entries of 32 bytes, whatever comes in.
 ///
-/// While the table of names is full, a new name is refused, as eviction would let a flood of fresh names push
-/// out live services. One exception: a host that alone holds more than a quarter of all names loses its
-/// oldest ones to hosts that do not, so that one host cannot keep the table full.
+/// While the table of names is full, a new name is refused, because eviction would let a flood of fresh names
+/// evict live services. One exception: the oldest names of a host that alone holds more than a quarter of all
+/// names are evicted for hosts that hold less, so that one host cannot keep the table full.
 class PeerStore {
  public:
   struct Options {
-    std::size_t name_count_max = 5000;    // Grape: dht_maxTables
-    std::size_t peer_count_max = 500;     // as libtorrent; replies and lookups give at most 100
-    std::size_t peer_per_host_max = 128;  // one host may run many workers, but not crowd out the others
-    /// Grape's own 120 s lets live services vanish: Link re-announces every 60 to 180 s. This outlives the
-    /// longest gap and a slow lookup.
+    std::size_t name_count_max = 5000;  // Grape: dht_maxTables
+    std::size_t peer_count_max = 500;   // as libtorrent; replies and lookups give at most 100
+    /// Enough for many workers on a host, without crowding out other hosts.
+    std::size_t peer_per_host_max = 128;
+    /// Longer than Grape's 120 s, with which live services disappear: Link re-announces every 60 to 180 s.
+    /// This covers the longest gap and a slow lookup.
     Duration age_max = std::chrono::seconds{240};
   };
 
-  /// Limits on peers are at least 1.
+  /// Raises limits on peers to at least 1.
   explicit PeerStore(Options options);
   PeerStore(PeerStore const&) = delete;
   PeerStore& operator=(PeerStore const&) = delete;
 
-  /// Adds or refreshes a peer, for age_max or until `expires`. A known name always takes one: the oldest peer
-  /// of the same host makes room if that host has too many, else the oldest one of the host that has most.
+  /// Adds or refreshes a peer, for age_max or until `expires`. Always succeeds for a known name: at the
+  /// limits it evicts the oldest peer of the same host if that host has too many, else the oldest peer of the
+  /// host that has most.
   [[nodiscard]] Result<void> announce(dht::ServiceKey const& name, Endpoint const& peer, TimePoint now,
                                       std::optional<TimePoint> expires = std::nullopt, bool is_seed = false);
   /// Forgets a peer; false when it was not there.
   bool remove(std::string_view name, Endpoint const& peer);
-  /// Whether announce() would take a peer at `from` under `name`.
+  /// Returns whether announce() would accept a peer at `from` under `name`.
   [[nodiscard]] bool has_room(std::string_view name, IpAddress const& from) const;
 
-  /// Up to `count_max` live peers of `name`, of one family if it is given: see PeerGroup::sample().
+  /// Returns up to `count_max` live peers of `name`, of one family if given; see PeerGroup::sample().
   [[nodiscard]] std::vector<Endpoint> sample(std::string_view name, std::size_t count_max, TimePoint now,
                                              Random& random,
                                              std::optional<Family> family = std::nullopt) const;
@@ -74,30 +75,30 @@ class PeerStore {
   /// Up to `count_max` names of 20 bytes, from a random place on.
   [[nodiscard]] std::vector<std::string_view> sample_names(std::size_t count_max, Random& random) const;
 
-  /// Removes what is older than age_max, looking at everything once in a while only.
+  /// Removes expired peers. Sweeps the whole store, but only when next_deadline() has passed.
   void expire(TimePoint now);
   /// When expire() has work; TimePoint::max() while empty.
   [[nodiscard]] TimePoint next_deadline() const { return names_.empty() ? TimePoint::max() : sweep_at_; }
 
   [[nodiscard]] std::size_t name_count() const { return names_.size(); }
-  /// Peers of all names, expired ones that were not swept yet included.
+  /// Peers of all names, including expired ones not yet swept.
   [[nodiscard]] std::size_t peer_count() const { return peer_count_; }
   /// Linear in the size of the store; for tests.
   void check() const;
 
  private:
-  /// A name whose peers are all of one host stands in the list of that host.
+  /// A name whose peers all belong to one host is linked into the list of that host.
   struct Name : boost::intrusive::list_base_hook<> {
     PeerGroup peers;
     std::string const* text = nullptr;  // its key in names_
   };
   using Names = std::map<std::string, Name, std::less<>>;
-  using HostNames = boost::intrusive::list<Name>;  // announced longest ago first
+  using HostNames = boost::intrusive::list<Name>;  // the one announced longest ago first
 
   [[nodiscard]] std::size_t host_name_max() const {
     return std::max<std::size_t>(options_.name_count_max / 4, 1);
   }
-  /// The host that holds most names of those that hold too many; nothing when none does.
+  /// The host with the most names among those above host_name_max(); nothing when there is none.
   [[nodiscard]] std::optional<IpAddress> greediest() const;
   [[nodiscard]] bool may_add_name(IpAddress const& from) const;
   void enlist(Name& name);
@@ -106,8 +107,8 @@ class PeerStore {
 
   Options options_;
   Names names_;
-  std::map<IpAddress, HostNames> hosts_;  // of names with one host
-  std::vector<IpAddress> greedy_;         // hosts with more than host_name_max() names: three at most
+  std::map<IpAddress, HostNames> hosts_;  // names whose peers all belong to one host
+  std::vector<IpAddress> greedy_;         // hosts with more than host_name_max() names; at most three
   std::size_t peer_count_ = 0;
   TimePoint sweep_at_ = TimePoint::max();
 };

@@ -17,7 +17,7 @@ NodeOptions options_of(Profile profile) {
   options.drop_martians = true;
   options.version = "Gr01";
   options.rate.public_per_second = 5;
-  options.rate.verified_per_second = 5;  // strangers may do as they like with one id more
+  options.rate.verified_per_second = 5;  // no more than others: a verified node may still be hostile
   options.rate.private_per_second = 50;
   options.rate.burst = std::chrono::seconds{10};
   options.table.bucket_size = 8;
@@ -29,7 +29,7 @@ NodeOptions options_of(Profile profile) {
   options.service.search.lookup.one_per_network = true;
   options.service.search.lookup.prefer_fitting_ids = true;
   options.peers.name_count_max = 2000;
-  options.peers.peer_per_host_max = 8;  // as many as share an address behind one router, more or less
+  options.peers.peer_per_host_max = 8;  // about as many as share an address behind one NAT
   options.peers.age_max = std::chrono::minutes{45};
   options.keeper.announce_every = std::chrono::minutes{15};
   options.keeper.owner_patience = std::chrono::minutes{45};

@@ -30,7 +30,7 @@ std::array<std::size_t, 2> RateLimit::buckets_of(Endpoint const& from, Kind kind
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     words[1 + i / 8] |= std::uint64_t{static_cast<std::uint8_t>(bytes[i])} << (i % 8 * 8);
   }
-  // Whoever has one IPv6 address has the whole /64.
+  // One IPv6 host may own the whole /64.
   if (from.address.is_v6() && kind == Kind::address) words[2] = 0;
   words[0] |= std::uint64_t{static_cast<std::uint8_t>(kind)} << 1;
   if (kind != Kind::address) words[0] |= std::uint64_t{from.port} << 8;
@@ -55,7 +55,7 @@ bool RateLimit::allow_verified(Endpoint const& from, TimePoint now) {
 
 bool RateLimit::take(Endpoint const& from, Kind kind, std::uint32_t per_second, TimePoint now) {
   if (per_second == 0) return true;
-  // Each of the two buckets fills half as fast, so that both together allow the rate.
+  // Each of the two buckets fills at half the rate, so that both together allow the rate.
   Duration const cost = Duration{std::chrono::seconds{2}} / per_second;
   auto const [first, second] = buckets_of(from, kind);
   Bucket& bucket = buckets_[first].full_at <= buckets_[second].full_at ? buckets_[first] : buckets_[second];

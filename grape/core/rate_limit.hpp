@@ -1,4 +1,4 @@
-// A bound on the datagrams of one source that are looked at.
+// Limits how many datagrams per second are processed from one source.
 #pragma once
 
 #include <array>
@@ -13,33 +13,33 @@ namespace grenache::grape {
 
 /// Token buckets in a table of fixed size.
 ///
-/// A source is an endpoint where the address is private (many nodes share a host or a test machine there),
-/// and an address elsewhere. Each source hashes, under a random key, to two of the buckets and is refused
-/// only when both are empty: a source that floods affects others only if they share *both* buckets, and
-/// nobody can aim at that. No entry is ever evicted. Who forges many sources can drain all buckets: with
-/// `public_per_second` 5 that takes bucket_count * 2.5 datagrams a second.
+/// A source is an endpoint if its address is private (where many nodes share a host), else an address. Each
+/// source hashes, under a random key, to two of the buckets and is refused only when both are empty: a
+/// flooding source affects others only if they share *both* buckets, which an attacker cannot arrange. No
+/// entry is ever evicted. An attacker who forges many sources can drain all buckets: with `public_per_second`
+/// 5 that needs bucket_count * 2.5 datagrams per second.
 ///
 /// Answers to queries of ours do not pass through here: a node that is flooded still looks up.
 class RateLimit {
  public:
   struct Options {
-    std::uint32_t private_per_second = 200000;  // more than one busy grape asks of another
-    /// Of an address that may be forged: an answer is up to 30 times as large as its question. Grapes of one
-    /// operator that do not fit each other's tables need more than the 5 of the public profile.
+    std::uint32_t private_per_second = 200000;  // more than one busy grape sends to another
+    /// Limit of a public address, which may be forged: a reply is up to 30 times as large as its query.
+    /// Grapes of one operator that are not in each other's tables need more than the 5 of the public profile.
     std::uint32_t public_per_second = 100;
-    /// Of a public endpoint that has answered us, beside it: a busy node behind a shared address stays below.
+    /// Additional limit of a public endpoint that has answered us; a busy node behind a shared address stays
+    /// below it.
     std::uint32_t verified_per_second = 500;
-    Duration burst = std::chrono::seconds{2};  // whose allowance may be used at once
+    Duration burst = std::chrono::seconds{2};  // a source may send the allowance of this time at once
     std::uint32_t bucket_count = 65536;        // 512 KiB in all
   };
 
   /// A rate of 0 means no limit.
   RateLimit(Options options, Random& random);
 
-  /// Takes one datagram from the allowance of `from`; false when it is used up. A burst may be as long as
-  /// the options say.
+  /// Takes one token for a datagram from `from`; false when its buckets are empty.
   [[nodiscard]] bool allow(Endpoint const& from, TimePoint now);
-  /// The same of the allowance that a verified node has beside it.
+  /// Takes one token of the additional allowance of a verified node.
   [[nodiscard]] bool allow_verified(Endpoint const& from, TimePoint now);
 
  private:

@@ -28,9 +28,9 @@ RoutingTable::Bucket& RoutingTable::bucket_of(NodeId const& id, TimePoint now) {
   return buckets_[index_of(id)];
 }
 
-RoutingTable::Node const* RoutingTable::find(Contact const& node) const {
+RoutingTable::Entry const* RoutingTable::find(Contact const& node) const {
   if (buckets_.empty()) return nullptr;
-  for (Node const& known : buckets_[index_of(node.id)].nodes) {
+  for (Entry const& known : buckets_[index_of(node.id)].nodes) {
     if (known.contact == node) return &known;
   }
   return nullptr;
@@ -41,7 +41,7 @@ bool RoutingTable::answered(Contact const& node, TimePoint now) {
   Bucket& bucket = bucket_of(node.id, now);
   std::erase_if(bucket.replacements, [&](auto const& item) { return item.contact.id == node.id; });
   auto const known =
-      std::ranges::find_if(bucket.nodes, [&](Node const& item) { return item.contact.id == node.id; });
+      std::ranges::find_if(bucket.nodes, [&](Entry const& item) { return item.contact.id == node.id; });
   if (known == bucket.nodes.end()) return insert(node, now);
   if (known->contact.endpoint == node.endpoint) {
     known->answered_at = now;
@@ -58,23 +58,25 @@ bool RoutingTable::is_crowded(Bucket const& bucket, Contact const& newcomer) con
   if (!options_.one_per_network) return false;
   IpAddress const& address = newcomer.endpoint.address;
   IpAddress const network = network_of(address);
-  auto const other = [&](Node const& node) {
+  auto const other = [&](Entry const& node) {
     return node.contact.id != newcomer.id && node.contact.endpoint != newcomer.endpoint;
   };
-  auto const near = [&](Node const& node) {
+  auto const near = [&](Entry const& node) {
     return other(node) && network_of(node.contact.endpoint.address) == network;
   };
-  auto const same = [&](Node const& node) { return other(node) && node.contact.endpoint.address == address; };
+  auto const same = [&](Entry const& node) {
+    return other(node) && node.contact.endpoint.address == address;
+  };
   if (std::ranges::any_of(bucket.nodes, near)) return true;
   return std::ranges::any_of(buckets_,
                              [&](Bucket const& any) { return std::ranges::any_of(any.nodes, same); });
 }
 
-RoutingTable::Node* RoutingTable::worse_than(Bucket& bucket, Contact const& newcomer) const {
-  auto const worst = std::ranges::max_element(bucket.nodes, {}, &Node::failures);
+RoutingTable::Entry* RoutingTable::worse_than(Bucket& bucket, Contact const& newcomer) const {
+  auto const worst = std::ranges::max_element(bucket.nodes, {}, &Entry::failures);
   if (worst->failures > 0) return &*worst;
   if (!options_.prefer_fitting_ids || !id_fits(newcomer.id, newcomer.endpoint.address)) return nullptr;
-  auto const misfit = std::ranges::find_if(bucket.nodes, [](Node const& node) {
+  auto const misfit = std::ranges::find_if(bucket.nodes, [](Entry const& node) {
     return !id_fits(node.contact.id, node.contact.endpoint.address);
   });
   return misfit == bucket.nodes.end() ? nullptr : &*misfit;
@@ -95,7 +97,7 @@ bool RoutingTable::insert(Contact const& node, TimePoint now) {
       split_last(now);
       continue;
     }
-    if (Node* worse = worse_than(bucket, node)) {
+    if (Entry* worse = worse_than(bucket, node)) {
       *worse = {node, now, now, 0};
       return true;
     }
@@ -121,13 +123,14 @@ void RoutingTable::split_last(TimePoint now) {
 
 void RoutingTable::remove_endpoint(Endpoint const& endpoint) {
   for (Bucket& bucket : buckets_) {
-    size_ -= std::erase_if(bucket.nodes, [&](Node const& node) { return node.contact.endpoint == endpoint; });
+    size_ -=
+        std::erase_if(bucket.nodes, [&](Entry const& node) { return node.contact.endpoint == endpoint; });
   }
 }
 
 bool RoutingTable::has_room(Bucket const& bucket) const {
   if (bucket.nodes.size() < options_.bucket_size || &bucket == &buckets_.back()) return true;
-  return std::ranges::any_of(bucket.nodes, [](Node const& node) { return node.failures > 0; });
+  return std::ranges::any_of(bucket.nodes, [](Entry const& node) { return node.failures > 0; });
 }
 
 void RoutingTable::add_replacement(Bucket& bucket, Contact const& node, TimePoint now, TimePoint pinged_at) {
@@ -142,8 +145,8 @@ void RoutingTable::add_replacement(Bucket& bucket, Contact const& node, TimePoin
 bool RoutingTable::on_query_from(Contact const& node, TimePoint now) {
   if (node.id == own_) return false;
   Bucket& bucket = bucket_of(node.id, now);
-  for (Node const& known : bucket.nodes) {
-    // From another endpoint it matters only once the known one fails.
+  for (Entry const& known : bucket.nodes) {
+    // Another endpoint is considered only once the known one fails.
     if (known.contact.id == node.id && (known.contact == node || known.failures == 0)) return false;
   }
   auto const waiting =
@@ -162,9 +165,9 @@ bool RoutingTable::failed(Contact const& node, TimePoint now) {
   Bucket& bucket = buckets_[index_of(node.id)];
   std::erase_if(bucket.replacements, [&](auto const& item) { return item.contact == node; });
   auto const known =
-      std::ranges::find_if(bucket.nodes, [&](Node const& item) { return item.contact == node; });
+      std::ranges::find_if(bucket.nodes, [&](Entry const& item) { return item.contact == node; });
   if (known == bucket.nodes.end()) return false;
-  // Queries sent together fail together.
+  // Queries sent together fail together and count once.
   if (known->failures > 0 && now - known->pinged_at < options_.failure_gap) return false;
   known->pinged_at = now;
   if (++known->failures < options_.failure_count_max) return false;
@@ -176,12 +179,12 @@ bool RoutingTable::failed(Contact const& node, TimePoint now) {
 void RoutingTable::evict(Contact const& node) {
   if (buckets_.empty()) return;
   Bucket& bucket = buckets_[index_of(node.id)];
-  size_ -= std::erase_if(bucket.nodes, [&](Node const& known) { return known.contact == node; });
+  size_ -= std::erase_if(bucket.nodes, [&](Entry const& known) { return known.contact == node; });
   std::erase_if(bucket.replacements, [&](auto const& item) { return item.contact == node; });
 }
 
 void RoutingTable::gather(Bucket const& bucket, bool failing, std::vector<Contact>& out) const {
-  for (Node const& node : bucket.nodes) {
+  for (Entry const& node : bucket.nodes) {
     if ((node.failures > 0) == failing) out.push_back(node.contact);
   }
 }
@@ -194,7 +197,7 @@ void RoutingTable::closest(NodeId const& target, std::size_t size_max, bool fail
     auto const last =
         out.begin() + static_cast<std::ptrdiff_t>(std::max(begin, std::min(size_max, out.size())));
     auto const closer = [&](Contact const& a, Contact const& b) { return is_closer(target, a.id, b.id); };
-    // Most buckets fit whole, and few nodes are sorted faster than a few are picked.
+    // Most buckets fit whole, and for so few nodes sort() is faster than partial_sort().
     if (last == out.end()) {
       std::sort(first, last, closer);
     } else {
@@ -202,8 +205,8 @@ void RoutingTable::closest(NodeId const& target, std::size_t size_max, bool fail
     }
     out.erase(last, out.end());
   };
-  // Nodes of the target's own bucket are nearest. All nearer buckets share with it exactly the bits that we
-  // share; after them each farther bucket is farther than the one before.
+  // The nodes of the target's own bucket are nearest. The buckets after it share exactly as many bits with
+  // the target as we do; of those before it, each is farther than the next.
   std::size_t const index = index_of(target);
   std::size_t begin = out.size();
   gather(buckets_[index], failing, out);
@@ -224,18 +227,18 @@ void RoutingTable::closest(NodeId const& target, std::size_t count, std::vector<
   if (out.size() < size_max) closest(target, size_max, true, out);
 }
 
-void RoutingTable::all_well(std::vector<Contact>& out) const {
+void RoutingTable::all_responsive(std::vector<Contact>& out) const {
   for (Bucket const& bucket : buckets_) gather(bucket, false, out);
 }
 
 bool RoutingTable::is_failing(Contact const& node) const {
-  Node const* known = find(node);
+  Entry const* known = find(node);
   return known != nullptr && known->failures > 0;
 }
 
 bool RoutingTable::is_fresh(Endpoint const& endpoint, TimePoint now) const {
   return std::ranges::any_of(buckets_, [&](Bucket const& bucket) {
-    return std::ranges::any_of(bucket.nodes, [&](Node const& node) {
+    return std::ranges::any_of(bucket.nodes, [&](Entry const& node) {
       return node.contact.endpoint == endpoint && node.failures == 0 &&
              now - node.answered_at <= options_.liveness;
     });
@@ -246,7 +249,7 @@ std::vector<Contact> RoutingTable::due(std::size_t count_max, TimePoint now) {
   std::vector<Contact> result;
   for (Bucket& bucket : buckets_) {
     bool const room = has_room(bucket);
-    for (Node& node : bucket.nodes) {
+    for (Entry& node : bucket.nodes) {
       if (result.size() >= count_max) return result;
       bool const silent = now - std::max(node.answered_at, node.pinged_at) >= options_.liveness;
       bool const retry = node.failures > 0 && now - node.pinged_at >= options_.retry;
@@ -289,7 +292,7 @@ NodeId RoutingTable::random_id_in(std::size_t index, Random& random) const {
   };
   auto const own = [this](std::size_t bit) { return (own_.array()[bit / 8] & 0x80u >> bit % 8) != 0; };
   for (std::size_t bit = 0; bit < index; ++bit) set(bit, own(bit));
-  // The last bucket holds whatever shares the first bits with us, the others differ in the next one.
+  // Ids in the last bucket share the first bits with us; in other buckets they also differ in the next bit.
   if (index + 1 < buckets_.size()) set(index, !own(index));
   return id;
 }
@@ -308,7 +311,7 @@ void RoutingTable::check() const {
   for (std::size_t i = 0; i < buckets_.size(); ++i) {
     GRN_CHECK(buckets_[i].nodes.size() <= options_.bucket_size);
     GRN_CHECK(buckets_[i].replacements.size() <= options_.replacement_count_max);
-    for (Node const& node : buckets_[i].nodes) {
+    for (Entry const& node : buckets_[i].nodes) {
       GRN_CHECK(node.contact.id != own_ && index_of(node.contact.id) == i);
       GRN_CHECK(ids.insert(node.contact.id).second);
       GRN_CHECK(endpoints.insert(node.contact.endpoint).second);

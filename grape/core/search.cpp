@@ -71,9 +71,10 @@ void Search::failed(Contact const& node) {
   if (auto& lookup = lookups_[family_of(node.endpoint)]) lookup->failed(node);
 }
 
-std::vector<Endpoint> Search::take_peers(std::vector<Endpoint> peers, Random& random) {
+std::vector<Endpoint> Search::add_peers(std::vector<Endpoint> peers, Random& random) {
   std::erase_if(peers, [this](Endpoint const& peer) { return !is_usable(peer); });
-  // Our kind names the peers that it knows best first. Node.js sends all that it has, in any order.
+  // Nodes of this implementation send the best peers first. Node.js' Grape sends all of its peers, in any
+  // order.
   if (peers.size() > kPeersTaken) {
     random.shuffle(peers);
     peers.resize(kPeersTaken);
@@ -81,13 +82,13 @@ std::vector<Endpoint> Search::take_peers(std::vector<Endpoint> peers, Random& ra
   return peers_.add(peers);
 }
 
-void Search::take_item(dht::Reply const& reply) {
+void Search::add_item(dht::Reply const& reply) {
   if (!reply.v) return;
   auto const key = reply.k ? Ed25519PublicKey::from_bytes(*reply.k) : std::nullopt;
   auto const signature = reply.sig ? Ed25519Signature::from_bytes(*reply.sig) : std::nullopt;
   Result<dht::Item> item = dht::ItemErrc::incomplete;
   if (key && signature && reply.seq) {
-    // The cheap questions first: whoever answers may send anything.
+    // Cheap checks before the signature, since a reply may hold anything.
     if (found_ && found_->item.seq() >= *reply.seq) return;
     if (dht::item_target(*key, subject_.key) != subject_.target) return;
     item = dht::Item::mutable_of({*key, *signature, subject_.key, *reply.seq}, *reply.v);

@@ -1,4 +1,4 @@
-// What is being looked for in the network, and what was found so far.
+// One search in the DHT: its subject, its lookups and its results so far.
 #pragma once
 
 #include <compare>
@@ -18,12 +18,12 @@
 
 namespace grenache::grape {
 
-/// What a search is for.
+/// What a search looks for.
 struct Subject {
   enum class Kind : std::uint8_t {
-    nodes,  // near `target`
-    peers,  // of the service `key`
-    item,   // at `target`; a mutable one has the salt `key`
+    nodes,  // nodes near `target`
+    peers,  // peers of the service `key`
+    item,   // the item at `target`; `key` is the salt of a mutable one
   };
   Kind kind = Kind::nodes;
   NodeId target;
@@ -39,28 +39,30 @@ struct Subject {
   }
 };
 
-/// A Lookup in each address family that the node speaks, and the union of what they bring.
+/// Runs one Lookup in each address family that the node speaks, and merges their results.
 class Search {
  public:
-  /// Peers of one reply that count: as many as a result has.
+  /// Peers taken from one reply: as many as a result has.
   static constexpr std::size_t kPeersTaken = 100;
 
   struct Options {
     Lookup::Options lookup;
-    std::size_t peer_gather_max = 2000;  // of a name, before choosing: a hostile reply holds thousands
-    /// Believes in no nodes and peers at addresses that are not of the public internet: who names them would
-    /// have us, or our users, send to services of this very host.
+    /// Peers collected for a name, before choosing: a hostile reply holds thousands.
+    std::size_t peer_gather_max = 2000;
+    /// Ignore nodes and peers at addresses outside the public internet: an attacker could name them to make
+    /// us, or our users, send to services of this host or its network.
     bool drop_martians = false;
   };
 
-  /// `own` are our ids; `families` says where to search.
+  /// `own` are our ids; `families` are the address families to search.
   Search(Subject subject, Options const& options, PerFamily<NodeId> const& own,
          PerFamily<bool> const& families);
 
   [[nodiscard]] Subject const& subject() const { return subject_; }
-  /// Hears of a node; ignored in a family that is not searched, and at an address that cannot be.
+  /// Adds a candidate. Ignored if its family is not searched or its address is martian and dropped.
   void add(dht::Contact const& node, dht::Contact const* from = nullptr);
-  /// The node to ask now; nothing when enough are waiting or none is worth it. Call it to notice the end.
+  /// Returns the node to query now; nothing when enough queries are in flight or no candidate is left. It
+  /// also updates is_over().
   [[nodiscard]] std::optional<dht::Contact> next();
   [[nodiscard]] bool is_over() const;
 
@@ -69,11 +71,11 @@ class Search {
   void timed_out(dht::Contact const& node);
   void failed(dht::Contact const& node);
 
-  /// Takes peers out of a reply, at most kPeersTaken of them, and returns those that are new.
-  std::vector<Endpoint> take_peers(std::vector<Endpoint> peers, Random& random);
-  /// Takes an item out of a reply, if it is the one that is sought and newer than what was found so far.
-  /// Verifies its signature.
-  void take_item(dht::Reply const& reply);
+  /// Adds peers from a reply, at most kPeersTaken of them, and returns the new ones.
+  std::vector<Endpoint> add_peers(std::vector<Endpoint> peers, Random& random);
+  /// Adds the item of a reply if it is the one searched for and newer than the one found so far. Verifies its
+  /// signature.
+  void add_item(dht::Reply const& reply);
 
   [[nodiscard]] PeerChoice const& peers() const { return peers_; }
   struct Found {

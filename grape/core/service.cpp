@@ -11,10 +11,10 @@ using dht::ServiceKey;
 
 namespace {
 
-// Of a service that is taken back: how many times as many nodes as usual are asked to forget it.
+// An unannounce asks this many times as many nodes as other stores.
 constexpr std::size_t kWide = 3;
 
-constexpr std::size_t kNodesTaken = 20;  // of one reply
+constexpr std::size_t kNodesTaken = 20;  // nodes taken from one reply
 
 ServiceKey name_of(Subject const& subject) { return *ServiceKey::from_bytes(subject.key); }
 
@@ -124,7 +124,7 @@ void Service::forget_if_unwanted(std::uint64_t search) {
   searches_.erase(found);
 }
 
-// Those who still announce what is taken back hear how far they came.
+// Ends announcements of the unannounced service; each reports the nodes that stored it so far.
 void Service::end_announcements(ServiceKey const& name, UnannounceJob const& job) {
   auto const is_same = [&](StoreJob const& other) {
     auto const* announce = std::get_if<AnnounceJob>(&other);
@@ -171,7 +171,7 @@ void Service::add_nodes(std::uint64_t search, Contact const& from, dht::Reply co
   auto const found = searches_.find(search);
   if (found == searches_.end()) return;
   for (dht::CompactNodes const* nodes : {&reply.nodes, &reply.nodes6}) {
-    // Grape sends 20; more is no help but a way to make us work, or to drown what others say.
+    // Grape sends 20; an attacker could send more to cost us time or to crowd out the nodes of other replies.
     std::size_t const count = std::min<std::size_t>(nodes->size(), kNodesTaken);
     for (std::size_t i = 0; i < count; ++i) {
       auto const node = nodes->at(i);
@@ -190,7 +190,7 @@ void Service::release(TimePoint now) {
 }
 
 void Service::expire(TimePoint now) {
-  // Equal waits: the oldest search is the first to begin.
+  // Ids ascend, and all waits are equal, so the first search is the oldest.
   while (!held_.empty() && held_.begin()->second <= now) {
     std::uint64_t const id = held_.begin()->first;
     held_.erase(held_.begin());
@@ -297,18 +297,18 @@ void Service::search_answered(std::uint64_t owner, Contact const& from, dht::Rep
     Search& search = running.search;
     search.answered(from, reply.token);
     if (search.subject().kind == Subject::Kind::peers) {
-      for (Endpoint const& peer : search.take_peers(reply.values, tables_.random)) {
+      for (Endpoint const& peer : search.add_peers(reply.values, tables_.random)) {
         notify(PeerFound{name_of(search.subject()), peer}, false);
       }
     } else if (search.subject().kind == Subject::Kind::item) {
-      search.take_item(reply);
+      search.add_item(reply);
     }
     add_nodes(owner, from, reply);
   });
 }
 
 void Service::search_slow(std::uint64_t owner, Contact const& to) {
-  // A node that failed before and now is slow is most likely dead: the search does not wait for it.
+  // A node that failed before and is slow now is most likely dead, so the search does not wait for it.
   bool const is_dead = tables_.tables[family_of(to.endpoint)].is_failing(to);
   with_search(owner,
               [&](Running& running) { is_dead ? running.search.failed(to) : running.search.slow(to); });
@@ -324,7 +324,7 @@ void Service::search_failed(std::uint64_t owner, Contact const& to) {
 
 void Service::store_answered(std::uint64_t owner, Contact const& from, dht::Reply const& reply) {
   with_storing(owner, [&](StoreTask& task) {
-    // A node that does not know how to forget a service may answer as if it were asked for nodes.
+    // A node that does not know unannounce_peer may answer it as find_node, with nodes.
     bool const understood = !std::holds_alternative<UnannounceJob>(task.job()) || reply.nodes.empty();
     task.answered(from, understood);
   });
@@ -432,7 +432,8 @@ std::vector<Endpoint> Service::peers_of(Search const& search, TimePoint now) {
   PeerChoice peers = search.peers();
   auto stored = tables_.peers.sample(name, Search::kPeersTaken, now, tables_.random);
   peers.add(stored);
-  // Ours are stored as 127.0.0.1, which is the same service as the address that others saw it come from.
+  // Our own peers are stored as 127.0.0.1; one with the port of a known peer is most likely the same service
+  // under our external address.
   auto ours = tables_.own_peers.sample(name, Search::kPeersTaken, now, tables_.random);
   std::erase_if(ours, [&](Endpoint const& peer) { return peers.has_port(peer.port); });
   peers.add(ours);

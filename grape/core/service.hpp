@@ -1,4 +1,4 @@
-// Lookups, announcements, gets and puts: what the users of a node ask for.
+// Runs the requests of a node's users: lookups, announcements, gets and puts.
 #pragma once
 
 #include <cstddef>
@@ -29,48 +29,49 @@ inline Error make_error_code(ServiceErrc code) { return make_enum_error(code); }
 
 /// Runs the searches of a node and turns their results into events.
 ///
-/// All who ask for one name or item while a search for it is under way share that search, announcers and
-/// putters included: storing is a search with get_peers or get, then an announce_peer or put to each of the
-/// 20 nearest nodes that gave a token. What comes out is the union of what the network says and what this
-/// node stores itself, so that a lone node serves its own users.
+/// All requests for one name or item share the running search for it, announcements and puts included:
+/// storing is a search with get_peers or get, then an announce_peer or put to each of the 20 nearest nodes
+/// that gave a token. A result is the union of what the network returned and what this node stores itself, so
+/// that a lone node serves its own users.
 ///
-/// Taking a service back goes to the nodes that took it, and to three times as many of the nearest as usual:
-/// those to which it was announced by an earlier life of this node are most likely among them.
+/// An unannounce is sent to the nodes known to hold the service, and to three times as many of the nearest as
+/// usual, so nodes that stored it before a restart are very likely asked too.
 ///
-/// Knows no sockets and no transactions: the node asks next() what to send, and reports what came of it.
+/// Does no I/O and holds no transactions: the node calls next() for queries to send, and reports each
+/// outcome.
 class Service {
  public:
   struct Options {
     Search::Options search;
     Holders::Options holders;
-    std::size_t search_count_max = 2000;          // names being looked up at a time
-    std::size_t request_count_max = 20000;        // requests waiting, all names together
-    std::size_t peer_count_max = 100;             // in a result; as Grape
-    Duration hold_max = std::chrono::seconds{2};  // a search waits so long for the node to find the network
+    std::size_t search_count_max = 2000;          // concurrent searches
+    std::size_t request_count_max = 20000;        // waiting requests, all names together
+    std::size_t peer_count_max = 100;             // in a result, as in Grape
+    Duration hold_max = std::chrono::seconds{2};  // how long a search waits for the node to join the network
   };
 
-  /// What the node keeps and the service reads. Everything must outlive it.
+  /// The node's tables that the service reads. All must outlive it.
   struct Tables {
     PerFamily<bool> const& families;
     PerFamily<NodeId> const& ids;
     PerFamily<RoutingTable>& tables;
-    PeerStore const& peers;      // what others stored here
-    PeerStore const& own_peers;  // what our users announced where that is not in `peers`
+    PeerStore const& peers;      // announced by other nodes
+    PeerStore const& own_peers;  // announced by our users and not in `peers`
     ItemStore const& items;
-    ItemStore const& own_items;  // what our users put
+    ItemStore const& own_items;  // put by our users
     Random& random;
   };
 
-  /// A query to send. Its views are good until the next call of the service.
+  /// A query to send. Its views are valid until the next call of the service.
   struct OutgoingQuery {
-    std::uint64_t owner = 0;  // to be given back with the answer
-    bool stores = false;      // else it belongs to a search
+    std::uint64_t owner = 0;  // pass it back with the answer
+    bool stores = false;      // owner is a store; otherwise a search
     dht::Contact to;
     std::variant<dht::FindNode, dht::GetPeers, dht::Get, dht::AnnouncePeer, dht::UnannouncePeer, dht::Put>
         query;
   };
 
-  /// An event; nobody asked for a silent one, it is for the node alone.
+  /// An event. A silent one belongs to a request that the node made itself; it is not passed to users.
   struct Notice {
     Event event;
     bool silent = false;
@@ -78,70 +79,71 @@ class Service {
 
   Service(Options options, Tables tables) : options_{options}, tables_{tables}, holders_{options.holders} {}
 
-  /// While `hold` is set, new searches wait for release(), at most hold_max.
+  /// With `hold`, a new search waits for release(), at most hold_max.
   [[nodiscard]] Result<RequestId> lookup(dht::ServiceKey const& name, bool hold, TimePoint now);
   [[nodiscard]] Result<RequestId> get(NodeId const& target, std::string_view salt, bool hold, TimePoint now);
-  /// Announces `port` of this host; `implied_port`: the port that our datagrams come from. Its event is
-  /// silent when the node does it on its own account.
+  /// Announces `port` of this host; with `implied_port`, the source port of our datagrams. `silent` marks a
+  /// request that the node makes itself.
   [[nodiscard]] Result<RequestId> announce(dht::ServiceKey const& name, AnnounceJob job, bool silent,
                                            bool hold, TimePoint now);
   /// Ends announcements of the same service first.
   [[nodiscard]] Result<RequestId> unannounce(dht::ServiceKey const& name, UnannounceJob job, bool silent,
                                              bool hold, TimePoint now);
   [[nodiscard]] Result<RequestId> put(PutJob job, bool silent, bool hold, TimePoint now);
-  /// A put that is refused without asking anybody.
+  /// Creates a put that is refused at once, without sending queries.
   [[nodiscard]] RequestId refuse_put(NodeId const& target, PutRefusal refusal);
-  /// The request gets no event any more. Unknown ones are ignored.
+  /// Suppresses the event of a request. Ignores unknown ids.
   void cancel(RequestId id);
-  /// Starts a search for nodes near `target`, without a request. Nothing when too many searches run.
+  /// Starts a search for nodes near `target`, without a request. Returns nothing when search_count_max is
+  /// reached.
   [[nodiscard]] std::optional<std::uint64_t> find_nodes(NodeId const& target, TimePoint now);
-  /// Tells a running search of more nodes.
+  /// Adds the nodes in `reply` to a running search.
   void add_nodes(std::uint64_t search, dht::Contact const& from, dht::Reply const& reply);
   void add_node(std::uint64_t search, dht::Contact const& node);
   [[nodiscard]] bool is_running(std::uint64_t search) const { return searches_.contains(search); }
 
-  /// Lets all searches that wait for the network begin.
+  /// Starts all held searches.
   void release(TimePoint now);
-  /// Begins searches that have waited long enough.
+  /// Starts searches that were held for hold_max.
   void expire(TimePoint now);
   [[nodiscard]] TimePoint next_deadline() const;
 
-  /// The next query to send, in turn of all searches. Finishes what is over.
+  /// Returns the next query to send, round-robin over searches and stores. Finishes those that have ended.
   [[nodiscard]] std::optional<OutgoingQuery> next(TimePoint now);
-  /// The answer to a query of a search.
+  /// Reports the answer to a query of a search.
   void search_answered(std::uint64_t owner, dht::Contact const& from, dht::Reply const& reply);
   void search_slow(std::uint64_t owner, dht::Contact const& to);
-  /// The query timed out for good.
+  /// Reports the final timeout of a query.
   void search_timed_out(std::uint64_t owner, dht::Contact const& to);
-  /// It was answered by somebody else or with an error, or could not be sent.
+  /// Reports a query that was answered by another node or with an error, or could not be sent.
   void search_failed(std::uint64_t owner, dht::Contact const& to);
-  /// The same of queries that store.
+  /// The same for queries of stores.
   void store_answered(std::uint64_t owner, dht::Contact const& from, dht::Reply const& reply);
   void store_slow(std::uint64_t owner, dht::Contact const& to);
   void store_timed_out(std::uint64_t owner, dht::Contact const& to);
   void store_failed(std::uint64_t owner, dht::Contact const& to);
   void store_refused(std::uint64_t owner, dht::Contact const& to, dht::ErrorReply const& error);
 
-  /// Events since the last call, oldest first.
+  /// Returns the oldest event not yet polled; nothing when there is none.
   [[nodiscard]] std::optional<Notice> poll_event();
 
   [[nodiscard]] std::size_t lookup_count() const { return shared_.size(); }
   [[nodiscard]] std::size_t request_count() const { return requests_.size(); }
-  /// Of all searches for names and items that are over: how many, with how many queries and hops.
+  /// Totals over all ended searches for names and items.
   struct Effort {
     std::uint64_t searches = 0;
     std::uint64_t queries = 0;
     std::uint64_t hops = 0;
   };
   [[nodiscard]] Effort const& effort() const { return effort_; }
-  /// Requests that the node made on its own account.
+  /// Running requests that the node made itself.
   [[nodiscard]] std::size_t silent_count() const { return silent_count_; }
   void check() const;
 
  private:
   struct Waiter {
     RequestId id{};
-    std::optional<StoreJob> job;  // nothing: wants to know what is found
+    std::optional<StoreJob> job;  // nothing: the request wants the result of the search
     bool silent = false;
   };
   struct Running {
@@ -166,7 +168,7 @@ class Service {
   std::optional<OutgoingQuery> next_of_search(std::uint64_t id, TimePoint now);
   std::optional<OutgoingQuery> next_of_storing(std::uint64_t id);
   void answer(Search const& search, RequestId id, TimePoint now);
-  /// Answers those who wait for an immutable item that was found: nothing better can come.
+  /// Answers requests for an immutable item as soon as it is found, since no newer one can exist.
   void answer_early(std::uint64_t id, TimePoint now);
   [[nodiscard]] std::vector<Endpoint> peers_of(Search const& search, TimePoint now);
   [[nodiscard]] GetDone item_of(Search const& search, RequestId id, TimePoint now) const;
@@ -188,13 +190,13 @@ class Service {
   Tables tables_;
 
   Holders holders_;
-  std::uint64_t next_id_ = 1;  // of requests, searches and stores alike
+  std::uint64_t next_id_ = 1;  // shared by requests, searches and stores
   std::map<std::uint64_t, Running> searches_;
   std::map<std::uint64_t, Storing> stores_;
-  std::map<Subject, std::uint64_t> shared_;      // the search that newcomers join
-  std::map<RequestId, std::uint64_t> requests_;  // the search or store that serves each
-  std::map<std::uint64_t, TimePoint> held_;      // searches that wait for the network
-  std::deque<std::uint64_t> awake_;              // searches and stores that may have something to ask
+  std::map<Subject, std::uint64_t> shared_;      // the search that new requests join
+  std::map<RequestId, std::uint64_t> requests_;  // the search or store that serves each request
+  std::map<std::uint64_t, TimePoint> held_;      // until when each search waits for the network
+  std::deque<std::uint64_t> awake_;              // searches and stores that may have a query to send
   std::deque<Notice> events_;
   std::size_t silent_count_ = 0;
   Effort effort_;

@@ -7,7 +7,7 @@
 namespace grenache::grape {
 namespace {
 
-constexpr std::size_t kTextSizeMax = 200;  // of an error that a node sent
+constexpr std::size_t kTextSizeMax = 200;  // of the text of a received error
 
 }  // namespace
 

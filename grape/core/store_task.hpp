@@ -1,4 +1,4 @@
-// Storing something at the nodes that a search found, or taking it back.
+// Stores an announcement or item at the nodes that a search found, or unannounces one there.
 #pragma once
 
 #include <cstddef>
@@ -29,8 +29,8 @@ struct PutJob {
 };
 using StoreJob = std::variant<AnnounceJob, UnannounceJob, PutJob>;
 
-/// Asks each target until it answers, at most `kTryCountMax` times: a lost datagram would leave a node
-/// without the peer, or worse with one that is gone. All jobs may be done twice without harm.
+/// Queries each target until it answers, at most `kTryCountMax` times: after a lost datagram a node would
+/// lack the peer, or worse, keep one that was unannounced. All jobs are idempotent.
 class StoreTask {
  public:
   static constexpr std::uint32_t kTryCountMax = 3;
@@ -38,21 +38,21 @@ class StoreTask {
   StoreTask(StoreJob job, std::vector<Lookup::Target> targets);
 
   [[nodiscard]] StoreJob const& job() const { return job_; }
-  /// The target to ask now; null when there is none. Valid until the task goes.
+  /// Returns the target to query now; null when there is none. Valid as long as the task.
   [[nodiscard]] Lookup::Target const* next();
-  /// The short timeout of a query has passed.
+  /// Reports that the short timeout of a query has passed.
   void slow(dht::Contact const& node);
-  /// A query timed out for good, or could not be sent.
+  /// Reports that a query timed out for good, or could not be sent.
   void timed_out(dht::Contact const& node);
-  /// `stored`: as it was meant to be.
+  /// Reports an answer; `stored` when the job was done.
   void answered(dht::Contact const& node, bool stored);
   void refused(dht::Contact const& node, dht::ErrorReply const& error);
 
   [[nodiscard]] bool is_over() const { return done_count_ == goals_.size(); }
   [[nodiscard]] std::size_t stored() const { return stored_; }
-  /// The targets that stored it.
+  /// The targets that did the job.
   [[nodiscard]] std::vector<Lookup::Target> holders() const;
-  /// The last refusal that tells the putter something (301, 302).
+  /// The last refusal that concerns the user who put the item (301, 302).
   [[nodiscard]] std::optional<PutRefusal> const& refusal() const { return refusal_; }
   void check() const;
 

@@ -44,7 +44,7 @@ bool Tokens::verify(std::string_view token, Endpoint const& bearer, std::optiona
 void Tokens::expire(TimePoint now, Random& random) {
   if (now < rotate_at_) return;
   bool const first = rotate_at_ == TimePoint::min();
-  // After a long sleep both secrets are old.
+  // After more than a period of suspension both secrets are outdated.
   bool const overslept = !first && now - rotate_at_ >= options_.period;
   rotate_at_ = now + options_.period;
   if (first) return;

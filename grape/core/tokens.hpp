@@ -1,4 +1,4 @@
-// Tokens that get_peers hands out and announce_peer must bring back (BEP 5).
+// Write tokens: get_peers returns them and announce_peer must present them (BEP 5).
 #pragma once
 
 #include <array>
@@ -14,36 +14,36 @@
 
 namespace grenache::grape {
 
-/// Makes and verifies tokens of 16 bytes, without remembering any.
+/// Makes and verifies tokens of 16 bytes; stateless except for the secrets.
 ///
-/// A token is the SipHash, under a secret that changes, of the asker's address, port and node id and of the
-/// key that it asked for. So it proves that its bearer received our reply, and serves for nothing else. (The
-/// token of Grape binds the address alone: with one of them a host may store under every name.) Grape uses
-/// one socket and one id for both steps, so it notices no difference.
+/// A token is the SipHash, under a rotating secret, of the querier's address, port and node id and of the key
+/// it queried. So it proves that the bearer received our reply, and is valid for that key only. (Grape's
+/// token covers only the address: with one token a host can store under every name.) Grape uses one socket
+/// and one id for both queries, so it works with these tokens.
 ///
-/// A token is good for one to two periods.
+/// A token is valid for one to two periods.
 class Tokens {
  public:
   struct Options {
-    Duration period = std::chrono::minutes{5};  // as Grape; longer than any lookup
+    Duration period = std::chrono::minutes{5};  // as in Grape; longer than any lookup
   };
 
   Tokens(Options options, Random& random);
 
-  /// `id` is nothing for an asker that gave none.
+  /// `id` is nothing for a querier that sent none.
   using Token = SipHash::Tag;
   [[nodiscard]] Token make(Endpoint const& asker, std::optional<NodeId> const& id,
                            std::string_view key) const;
-  /// Takes the same time whatever the token. Of `key` ServiceKey::kSizeMax bytes count.
+  /// Compares in constant time. Only the first ServiceKey::kSizeMax bytes of `key` are used.
   [[nodiscard]] bool verify(std::string_view token, Endpoint const& bearer, std::optional<NodeId> const& id,
                             std::string_view key) const;
 
-  /// Changes the secret when it is time.
+  /// Rotates the secret when a period has passed.
   void expire(TimePoint now, Random& random);
   [[nodiscard]] TimePoint next_deadline() const { return rotate_at_; }
 
  private:
-  /// What a token binds, one after the other.
+  /// The hashed fields of a token, concatenated.
   class Message {
    public:
     Message(Endpoint const& asker, std::optional<NodeId> const& id, std::string_view key);

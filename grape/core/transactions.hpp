@@ -1,4 +1,4 @@
-// Queries of ours that wait for an answer.
+// Our queries that wait for an answer.
 #pragma once
 
 #include <compare>
@@ -17,52 +17,52 @@
 
 namespace grenache::grape {
 
-/// What a query was sent for, and so who wants the answer.
+/// Why a query was sent, which determines the recipient of the answer.
 enum class Purpose : std::uint8_t {
-  bootstrap,  // find_node to an address whose node is not known yet
-  verify,     // ping to a node that wants into the table, or that was not heard of for long
-  search,     // find_node, get_peers or get of a search, which is the owner
+  bootstrap,  // find_node to an address whose node id is unknown
+  verify,     // ping to a candidate for the routing table, or to a node that was silent for long
+  search,     // find_node, get_peers or get of a search; the owner is the search
   store,      // announce_peer, unannounce_peer or put after a search; the owner is the store
 };
 
 /// The open queries of a node.
 ///
-/// A reply belongs to a query only when the transaction id *and* the whole endpoint are those of the query:
-/// Grape compares the address alone and counts ids from 1, which lets anybody answer for anybody. Ids are 16
-/// random bits, as long as Grape's.
+/// A reply belongs to a query only when both the transaction id and the whole endpoint match. (Grape compares
+/// the address only and counts ids from 1, so replies can be forged.) Ids are 16 random bits, as long as
+/// Grape's.
 ///
-/// Each query times out twice: soon, which lets a lookup ask somebody else meanwhile, and for good. How soon
-/// follows from the round trips seen so far (four times their mean, within the options), so that on a fast
-/// network dead nodes cost milliseconds.
+/// Each query has two timeouts: a short one, after which a lookup queries another node in addition, and a
+/// final one. The short one is four times the mean of the round trips seen so far, within the options, so
+/// that on a fast network dead nodes cost milliseconds.
 ///
 /// At most `count_max` queries are open; all operations cost O(log count_max).
 class Transactions {
  public:
   struct Options {
-    Duration soon_min = std::chrono::milliseconds{50};   // a busy machine may be this slow to answer
-    Duration soon_max = std::chrono::milliseconds{500};  // as long as no round trip is known
+    Duration soon_min = std::chrono::milliseconds{50};   // a busy machine may need this long to answer
+    Duration soon_max = std::chrono::milliseconds{500};  // used until a round trip is known
     Duration late = std::chrono::seconds{2};             // as Grape
-    std::size_t count_max = 4096;                        // 16-bit ids stay sparse, hence hard to guess
+    std::size_t count_max = 4096;                        // 16-bit ids stay sparse, so they are hard to guess
   };
 
   struct Query {
     Endpoint to;
-    std::optional<NodeId> expected;  // who lives there; nothing when that is what the query is to tell
+    std::optional<NodeId> expected;  // the node id at `to`; nothing when unknown
     Purpose purpose = Purpose::verify;
     std::uint64_t owner = 0;
   };
   struct Timeout {
     Query query;
-    bool is_final = false;  // the query is closed; else it stays open until its final timeout
+    bool is_final = false;  // the query is closed; otherwise it stays open until its final timeout
   };
 
   explicit Transactions(Options options) : options_{options}, round_trip_{options.soon_max / 4} {}
 
-  /// The two bytes of a fresh id, or nothing when too many queries are open.
+  /// Opens a query. Returns the two bytes of its new id, or nothing when count_max is reached.
   [[nodiscard]] std::optional<std::string> open(Query const& query, Random& random, TimePoint now);
-  /// Whether an answer with `tid` from `from` belongs to an open query.
+  /// Returns whether an answer with `tid` from `from` belongs to an open query.
   [[nodiscard]] bool is_open(std::string_view tid, Endpoint const& from) const;
-  /// Whether a query with `tid` is open, to whomever.
+  /// Returns whether a query with `tid` to any endpoint is open.
   [[nodiscard]] bool is_open(std::string_view tid) const;
   /// Whether `datagram` from `from` may be an answer that is waited for: it has the id of a query to that
   /// endpoint somewhere. Costs one pass over the bytes, and nothing while no query to `from` is open. False
@@ -72,13 +72,13 @@ class Transactions {
   void was_no_answer(Endpoint const& from);
   /// Closes and returns the query that an answer with `tid` from `from` belongs to, if there is one.
   [[nodiscard]] std::optional<Query> close(std::string_view tid, Endpoint const& from, TimePoint now);
-  /// The next timeout that is due; call until there is none.
+  /// Returns the next timeout that is due; call until there is none.
   [[nodiscard]] std::optional<Timeout> expire(TimePoint now);
-  /// When expire() has something to tell; TimePoint::max() when nothing is open.
+  /// When expire() will next return a timeout; TimePoint::max() when no query is open.
   [[nodiscard]] TimePoint next_deadline() const;
 
   [[nodiscard]] std::size_t size() const { return open_.size(); }
-  /// Open queries of searches and stores that were not slow so far.
+  /// Open queries of searches and stores whose short timeout has not passed.
   [[nodiscard]] std::size_t prompt_count() const { return prompt_count_; }
   /// Open pings.
   [[nodiscard]] std::size_t verify_count() const { return verify_count_; }
@@ -88,7 +88,7 @@ class Transactions {
   struct Entry {
     Query query;
     TimePoint sent;
-    TimePoint next;  // its deadline in deadlines_
+    TimePoint next;  // its entry in deadlines_
     bool slow = false;
   };
   struct Deadline {

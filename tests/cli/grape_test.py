@@ -276,10 +276,10 @@ class State(TestCase):
         self.start_with_state()
         result = run("grape", *BASE, "--state-dir", str(self.folder), "--log-level", "error")
         self.assertEqual(result.returncode, 1)
-        self.assert_one_line(result.stderr, "grape: another grape uses the state in ")
+        self.assert_one_line(result.stderr, "grape: another grape is using the state folder ")
         result = run("grape", *BASE, "--state-dir", "/proc/nowhere/state", "--log-level", "error")
         self.assertEqual(result.returncode, 1)
-        self.assert_one_line(result.stderr, "grape: cannot keep state in /proc/nowhere/state: ")
+        self.assert_one_line(result.stderr, "grape: cannot use the state folder /proc/nowhere/state: ")
 
 
 class Networks(TestCase):
