@@ -1,4 +1,4 @@
-// GRN_CHECK: invariants that hold in every build.
+// GRN_CHECK: an assertion that is active in every build type.
 #pragma once
 
 namespace grenache {
@@ -8,7 +8,7 @@ namespace grenache {
 
 }  // namespace grenache
 
-/// Aborts when `expression` is false, in every build type. For broken invariants only: nothing that arrives
-/// from a network may reach a false one.
+/// Aborts when `expression` is false, in every build type. Use it for internal invariants only: no input from
+/// the network may make it fail.
 #define GRN_CHECK(expression) \
   (static_cast<bool>(expression) ? void(0) : ::grenache::check_failed(#expression, __FILE__, __LINE__))

@@ -8,7 +8,7 @@
 namespace grenache {
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
-  // inet_pton would stop at a NUL and take the front for the whole.
+  // inet_pton would stop at a NUL and accept the text before it.
   if (text.size() > INET6_ADDRSTRLEN || text.find('\0') != std::string_view::npos) return std::nullopt;
   std::string const copy{text};
   V4 v4;
@@ -44,7 +44,7 @@ bool IpAddress::is_multicast_or_reserved() const { return is_v6_ ? bytes_[0] == 
 
 namespace {
 
-// What a host name or a numeric address is made of.
+// A character of a host name or a numeric address.
 bool is_host_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
          c == '_' || c == ':' || c == '%';
@@ -61,9 +61,9 @@ std::optional<HostPort> HostPort::parse(std::string_view text) {
     if (host.size() < 3 || host.back() != ']') return std::nullopt;
     host = host.substr(1, host.size() - 2);
   } else if (host.find(':') != std::string_view::npos) {
-    return std::nullopt;  // an IPv6 address without brackets: which colon begins the port?
+    return std::nullopt;  // an IPv6 address without brackets: ambiguous
   }
-  // Hosts come from strangers and go into the Host header of requests.
+  // Hosts may be received from untrusted peers, and are written to the Host header of requests.
   if (!std::ranges::all_of(host, is_host_character)) return std::nullopt;
   std::uint16_t port = 0;
   auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);

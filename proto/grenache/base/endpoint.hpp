@@ -1,4 +1,4 @@
-// Network addresses as plain values, so that a core needs no socket library.
+// Network addresses as plain values, so that the cores do not depend on a socket library.
 #pragma once
 
 #include <algorithm>
@@ -23,11 +23,11 @@ class IpAddress {
   constexpr IpAddress(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d)
       : IpAddress{V4{a, b, c, d}} {}
 
-  /// Nothing unless `text` is a numeric address; names are never resolved here.
+  /// Returns nothing unless `text` is a numeric address; does not resolve names.
   [[nodiscard]] static std::optional<IpAddress> parse(std::string_view text);
 
   [[nodiscard]] constexpr bool is_v6() const { return is_v6_; }
-  /// The 4 or 16 bytes; valid as long as this object is.
+  /// The 4 or 16 bytes; valid as long as this object.
   [[nodiscard]] std::string_view view() const {
     return {reinterpret_cast<char const*>(bytes_.data()), is_v6_ ? 16u : 4u};
   }
@@ -35,9 +35,9 @@ class IpAddress {
 
   [[nodiscard]] bool is_unspecified() const;
   [[nodiscard]] bool is_loopback() const;
-  /// Loopback, RFC 1918, link-local and unique local addresses: networks that an operator runs himself.
+  /// True for loopback, RFC 1918, link-local and unique local addresses.
   [[nodiscard]] bool is_private() const;
-  /// Multicast, broadcast and 240/4: nothing that a datagram can come from.
+  /// True for multicast, broadcast and 240/4, which cannot be the source of a datagram.
   [[nodiscard]] bool is_multicast_or_reserved() const;
 
   friend constexpr auto operator<=>(IpAddress const&, IpAddress const&) = default;
@@ -47,25 +47,25 @@ class IpAddress {
   bool is_v6_ = false;
 };
 
-/// An address and a port, of UDP or TCP as the context says.
+/// An address and a UDP or TCP port.
 struct Endpoint {
   IpAddress address;
   std::uint16_t port = 0;
 
-  /// `1.2.3.4:5` or `[::1]:5`; nothing for anything else, and nothing for port 0.
+  /// Parses `1.2.3.4:5` or `[::1]:5`; nothing for any other text or port 0.
   [[nodiscard]] static std::optional<Endpoint> parse(std::string_view text);
   [[nodiscard]] std::string to_string() const;
 
   friend constexpr auto operator<=>(Endpoint const&, Endpoint const&) = default;
 };
 
-/// A host (a name or a numeric address) and a port as people type them.
+/// A host (a name or a numeric address) and a port, as in configuration.
 struct HostPort {
   std::string host;
   std::uint16_t port = 0;
 
-  /// `host:port`, `1.2.3.4:5` or `[::1]:5` with a port from 1 to 65535; nothing for anything else. The host
-  /// is made of ASCII letters, digits and `.-_:%` alone, so it can stand in a header line or a log.
+  /// Parses `host:port`, `1.2.3.4:5` or `[::1]:5` with a port from 1 to 65535; nothing for any other text.
+  /// The host holds only ASCII letters, digits and `.-_:%`, so it is safe in a header line or a log.
   [[nodiscard]] static std::optional<HostPort> parse(std::string_view text);
 };
 

@@ -7,11 +7,10 @@
 
 namespace grenache {
 
-/// Lower-case hex digits of `bytes`, two each.
+/// Encodes `bytes` in lower-case hex digits.
 [[nodiscard]] std::string to_hex(std::string_view bytes);
 
-/// The bytes that `text` spells in either case; nothing when its length is odd or a character is no hex
-/// digit.
+/// Decodes hex digits of either case; nothing when the length is odd or a character is not a hex digit.
 [[nodiscard]] std::optional<std::string> from_hex(std::string_view text);
 
 }  // namespace grenache

@@ -1,4 +1,4 @@
-// Identifiers as distinct types: a node id is not a target is not a peer id.
+// Identifiers as distinct types, so that a node id cannot be used as a peer id.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 namespace grenache {
 
-/// `Size` bytes that mean what `Tag` says. Ordered as big-endian numbers.
+/// `Size` bytes; `Tag` distinguishes types of the same size. Ordered as big-endian numbers.
 template <class Tag, std::size_t Size>
 class FixedBytes {
  public:
@@ -24,7 +24,7 @@ class FixedBytes {
   constexpr FixedBytes() = default;
   constexpr explicit FixedBytes(std::array<std::uint8_t, Size> const& bytes) : bytes_{bytes} {}
 
-  /// Nothing unless `bytes` is exactly kSize long.
+  /// Returns nothing unless `bytes` is exactly kSize long.
   [[nodiscard]] static std::optional<FixedBytes> from_bytes(std::string_view bytes) {
     if (bytes.size() != Size) return std::nullopt;
     FixedBytes out;
@@ -42,7 +42,7 @@ class FixedBytes {
     return out;
   }
 
-  /// The raw bytes; valid as long as this object is.
+  /// The raw bytes; valid as long as this object.
   [[nodiscard]] std::string_view view() const {
     return {reinterpret_cast<char const*>(bytes_.data()), bytes_.size()};
   }
@@ -58,7 +58,7 @@ class FixedBytes {
 
 /// Id of a DHT node (BEP 5).
 using NodeId = FixedBytes<struct NodeIdTag, 20>;
-/// Identity of an exchange peer: its compressed secp256k1 public key, as Lightning nodes have it.
+/// Identity of an exchange peer: its compressed secp256k1 public key, as of a Lightning node.
 using PeerId = FixedBytes<struct PeerIdTag, 33>;
 
 }  // namespace grenache

@@ -83,7 +83,7 @@ std::string Random::bytes(std::size_t size) {
 
 std::uint64_t Random::below(std::uint64_t bound) {
   GRN_CHECK(bound > 0);
-  // Rejects the uneven top of the range, so that every value is equally likely.
+  // Reject the incomplete top of the range, so that every value is equally likely.
   std::uint64_t const limit = max() - max() % bound;
   for (;;) {
     std::uint64_t const value = (*this)();

@@ -1,4 +1,4 @@
-// Random numbers that are unpredictable in production and replayable in a simulation.
+// Random numbers: unpredictable in production, reproducible in a simulation.
 #pragma once
 
 #include <array>
@@ -13,23 +13,23 @@
 
 namespace grenache {
 
-/// A ChaCha20 key stream: from a secret seed nobody can predict it, from a known one every run repeats it.
+/// A ChaCha20 key stream: unpredictable with a secret seed, reproducible with a known one.
 ///
-/// Not thread-safe; each owner has its own. Also a UniformRandomBitGenerator, but the std distributions
-/// differ between libraries: use below() and shuffle() where the result must replay.
+/// Not thread-safe; give each owner its own. It is a UniformRandomBitGenerator, but the std distributions
+/// differ between libraries: use below() and shuffle() where the result must be reproducible.
 class Random {
  public:
   using Seed = std::array<std::uint8_t, 32>;
   using result_type = std::uint64_t;
 
   explicit Random(Seed const& seed);
-  /// For tests and simulations: spreads a small number over the seed.
+  /// For tests and simulations: expands a small number to a seed.
   explicit Random(std::uint64_t seed);
   Random(Random&&) noexcept;
   Random& operator=(Random&&) noexcept;
   ~Random();
 
-  /// Seeded by the operating system. Throws std::runtime_error when it has no entropy to give.
+  /// Seeded by the operating system. Throws std::runtime_error when the system returns no entropy.
   [[nodiscard]] static Random from_system();
 
   static constexpr std::uint64_t min() { return 0; }
@@ -48,9 +48,9 @@ class Random {
     return below(denominator) < numerator;
   }
 
-  /// Uniform in [low, high]; for delays of many nodes that must not fall together.
+  /// Uniform in [low, high]; for jittered delays.
   [[nodiscard]] Duration between(Duration low, Duration high);
-  /// A generator with a seed drawn from this one.
+  /// Returns a generator with a seed drawn from this one.
   [[nodiscard]] Random fork();
 
   /// Fisher-Yates; the same on every platform, unlike std::shuffle.

@@ -1,4 +1,4 @@
-// Errors as values: Result<T>, and error categories made from an enum and a function that describes it.
+// Errors as values: Result<T>, and error categories from an enum and its describe() function.
 #pragma once
 
 #include <string>
@@ -13,8 +13,8 @@ namespace grenache {
 
 using Error = boost::system::error_code;
 
-/// A value or the reason why there is none. Expected failures (bad bytes, timeouts, refusals) travel as
-/// Result; broken invariants go to GRN_CHECK.
+/// A value or an error. Expected failures (malformed input, timeouts, refusals) are returned as Result;
+/// broken invariants are caught by GRN_CHECK.
 template <class T>
 using Result = boost::system::result<T, Error>;
 
@@ -36,7 +36,7 @@ class EnumCategory final : public boost::system::error_category {
   std::string message(int value) const override { return std::string{describe(static_cast<E>(value))}; }
 };
 
-/// The error_code of `code` in the one category that belongs to its enum.
+/// Returns `code` as an error_code in the category of its enum.
 template <class E>
 [[nodiscard]] Error make_enum_error(E code) {
   static EnumCategory<E> const category;

@@ -12,9 +12,9 @@ namespace grenache::dht {
 std::string_view describe(BencodeErrc code) {
   switch (code) {
     case BencodeErrc::truncated:
-      return "the bencoded value is cut off";
+      return "the bencoded value is truncated";
     case BencodeErrc::bad_character:
-      return "no bencoded value begins like this";
+      return "invalid character";
     case BencodeErrc::bad_length:
       return "bad string length";
     case BencodeErrc::bad_integer:
@@ -37,7 +37,7 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// Most keys of a message have one byte, and most others differ in the first.
+// Compare the first byte before memcmp(): most keys have one byte, and most others differ in it.
 bool equal_bytes(char const* bytes, std::string_view key) {
   if (key.empty()) return true;
   return *bytes == key.front() && (key.size() == 1 || std::memcmp(bytes, key.data(), key.size()) == 0);
@@ -49,18 +49,17 @@ bool comes_before(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-// Errors are plain enums in here, none of them kNone: a Result for each of a datagram's tokens costs more
-// than reading it.
+// Functions return a plain enum, kNone on success: a Result per token would cost more than parsing it.
 struct BencodeDocument::Reader {
   static constexpr BencodeErrc kNone{};
 
-  // What surrounds the value that is being read, outermost first. Set when it is entered.
+  // The containers around the value being parsed, outermost first. A frame is set when its container begins.
   struct Frame {
     std::uint32_t token;
     bool is_dict;
     bool wants_key;
     bool has_key;
-    std::uint32_t last_key;  // its token
+    std::uint32_t last_key;  // index of its token
   };
 
   BencodeDocument& document;
@@ -92,7 +91,7 @@ struct BencodeDocument::Reader {
     return at_end() ? kNone : BencodeErrc::trailing_bytes;
   }
 
-  // Reads one scalar, or the beginning or the end of a container.
+  // Parses one scalar, or the beginning or the end of a container.
   BencodeErrc read_one() {
     if (at_end()) return BencodeErrc::truncated;
     char const c = input[at];
@@ -159,7 +158,7 @@ struct BencodeDocument::Reader {
     return kNone;
   }
 
-  // Before the key's token is added.
+  // Call before adding the key's token.
   void note_key(std::string_view key) {
     Frame& frame = frames[depth - 1];
     if (frame.has_key && !comes_before(content_of(document.tokens_[frame.last_key]), key)) {
@@ -169,7 +168,7 @@ struct BencodeDocument::Reader {
     frame.has_key = true;
   }
 
-  // Field by field: reading a whole token back just after it was written makes the processor wait.
+  // Written field by field: reading back a whole token just written would stall on store forwarding.
   void add_token(std::uint32_t begin, std::uint32_t content, BencodeType type) {
     Token& token = document.tokens_.emplace_back();
     token.begin = begin;
@@ -225,7 +224,7 @@ BencodeValue BencodeValue::dict_find(std::string_view key) const {
   char const* const input = document_->input_.data();
   std::uint32_t const end = tokens[index_].next;
   for (std::uint32_t name = index_ + 1; name < end; name = tokens[name + 1].next) {
-    auto const& token = tokens[name];  // of a string, so its value is the next token
+    auto const& token = tokens[name];  // a string, so its value is the next token
     if (token.end - token.content == key.size() && equal_bytes(input + token.content, key)) {
       return {document_, name + 1};
     }

@@ -1,4 +1,5 @@
-// Compact forms of contacts (BEP 5, BEP 32): 4 or 16 bytes of address, 2 of port, for nodes after 20 of id.
+// Compact encoding of contacts (BEP 5, BEP 32): 4 or 16 bytes of address and 2 of port; for nodes, preceded
+// by 20 bytes of id.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +12,7 @@
 
 namespace grenache::dht {
 
-/// A DHT node: who it is and where.
+/// The id and endpoint of a DHT node.
 struct Contact {
   NodeId id;
   Endpoint endpoint;
@@ -28,14 +29,15 @@ void append_compact(std::string& out, Endpoint const& peer);
 /// Appends the 26 or 38 bytes of `node`.
 void append_compact(std::string& out, Contact const& node);
 
-/// The peer that 6 or 18 bytes spell; nothing for another length or port 0.
+/// Decodes a peer of 6 or 18 bytes; nothing for another length or port 0.
 [[nodiscard]] std::optional<Endpoint> read_compact_peer(std::string_view bytes);
 
 /// A view of a `nodes` (IPv4) or `nodes6` string. Its bytes must outlive it.
 class CompactNodes {
  public:
   CompactNodes() = default;
-  /// Nothing when the length is no multiple of `record_size`, which is one of the kCompactNode sizes.
+  /// Returns nothing when the length is not a multiple of `record_size`, which is one of the kCompactNode
+  /// sizes.
   [[nodiscard]] static std::optional<CompactNodes> from_bytes(std::string_view bytes,
                                                               std::size_t record_size = kCompactNode4Size);
 

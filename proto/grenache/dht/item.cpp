@@ -16,9 +16,9 @@ std::string_view describe(ItemErrc code) {
     case ItemErrc::bad_sequence:
       return "the sequence number is negative";
     case ItemErrc::incomplete:
-      return "key, signature and sequence number come together or not at all";
+      return "key, signature and sequence number must be given together";
     case ItemErrc::bad_signature:
-      return "the signature does not hold";
+      return "the signature is invalid";
   }
   return "unknown item error";
 }
@@ -28,7 +28,7 @@ namespace {
 NodeId node_id(Sha1 const& hash) { return NodeId{hash.array()}; }
 
 Result<void> verify_value(std::string_view v) {
-  // The longest string, with its length in front.
+  // The longest string, with its length prefix.
   if (v.size() > Item::kStringSizeMax + 5) return ItemErrc::value_too_big;
   BencodeDocument document;
   if (!document.decode(v) || !document.is_canonical()) return ItemErrc::bad_value;

@@ -1,4 +1,4 @@
-// Items of BEP 44: values that anybody may keep and nobody can forge.
+// BEP 44 items: immutable values under their hash, and mutable values signed by their owner.
 #pragma once
 
 #include <cstddef>
@@ -14,42 +14,42 @@
 namespace grenache::dht {
 
 enum class ItemErrc {
-  bad_value = 1,  // not one bencoded value, or keys of a dictionary out of order
+  bad_value = 1,  // not one bencoded value, or dictionary keys out of order
   value_too_big,  // Item::kStringSizeMax, Item::kEncodedSizeMax
   salt_too_big,   // Item::kSaltSizeMax
   bad_sequence,   // negative
-  incomplete,     // key, signature and sequence number come together or not at all
+  incomplete,     // some, but not all, of key, signature and sequence number are present
   bad_signature,
 };
 [[nodiscard]] std::string_view describe(ItemErrc code);
 constexpr char const* category_name(ItemErrc) { return "grenache.item"; }
 inline Error make_error_code(ItemErrc code) { return make_enum_error(code); }
 
-/// What makes an item mutable: who may change it, and which change this is.
+/// The owner's key, signature and sequence number of a mutable item.
 struct ItemOwner {
   Ed25519PublicKey key;
   Ed25519Signature signature;
-  std::string salt;  // one key may own many items
+  std::string salt;  // distinguishes items of one key
   std::int64_t seq = 0;
 };
 
-/// A value with its place in the DHT. There are only valid ones: well-formed, within the limits, and with a
-/// signature that holds.
+/// A value with its target in the DHT. An object is always valid: well-formed, within the limits, and with a
+/// verified signature.
 ///
-/// The limits differ a little from BEP 44 (1000 bytes, bencoded), as Node counts the bytes of a string
-/// without its length in front, and its users put strings of 999: those are 1003 bytes bencoded. Nodes of
-/// other makes refuse the few strings of 997 to 1000 bytes.
+/// The limits differ from BEP 44 (1000 bytes, bencoded): Node.js' Grape counts a string without its length
+/// prefix, and its users put strings of 999 bytes, which are 1003 bytes bencoded. Other implementations
+/// refuse strings of 997 to 1000 bytes.
 class Item {
  public:
-  static constexpr std::size_t kStringSizeMax = 1000;   // the content of a string
+  static constexpr std::size_t kStringSizeMax = 1000;   // content of a string
   static constexpr std::size_t kEncodedSizeMax = 1000;  // any other value, bencoded
   static constexpr std::size_t kSaltSizeMax = 64;
 
-  /// The item whose place is the SHA-1 of `v`, which is bencoded.
+  /// Creates the item whose target is the SHA-1 of `v`, which is bencoded.
   [[nodiscard]] static Result<Item> immutable(std::string_view v);
-  /// The item whose place is the SHA-1 of key and salt. The signature is verified last.
+  /// Creates the item whose target is the SHA-1 of key and salt. Verifies the signature last.
   [[nodiscard]] static Result<Item> mutable_of(ItemOwner owner, std::string_view v);
-  /// The same, signed here.
+  /// Creates a mutable item and signs it with `key`.
   [[nodiscard]] static Result<Item> sign(Ed25519SecretKey const& key, std::string_view salt, std::int64_t seq,
                                          std::string_view v);
 
@@ -70,9 +70,9 @@ class Item {
   std::optional<ItemOwner> owner_;
 };
 
-/// Where an immutable value (bencoded) lies.
+/// The target of an immutable value (bencoded).
 [[nodiscard]] NodeId item_target(std::string_view v);
-/// Where the item of `key` and `salt` lies.
+/// The target of the item of `key` and `salt`.
 [[nodiscard]] NodeId item_target(Ed25519PublicKey const& key, std::string_view salt);
 /// The bytes that the owner of an item signs: `4:salt…3:seqi…e1:v…`, without the salt when it is empty.
 [[nodiscard]] std::string item_signature_input(std::string_view salt, std::int64_t seq, std::string_view v);

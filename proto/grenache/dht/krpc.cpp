@@ -13,7 +13,7 @@ std::string_view describe(KrpcErrc code) {
     case KrpcErrc::not_bencode:
       return "the datagram is not bencoded";
     case KrpcErrc::not_a_message:
-      return "the datagram is no KRPC message";
+      return "the datagram is not a KRPC message";
     case KrpcErrc::not_a_query:
       return "the query has no method";
     case KrpcErrc::missing_arguments:
@@ -35,7 +35,8 @@ NodeId target_of(std::string_view key_bytes) {
 
 namespace {
 
-// Node answers with all peers of a name: libtorrent's 500 tokens would lose replies of large services.
+// Node.js answers with all peers of a name, so libtorrent's 500 tokens would reject replies for large
+// services.
 constexpr BencodeDocument::Limits kLimits{.depth_max = 10, .token_count_max = 4096};
 
 enum class Missing { allowed, silent, refused };
@@ -43,11 +44,11 @@ enum class Missing { allowed, silent, refused };
 // One field of a query. For strings the bounds are on the length, for integers on the value.
 struct FieldRule {
   std::string_view name;
-  std::optional<BencodeType> type;  // nothing: any
+  std::optional<BencodeType> type;  // nothing: any type
   std::int64_t min = 0;
   std::int64_t max = 0;
   Missing missing = Missing::allowed;
-  std::string_view complaint;  // of a bad field, and of a missing one that is refused
+  std::string_view complaint;  // error text for a bad field, and for a missing one that is refused
 };
 
 constexpr std::int64_t kAnyMin = INT64_MIN;
@@ -65,7 +66,7 @@ bool fits(FieldRule const& rule, BencodeValue value) {
   return size >= rule.min && size <= rule.max;
 }
 
-// Fills `fields` in the order of `rules`. On failure says which rule was broken, and whether by absence.
+// The rule that a query breaks, and whether by a missing field.
 struct Broken {
   FieldRule const* rule = nullptr;
   bool missing = false;
@@ -115,7 +116,7 @@ constexpr std::array<FieldRule, 2> kGetRules{{
     {"target", kString, 20, 20, Missing::refused, "`get` missing required `a.target` field"},
     {"seq", kInteger, kAnyMin, kAnyMax, Missing::allowed, "`get` with bad `a.seq` field"},
 }};
-// Sizes that BEP 44 limits (v, salt) have errors of their own, which the handler of puts gives.
+// The sizes that BEP 44 limits (v, salt) have their own error codes, which the handler of puts sends.
 constexpr std::array<FieldRule, 7> kPutRules{{
     {"v", std::nullopt, 0, 0, Missing::silent, ""},
     {"token", kString, 0, kTokenMax, Missing::refused, kBadPutToken},
@@ -126,7 +127,7 @@ constexpr std::array<FieldRule, 7> kPutRules{{
     {"cas", kInteger, kAnyMin, kAnyMax, Missing::allowed, "`put` with bad `a.cas` field"},
 }};
 
-// A query under construction: what of it was read, and its arguments.
+// The arguments of a query while it is parsed.
 struct Arguments {
   std::string_view tid;
   std::optional<NodeId> sender;
@@ -189,7 +190,7 @@ Result<Message> parse_announce(std::array<FieldRule, 4> const& rules, Arguments 
   announce.token = *fields[1].as_string();
   if (fields[2]) announce.implied_port = *fields[2].as_integer() != 0;
   auto const port = fields[3].as_integer();
-  // Node drops announcements without a usable port and says nothing.
+  // Node.js drops announcements without a valid port silently.
   if (!announce.implied_port.value_or(false) && (!port || *port < 1 || *port > 65535)) {
     return KrpcErrc::missing_arguments;
   }
@@ -256,7 +257,7 @@ Result<Message> parse_reply(std::string_view tid, BencodeValue root) {
   reply.tid = tid;
   reply.sender = *sender;
   if (auto const ip = root.dict_find("ip").as_string()) reply.ip = read_compact_peer(*ip);
-  // A part of a reply that makes no sense is left out; the rest still helps.
+  // Invalid fields of a reply are omitted; the others are still useful.
   if (auto const nodes = body.dict_find("nodes").as_string()) {
     reply.nodes = CompactNodes::from_bytes(*nodes).value_or(CompactNodes{});
   }

@@ -1,10 +1,10 @@
-// KRPC (BEP 5) as Grape speaks it: datagrams to typed messages and back.
+// Parses and encodes KRPC messages (BEP 5), compatible with Grape.
 //
-// Every query is checked against a table of its fields before anybody sees it, so that no handler meets a
-// missing field or one of another type. Grape differs from mainline in one point: `info_hash` is the raw name
-// of a service, of any length.
+// The parser checks every query against a table of its fields, so handlers never see a missing field or one
+// of the wrong type. Grape differs from mainline in one point: `info_hash` is the raw name of a service, of
+// any length.
 //
-// Views in messages point into the datagram that was parsed; it and the BencodeDocument must outlive them.
+// Views in messages point into the parsed datagram; it and the BencodeDocument must outlive them.
 #pragma once
 
 #include <cstdint>
@@ -23,16 +23,16 @@
 
 namespace grenache::dht {
 
-/// The name of a service as it goes over the wire in `info_hash`: 1 to 1024 raw bytes.
+/// The name of a service, sent in `info_hash`: 1 to 1024 raw bytes.
 class ServiceKey {
  public:
-  /// Longer names would not leave room for anything else in a datagram.
+  /// Longer names would leave no room for other fields in a datagram.
   static constexpr std::size_t kSizeMax = 1024;
 
   [[nodiscard]] static constexpr bool is_valid(std::string_view bytes) {
     return !bytes.empty() && bytes.size() <= kSizeMax;
   }
-  /// Nothing unless `bytes` has a valid length.
+  /// Returns nothing unless `bytes` has a valid length.
   [[nodiscard]] static std::optional<ServiceKey> from_bytes(std::string_view bytes) {
     if (!is_valid(bytes)) return std::nullopt;
     return ServiceKey{std::string{bytes}};
@@ -46,20 +46,20 @@ class ServiceKey {
   std::string bytes_;
 };
 
-/// Where the key of a service lies among the node ids: its first 20 bytes, short names filled with zeros.
+/// Maps the key of a service to the id space: its first 20 bytes, with short names padded with zeros.
 ///
-/// Node's k-bucket takes the XOR over the common prefix and counts missing bytes as 255, so that beyond a
-/// short name all nodes tie. Distances to this point order nodes as k-bucket does and break its ties the same
-/// way on every node, so that announcer and asker end at the same ones.
+/// Node.js' k-bucket computes the XOR over the common prefix and counts missing bytes as 255, so that nodes
+/// tie beyond a short name. Distances to this target order nodes as k-bucket does, and break its ties in the
+/// same way on every node, so that announcements and lookups reach the same nodes.
 [[nodiscard]] NodeId target_of(std::string_view key_bytes);
 
 enum class KrpcErrc {
-  not_bencode = 1,    // the bytes are no bencoded value, or beyond the limits
-  not_a_message,      // no dictionary, or no usable `t` or `y`
-  not_a_query,        // `y` is q without a usable `q`
-  missing_arguments,  // a query without `a`, or lacking a field whose absence Node meets with silence
-  not_a_reply,        // `r` is missing or has no node id of 20 bytes
-  not_an_error,       // `e` is no list of code and text
+  not_bencode = 1,    // the bytes are not one bencoded value within the limits
+  not_a_message,      // not a dictionary, or `t` or `y` is missing or invalid
+  not_a_query,        // `y` is q, but `q` is missing or invalid
+  missing_arguments,  // `a` is missing, or a field without which Node.js sends no answer
+  not_a_reply,        // `r` is missing, or has no node id of 20 bytes
+  not_an_error,       // `e` is not a list of code and text
 };
 [[nodiscard]] std::string_view describe(KrpcErrc code);
 constexpr char const* category_name(KrpcErrc) { return "grenache.krpc"; }
@@ -78,9 +78,9 @@ enum class KrpcCode : std::int32_t {
   sequence_too_low = 302,
 };
 
-/// Longest transaction id that is read; Grape sends 2 bytes and echoes any.
+/// Maximum size of a transaction id; Grape sends 2 bytes and echoes any.
 inline constexpr std::size_t kTidSizeMax = 256;
-/// Longest token that is read; Grape sends 20 bytes.
+/// Maximum size of a token; Grape sends 20 bytes.
 inline constexpr std::size_t kTokenSizeMax = 256;
 
 struct Ping {};
@@ -98,8 +98,8 @@ struct AnnouncePeer {
   std::string_view token;
   bool seed = false;  // BEP 33: the peer has all of it
 };
-/// Takes back an announce_peer: a query of our own, with the same arguments. Nodes of other makes do not know
-/// it and are silent, or answer it as a find_node.
+/// Removes a peer stored by announce_peer: an extension, with the same arguments. Other implementations
+/// ignore it, or answer it as a find_node.
 struct UnannouncePeer {
   std::string_view info_hash;  // ServiceKey::is_valid
   std::uint16_t port = 0;      // 1 to 65535, or anything with implied_port
@@ -121,13 +121,13 @@ struct Put {
   std::optional<std::int64_t> seq;
   std::optional<std::int64_t> cas;
 };
-/// A method that is not known here but names a place to look: answered as find_node, for methods to come.
+/// An unknown method with a target: answered as find_node, for forward compatibility.
 struct UnknownQuery {
   std::string_view method;
   NodeId target;
 };
 
-/// Which nodes an asker wants (BEP 32).
+/// The address families of nodes that a querier wants (BEP 32).
 struct Want {
   bool n4 = false;
   bool n6 = false;
@@ -135,24 +135,25 @@ struct Want {
 
 struct Query {
   std::string_view tid;
-  /// Node answers queries whose sender gave no or a short id, and so do we; such a sender enters no table.
+  /// Nothing if the id is missing or short. Such a query is answered, as by Node.js, but its sender is not
+  /// added to a routing table.
   std::optional<NodeId> sender;
   std::variant<Ping, FindNode, GetPeers, AnnouncePeer, UnannouncePeer, Get, Put, UnknownQuery> body;
   std::optional<Want> want;
   bool read_only = false;    // BEP 43: the sender answers no queries
-  bool has_version = false;  // the sender says what it is: no Grape does
+  bool has_version = false;  // the sender sent `v`; Grape never does
 };
 
 struct Reply {
   std::string_view tid;
   NodeId sender;
-  std::optional<Endpoint> ip;  // how the sender sees us (BEP 42)
+  std::optional<Endpoint> ip;  // our address as seen by the sender (BEP 42)
   CompactNodes nodes;
   CompactNodes nodes6;
   std::optional<std::string_view> token;
   bool has_values = false;
-  std::vector<Endpoint> values;       // entries that are no peer are left out
-  std::optional<std::string_view> v;  // bencoded; with k, sig and seq of a BEP 44 item
+  std::vector<Endpoint> values;       // invalid entries are omitted
+  std::optional<std::string_view> v;  // bencoded; with k, sig and seq, a BEP 44 item
   std::optional<std::string_view> k;
   std::optional<std::string_view> sig;
   std::optional<std::int64_t> seq;
@@ -164,40 +165,41 @@ struct ErrorReply {
   std::string_view text;
 };
 
-/// A query that breaks the rules in a way that gets an answer: send encode_error() of it.
+/// An invalid query that is answered with an error: send encode_error() of it.
 struct Refusal {
   std::string_view tid;
   KrpcCode code = KrpcCode::protocol;
-  std::string_view text;  // static
+  std::string_view text;  // static storage
 };
 
 using Message = std::variant<Query, Reply, ErrorReply, Refusal>;
 
-/// Reads one datagram. An error means: drop it without an answer.
+/// Parses one datagram. On an error, drop it without an answer.
 ///
-/// Queries with a field of the wrong type or size become a Refusal with code 203 and Node's words (Node
-/// itself dies of most of them); so do missing fields where Node answers. Where Node is silent, so are we.
-/// Unsorted keys are accepted, as Node does. Uses the memory of `document` again.
+/// A query with a field of the wrong type or size becomes a Refusal with code 203 and the text of Node.js
+/// (most of them crash Node.js); so does a missing field where Node.js answers. Where Node.js does not
+/// answer, the result is an error. Unsorted keys are accepted, as by Node.js. Reuses the memory of
+/// `document`.
 [[nodiscard]] Result<Message> parse_message(std::string_view datagram, BencodeDocument& document);
 
-/// What every message begins with to its reader.
+/// The fields that all messages have.
 struct MessageHead {
   char kind = 0;  // 'q', 'r' or 'e'
   std::string_view tid;
 };
-/// The two steps of parse_message(): who gets a reply that belongs to no query need not read its body.
+/// The two steps of parse_message(), so that the body of a reply that matches no query need not be parsed.
 /// `document` must be unchanged between them.
 [[nodiscard]] Result<MessageHead> parse_head(std::string_view datagram, BencodeDocument& document);
 [[nodiscard]] Result<Message> parse_body(MessageHead const& head, BencodeDocument const& document);
 
-/// What queries may carry beside their arguments. Grape sends none of it.
+/// Optional fields of queries besides their arguments. Grape sends none of them.
 struct QueryExtras {
-  std::optional<Want> want;  // of find_node, get_peers and get
+  std::optional<Want> want;  // for find_node, get_peers and get
   bool read_only = false;
-  std::string_view version;  // no more than 4 bytes, as BEP 20 suggests; empty for none
+  std::string_view version;  // at most 4 bytes, as BEP 20 suggests; empty for none
 };
 
-/// Canonical encodings. `tid` is echoed as it is.
+/// Encode a query canonically; `tid` is copied unchanged.
 [[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, Ping const& query,
                                        QueryExtras const& extras = {});
 [[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, FindNode const& query,
@@ -213,9 +215,9 @@ struct QueryExtras {
 [[nodiscard]] std::string encode_query(std::string_view tid, NodeId const& sender, Put const& query,
                                        QueryExtras const& extras = {});
 
-/// What goes into `r` beside the id; empty members are left out.
+/// The fields of `r` besides the id; empty members are omitted.
 struct ReplyFields {
-  std::optional<Endpoint> ip;  // of the asker (BEP 42)
+  std::optional<Endpoint> ip;  // address of the querier (BEP 42)
   std::string_view nodes;      // compact
   std::string_view nodes6;     // compact
   std::string_view token;
@@ -224,7 +226,8 @@ struct ReplyFields {
   std::string_view k;
   std::string_view sig;
   std::optional<std::int64_t> seq;
-  /// BEP 51: info hashes one after the other, of how many, and for how many seconds they stay the same.
+  /// BEP 51: concatenated info hashes, the total number stored, and the seconds for which the sample stays
+  /// the same.
   struct Samples {
     std::string_view info_hashes;
     std::int64_t num = 0;
@@ -238,11 +241,11 @@ struct ReplyFields {
   };
   std::optional<Scrape> scrape;
 };
-/// `buffer` lends its memory; what it holds is lost.
+/// Encodes a reply, reusing the memory of `buffer`, whose content is overwritten.
 [[nodiscard]] std::string encode_reply(std::string_view tid, NodeId const& sender, ReplyFields const& fields,
                                        std::string buffer = {});
-/// Bytes that encode_reply() needs beyond the content of `values` (value_size() each), `nodes` and `nodes6`
-/// and an item; for bounding replies.
+/// Bytes that encode_reply() adds to `values` (value_size() each), `nodes`, `nodes6` and an item; for
+/// bounding replies.
 [[nodiscard]] std::size_t reply_overhead(std::size_t tid_size, std::size_t token_size);
 /// What ReplyFields::scrape needs beyond that.
 inline constexpr std::size_t kScrapeSize = 2 * (256 + sizeof "4:BFpe256:" - 1);
@@ -252,7 +255,7 @@ inline constexpr std::size_t kScrapeSize = 2 * (256 + sizeof "4:BFpe256:" - 1);
 
 [[nodiscard]] std::string encode_error(std::string_view tid, KrpcCode code, std::string_view text);
 
-/// Texts of errors that need more knowledge than the datagram; the words are Node's.
+/// Texts of errors that are not detected by the parser; those of Node.js.
 inline constexpr std::string_view kBadAnnounceToken = "cannot `announce_peer` with bad token";
 inline constexpr std::string_view kBadPutToken = "cannot `put` with bad token";
 inline constexpr std::string_view kValueTooBig = "data payload too large";

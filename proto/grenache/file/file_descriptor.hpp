@@ -1,4 +1,4 @@
-// A file descriptor with an owner.
+// An owning file descriptor.
 #pragma once
 
 #include <utility>
@@ -7,7 +7,7 @@
 
 namespace grenache {
 
-/// Closes its descriptor when destroyed; a negative number is none.
+/// Closes its descriptor when destroyed; a negative number means no descriptor.
 class FileDescriptor {
  public:
   FileDescriptor() = default;
@@ -21,7 +21,7 @@ class FileDescriptor {
 
   [[nodiscard]] int number() const { return number_; }
   [[nodiscard]] bool is_open() const { return number_ >= 0; }
-  /// False when the system reports that written bytes were lost; errno says why.
+  /// Returns false, with errno set, when the system reports that written bytes were lost.
   bool close() { return !is_open() || ::close(std::exchange(number_, -1)) == 0; }
 
  private:

@@ -37,11 +37,11 @@ bool write_all(FileDescriptor const& file, std::string_view bytes) {
   return true;
 }
 
-/// Writes to `path`, which must not be anybody else's, and brings it to the disk; removes it on failure.
+/// Writes and syncs the temporary file `path`; removes it on failure.
 Result<void> write_draft(std::filesystem::path const& path, int flags, std::string_view bytes) {
   FileDescriptor file = open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW | flags);
   if (!file.is_open()) return last_error();
-  // An older file may have had another mode.
+  // An existing file may have another mode.
   bool const is_written = ::fchmod(file.number(), kOwnerOnly) == 0 && write_all(file, bytes) &&
                           ::fsync(file.number()) == 0 && file.close();
   if (is_written) return {};
@@ -50,7 +50,7 @@ Result<void> write_draft(std::filesystem::path const& path, int flags, std::stri
   return error;
 }
 
-/// Brings a change of names to the disk. Not every file system can; the file itself is there in any case.
+/// Syncs a rename to the disk. Errors are ignored, since not every file system supports it.
 void sync_folder(std::filesystem::path const& path) {
   auto folder = path.parent_path();
   if (folder.empty()) folder = ".";

@@ -1,4 +1,4 @@
-// Files that only their owner may read, written whole or not at all. Errors are the system's.
+// Files with mode 0600, written atomically. All errors are system errors.
 #pragma once
 
 #include <cstddef>
@@ -12,19 +12,19 @@
 
 namespace grenache {
 
-/// Makes or replaces `path` (mode 0600). Whatever happens, crash included, it holds the old bytes or the new
-/// ones: they are written to `path`.new, brought to the disk, and renamed. One writer at a time.
+/// Creates or replaces `path` (mode 0600) atomically: even after a crash it holds the old bytes or the new
+/// ones. Writes `path`.new, syncs it to the disk, and renames it. One writer at a time.
 [[nodiscard]] Result<void> replace_private_file(std::filesystem::path const& path, std::string_view bytes);
 
-/// Makes `path` (mode 0600); fails with file_exists when there is one already. Nobody ever reads half of it:
-/// the bytes are written under another name first. Of several processes that do so at once one succeeds.
+/// Creates `path` (mode 0600) atomically; fails with file_exists when it exists. The bytes are written under
+/// another name first, so no reader sees a part. If several processes do so at once, one succeeds.
 [[nodiscard]] Result<void> create_private_file(std::filesystem::path const& path, std::string_view bytes);
 
-/// All bytes of a file; fails with file_too_large beyond `size_max`, and with permission_denied when anybody
-/// but the owner may read or write it.
+/// Reads a file; fails with file_too_large above `size_max` bytes, and with permission_denied when group or
+/// others may read or write it.
 [[nodiscard]] Result<std::string> read_private_file(std::filesystem::path const& path, std::size_t size_max);
 
-/// A lock on a file, made if there is none, that one process at a time may hold. Gone with the object.
+/// An exclusive lock on a file, which is created if needed. Released by the destructor.
 class FileLock {
  public:
   /// Fails with resource_unavailable_try_again when another process holds it.

@@ -9,8 +9,8 @@
 namespace grenache::json {
 namespace {
 
-// Values come from parse() and bencoding from BencodeDocument: both bound the nesting, so recursion is
-// bounded.
+// Recursion is bounded: values come from parse() and bencoding from BencodeDocument, and both limit the
+// depth.
 bool write(dht::BencodeWriter& out, Value const& value) {
   if (auto const* text = value.as_string()) {
     out.string(*text);
@@ -27,7 +27,7 @@ bool write(dht::BencodeWriter& out, Value const& value) {
     }
     out.end();
   } else if (auto const* object = value.as_object()) {
-    std::map<std::string_view, Value const*> members;  // in order, and of equal keys the last
+    std::map<std::string_view, Value const*> members;  // sorted; the last of equal keys
     for (auto const& [name, member] : *object) members[name] = &member;
     out.begin_dict();
     for (auto const& [name, member] : members) {
@@ -42,7 +42,7 @@ bool write(dht::BencodeWriter& out, Value const& value) {
   return true;
 }
 
-/// The length of the UTF-8 character that `text` begins with; 0 when it begins with none (RFC 3629).
+/// Returns the length of the UTF-8 character at the start of `text`; 0 if it is invalid (RFC 3629).
 std::size_t utf8_length(std::string_view text) {
   auto const byte = [&](std::size_t at) {
     return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u;

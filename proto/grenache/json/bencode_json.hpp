@@ -1,4 +1,4 @@
-// Values between JSON and bencoding, as Node's `bencode` maps them.
+// Converts values between JSON and bencoding, as the Node.js module `bencode` does.
 #pragma once
 
 #include <optional>
@@ -9,17 +9,17 @@
 
 namespace grenache::json {
 
-/// The canonical bencoding of `value`. Strings and keys go as UTF-8, booleans as 0 and 1; null inside arrays
-/// and objects is left out. Nothing for what has no bencoding: null itself, and numbers that are no integers
-/// of 64 bits (Node cuts those).
+/// Returns the canonical bencoding of `value`. Strings and keys are encoded as UTF-8, booleans as 0 and 1;
+/// null in arrays and objects is omitted. Returns nothing for values without a bencoding: null itself, and
+/// numbers that are not 64-bit integers (Node.js truncates those).
 [[nodiscard]] std::optional<std::string> to_bencode(Value const& value);
 
-/// The JSON of a bencoded value. Bytes that are no UTF-8 become U+FFFD, as in JavaScript; then to_bencode()
-/// of the result is another value. Nothing for bytes that are not bencoding, or nested deeper than a datagram
-/// may.
+/// Returns the JSON of a bencoded value. Invalid UTF-8 becomes U+FFFD, as in JavaScript; then to_bencode() of
+/// the result is a different value. Returns nothing for bytes that are not bencoding, or nested deeper than
+/// the limit of a datagram.
 [[nodiscard]] std::optional<Value> from_bencode(std::string_view bencoded);
 
-/// `bytes` with each byte that belongs to no UTF-8 character replaced by U+FFFD.
+/// Returns `bytes` with each byte that is not part of a valid UTF-8 character replaced by U+FFFD.
 [[nodiscard]] std::string to_utf8(std::string_view bytes);
 
 }  // namespace grenache::json

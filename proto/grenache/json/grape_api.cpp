@@ -7,7 +7,7 @@ namespace grenache::json {
 
 namespace {
 
-constexpr std::size_t kTextMax = 200;  // of what goes into logs and messages
+constexpr std::size_t kTextMax = 200;  // maximum size of an error text in logs and messages
 
 bool is_service_name(Value const* value) {
   std::string const* const name = value ? value->as_string() : nullptr;
@@ -23,8 +23,8 @@ std::optional<GrapeRoute> route_of(std::string_view target) {
   return std::nullopt;
 }
 
-struct Words {
-  char const* text;  // in Node's answers
+struct Texts {
+  char const* text;  // as answered by Node.js
   unsigned strict_status;
   char const* strict_error;
   char const* strict_message;
@@ -32,24 +32,24 @@ struct Words {
 
 constexpr char kPutError[] = "ERR_GRAPE_PUT";
 
-Words words_of(GrapeErrc code) {
+Texts texts_of(GrapeErrc code) {
   switch (code) {
     case GrapeErrc::payload_invalid:
       return {"ERR_GRAPE_PAYLOAD_INVALID", 400, nullptr, "the body is not JSON"};
     case GrapeErrc::payload_size:
-      return {"ERR_GRAPE_PAYLOAD_SIZE", 413, nullptr, "the body is over the limit"};
+      return {"ERR_GRAPE_PAYLOAD_SIZE", 413, nullptr, "the body exceeds the limit"};
     case GrapeErrc::request_not_found:
-      return {"ERR_REQ_NOTFOUND", 404, nullptr, "there is no such route"};
+      return {"ERR_REQ_NOTFOUND", 404, nullptr, "unknown route"};
     case GrapeErrc::lookup:
-      return {"ERR_GRAPE_LOOKUP", 400, nullptr, "data is no service name: a string of 1 to 1024 bytes"};
+      return {"ERR_GRAPE_LOOKUP", 400, nullptr, "data is not a service name: a string of 1 to 1024 bytes"};
     case GrapeErrc::announce:
-      return {"ERR_GRAPE_ANNOUNCE", 400, nullptr, "data is no array of a service name and a port"};
+      return {"ERR_GRAPE_ANNOUNCE", 400, nullptr, "data is not an array of a service name and a port"};
     case GrapeErrc::service_port:
-      return {"ERR_GRAPE_SERVICE_PORT", 400, nullptr, "the port is no integer from 0 to 65535"};
+      return {"ERR_GRAPE_SERVICE_PORT", 400, nullptr, "the port is not an integer from 0 to 65535"};
     case GrapeErrc::busy:
-      return {"ERR_GRAPE_BUSY", 503, nullptr, "too many requests wait already; try again later"};
+      return {"ERR_GRAPE_BUSY", 503, nullptr, "too many requests are waiting; try again later"};
     case GrapeErrc::hash_format:
-      return {"ERR_GRAPE_HASH_FORMAT", 400, nullptr, "data is no hash of 40 hex digits"};
+      return {"ERR_GRAPE_HASH_FORMAT", 400, nullptr, "data is not a hash of 40 hex digits"};
     case GrapeErrc::generic:
       return {"ERR_GRAPE_GENERIC", 400, nullptr, "data is neither a hash nor an object with one"};
     case GrapeErrc::put_value_missing:
@@ -59,27 +59,27 @@ Words words_of(GrapeErrc code) {
     case GrapeErrc::put_value:
       return {"v cannot be bencoded", 400, kPutError, "v cannot be bencoded"};
     case GrapeErrc::put_cas:
-      return {"opts.cas must be an integer if provided", 400, kPutError, "cas is no integer"};
+      return {"opts.cas must be an integer if provided", 400, kPutError, "cas is not an integer"};
     case GrapeErrc::put_key:
-      return {"opts.k ed25519 public key must be 32 bytes", 400, kPutError, "k is no key of 32 bytes"};
+      return {"opts.k ed25519 public key must be 32 bytes", 400, kPutError, "k is not a key of 32 bytes"};
     case GrapeErrc::put_signature_missing:
       return {"opts.sign function or options.sig signature is required for mutable put", 400, kPutError,
               "sig is missing"};
     case GrapeErrc::put_signature:
-      return {"invalid signature", 400, kPutError, "the signature does not hold"};
+      return {"invalid signature", 400, kPutError, "the signature is invalid"};
     case GrapeErrc::put_salt:
-      return {"opts.salt is > 64 bytes long", 400, kPutError, "the salt is no text of at most 64 bytes"};
+      return {"opts.salt is > 64 bytes long", 400, kPutError, "the salt is not a string of at most 64 bytes"};
     case GrapeErrc::put_seq_missing:
       return {"opts.seq not provided for a mutable update", 400, kPutError, "seq is missing"};
     case GrapeErrc::put_seq:
-      return {"opts.seq not an integer", 400, kPutError, "seq is no integer from 0 on"};
+      return {"opts.seq not an integer", 400, kPutError, "seq is not an integer from 0"};
   }
-  return {"ERR_GRAPE_GENERIC", 500, nullptr, "something failed inside"};
+  return {"ERR_GRAPE_GENERIC", 500, nullptr, "internal error"};
 }
 
 }  // namespace
 
-std::string_view describe(GrapeErrc code) { return words_of(code).text; }
+std::string_view describe(GrapeErrc code) { return texts_of(code).text; }
 
 bool is_grape_route(std::string_view target) { return route_of(target).has_value(); }
 
@@ -135,7 +135,7 @@ GrapeAnswer strict_error_answer(unsigned status, std::string_view error, std::st
 }
 
 GrapeAnswer strict_error_answer(GrapeErrc code) {
-  Words const words = words_of(code);
+  Texts const words = texts_of(code);
   char const* const error = words.strict_error ? words.strict_error : words.text;
   return strict_error_answer(words.strict_status, error, words.strict_message);
 }

@@ -6,7 +6,7 @@
 namespace grenache::json {
 namespace {
 
-/// What JSON.stringify makes of a Node Buffer: `{"type":"Buffer","data":[1,2]}`.
+/// Reads the JSON of a Node.js Buffer: `{"type":"Buffer","data":[1,2]}`.
 std::optional<std::string> read_buffer(Value const& value) {
   Value const* const data = value.find("data");
   auto const* const items = data ? data->as_array() : nullptr;
@@ -41,7 +41,7 @@ GrapeErrc put_errc(Error const& error) {
   return GrapeErrc::put_value;
 }
 
-/// The owner of a mutable item as `data` tells, not verified yet.
+/// Reads the owner of a mutable item from `data`, without verifying the signature.
 Result<dht::ItemOwner> read_owner(Value const& data) {
   dht::ItemOwner owner;
   auto const key = Ed25519PublicKey::from_bytes(read_bytes(data.find("k")).value_or(""));
@@ -57,14 +57,14 @@ Result<dht::ItemOwner> read_owner(Value const& data) {
   return dht::ItemOwner{*key, *signature, std::move(*salt), *seq};
 }
 
-/// The bencoding of the value in an answer.
+/// Returns the bencoding of the value in an answer.
 std::optional<std::string> read_value(Value const& reply) {
   if (std::string const* exact = reply.find_string("bencoded")) return from_hex(*exact);
   Value const* const v = reply.find("v");
   return v ? to_bencode(*v) : std::nullopt;
 }
 
-/// `salt` is the one asked with: nodes need not repeat it.
+/// Reads the item of an answer. `salt` is that of the request, as nodes need not repeat it.
 Result<dht::Item> read_item(Value const& reply, std::string const& salt) {
   auto const value = read_value(reply);
   if (!value) return dht::ItemErrc::bad_value;

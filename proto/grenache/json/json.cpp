@@ -6,8 +6,8 @@
 #include <cstring>
 #include <numeric>
 
-// RapidJSON reports broken preconditions with assert(), which a release build compiles out; this file calls
-// nothing that has one.
+// RapidJSON checks preconditions with assert(), which a release build compiles out; this file calls no
+// function that has preconditions.
 #include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 
@@ -16,7 +16,7 @@
 namespace grenache::json {
 namespace {
 
-// Of several members with one name the last value counts and stands where the first stood, as in JavaScript.
+// Keeps the last value of members with the same name, at the position of the first, as JavaScript does.
 void drop_duplicates(Value::Object& members) {
   if (members.size() < 2) return;
   std::vector<std::size_t> order(members.size());
@@ -44,7 +44,7 @@ void drop_duplicates(Value::Object& members) {
   members.resize(kept);
 }
 
-// RapidJSON lets an escaped low surrogate pass that follows no high one, and writes three bytes that are no
+// RapidJSON accepts an escaped low surrogate without a high one, and writes it as three bytes of invalid
 // UTF-8.
 bool has_lone_surrogate(std::string_view text) {
   for (auto at = text.find('\xed'); at != std::string_view::npos; at = text.find('\xed', at + 1)) {
@@ -53,8 +53,8 @@ bool has_lone_surrogate(std::string_view text) {
   return false;
 }
 
-// Builds values from RapidJSON's events. The reader is told to be iterative, so depth costs heap, and the
-// limit bounds it.
+// Builds values from RapidJSON's events. The reader is iterative, so nesting uses the heap, bounded by the
+// depth limit.
 class Builder {
  public:
   explicit Builder(ParseLimits limits) : limits_{limits} {}
@@ -80,7 +80,7 @@ class Builder {
   }
   bool StartArray() { return open(Value{Value::Array{}}); }
   bool EndArray(rapidjson::SizeType) { return close(); }
-  // Not reached: numbers arrive as text.
+  // Not called: numbers are passed as text.
   bool Int(int) { return false; }
   bool Uint(unsigned) { return false; }
   bool Int64(std::int64_t) { return false; }
@@ -152,7 +152,7 @@ std::string javascript_number(double value) {
   if (power.front() == '+') power.remove_prefix(1);
   std::from_chars(power.data(), power.data() + power.size(), exponent);
   int const size = static_cast<int>(digits.size());
-  int const point = exponent + 1;  // where the decimal point stands, counted from the first digit
+  int const point = exponent + 1;  // position of the decimal point, counted from the first digit
   if (size <= point && point <= 21)
     return out + digits + std::string(static_cast<std::size_t>(point - size), '0');
   if (0 < point && point <= 21) return out + digits.insert(static_cast<std::size_t>(point), ".");
@@ -252,7 +252,7 @@ Result<Value> parse(std::string_view text, ParseLimits limits) {
   rapidjson::Reader reader;
   Builder builder{limits};
   if (reader.Parse<kFlags>(stream, builder).IsError()) return builder.error();
-  // The stream reads a NUL byte as its end; a text that goes on behind one is not JSON.
+  // The stream ends at a NUL byte; text after one is not JSON.
   if (stream.Tell() != text.size()) return JsonErrc::invalid;
   return builder.take();
 }
@@ -308,8 +308,8 @@ void close(std::string& out, char bracket) {
   }
 }
 
-// Recursion is bounded by the depth of the value: parsed ones by ParseLimits, built ones by the code that
-// built them.
+// Recursion is bounded by the depth of the value: ParseLimits bounds parsed values, the calling code bounds
+// others.
 void write(std::string& out, Value const& value) {
   if (auto const* flag = value.as_bool()) {
     out += *flag ? "true" : "false";

@@ -1,4 +1,4 @@
-// JSON values, read exactly and written as JavaScript writes them.
+// JSON values: parsed without loss and written as JavaScript writes them.
 #pragma once
 
 #include <cstddef>
@@ -20,11 +20,11 @@ enum class JsonErrc { invalid = 1, too_deep, too_many_values };
 constexpr char const* category_name(JsonErrc) { return "grenache.json"; }
 inline Error make_error_code(JsonErrc code) { return make_enum_error(code); }
 
-/// One JSON value. An ordinary value type: copies are deep, moves are cheap.
+/// One JSON value. A value type: copies are deep, moves are cheap.
 ///
-/// Numbers keep the literal they were read from, so that decimals stay exact and large integers survive;
-/// money is read from number_text(). Objects keep the order of their members; of two members with one name
-/// the last counts, as in JavaScript.
+/// Numbers keep their literal, so that decimals stay exact and large integers are not rounded; money is read
+/// from number_text(). Objects keep the order of their members; of members with the same name the last is
+/// kept, as in JavaScript.
 class Value {
  public:
   struct Number {
@@ -42,7 +42,7 @@ class Value {
   Value(unsigned value) : Value{std::uint64_t{value}} {}
   Value(std::int64_t value) : data_{Number{std::to_string(value)}} {}
   Value(std::uint64_t value) : data_{Number{std::to_string(value)}} {}
-  /// Printed as JavaScript prints it; infinities and NaN become null.
+  /// Formatted as by JavaScript; infinities and NaN become null.
   Value(double value);
   Value(char const* value) : data_{std::string{value}} {}
   Value(std::string_view value) : data_{std::string{value}} {}
@@ -69,18 +69,18 @@ class Value {
   [[nodiscard]] Object* as_object() { return std::get_if<Object>(&data_); }
   /// The literal of a number.
   [[nodiscard]] std::string const* number_text() const;
-  /// A number without fraction within the range; `1.0` and `1e3` count, as they do in JavaScript.
+  /// The value of a number in range without a fraction; `1.0` and `1e3` are accepted, as in JavaScript.
   [[nodiscard]] std::optional<std::int64_t> as_int() const;
   [[nodiscard]] std::optional<double> as_double() const;
 
-  /// The member `name` of an object; nullptr when there is none or this is no object.
+  /// The member `name` of an object; nullptr if there is none or this is not an object.
   [[nodiscard]] Value const* find(std::string_view name) const;
-  /// The string member `name`; nullptr when missing or of another type.
+  /// The string member `name`; nullptr if missing or of another type.
   [[nodiscard]] std::string const* find_string(std::string_view name) const;
   [[nodiscard]] std::optional<std::int64_t> find_int(std::string_view name) const;
-  /// Item `index` of an array; nullptr when there is none or this is no array.
+  /// Item `index` of an array; nullptr if there is none or this is not an array.
   [[nodiscard]] Value const* at(std::size_t index) const;
-  /// Replaces the member `name` or adds it; this must be an object.
+  /// Replaces or adds the member `name`. Precondition: this is an object.
   void set(std::string_view name, Value value);
 
   friend bool operator==(Value const&, Value const&) = default;
@@ -90,16 +90,16 @@ class Value {
 };
 
 struct ParseLimits {
-  std::size_t depth_max = 64;               // nesting; a grape needs 3, people's RPC payloads rarely 20
-  std::size_t value_count_max = 1'000'000;  // of all values together: bounds what a body costs in memory
+  std::size_t depth_max = 64;               // nesting; a grape needs 3, RPC payloads rarely more than 20
+  std::size_t value_count_max = 1'000'000;  // total number of values; bounds the memory of a body
 };
 
-/// Reads one JSON text (RFC 8259), all of it, in UTF-8. Cost is linear in the size of `text`.
-/// Stricter than JavaScript in two things: an escaped lone surrogate is an error, as it has no UTF-8 form,
-/// and so is a number beyond the range of a double, which JavaScript reads as infinity.
+/// Parses `text`, which must be exactly one JSON text (RFC 8259) in UTF-8. Linear in its size. Stricter than
+/// JavaScript: an escaped lone surrogate, which has no UTF-8 form, is an error, and so is a number beyond the
+/// range of a double, which JavaScript reads as infinity.
 [[nodiscard]] Result<Value> parse(std::string_view text, ParseLimits limits = {});
 
-/// The text that JSON.stringify makes of `value`: no spaces, the same escapes.
+/// Writes `value` as JSON.stringify does: no spaces, the same escapes.
 [[nodiscard]] std::string to_text(Value const& value);
 
 /// Appends `text` as a JSON string, quotes included.

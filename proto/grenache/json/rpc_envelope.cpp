@@ -6,7 +6,7 @@ namespace grenache::json {
 
 namespace {
 
-/// Moves item `index` out of `items`; null when there is none.
+/// Moves item `index` out of `items`; null if there is none.
 Value take(Value::Array& items, std::size_t index) {
   return index < items.size() ? std::move(items[index]) : Value{};
 }

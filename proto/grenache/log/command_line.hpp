@@ -1,4 +1,4 @@
-// What the programs' command lines have in common.
+// Command line options and error handling shared by the programs.
 #pragma once
 
 #include <charconv>
@@ -26,19 +26,18 @@ struct LogOptions {
   [[nodiscard]] Log make() const { return Log{*parse_log_level(level), *parse_log_format(format)}; }
 };
 
-/// Adds `--log-level` and `--log-format`, which go to `options`; it must live as long as `app`.
+/// Adds `--log-level` and `--log-format`, stored in `options`, which must outlive `app`.
 inline void add_log_options(CLI::App& app, LogOptions& options) {
-  app.add_option("--log-level", options.level, "What to tell on stderr: error, warn, info or debug")
+  app.add_option("--log-level", options.level, "Level of the log on stderr: error, warn, info or debug")
       ->check(CLI::IsMember{{"error", "warn", "info", "debug"}})
       ->capture_default_str();
-  app.add_option("--log-format", options.format, "How to tell it: text, or json (one object a line)")
+  app.add_option("--log-format", options.format, "Format of the log: text, or json (one object per line)")
       ->check(CLI::IsMember{{"text", "json"}})
       ->capture_default_str();
 }
 
-/// Fails unless the text is a decimal number from `min` to `max`. CLI11 alone would read an empty text as 0,
-/// a leading zero as octal, and a NaN as within any range; so the number is handed to it in its shortest
-/// form.
+/// Accepts only decimal numbers from `min` to `max`. CLI11 alone would read an empty text as 0, a leading
+/// zero as octal, and a NaN as within any range; so the number is passed to it in its shortest form.
 template <class Number>
 [[nodiscard]] CLI::Validator number_from(Number min, Number max) {
   std::ostringstream range;
@@ -56,7 +55,7 @@ template <class Number>
   return CLI::Validator{check, ""};
 }
 
-/// Adds an option that is a decimal number from `min` to `max`; the range is appended to `help`.
+/// Adds an option with a decimal number from `min` to `max`; the range is appended to `help`.
 template <class Target>
 CLI::Option* add_number(CLI::App& app, std::string const& names, Target& target, std::int64_t min,
                         std::int64_t max, std::string const& help) {
@@ -65,7 +64,7 @@ CLI::Option* add_number(CLI::App& app, std::string const& names, Target& target,
       ->transform(number_from(min, max));
 }
 
-/// Adds an option that is a port number, with 0 allowed.
+/// Adds an option with a port number, including 0.
 template <class Target>
 CLI::Option* add_port(CLI::App& app, std::string const& names, Target& target, std::string const& help) {
   return app.add_option(names, target, help)
@@ -73,18 +72,19 @@ CLI::Option* add_port(CLI::App& app, std::string const& names, Target& target, s
       ->transform(number_from<std::int64_t>(0, 65535));
 }
 
-/// A pipe or socket whose reader has ended is an error of write(2), not a signal that ends the program.
+/// Ignores SIGPIPE, so that writing to a closed pipe or socket is an error of write(2) and does not kill the
+/// program.
 inline void ignore_broken_pipes() { std::signal(SIGPIPE, SIG_IGN); }
 
-/// For programs that serve others: the end of their terminal (SIGHUP) does not end them. An empty handler,
-/// unlike SIG_IGN, leaves the programs that they start with the default; under nohup(1) nothing changes.
+/// For servers: ignores SIGHUP, so that closing the terminal does not end them. An empty handler, unlike
+/// SIG_IGN, is not inherited by programs that they start. Keeps the SIG_IGN of nohup(1).
 inline void survive_hangup() {
   auto const former = std::signal(SIGHUP, [](int) {});
   if (former == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
 }
 
-/// Parses the command line. Returns the exit code when the program is done: 0 after --help and --version, 2
-/// after one line on stderr that says what is wrong.
+/// Parses the command line. Returns the exit code if the program must exit: 0 after --help and --version, 2
+/// after an error, which is printed as one line on stderr.
 [[nodiscard]] inline std::optional<int> parse_command_line(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
@@ -96,7 +96,7 @@ inline void survive_hangup() {
   }
 }
 
-/// Says in one line why the program cannot go on.
+/// Prints `reason` as one line on stderr and returns the exit code.
 inline int fail(CLI::App const& app, std::string const& reason) {
   std::cerr << app.get_name() << ": " << reason << '\n';
   return kExitFailure;

@@ -15,7 +15,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kPatience{500};
-constexpr int kPollMs = 50;  // how soon a writer that waits for its reader notices the end of the program
+constexpr int kPollMs = 50;  // how soon a writer that waits for the reader notices is_closing()
 
 }  // namespace
 
@@ -55,7 +55,7 @@ bool LineWriter::is_closing() {
   return closing_;
 }
 
-/// False when nobody will ever read it.
+/// Returns false when the reader has closed the pipe.
 bool LineWriter::write_batch(std::string_view batch) {
   auto last_progress = Clock::now();
   while (!batch.empty()) {
@@ -64,7 +64,7 @@ bool LineWriter::write_batch(std::string_view batch) {
       if (is_closing() && Clock::now() - last_progress > kPatience) return false;
       continue;
     }
-    // A pipe that poll(2) calls writable takes this much without blocking.
+    // A pipe that poll(2) reports as writable accepts this much without blocking.
     auto const size = ::write(file_, batch.data(), std::min<std::size_t>(batch.size(), PIPE_BUF));
     if (size < 0 && (errno == EPIPE || errno == EBADF)) return false;
     if (size < 0 && errno != EINTR && errno != EAGAIN) {  // a full disk may have room again

@@ -1,4 +1,4 @@
-// Writes lines to a file that may be slow, without making the caller wait.
+// Writes lines to a possibly slow file without blocking the caller.
 #pragma once
 
 #include <condition_variable>
@@ -11,30 +11,30 @@
 
 namespace grenache {
 
-/// A bounded queue of lines and a thread that writes them, in order. When the file is a pipe whose reader
-/// does not keep up, lines that find the queue full are dropped and counted, and so are lines that the system
-/// cannot write, on a full disk. When its reader has ended all are dropped, uncounted. SIGPIPE must be
-/// ignored. Thread-safe. The thread starts with the first line.
+/// A bounded queue of lines and a thread that writes them in order. Lines are dropped and counted when the
+/// queue is full, because the reader of a pipe is too slow, and when the system cannot write them, as on a
+/// full disk. After the reader of the pipe has closed it, all lines are dropped without counting. SIGPIPE
+/// must be ignored. Thread-safe. The thread starts with the first line.
 class LineWriter {
  public:
-  /// `file` stays open and belongs to the caller. At most `bytes_max` wait, and as many again are being
-  /// written.
+  /// `file` remains owned by the caller and open. At most `bytes_max` bytes are queued, and as many again are
+  /// being written.
   LineWriter(int file, std::size_t bytes_max) : file_{file}, bytes_max_{bytes_max} {}
-  /// Writes what waits; gives up when the file has taken nothing for half a second.
+  /// Writes the queued lines; gives up after half a second without progress.
   ~LineWriter();
   LineWriter(LineWriter const&) = delete;
   LineWriter& operator=(LineWriter const&) = delete;
 
-  /// `line` ends with its newline. Never blocks on the file.
+  /// Queues `line`, which includes its newline. Never blocks on the file.
   void write(std::string_view line);
-  /// Returns when everything before has been written, or after half a second.
+  /// Returns when all lines queued before are written, or after half a second.
   void flush();
-  /// How many lines were dropped since the last call; 0 as long as the queue is full.
+  /// Returns the number of lines dropped since the last call; 0 as long as the queue is full.
   [[nodiscard]] std::uint64_t take_dropped();
 
  private:
   void run();
-  /// False when the file takes nothing more.
+  /// Returns false when the file accepts no more bytes.
   [[nodiscard]] bool write_batch(std::string_view batch);
   [[nodiscard]] bool is_closing();
 

@@ -22,7 +22,7 @@ constexpr std::array<std::string_view, 4> kLevelNames{"error", "warn", "info", "
 constexpr std::array<spdlog::level::level_enum, 4> kSpdlogLevels{spdlog::level::err, spdlog::level::warn,
                                                                  spdlog::level::info, spdlog::level::debug};
 
-constexpr std::size_t kWaitingBytesMax = 256 * 1024;  // four pipes full
+constexpr std::size_t kWaitingBytesMax = 256 * 1024;  // the capacity of four pipes
 constexpr std::array<std::string_view, 4> kColours{"\x1b[1;31m", "\x1b[1;33m", "\x1b[32m", "\x1b[36m"};
 constexpr std::string_view kPlain = "\x1b[m";
 
@@ -49,7 +49,7 @@ class QueueSink final : public spdlog::sinks::base_sink<std::mutex> {
   bool colours_ = spdlog::details::os::in_terminal(stderr) && spdlog::details::os::is_color_terminal();
 };
 
-// Words stand as they are, everything else in quotes with escapes.
+// Writes plain words as they are, other values in quotes with escapes.
 void append_text(std::string& out, json::Value const& value) {
   auto const* text = value.as_string();
   auto const plain = [](char c) {
@@ -81,7 +81,7 @@ Log::Log(LogLevel level, LogFormat format)
       format_{format},
       writer_{std::make_shared<LineWriter>(STDERR_FILENO, kWaitingBytesMax)},
       logger_{std::make_shared<spdlog::logger>("grenache", std::make_shared<QueueSink>(writer_))} {
-  // %^ and %$ enclose what a terminal colours.
+  // %^ and %$ enclose the coloured part.
   char const* const pattern =
       format == LogFormat::json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ",%v)" : "%Y-%m-%dT%H:%M:%S.%eZ %^%-7l%$ %v";
   logger_->set_formatter(
@@ -123,7 +123,7 @@ void Log::write_line(LogLevel level, std::string_view event, Fields fields) cons
       append_text(line, value);
     }
   }
-  line = json::to_utf8(line);  // names of services are any bytes
+  line = json::to_utf8(line);  // service names may hold any bytes
   logger_->log(kSpdlogLevels[index], spdlog::string_view_t{line.data(), line.size()});
 }
 

@@ -1,4 +1,4 @@
-// Events on stderr, as text for people or as JSON lines for machines.
+// Writes events to stderr, as text or as JSON lines.
 #pragma once
 
 #include <initializer_list>
@@ -20,18 +20,19 @@ namespace grenache {
 enum class LogLevel { error, warn, info, debug };
 enum class LogFormat { text, json };
 
-/// `error`, `warn`, `info` or `debug`; nothing for anything else.
+/// Parses `error`, `warn`, `info` or `debug`; nothing for any other name.
 [[nodiscard]] std::optional<LogLevel> parse_log_level(std::string_view name);
 [[nodiscard]] std::optional<LogFormat> parse_log_format(std::string_view name);
 
-/// Writes events: a name and fields. Thread-safe; each event is one line. Another thread writes them, in
-/// order, so that a reader of stderr that is slow or gone stops nobody: up to 256 KiB of lines wait, later
-/// ones are dropped, and an event `log_dropped` tells how many `lines` as soon as there is room. The last
-/// copy of a log writes what waits when it is destroyed, for at most half a second without progress.
+/// Writes events, each a name with fields, one per line. Thread-safe. A background thread writes them in
+/// order, so that a slow or closed stderr does not block the program: up to 256 KiB of lines are queued,
+/// further ones are dropped, and an event `log_dropped` with their number `lines` follows as soon as there is
+/// room. The destructor of the last copy writes the queued lines; it gives up after half a second without
+/// progress.
 ///
-/// As JSON a line is one object with `ts` (ISO 8601, UTC, milliseconds), `level`, `event` and the fields.
-/// Field values that came from a network are escaped in both formats, so that they cannot forge a line or
-/// steer a terminal. Bytes that are no UTF-8 come as U+FFFD.
+/// A JSON line is one object with `ts` (ISO 8601, UTC, milliseconds), `level`, `event` and the fields. Field
+/// values are escaped in both formats, so that values from the network cannot forge a line or control a
+/// terminal. Invalid UTF-8 is written as U+FFFD.
 class Log {
  public:
   using Fields = std::initializer_list<json::Value::Member>;
@@ -40,8 +41,8 @@ class Log {
 
   [[nodiscard]] bool enabled(LogLevel level) const { return level <= level_; }
   void write(LogLevel level, std::string_view event, Fields fields) const;
-  /// Returns when everything before is on stderr, or after half a second: for those who write there
-  /// themselves.
+  /// Returns when all events before are on stderr, or after half a second. Call it before writing to stderr
+  /// directly.
   void flush() const;
 
   void error(std::string_view event, Fields fields = {}) const { write(LogLevel::error, event, fields); }

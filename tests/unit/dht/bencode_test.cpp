@@ -17,7 +17,7 @@ Error error_of(std::string_view text, BencodeDocument::Limits limits = {}) {
   return done ? Error{} : done.error();
 }
 
-// Writes what a value holds, through the public getters only.
+// Prints a value, using only the public getters.
 std::string again(BencodeValue value) {
   if (auto const number = value.as_integer()) {
     BencodeWriter writer;
@@ -108,7 +108,7 @@ TEST(Bencode, findsKeysAndAnswersWrongQuestionsWithNothing) {
   EXPECT_FALSE(root.dict_find("d").as_integer());
   EXPECT_FALSE(BencodeValue{}.dict_find("x"));
   EXPECT_EQ(BencodeValue{}.raw(), "");
-  // The value "a" does not pass for a key.
+  // The value "a" must not be found as a key.
   ASSERT_TRUE(document.decode("d1:x1:ae"));
   EXPECT_FALSE(document.root().dict_find("a"));
 }

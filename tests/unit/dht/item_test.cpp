@@ -56,7 +56,7 @@ TEST(Item, refusesWhatItsOwnerDidNotSign) {
 TEST(Item, takesStringsOfAThousandBytesAndOtherValuesOfAThousandEncoded) {
   EXPECT_TRUE(Item::immutable(text(std::string(999, 'a'))));
   EXPECT_EQ(Item::immutable(text(std::string(999, 'a')))->target().hex(),
-            "a1ef0f1ac1d1462a8b0f169ed61f145a3b9723d4");  // as Grape answers
+            "a1ef0f1ac1d1462a8b0f169ed61f145a3b9723d4");  // as answered by Grape
   EXPECT_TRUE(Item::immutable(text(std::string(1000, 'a'))));
   EXPECT_EQ(Item::immutable(text(std::string(1001, 'a'))).error(), ItemErrc::value_too_big);
   EXPECT_TRUE(Item::immutable('l' + text(std::string(994, 'a')) + 'e'));

@@ -37,7 +37,7 @@ TEST(Krpc, datagramsThatKillANodeGrapeAreAnsweredOrDropped) {
             "answer 203: cannot `announce_peer` with bad token");
   EXPECT_EQ(verdict(query("put", "5:tokeni5e1:v1:x")), "answer 203: cannot `put` with bad token");
   EXPECT_EQ(verdict("d1:rd2:idi5ee1:t2:aa1:y1:re"), "drop: the reply has no body or no node id");
-  EXPECT_EQ(verdict("d1:y1:qe"), "drop: the datagram is no KRPC message");
+  EXPECT_EQ(verdict("d1:y1:qe"), "drop: the datagram is not a KRPC message");
 }
 
 TEST(Krpc, targetsHaveTwentyBytesAndNamesAnyLength) {
