@@ -1,4 +1,4 @@
-// The key of a peer on disk.
+// Loads and creates the key file of a peer.
 #pragma once
 
 #include <filesystem>
@@ -11,9 +11,9 @@
 
 namespace grenache::exchange {
 
-/// The secret key in `folder`/identity, 64 hex digits and a newline. Makes the folder (mode 0700) and the
-/// file (0600) when they do not exist; of several processes that do so at once one wins, and all get its key.
-/// A file that others may read is refused. The error is a sentence for an operator.
+/// Loads the secret key from `folder`/identity, 64 hex digits and a newline. Creates the folder (mode 0700)
+/// and the file (0600) if they do not exist; if several processes do so at once, one succeeds and all load
+/// its key. Refuses a file that others may read. The error is a message for the operator.
 [[nodiscard]] boost::system::result<SecretKey, std::string> load_or_make_identity(
     std::filesystem::path const& folder, Random& random);
 

@@ -1,4 +1,4 @@
-// Tells what happens, to a person or to a program.
+// Prints the steps of the playbook as text or JSON.
 #pragma once
 
 #include <initializer_list>
@@ -10,10 +10,10 @@
 
 namespace grenache::exchange {
 
-/// Writes one line for each step of a story and flushes it.
+/// Writes and flushes one line per step.
 ///
-/// As text: a mark, who acts, what happens. As JSON: one object a line with `step`, `ok`, `who`, `text` and
-/// the fields. Control characters that came from elsewhere are not passed on to a terminal.
+/// A text line holds a mark, the actor and a sentence. A JSON line is an object with `step`, `ok`, `who`,
+/// `text` and the fields. Control characters are escaped, so that received text cannot control a terminal.
 class Narrator {
  public:
   enum class Form { text, json };
@@ -22,11 +22,11 @@ class Narrator {
   /// `out` must outlive the narrator.
   Narrator(std::ostream& out, Form form, bool colour) : out_{out}, form_{form}, colour_{colour} {}
 
-  /// Something was done, or a check held.
+  /// Reports a completed step or a passed check.
   void step(std::string_view name, std::string_view who, std::string_view text, Fields fields = {});
-  /// Something goes on that proves nothing yet.
+  /// Reports progress that is not a check.
   void note(std::string_view name, std::string_view who, std::string_view text, Fields fields = {});
-  /// The story ends badly. As text it is left to the caller, who has stderr.
+  /// Reports the failure of the playbook, as JSON only; with text output the caller prints it to stderr.
   void failure(std::string_view text);
 
  private:
@@ -38,7 +38,7 @@ class Narrator {
   bool colour_;
 };
 
-/// True when standard output is a terminal that shows colours, and NO_COLOR (no-color.org) is not set.
+/// True when standard output is a terminal with colours, and NO_COLOR (no-color.org) is not set.
 [[nodiscard]] bool stdout_has_colour();
 
 }  // namespace grenache::exchange

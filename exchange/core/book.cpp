@@ -8,8 +8,8 @@
 namespace grenache::exchange {
 namespace {
 
-// Any total order of the versions does, as long as all replicas use it; an honest maker never needs the
-// second half.
+// Two versions with one seq come only from a faulty maker; the higher digest wins so that all replicas keep
+// the same one.
 bool is_newer(OrderRecord const& order, OrderRecord const& known) {
   if (order.seq != known.seq) return order.seq > known.seq;
   return order.is_signed() && order_digest(order) > order_digest(known);
@@ -36,7 +36,7 @@ std::string_view describe(BookErrc code) {
 }
 
 Result<void> Book::check_room(OrderRecord const& order) const {
-  // Refuse rather than evict: evicting would let a flood of new orders push out what is being traded.
+  // Refuse rather than evict, since eviction would let a flood of new orders evict live ones.
   if (orders_.size() >= options_.order_count_max) return BookErrc::book_full;
   auto const found = counts_.find(order.maker);
   auto const count = found == counts_.end() ? 0 : found->second;

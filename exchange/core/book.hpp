@@ -1,4 +1,4 @@
-// A replica of all orders that peers have shown.
+// The order book: a replica of all orders received from peers.
 #pragma once
 
 #include <chrono>
@@ -24,60 +24,60 @@ enum class BookErrc {
 constexpr char const* category_name(BookErrc) { return "exchange.book"; }
 inline Error make_error_code(BookErrc code) { return make_enum_error(code); }
 
-/// What an order was to the book.
+/// The effect of Book::add().
 enum class Added {
-  nothing,  // this version or a newer one was known, which is no error
-  order,    // not known before
+  nothing,  // this version or a newer one was known; not an error
+  order,    // a new order
   version,  // a newer version of a known one
 };
 
-/// An order that another one may trade with.
+/// A counterpart for an order.
 struct Match {
   OrderRecord order;
-  Satoshi amount;  // as much of it as the other has left; more than nothing
+  Satoshi amount;  // the tradable amount, > 0
 };
 
-/// The newest version of every order, whoever made it.
+/// Holds the newest version of every order of all makers.
 ///
 /// Invariants, verified by check():
-///  - at most order_count_max entries, of them maker_order_count_max of one maker (unsigned_count_max of the
-///    nameless one), closed ones included;
-///  - every signed order was signed by its maker;
-///  - an entry is the highest version seen: highest seq, of two with one seq the one with the higher digest;
-///  - replicas that were shown the same versions in any order hold the same entries (as long as none is
-///  full).
-/// A closed order stays as its own tombstone until it expires: a late copy of an older version loses to it,
-/// and afterwards is expired itself.
+///  - at most order_count_max entries, of which at most maker_order_count_max of one maker
+///    (unsigned_count_max unsigned ones), including closed orders;
+///  - the signature of every signed order is valid;
+///  - an entry is the highest version seen: the highest seq, then the higher digest;
+///  - replicas that received the same versions in any order hold the same entries, unless one was full. A
+///    closed order is its own tombstone until it expires, so that a late copy of an older version is ignored;
+///    after that the copy is expired too.
 class Book {
  public:
   struct Options {
     std::size_t order_count_max = 10'000;  // about 10 MB; all of them fit into one answer (kAnswerBytesMax)
-    std::size_t maker_order_count_max = 1'000;                           // one maker cannot fill the book
-    std::size_t unsigned_count_max = 1'000;                              // nor can those who sign nothing
-    std::size_t match_count_max = 100;                                   // more matches than anybody takes
-    std::chrono::milliseconds clock_skew_max = std::chrono::minutes{2};  // of makers who run ahead
-    bool accept_unsigned = true;                                         // orders of the original program
+    std::size_t maker_order_count_max = 1'000;  // so that one maker cannot fill the book
+    std::size_t unsigned_count_max = 1'000;     // so that unsigned orders cannot fill it either
+    std::size_t match_count_max = 100;          // limit of matches()
+    /// Accepted clock skew of makers ahead of us.
+    std::chrono::milliseconds clock_skew_max = std::chrono::minutes{2};
+    bool accept_unsigned = true;  // orders of the original program
   };
 
   explicit Book(Options options) : options_{options} {}
   Book(Book const&) = delete;
   Book& operator=(Book const&) = delete;
 
-  /// Checks the cheapest first, the signature last. Logarithmic.
+  /// Adds an order or a newer version. Does cheap checks first and verifies the signature last. Logarithmic.
   [[nodiscard]] Result<Added> add(OrderRecord order, WallTime now);
 
-  /// Forgets what has expired. Linear, but only when there is something to forget.
+  /// Removes expired orders. Linear if there are any, else constant.
   void expire(WallTime now);
 
   [[nodiscard]] OrderRecord const* find(OrderKey const& key) const;
-  /// The order `id` of `preferred`, else of any maker, the lowest key first.
+  /// The order `id` of `preferred`, else of the maker with the lowest key.
   [[nodiscard]] OrderRecord const* find(std::string_view id, PeerId const& preferred) const;
 
-  /// What `order` may trade with, best first; it need not be in the book itself. At most match_count_max.
+  /// The counterparts of `order`, best first, at most match_count_max. `order` need not be in the book.
   [[nodiscard]] std::vector<Match> matches(OrderRecord const& order, WallTime now) const;
   /// All live orders, by key.
   [[nodiscard]] std::vector<OrderRecord> live(WallTime now) const;
-  /// Live and closed ones.
+  /// The number of live and closed orders.
   [[nodiscard]] std::size_t size() const { return orders_.size(); }
 
   /// Aborts when an invariant is broken.
@@ -92,10 +92,10 @@ class Book {
 
   Options options_;
   std::map<OrderKey, OrderRecord> orders_;
-  std::map<std::optional<PeerId>, std::size_t> counts_;  // entries of each maker
-  Queue bids_;                                           // open orders only, into orders_
+  std::map<std::optional<PeerId>, std::size_t> counts_;  // entries per maker
+  Queue bids_;                                           // open orders; pointers into orders_
   Queue asks_;
-  WallTime next_expiry_ = WallTime::max();  // not after the first expiry in the book
+  WallTime next_expiry_ = WallTime::max();  // no order expires before this
 };
 
 }  // namespace grenache::exchange

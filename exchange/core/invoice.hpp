@@ -1,4 +1,4 @@
-// The invoice of a take: made by the maker from what is reserved, checked by the taker.
+// The invoice of a take: issued by the maker for a reservation, checked by the taker.
 #pragma once
 
 #include <chrono>
@@ -24,32 +24,33 @@ enum class InvoiceErrc {
 constexpr char const* category_name(InvoiceErrc) { return "exchange.invoice"; }
 inline Error make_error_code(InvoiceErrc code) { return make_enum_error(code); }
 
-/// How long a maker holds what is reserved, and the longest an invoice may live.
+/// Lifetime of a reservation, and the maximum lifetime of an invoice.
 inline constexpr std::chrono::seconds kReservationLife{900};
 
-/// All that an invoice depends on beside the maker's key: from the same terms every process of the maker
-/// makes the same invoice, byte for byte.
+/// The inputs of an invoice besides the maker's key: from the same terms every process of the maker issues
+/// the same invoice, byte for byte.
 struct InvoiceTerms {
   std::string order_id;
   std::string take_id;
-  std::int64_t fence = 0;  // of the reservation; a later one of the same take has another invoice
+  /// Fence of the reservation; a later reservation of the same take has another invoice.
+  std::int64_t fence = 0;
   Satoshi amount;
   WallTime reserved_at{};
   std::chrono::seconds life = kReservationLife;
 };
 
-/// What the payer learns by paying: HMAC-SHA256 with the maker's secret key over a domain and order id, take
-/// id and fence. Its SHA-256 is the payment hash.
+/// Returns the preimage, which the payer receives for the payment: HMAC-SHA256 with the maker's secret key
+/// over a domain, order id, take id and fence. Its SHA-256 is the payment hash.
 [[nodiscard]] Sha256 preimage_of(InvoiceTerms const& terms, SecretKey const& maker);
 
-/// A regtest invoice (`lnbcrt`: no wallet pays it by mistake) over the whole amount, from `reserved_at`,
-/// rounded down to the second, for `life`; the description names order, take and fence.
+/// Issues a regtest invoice (`lnbcrt`, so that no wallet pays it by mistake) for the whole amount, valid from
+/// `reserved_at`, rounded down to seconds, for `life`. The description names order, take and fence.
 [[nodiscard]] Result<std::string> issue_invoice(InvoiceTerms const& terms, SecretKey const& maker);
-/// When that invoice ends.
+/// Returns when that invoice expires.
 [[nodiscard]] WallTime invoice_expiry(InvoiceTerms const& terms);
 
-/// Decodes an invoice and checks that `maker` signed it, for exactly `amount`, that it lives no longer than a
-/// reservation and has not expired. Errors: InvoiceErrc, or why it cannot be decoded.
+/// Decodes an invoice and checks that `maker` signed it, that it is for exactly `amount`, lives no longer
+/// than a reservation, and has not expired. Errors: InvoiceErrc, or those of bolt11::decode().
 [[nodiscard]] Result<bolt11::Invoice> check_invoice(std::string_view text, PeerId const& maker,
                                                     Satoshi amount, WallTime now);
 

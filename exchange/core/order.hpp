@@ -1,5 +1,4 @@
-// What the core knows of an order beyond its record: its key, its rank in the book, and what it may trade
-// with.
+// The key of an order, its rank in the book, and which orders may trade with each other.
 #pragma once
 
 #include <chrono>
@@ -11,8 +10,8 @@
 
 namespace grenache::exchange {
 
-/// Names one order for good. Two makers may use the same id without harm; all unsigned orders share one
-/// nameless maker.
+/// Identifies an order permanently. Ids are scoped by maker; all unsigned orders share one maker without a
+/// name.
 struct OrderKey {
   std::string id;
   std::optional<PeerId> maker;
@@ -21,8 +20,8 @@ struct OrderKey {
 };
 [[nodiscard]] inline OrderKey key_of(OrderRecord const& order) { return {order.id, order.maker}; }
 
-/// Place of an order on its side of the book: the lower, the better. Price, then created, then id; the maker
-/// only tells equal ones apart. Depends on nothing but the order, so all replicas rank alike.
+/// Rank of an order on its side of the book, the best first: by price, then created, then id; the maker only
+/// breaks ties. It depends only on the order, so all replicas rank alike.
 struct OrderRank {
   std::int64_t price = 0;  // negated for buyers: the highest bid is the best
   WallTime created{};
@@ -35,12 +34,12 @@ struct OrderRank {
 /// True when a buyer's price reaches a seller's.
 [[nodiscard]] bool prices_cross(OrderRecord const& a, OrderRecord const& b);
 
-/// True when the two may trade with each other: opposite sides, prices that cross, both of them live, and not
-/// of one maker. An unsigned order trades as in the original, as a whole or not at all, and among unsigned
-/// ones nobody knows whose they are: the original's playbook matches its own two.
+/// True when two orders may trade: opposite sides, crossing prices, both live, different makers. As in the
+/// original, an unsigned order trades as a whole or not at all, and two unsigned orders may be of one maker:
+/// the original's playbook matches its own two.
 [[nodiscard]] bool may_trade(OrderRecord const& a, OrderRecord const& b, WallTime now);
 
-/// What a maker asks for.
+/// The terms of a new order.
 struct OrderTerms {
   Side side = Side::buy;
   PriceCents price;

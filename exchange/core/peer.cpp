@@ -34,7 +34,7 @@ std::int64_t port_of(std::string const& endpoint) {
   return parsed ? parsed->port : -1;
 }
 
-// An answer in either form; a plain word of our own form is itself.
+// Parses an answer in either form; a string that is not JSON is returned unchanged.
 json::Value read_answer(json::Value result) {
   auto payload = read_payload(result);
   return payload ? std::move(payload->body) : std::move(result);
@@ -218,7 +218,7 @@ std::deque<std::string> Peer::endpoints_for(OrderRecord const& order) const {
         order.is_signed() ? state.peer == order.maker : !state.peer && port_of(endpoint) == order.exchange_id;
     if (is_maker && !state.is_self) out.push_back(endpoint);
   }
-  // The original knows no hosts: its peers live at localhost:exchangeId.
+  // The original has no hosts: its peers are at localhost:exchangeId.
   auto const hint = order.is_signed() ? order.endpoint : "127.0.0.1:" + std::to_string(order.exchange_id);
   if (HostPort::parse(hint) && std::ranges::find(out, hint) == out.end()) out.push_back(hint);
   return out;

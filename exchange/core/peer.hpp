@@ -1,4 +1,4 @@
-// One exchange peer without its sockets: answers the requests of others, keeps the book, asks others.
+// The core of an exchange peer, without sockets: answers requests, maintains the book, and sends requests.
 #pragma once
 
 #include <cstdint>
@@ -19,40 +19,41 @@ namespace grenache::exchange {
 
 enum class PeerErrc {
   bad_terms = 1,  // an amount, price or life out of range
-  not_listening,  // orders name the endpoint of their maker, so there must be one
+  not_listening,  // listening() was not called, but orders name their maker's endpoint
   no_such_order,  // not an open order of this peer
 };
 [[nodiscard]] std::string_view describe(PeerErrc code);
 constexpr char const* category_name(PeerErrc) { return "exchange.peer"; }
 inline Error make_error_code(PeerErrc code) { return make_enum_error(code); }
 
-/// The answer to a Call, or why there is none.
+/// The answer to a Call, or an error.
 struct CallAnswer {
   json::Value result;
-  std::string error;  // empty: there is an answer
+  std::string error;  // empty: `result` is the answer
 };
 
-/// An exchange peer as a pure core: inputs run to completion, outputs are pulled with poll_output(), time is
-/// handed in. Several processes may run peers of one identity: each executes the orders of that identity that
-/// it knows, whoever published them, and a shared reservation store keeps them from promising twice.
+/// An exchange peer as a state machine: inputs run to completion, outputs are polled with poll_output(), the
+/// caller passes the time. Several processes may run peers of one identity: each executes all orders of that
+/// identity that it knows, and a shared reservation store prevents double reservation.
 ///
-/// Messages go out as JSON text (the original dies of anything else) and answers in the form asked. Own
-/// orders are told to all peers; what others published and was new here is passed on once, to a few. Unsigned
-/// orders are kept and answered, but never passed on.
+/// Requests are sent as JSON text (the original crashes on anything else), answers in the form of the
+/// request. Own orders are sent to all peers; a new order of another maker is relayed once, to a few peers.
+/// Unsigned orders are stored and returned, but never relayed.
 class Peer {
  public:
   struct Options {
-    std::string name{};  // for show, at most kPeerNameSizeMax bytes
+    std::string name{};  // for display; at most kPeerNameSizeMax bytes
     Book::Options book{};
     TakeOptions takes{};
-    std::size_t pending_take_count_max = 1'000;  // takes that wait for the store; each costs about 1 kB
-    std::size_t relay_count =
-        8;  // peers told about an order of somebody else; the rest hears of it from them
-    std::size_t endpoint_count_max = 500;  // peers that are looked at; a grape returns 100
-    std::chrono::milliseconds endpoint_age_max = std::chrono::minutes{2};  // since it was last looked up
-    std::chrono::milliseconds sync_retry_delay =
-        std::chrono::seconds{5};  // of an endpoint that did not answer
-    // When a book is read again, for what was missed. Peers of the original tell nobody what they hear.
+    std::size_t pending_take_count_max = 1'000;  // takes that wait for the store; about 1 kB each
+    /// Peers to which an order of another maker is relayed; they relay it further.
+    std::size_t relay_count = 8;
+    std::size_t endpoint_count_max = 500;  // tracked endpoints; a grape returns 100
+    std::chrono::milliseconds endpoint_age_max = std::chrono::minutes{2};  // since a lookup last found it
+    /// For an endpoint that did not answer.
+    std::chrono::milliseconds sync_retry_delay = std::chrono::seconds{5};
+    // Intervals of reading a known peer's book again, for missed orders. Peers of the original do not relay
+    // orders, so theirs are read more often.
     std::chrono::milliseconds reread_interval = std::chrono::minutes{1};
     std::chrono::milliseconds original_reread_interval = std::chrono::seconds{5};
   };
@@ -64,50 +65,51 @@ class Peer {
   [[nodiscard]] PeerId const& id() const { return id_; }
   [[nodiscard]] Book const& book() const { return book_; }
 
-  /// The RPC server of this peer can be reached there (host:port); its port becomes the exchangeId.
+  /// Sets the endpoint (host:port) of this peer's RPC server; its port becomes the exchangeId.
   void listening(std::string endpoint);
 
-  /// A request of another peer. Answered by one Reply with `request`, at once or after reserved().
+  /// Processes a request of another peer. Exactly one Reply with `request` follows, at once or after
+  /// reserved().
   void receive(RequestId request, json::Value payload, WallTime now);
-  /// What the store said to a Reserve.
+  /// Reports the outcome of a Reserve.
   void reserved(RequestId request, ReserveOutcome const& outcome, WallTime now);
 
-  /// Signs an order, puts it into the book and tells everybody. Errors: PeerErrc, BookErrc.
+  /// Signs an order, adds it to the book and broadcasts it. Errors: PeerErrc, BookErrc.
   [[nodiscard]] Result<OrderRecord> publish(OrderTerms const& terms, WallTime now);
-  /// Closes an order of this peer and tells everybody. What is reserved already stays reserved.
+  /// Closes an order of this peer and broadcasts it. Existing reservations stay.
   [[nodiscard]] Result<OrderRecord> cancel(std::string const& order_id, WallTime now);
-  /// What the order may trade with, best first; nothing when it is not known.
+  /// The counterparts of an order, best first; empty if it is unknown.
   [[nodiscard]] std::vector<Match> matches(std::string_view order_id, WallTime now) const;
 
-  /// Asks whether somebody is there. Ends in PongReceived or CallFailed.
+  /// Pings a peer. Ends with PongReceived or CallFailed.
   CallId ping(std::string endpoint, WallTime now);
-  /// Asks the maker of `order` for `amount` of it, at the order's price: at the endpoints where the maker
-  /// answered a ping, then at the one in the order. Ends in TakeGranted, TakeRefused or CallFailed. A take
-  /// that is asked for again with the same `take_id` is the same take; empty makes a new one.
+  /// Requests `amount` of `order` from its maker, at the order's price. Tries the endpoints where the maker
+  /// answered a ping, then the one in the order. Ends with TakeGranted, TakeRefused or CallFailed. A repeated
+  /// `take_id` is the same take; an empty one starts a new take.
   CallId take(OrderRecord const& order, Satoshi amount, std::string take_id, WallTime now);
-  /// The endpoints under the service's name, as a lookup found them. New ones are pinged and asked for their
-  /// books, known ones for their books from time to time.
+  /// Reports the endpoints that a lookup of the service found. New ones are pinged and their books are read;
+  /// the books of known ones are read again periodically.
   void found(std::vector<std::string> const& endpoints, WallTime now);
   void answered(CallId call, CallAnswer answer, WallTime now);
 
   /// Endpoints that answered as `peer`.
   [[nodiscard]] std::vector<std::string> endpoints_of(PeerId const& peer) const;
-  /// Endpoints known at present, other than our own.
+  /// Number of known endpoints except our own.
   [[nodiscard]] std::size_t endpoint_count() const;
-  /// No endpoint waits for an answer to its first ping or book request.
+  /// True when every known endpoint has answered, or failed, its first ping and book request.
   [[nodiscard]] bool is_synced() const;
 
-  /// Forgets expired orders and endpoints that are gone. To be called about once a second.
+  /// Removes expired orders and stale endpoints. Call it about once a second.
   void expire(WallTime now);
 
   [[nodiscard]] std::optional<Output> poll_output();
 
  private:
-  // Where an endpoint is on its way from being found to having shown its book.
+  // Progress of reading the book of an endpoint.
   enum class Sync { none, pinging, reading, done };
   struct EndpointState {
     WallTime last_found{};
-    WallTime next_at{};  // of the next attempt, when none is under way
+    WallTime next_at{};  // time of the next attempt, if none is running
     Sync sync = Sync::none;
     std::optional<PeerId> peer;
     bool is_self = false;
@@ -123,8 +125,8 @@ class Peer {
     OrderRecord order;
     ExecuteOrderMessage message;
     Satoshi amount;
-    std::string endpoint;            // asked at present
-    std::deque<std::string> others;  // still to be asked when this one does not answer
+    std::string endpoint;            // the one being tried
+    std::deque<std::string> others;  // to be tried if it does not answer
   };
   using CallState = std::variant<PingCall, BookCall, TakeCall>;
   struct PendingRequest {
@@ -156,7 +158,7 @@ class Peer {
   SecretKey key_;
   PeerId id_;
   Random random_;
-  std::string instance_;  // tells this process from others of the same identity
+  std::string instance_;  // distinguishes processes of the same identity
   std::string endpoint_;
   std::int64_t exchange_id_ = -1;
   Book book_;

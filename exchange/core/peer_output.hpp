@@ -1,4 +1,4 @@
-// What a peer's core wants done and what it has to tell.
+// Outputs of a peer's core: commands to execute and events.
 #pragma once
 
 #include <cstdint>
@@ -13,44 +13,44 @@
 
 namespace grenache::exchange {
 
-/// Names a request of another peer until it is answered; chosen by the shell.
+/// Identifies a request of another peer until it is answered; chosen by the caller of the core.
 using RequestId = std::uint64_t;
-/// Names a request to another peer until its answer is in; chosen by the core.
+/// Identifies a request to another peer until its answer arrives; chosen by the core.
 using CallId = std::uint64_t;
 
-/// What the core wants done. The shell pulls these with poll_output().
+/// Commands and events, polled with poll_output().
 namespace output {
 
-/// The answer to a request: `error` goes into the error place of the envelope when it is not empty.
+/// The answer to a request; a non-empty `error` is the error of the RPC envelope.
 struct Reply {
   RequestId request = 0;
   json::Value result;
   std::string error;
 };
-/// Ask the store, then call Peer::reserved().
+/// Call the reservation store, then Peer::reserved().
 struct Reserve {
   RequestId request = 0;
   ReserveRequest wanted;
 };
-/// Give back what the store reserved.
+/// Release a reservation.
 struct Release {
   std::string order_id;
   std::string take_id;
   std::int64_t fence = 0;
 };
-/// Ask one peer, then call Peer::answered().
+/// Send a request to a peer, then call Peer::answered().
 struct Call {
   CallId call = 0;
   std::string endpoint;  // host:port
   json::Value payload;
 };
-/// Tell peers; nobody waits for the answers.
+/// Send a request to several peers; the answers are ignored.
 struct Broadcast {
   json::Value payload;
-  std::size_t count_max = 0;  // how many of them, chosen at random; 0: all
+  std::size_t count_max = 0;  // number of peers, chosen at random; 0: all
 };
 
-/// Things that somebody may want to know.
+/// Events.
 struct PongReceived {
   CallId call = 0;
   std::string endpoint;
@@ -62,32 +62,33 @@ struct BookReceived {
   std::string endpoint;
   std::size_t order_count = 0;
   std::size_t new_count = 0;
-  std::size_t dropped_count = 0;  // unreadable or refused
+  std::size_t dropped_count = 0;  // malformed or refused
 };
 struct OrderAdded {
   OrderRecord order;
   bool is_update = false;
 };
-/// The invoice of a signed order was checked: it is the maker's, over the amount that was asked for, and
-/// lives no longer than a reservation.
+/// The maker granted a take. The invoice of a signed order has been checked: signed by the maker, for the
+/// requested amount, with a lifetime no longer than a reservation's.
 struct TakeGranted {
   CallId call = 0;
   std::string endpoint;
   ExecuteOrderResponse response;
-  std::optional<bolt11::Invoice> invoice;  // none: from a peer of the original, whose invoice proves nothing
+  /// None: from a peer of the original, whose invoices are not checked.
+  std::optional<bolt11::Invoice> invoice;
 };
 struct TakeRefused {
   CallId call = 0;
   std::string endpoint;
   Refusal refusal;
 };
-/// No answer, or one that is no answer.
+/// No reply came, or one that could not be read or did not belong to the call.
 struct CallFailed {
   CallId call = 0;
   std::string endpoint;
   std::string reason;
 };
-/// As maker: a take was answered.
+/// This peer, as the maker, answered a take.
 struct TakeAnswered {
   std::string order_id;
   std::string taker;

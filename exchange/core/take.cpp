@@ -9,7 +9,7 @@ std::string seconds_text(std::chrono::milliseconds time) {
   return std::to_string(std::chrono::ceil<std::chrono::seconds>(time).count()) + " s";
 }
 
-// Why nothing of `order` can be had at `now`.
+// Returns a refusal if `order` cannot be taken at `now`.
 std::optional<Refusal> why_closed(OrderRecord const* order, WallTime now) {
   if (!order) return Refusal{RefusalCode::unknown, "this maker has no such order", {}};
   switch (order->status) {

@@ -1,4 +1,4 @@
-// The maker's side of a take: may it be reserved, and what to answer once the store has spoken.
+// The maker's side of a take: checks the request, and builds the answer from the store's outcome.
 #pragma once
 
 #include <chrono>
@@ -15,40 +15,40 @@
 namespace grenache::exchange {
 
 struct TakeOptions {
-  // How long a signed request counts. Shorter than kReservationLife: whoever repeats somebody else's request
-  // gets the same answer while the reservation lives, and none afterwards.
+  // How long a signed request is valid. Shorter than kReservationLife, so that a replayed request gets the
+  // same answer while the reservation lives, and is refused afterwards.
   std::chrono::milliseconds request_age_max = std::chrono::minutes{5};
-  bool accept_unsigned = true;  // takes of the original program, which are of whole orders
+  bool accept_unsigned = true;  // takes of the original program, for whole orders
 };
 
-/// A take that waits for the store.
+/// A take that waits for the reservation store.
 struct PendingTake {
   OrderKey order;
   ReserveRequest request;
-  std::string take_id;  // as the taker chose it; empty for the original
+  std::string take_id;  // as chosen by the taker; empty for the original
 };
 
-/// Who takes: the key of the taker in hex, or "003:" and the exchangeId of the original, which has no other
-/// name.
+/// Identifies the taker: its key in hex, or "003:" and the exchangeId of a peer of the original, which has no
+/// key.
 [[nodiscard]] std::string taker_of(ExecuteOrderMessage const& message);
 
-/// The take id in the reservation store: the taker's own with the taker behind it, so that nobody gets an
-/// answer that was another's by guessing or copying an id.
+/// The take id in the reservation store: the taker's id with the taker appended, so that a peer cannot get
+/// another taker's answer by guessing or copying its id.
 [[nodiscard]] std::string store_take_id(std::string_view take_id, std::string_view taker);
 
-/// Whether the maker with the key `self` may ask the store for what `message` wants; the signature is looked
-/// at last. An order with the key of `self` is its own to execute, wherever the order came from.
+/// Checks whether the maker `self` may reserve what `message` requests; verifies the signature last. A maker
+/// executes every order signed with its key, no matter which process published it.
 [[nodiscard]] std::variant<PendingTake, Refusal> check_take(ExecuteOrderMessage const& message,
                                                             Book const& book, PeerId const& self,
                                                             TakeOptions const& options, WallTime now);
 
 struct TakeAnswer {
-  std::variant<ExecuteOrderResponse, Refusal> answer;  // the header of the response is left to the caller
-  // What to give back to the store: the order was closed while the store was asked.
+  std::variant<ExecuteOrderResponse, Refusal> answer;  // the caller sets the header of the response
+  // Set if the reservation must be released, because the order was closed meanwhile.
   std::optional<Reservation> release;
 };
 
-/// What to tell the taker after the store has answered. The same reservation makes the same response.
+/// Builds the answer to the taker from the store's outcome. The same reservation gives the same response.
 [[nodiscard]] TakeAnswer answer_take(PendingTake const& take, ReserveOutcome const& outcome, Book const& book,
                                      SecretKey const& self, WallTime now);
 

@@ -16,7 +16,7 @@ bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 char to_lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
 
-// The BCH code of BIP 173, fed one word at a time.
+// The BCH checksum of BIP 173, computed word by word.
 class Checksum {
  public:
   explicit Checksum(std::string_view prefix) {

@@ -1,4 +1,4 @@
-// Bech32 (BIP 173) without its length limit, and the change between 5-bit words and bytes.
+// Bech32 (BIP 173) without its length limit, and conversion between 5-bit words and bytes.
 #pragma once
 
 #include <cstdint>
@@ -24,32 +24,32 @@ enum class Bech32Errc {
 [[nodiscard]] constexpr char const* category_name(Bech32Errc) { return "grenache.bech32"; }
 [[nodiscard]] inline Error make_error_code(Bech32Errc code) { return make_enum_error(code); }
 
-/// Numbers from 0 to 31, one for each character of the data part.
+/// 5-bit values (0 to 31), one per character of the data part.
 using Words = std::vector<std::uint8_t>;
 
-/// A text with a valid checksum, taken apart. The checksum itself is left out.
+/// A decoded text with a valid checksum, without the checksum itself.
 struct Bech32 {
   std::string prefix;  // the human-readable part, lower case
   Words words;
 };
 
-/// Takes `text` apart. All upper case is accepted, mixed case is not (BIP 173). The checksum constant is 1:
-/// this is not Bech32m. `size_max` bounds the input, in characters.
+/// Decodes `text` of at most `size_max` characters. Accepts all upper case, but not mixed case (BIP 173). The
+/// checksum constant is 1: this is not Bech32m.
 [[nodiscard]] Result<Bech32> bech32_decode(std::string_view text, std::size_t size_max);
 
-/// The lower-case text. `prefix` must be lower-case printable ASCII, each word below 32.
+/// Encodes in lower case. `prefix` must be lower-case printable ASCII, each word below 32.
 [[nodiscard]] std::string bech32_encode(std::string_view prefix, std::span<std::uint8_t const> words);
 
-/// The value of one character of the data part, either case; 255 when it is none.
+/// Returns the value of a character of the data part, in either case; 255 if it is not one.
 [[nodiscard]] std::uint8_t bech32_value(char character);
 
-/// Appends `bytes` to `words`, five bits each, the last one padded with 0 bits.
+/// Appends `bytes` to `words`, 5 bits per word; the last word is padded with 0 bits.
 void append_words(Words& words, std::string_view bytes);
 
-/// The whole bytes in `words`; up to seven bits at the end are dropped.
+/// Returns the whole bytes in `words`; drops up to seven bits at the end.
 [[nodiscard]] std::string whole_bytes(std::span<std::uint8_t const> words);
 
-/// All bits of `words` as bytes, the last one padded with 0 bits.
+/// Returns all bits of `words` as bytes; the last byte is padded with 0 bits.
 [[nodiscard]] std::string padded_bytes(std::span<std::uint8_t const> words);
 
 }  // namespace grenache::bolt11

@@ -17,15 +17,15 @@ std::string_view describe(Bolt11Errc code) {
     case Bolt11Errc::fraction_of_millisatoshi:
       return "amount is finer than a millisatoshi";
     case Bolt11Errc::amount_out_of_range:
-      return "amount is 0 or more than there is";
+      return "amount is 0 or more than the bitcoin supply";
     case Bolt11Errc::too_short:
       return "invoice is too short for a timestamp and a signature";
     case Bolt11Errc::malformed_field:
-      return "a field is cut off or badly padded";
+      return "a field is truncated or badly padded";
     case Bolt11Errc::too_many_fields:
       return "invoice has too many fields";
     case Bolt11Errc::number_not_minimal:
-      return "a number or the features begin with zeros";
+      return "a number or the features have leading zeros";
     case Bolt11Errc::number_too_large:
       return "a number has more than 32 bits";
     case Bolt11Errc::no_payment_hash:
@@ -39,7 +39,7 @@ std::string_view describe(Bolt11Errc code) {
     case Bolt11Errc::not_utf8:
       return "description is not UTF-8";
     case Bolt11Errc::unknown_required_feature:
-      return "invoice requires a feature that is unknown here";
+      return "invoice requires an unknown feature";
     case Bolt11Errc::bad_signature:
       return "signature is not valid";
     case Bolt11Errc::field_too_long:
@@ -66,7 +66,7 @@ bool is_utf8(std::string_view text) {
     unsigned const lead = byte(at);
     unsigned const second = byte(at + 1);
     std::size_t size = 1;
-    // The ranges of the second byte keep out overlong forms, surrogates and what lies beyond U+10FFFF.
+    // The ranges of the second byte exclude overlong forms, surrogates and code points above U+10FFFF.
     if (lead >= 0x80) {
       unsigned low = 0x80;
       unsigned high = 0xbf;

@@ -1,4 +1,4 @@
-// Lightning invoices as text (BOLT 11): encode, sign, decode, recover the payee.
+// Encodes, signs and decodes Lightning invoices (BOLT 11).
 #pragma once
 
 #include <chrono>
@@ -17,15 +17,16 @@
 
 namespace grenache::bolt11 {
 
-/// Longest text read or written, in characters: what fits into the largest QR code, as LND limits it.
+/// Maximum length of an invoice, in characters: the capacity of the largest QR code, which is also LND's
+/// limit.
 inline constexpr std::size_t kInvoiceSizeMax = 7089;
-/// Tagged fields in one invoice. Real ones have about ten; each costs an allocation.
+/// Maximum number of tagged fields. Real invoices have about ten; each costs an allocation.
 inline constexpr std::size_t kFieldCountMax = 100;
-/// Bytes in one tagged field (1023 words of five bits), so also in a description or in metadata.
+/// Maximum size of a tagged field in bytes (1023 words of 5 bits), and so of a description or metadata.
 inline constexpr std::size_t kFieldBytesMax = 639;
-/// Hops in one route hint: 51 bytes each in one field.
+/// Maximum number of hops in a route hint: 51 bytes each in one field.
 inline constexpr std::size_t kRouteHopsMax = kFieldBytesMax / 51;
-/// All bitcoin there will be, in millisatoshi.
+/// The total supply of bitcoin, in millisatoshi.
 inline constexpr std::uint64_t kAmountMsatMax = 2'100'000'000'000'000'000;
 /// The timestamp has 35 bits.
 inline constexpr std::int64_t kTimestampMax = (std::int64_t{1} << 35) - 1;
@@ -70,13 +71,13 @@ enum class Bolt11Errc {
 [[nodiscard]] constexpr char const* category_name(Bolt11Errc) { return "grenache.bolt11"; }
 [[nodiscard]] inline Error make_error_code(Bolt11Errc code) { return make_enum_error(code); }
 
-/// Whose bitcoin; the text after `ln`: bc, tb, tbs, bcrt.
+/// The network; in the text after `ln`: bc, tb, tbs, bcrt.
 enum class Network { bitcoin, testnet, signet, regtest };
 
-/// 32 bytes that only the payee and the payer know (field `s`).
+/// A secret of 32 bytes shared by payee and payer (field `s`).
 using PaymentSecret = FixedBytes<struct PaymentSecretTag, 32>;
 
-/// An on-chain address to pay when Lightning fails, as it stands in the invoice (field `f`).
+/// An on-chain address to pay if Lightning fails (field `f`).
 struct FallbackAddress {
   /// 0 to 16: witness version; 17: public key hash; 18: script hash.
   std::uint8_t version = 0;
@@ -86,9 +87,9 @@ struct FallbackAddress {
   friend bool operator==(FallbackAddress const&, FallbackAddress const&) = default;
 };
 
-/// One channel on the way to a payee without public channels (field `r`).
+/// One channel of a route to a payee without public channels (field `r`).
 struct RouteHop {
-  PeerId node;  // where the channel starts
+  PeerId node;  // the node at the start of the channel
   std::uint64_t short_channel_id = 0;
   std::uint32_t fee_base_msat = 0;
   std::uint32_t fee_proportional_millionths = 0;
@@ -97,15 +98,15 @@ struct RouteHop {
   friend bool operator==(RouteHop const&, RouteHop const&) = default;
 };
 
-/// What the payee says.
+/// The content of an invoice.
 struct InvoiceSpec {
   Network network = Network::regtest;
-  std::optional<std::uint64_t> amount_msat;  // 1 to kAmountMsatMax; absent: the payer chooses
+  std::optional<std::uint64_t> amount_msat;  // 1 to kAmountMsatMax; absent: any amount
   std::chrono::sys_seconds timestamp{};      // 1970 to the year 3058
-  Sha256 payment_hash;                       // of the preimage, which is the receipt
+  Sha256 payment_hash;                       // hash of the preimage, which proves the payment
   PaymentSecret payment_secret;
-  /// UTF-8 text of up to kFieldBytesMax bytes, written by a stranger when it was decoded: escape it before
-  /// showing it. Or the hash of a longer text that travels elsewhere.
+  /// UTF-8 text of up to kFieldBytesMax bytes, or the hash of a longer text that is sent separately. The text
+  /// of a decoded invoice is untrusted: escape it before printing.
   std::variant<std::string, Sha256> description;
   std::uint32_t expiry_s = kDefaultExpirySeconds;  // after `timestamp`
   std::uint32_t min_final_cltv_expiry = kDefaultMinFinalCltvExpiry;
@@ -113,9 +114,9 @@ struct InvoiceSpec {
   std::vector<FallbackAddress> fallbacks;          // most preferred first
   std::vector<std::vector<RouteHop>> route_hints;  // most preferred first; 1 to kRouteHopsMax hops each
   std::optional<std::string> metadata;             // opaque bytes, up to kFieldBytesMax
-  bool names_payee = false;                        // the payee is written out (field `n`)
+  bool names_payee = false;                        // include the payee's key (field `n`)
 
-  /// The first moment at which nobody should pay any more.
+  /// The time from which the invoice must not be paid.
   [[nodiscard]] std::chrono::sys_seconds expires_at() const {
     return timestamp + std::chrono::seconds{expiry_s};
   }
@@ -124,35 +125,35 @@ struct InvoiceSpec {
   friend bool operator==(InvoiceSpec const&, InvoiceSpec const&) = default;
 };
 
-/// A decoded invoice. Its signature was checked.
+/// A decoded invoice with a verified signature.
 struct Invoice : InvoiceSpec {
-  PeerId payee;  // who signed
+  PeerId payee;  // the signer
 
   friend bool operator==(Invoice const&, Invoice const&) = default;
 };
 
-/// Order of the tagged fields on the wire, by their characters. It means nothing to a reader, but the
-/// examples of the BOLT use several.
+/// Order of the tagged fields in the text, by their characters. Readers ignore the order; the examples of the
+/// BOLT use several.
 inline constexpr std::string_view kFieldOrder = "spdhmxcfrn9";
 
-/// The signed text, lower case; the same for the same input (RFC 6979). The amount is written in its
-/// shortest form; `expiry_s` and `min_final_cltv_expiry` only when they differ from their defaults.
-/// Fields named in `first`, each at most once, come first and in that order, then the others in kFieldOrder.
+/// Encodes and signs an invoice, in lower case. Deterministic (RFC 6979). Writes the amount in its shortest
+/// form, and `expiry_s` and `min_final_cltv_expiry` only if they differ from their defaults. The fields named
+/// in `first`, each at most once, are written first and in that order, then the others in kFieldOrder.
 ///
-/// Refuses what decode() would refuse: everything it returns decodes to the same spec.
+/// Fails for a spec that decode() would refuse: every returned text decodes to the same spec.
 [[nodiscard]] Result<std::string> encode(InvoiceSpec const& spec, SecretKey const& key,
                                          std::string_view first = {});
 
-/// Reads an invoice as BOLT 11 tells a reader to; a leading `lightning:` must be taken off before. Errors are
-/// Bolt11Errc or, when the text is no Bech32, Bech32Errc.
+/// Decodes an invoice by the reader's rules of BOLT 11; the caller removes a leading `lightning:`. Errors are
+/// Bolt11Errc, or Bech32Errc when the text is not Bech32.
 ///
-/// Where the BOLT leaves a choice or contradicts its examples:
-///  - `p`, `h`, `s`, `n` of a wrong length are skipped, as the example "fields which must be ignored" wants;
-///  - so are `f` and `r` that no writer may write, and fields of unknown type;
-///  - of several fields of one type the first counts, except `f` and `r`;
-///  - `c`, `x`, `9` that begin with a zero word are refused, and `c`, `x` beyond 32 bits;
-///  - padding bits that are not 0 are refused, and amounts that are 0, begin with 0 or pass kAmountMsatMax;
-///  - features: the even bits known are those above; an unknown odd bit is kept and means nothing.
+/// Choices where the BOLT is open or contradicts its examples:
+///  - `p`, `h`, `s`, `n` of a wrong length are skipped, as in the example "fields which must be ignored";
+///  - `f` and `r` that no writer may write, and fields of unknown type, are skipped;
+///  - the first of several fields of one type is used, except for `f` and `r`;
+///  - `c`, `x`, `9` that begin with a zero word are refused, and `c`, `x` of more than 32 bits;
+///  - padding bits that are not 0 are refused, and amounts that are 0, begin with 0 or exceed kAmountMsatMax;
+///  - known even feature bits are those above; an unknown odd bit is kept without effect.
 [[nodiscard]] Result<Invoice> decode(std::string_view text);
 
 }  // namespace grenache::bolt11

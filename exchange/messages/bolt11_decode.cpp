@@ -43,7 +43,7 @@ Result<void> read_prefix(std::string_view prefix, InvoiceSpec& spec) {
     auto const amount = prefix.substr(known.prefix.size());
     spec.network = known.network;
     if (amount.empty()) return {};
-    // Letters would make it the name of another currency, as lnbcx.
+    // A letter makes it the name of another currency, as in lnbcx.
     if (amount.front() < '0' || amount.front() > '9') return Bolt11Errc::unknown_network;
     auto const msat = read_amount_msat(amount);
     if (!msat) return msat.error();
@@ -67,7 +67,7 @@ Result<std::uint32_t> read_number(WordView words) {
   return static_cast<std::uint32_t>(value);
 }
 
-// The bytes of a field; a writer pads with less than a word, and with 0 bits.
+// Returns the bytes of a field. The padding must be shorter than a word and 0.
 Result<std::string> read_bytes(WordView words) {
   auto const rest = words.size() * 5 % 8;
   if (rest >= 5) return Bolt11Errc::malformed_field;
@@ -100,7 +100,7 @@ std::vector<RouteHop> read_hops(std::string_view bytes) {
   return hops;
 }
 
-// The tagged fields of one invoice, collected as they come.
+// Collects the tagged fields of an invoice.
 class Reader {
  public:
   explicit Reader(InvoiceSpec& spec) : spec_{spec} {}

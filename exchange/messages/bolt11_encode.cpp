@@ -39,7 +39,7 @@ Result<std::string> write_prefix(InvoiceSpec const& spec) {
   return prefix + std::to_string(*spec.amount_msat) + "0p";
 }
 
-// One invoice being written: refuses a field that does not fit.
+// Writes the words of an invoice; fails for a field that does not fit.
 class Writer {
  public:
   Writer(InvoiceSpec const& spec, SecretKey const& key) : spec_{spec}, key_{key} {}

@@ -1,4 +1,4 @@
-// What the encoder and the decoder of BOLT 11 share; not for others.
+// Internals shared by the encoder and the decoder of BOLT 11.
 #pragma once
 
 #include <array>
@@ -24,7 +24,7 @@ struct NetworkName {
   Network network;
   std::string_view prefix;
 };
-// A name that begins another one stands after it.
+// A prefix of another name comes after it.
 inline constexpr std::array<NetworkName, 4> kNetworks{{{Network::regtest, "lnbcrt"},
                                                        {Network::signet, "lntbs"},
                                                        {Network::bitcoin, "lnbc"},
@@ -34,16 +34,16 @@ struct Multiplier {
   char letter;
   std::uint64_t msat;
 };
-// Largest first. The fourth one, p, is a tenth of a millisatoshi: a number of millisatoshi and a 0.
+// Largest first. The fourth, p, is a tenth of a millisatoshi: written as the millisatoshi followed by 0.
 inline constexpr std::array<Multiplier, 3> kMultipliers{{{'m', 100'000'000}, {'u', 100'000}, {'n', 100}}};
 inline constexpr std::uint64_t kMsatOfBitcoin = 100'000'000'000;
 
 [[nodiscard]] bool is_utf8(std::string_view text);
 /// True for an even feature bit that BOLT 9 defines for invoices.
 [[nodiscard]] bool is_known_required(std::uint32_t bit);
-/// True for a version and a length that a writer may write.
+/// True for a version and length that a writer may write.
 [[nodiscard]] bool is_payable(FallbackAddress const& address);
-/// What the payee signs: prefix and words, without the words of the signature.
+/// The hash that the payee signs: over prefix and words, without the words of the signature.
 [[nodiscard]] Sha256 signed_hash(std::string_view prefix, WordView words);
 
 }  // namespace grenache::bolt11::wire

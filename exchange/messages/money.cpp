@@ -8,19 +8,19 @@
 namespace grenache::exchange {
 namespace {
 
-// Far beyond any exponent that leaves a value in range, and far from overflow when lengths are added.
+// Larger than any exponent of a value in range, and small enough that adding lengths does not overflow.
 constexpr std::int64_t kExponentLimit = std::int64_t{1} << 40;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// A decimal taken apart: 0.`digits` * 10^`point`, digits without zeros at either end; none for zero.
+// A parsed decimal: 0.`digits` * 10^`point`, without leading and trailing zeros in `digits`; empty for zero.
 struct Decimal {
   bool negative = false;
   std::string digits;
   std::int64_t point = 0;
 };
 
-// Moves over the digits at the front of `rest` and returns them.
+// Removes the digits at the front of `rest` and returns them.
 std::string_view take_digits(std::string_view& rest) {
   auto const end = std::ranges::find_if_not(rest, is_digit);
   auto const count = static_cast<std::size_t>(end - rest.begin());
@@ -91,7 +91,7 @@ Result<std::int64_t> parse_decimal(std::string_view text, int digit_count, std::
   if (decimal->negative) return make_error_code(MoneyErrc::out_of_range);
 
   auto const size = static_cast<std::int64_t>(decimal->digits.size());
-  std::int64_t const unit_digits = decimal->point + digit_count;  // digits of the count of units
+  std::int64_t const unit_digits = decimal->point + digit_count;  // number of digits of the count of units
   if (unit_digits < size) return make_error_code(MoneyErrc::too_many_digits);
   if (unit_digits > std::numeric_limits<std::uint64_t>::digits10) {
     return make_error_code(MoneyErrc::out_of_range);

@@ -1,4 +1,4 @@
-// Money as whole numbers: satoshi, cents and cents per bitcoin as distinct types, with exact decimal text.
+// Money as integers: satoshi, cents and cents per bitcoin as distinct types, with exact decimal text.
 #pragma once
 
 #include <compare>
@@ -12,26 +12,25 @@
 namespace grenache::exchange {
 
 enum class MoneyErrc {
-  not_a_number = 1,  // no JSON number, in digits or as a string
-  too_many_digits,   // it would have to be rounded
-  out_of_range,      // negative, or more than there can be
+  not_a_number = 1,  // not a JSON number or a string that holds one
+  too_many_digits,   // rounding would be needed
+  out_of_range,      // negative or above the maximum
 };
 [[nodiscard]] std::string_view describe(MoneyErrc code);
 constexpr char const* category_name(MoneyErrc) { return "grenache.money"; }
 inline Error make_error_code(MoneyErrc code) { return make_enum_error(code); }
 
-/// Reads a decimal in the grammar of JSON numbers (exponents included) as a count of units of
-/// 10^-`digit_count`, from 0 to `max`. Exact: a digit that is no whole unit is an error, never a rounding;
-/// zeros behind the last unit ("1.000000000") carry nothing and are fine. Linear in the size of `text`.
+/// Parses a decimal in the grammar of JSON numbers (including exponents) as a count of units of
+/// 10^-`digit_count`, from 0 to `max`. Never rounds: a non-zero digit below one unit is an error; trailing
+/// zeros ("1.000000000") are accepted. Linear in the size of `text`.
 [[nodiscard]] Result<std::int64_t> parse_decimal(std::string_view text, int digit_count, std::int64_t max);
-/// The shortest decimal of `units` * 10^-`digit_count`, without exponent: "0.1", "60000", "-3.5".
+/// Returns the shortest decimal of `units` * 10^-`digit_count`, without exponent: "0.1", "60000", "-3.5".
 [[nodiscard]] std::string decimal_text(std::int64_t units, int digit_count);
 
-/// A sum of money or a price as a count of the smallest unit that `Unit` names.
+/// An amount of money or a price, counted in the smallest unit of `Unit`.
 ///
-/// The constructor takes any count, so that sums and differences can be formed; what comes from outside
-/// enters through parse() and from_json() and lies in [0, kMax]. kMax leaves room to add a few without
-/// overflow.
+/// The constructor accepts any count, so that sums and differences can be formed; external values enter
+/// through parse() and from_json() and are in [0, kMax]. kMax leaves room to add a few without overflow.
 template <class Unit>
 class Quantity {
  public:
@@ -46,7 +45,7 @@ class Quantity {
     if (!units) return units.error();
     return Quantity{*units};
   }
-  /// From a JSON number or a string that holds one.
+  /// Parses a JSON number or a string that holds one.
   [[nodiscard]] static Result<Quantity> from_json(json::Value const& value) {
     if (auto const* const number = value.number_text()) return parse(*number);
     if (auto const* const text = value.as_string()) return parse(*text);
@@ -56,7 +55,7 @@ class Quantity {
   /// The count of smallest units.
   [[nodiscard]] constexpr std::int64_t units() const { return units_; }
   [[nodiscard]] std::string to_text() const { return decimal_text(units_, kDigits); }
-  /// The decimal as a JSON number; a reader that makes a double of it may lose digits.
+  /// Returns a JSON number; a reader that converts it to a double may lose digits.
   [[nodiscard]] json::Value to_json_number() const { return json::Value::number(to_text()); }
 
   friend constexpr auto operator<=>(Quantity, Quantity) = default;
@@ -69,7 +68,7 @@ class Quantity {
 
 struct SatoshiUnit {
   static constexpr int kDigits = 8;
-  static constexpr std::int64_t kMax = 2'100'000'000'000'000;  // all bitcoin there will ever be
+  static constexpr std::int64_t kMax = 2'100'000'000'000'000;  // the total supply of bitcoin
 };
 struct PriceUnit {
   static constexpr int kDigits = 2;
@@ -77,7 +76,7 @@ struct PriceUnit {
 };
 struct UsdUnit {
   static constexpr int kDigits = 2;
-  static constexpr std::int64_t kMax = 2'100'000'000'000'000'000;  // all bitcoin at the highest price
+  static constexpr std::int64_t kMax = 2'100'000'000'000'000'000;  // the total supply at the highest price
 };
 
 /// Bitcoin; text in BTC.
@@ -89,15 +88,15 @@ using PriceCents = Quantity<PriceUnit>;
 
 inline constexpr std::int64_t kSatoshiPerBtc = 100'000'000;
 
-/// What an amount costs, exactly: cents + remainder / kSatoshiPerBtc cents.
+/// The exact value of an amount at a price: cents + remainder / kSatoshiPerBtc cents.
 struct Notional {
   UsdCents cents;
   std::int64_t remainder = 0;  // 0 to kSatoshiPerBtc - 1
   friend bool operator==(Notional const&, Notional const&) = default;
 };
 
-/// `amount` at `price`, both in [0, kMax]. The one rounding rule of the exchange: cents are rounded down,
-/// and the remainder is handed out for whoever adds several up.
+/// Returns the value of `amount` at `price`, both in [0, kMax]. Cents are rounded down, the only rounding in
+/// the exchange; the remainder is returned for callers that add up several values.
 [[nodiscard]] Notional notional(Satoshi amount, PriceCents price);
 
 }  // namespace grenache::exchange

@@ -11,9 +11,9 @@ namespace {
 
 using json::Value;
 
-// A message nests twice, and a book of 10,000 orders has 200,000 values; more is a test of our patience.
+// A message has depth 2, and a book of 10,000 orders has 200,000 values.
 constexpr json::ParseLimits kPayloadLimits{.depth_max = 16, .value_count_max = 300'000};
-// The range that Date.prototype has in JavaScript, in ms.
+// The range of JavaScript's Date, in ms.
 constexpr std::int64_t kUnixMsMax = 8'640'000'000'000'000;
 constexpr std::size_t kInstanceSizeMax = 32;
 
@@ -61,7 +61,7 @@ void add(Value::Object& object, std::string name, Value value) {
 
 Result<std::string> parse_order_id(Value const& body) {
   auto const* const id = body.find_string("orderId");
-  // Of any shape: one that is no UUID names no order, which is an answer and not an error.
+  // Any form is accepted: an id that is not a UUID matches no order, which is answered as an unknown order.
   if (!id || id->size() > kOrderIdSizeMax) return MessageErrc::bad_order_id;
   return *id;
 }
@@ -114,7 +114,7 @@ Result<PingPongMessage> parse_ping_pong(Value const& body, MessageHeader const& 
   return out;
 }
 
-// What an order of the original says; of ours, what the original can read of it.
+// Parses an order of the original, or the members of ours that the original reads.
 Result<OrderRecord> parse_original_order(Value const& body, MessageHeader const& header) {
   OrderRecord out;
   out.exchange_id = header.exchange_id;
@@ -174,7 +174,7 @@ Result<OrderRecord> parse_signed_order(Value const& body, OrderRecord out) {
       endpoint && endpoint->size() <= kEndpointSizeMax ? HostPort::parse(*endpoint) : std::nullopt;
   if (!host_port) return MessageErrc::bad_endpoint;
   out.endpoint = *endpoint;
-  // Not signed, so the port that is decides.
+  // exchangeId is not covered by the signature; take it from the endpoint, which is.
   out.exchange_id = host_port->port;
   auto const signature = parse_signature(body);
   if (!signature) return signature.error();
@@ -186,7 +186,7 @@ Result<OrderRecord> parse_order(Value const& body, MessageHeader const& header) 
   auto order = parse_original_order(body, header);
   if (!order) return order.error();
   if (!is_missing(body.find("signature"))) return parse_signed_order(body, std::move(*order));
-  // A price that nobody signed would be taken for a promise; one of ours without its signature is no order.
+  // An order of ours must be signed: without a signature, nobody is bound to its price.
   if (!is_missing(body.find("maker"))) return MessageErrc::bad_signature;
   if (!is_missing(body.find("price"))) return MessageErrc::unsigned_price;
   if (order->amount.units() == 0) return MessageErrc::bad_amount;
@@ -198,7 +198,7 @@ Result<TakeTerms> parse_take(Value const& body, MessageHeader const& header) {
   auto const* const take_id = body.find_string("takeId");
   if (!take_id || !is_uuid(*take_id)) return MessageErrc::bad_take_id;
   out.take_id = *take_id;
-  // Zero and too much are the maker's to refuse: with a word of their own.
+  // Zero and excessive amounts are refused by the maker, with code `amount`.
   auto const amount = find_money<Satoshi>(body, "amount");
   if (!amount) return MessageErrc::bad_amount;
   out.amount = *amount;
@@ -251,7 +251,7 @@ std::string_view describe(MessageErrc code) {
     case MessageErrc::not_an_object:
       return "the message is not an object";
     case MessageErrc::unknown_type:
-      return "the message has no type that is known here";
+      return "the message type is missing or unknown";
     case MessageErrc::bad_header:
       return "exchangeId, creatorType or createdAt is malformed";
     case MessageErrc::bad_ping:
@@ -267,7 +267,7 @@ std::string_view describe(MessageErrc code) {
     case MessageErrc::bad_price:
       return "the price is missing or malformed";
     case MessageErrc::bad_status:
-      return "the status is not known or contradicts what remains";
+      return "the status is unknown or contradicts the remaining amount";
     case MessageErrc::bad_seq:
       return "seq is not a positive integer";
     case MessageErrc::bad_time:
@@ -281,9 +281,9 @@ std::string_view describe(MessageErrc code) {
     case MessageErrc::bad_take_id:
       return "the take id is not a UUID";
     case MessageErrc::bad_answer:
-      return "the answer has not the form that was asked for";
+      return "the answer does not have the expected form";
     case MessageErrc::bad_invoice:
-      return "the answer holds no invoice";
+      return "the answer has no invoice";
   }
   return "unknown error";
 }

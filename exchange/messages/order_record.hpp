@@ -1,4 +1,4 @@
-// Orders as their makers sign them, and what takers sign when they ask for one.
+// Orders signed by their makers, and take requests signed by takers.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +13,13 @@
 
 namespace grenache::exchange {
 
-/// What the maker wants to do with bitcoin.
+/// Whether the maker buys or sells bitcoin.
 enum class Side { buy, sell };
 [[nodiscard]] constexpr Side opposite(Side side) { return side == Side::buy ? Side::sell : Side::buy; }
 /// "buy" or "sell".
 [[nodiscard]] std::string_view to_text(Side side);
 
-/// OPEN, then one of the others for good.
+/// An order starts as `open`; every other status is final.
 enum class OrderStatus { open, filled, cancelled, expired };
 /// "OPEN", "FILLED", "CANCELLED" or "EXPIRED".
 [[nodiscard]] std::string_view to_text(OrderStatus status);
@@ -28,32 +28,31 @@ enum class OrderStatus { open, filled, cancelled, expired };
 /// True for 8-4-4-4-12 hex digits of either case, of any version.
 [[nodiscard]] bool is_uuid(std::string_view text);
 
-/// The price of orders of the original program, which knows none: 1 BTC is 1 USD.
+/// The price of orders of the original program, which has no prices: 1 BTC is 1 USD.
 inline constexpr PriceCents kOriginalPrice{100};
-/// How long an order of the original counts, from its createdAt; there they stay for ever.
+/// How long an order of the original is valid, from its createdAt; in the original orders never expire.
 inline constexpr std::chrono::hours kOriginalOrderLife{24};
 
-/// One version of an order. Of several versions the one with the highest `seq` counts; `seq` starts at 1.
+/// One version of an order. The version with the highest `seq` is valid; `seq` starts at 1.
 ///
-/// A maker keeps id, side, price, amount, created and expires through all versions: changed terms are a new
-/// order.
+/// All versions have the same id, side, price, amount, created and expires: changed terms need a new order.
 struct OrderRecord {
   std::string id;               // UUID, unique among the orders of its maker
   std::optional<PeerId> maker;  // none: an unsigned order of the original program
   std::int64_t seq = 0;
   Side side = Side::buy;
   PriceCents price;
-  Satoshi amount;     // at the start
-  Satoshi remaining;  // of it
+  Satoshi amount;     // initial amount
+  Satoshi remaining;  // remaining amount
   OrderStatus status = OrderStatus::open;
   WallTime created{};
   WallTime expires{};
-  std::string endpoint;           // host:port of the maker's RPC server, a hint
-  std::int64_t exchange_id = -1;  // the original's name of the maker; not signed, as it is the hint's port
-  Signature signature;            // by maker over order_digest()
+  std::string endpoint;           // host:port of the maker's RPC server; a hint
+  std::int64_t exchange_id = -1;  // the maker's id in the original; the port of `endpoint`, so not signed
+  Signature signature;            // of the maker over order_digest()
 
   [[nodiscard]] bool is_signed() const { return maker.has_value(); }
-  /// May be taken at `now`.
+  /// True when the order can be taken at `now`.
   [[nodiscard]] bool is_live(WallTime now) const { return status == OrderStatus::open && expires > now; }
 
   friend bool operator==(OrderRecord const&, OrderRecord const&) = default;
@@ -65,23 +64,23 @@ struct OrderRecord {
 [[nodiscard]] Sha256 order_digest(OrderRecord const& order);
 /// Sets maker and signature.
 void sign_order(OrderRecord& order, SecretKey const& maker);
-/// True when the maker signed all of it.
+/// True when the signature of the maker is valid.
 [[nodiscard]] bool verify_order(OrderRecord const& order);
 
-/// What a taker of ours asks a maker for. The original's ask for a whole order, without any of this.
+/// The terms of a take request. Takers of the original request a whole order without terms.
 struct TakeTerms {
-  std::string take_id;  // UUID; asking again with it repeats the answer
+  std::string take_id;  // UUID; a request with the same id gets the same answer
   Satoshi amount;
-  PriceCents price;  // that of the order, as the taker saw it
+  PriceCents price;  // the order's price as seen by the taker
   PeerId taker;
-  WallTime created{};   // makers refuse old ones, so that nobody can use them a second time
-  Signature signature;  // by taker over take_digest()
+  WallTime created{};   // makers refuse old requests, which prevents replay
+  Signature signature;  // of the taker over take_digest()
 
   friend bool operator==(TakeTerms const&, TakeTerms const&) = default;
 };
 
 /// SHA-256 of "grenache/exchange/take/1:" and the bencoded dictionary of amount, created, maker, order,
-/// price, take, taker. The maker is in it, so that no other peer can be shown the same request.
+/// price, take, taker. It includes the maker, so that the request cannot be replayed to another one.
 [[nodiscard]] Sha256 take_digest(TakeTerms const& take, std::string_view order_id, PeerId const& maker);
 /// Sets taker and signature.
 void sign_take(TakeTerms& take, std::string_view order_id, PeerId const& maker, SecretKey const& taker);

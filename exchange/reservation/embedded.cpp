@@ -10,7 +10,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Rounded up: who waits as long as he is told must not come too early.
+// Rounded up, so that after waiting this long the reservation is gone.
 milliseconds until(TimePoint expires, TimePoint now) {
   return std::chrono::ceil<milliseconds>(expires - now);
 }
@@ -31,7 +31,7 @@ ReserveOutcome ReservationTable::reserve(ReserveRequest const& request, TimePoin
   GRN_CHECK(request.amount_sat > 0);
   drop_expired(now);
 
-  std::vector<std::pair<TimePoint, std::int64_t>> live;  // when what gets free
+  std::vector<std::pair<TimePoint, std::int64_t>> live;  // expiry and amount
   std::int64_t used = 0;
   Entry const* held = nullptr;
   for (auto it = entries_.lower_bound({request.order_id, {}});
@@ -49,7 +49,7 @@ ReserveOutcome ReservationTable::reserve(ReserveRequest const& request, TimePoin
   if (held) return refuse(ReservationErrc::taker_has_one, until(held->expires, now));
   if (request.amount_sat > request.available_sat) return refuse(ReservationErrc::reserved, milliseconds{0});
 
-  // What would have to get free first. `available` is at least `amount`, so freeing everything is enough.
+  // The amount that must be freed first. `available` is at least `amount`, so freeing everything is enough.
   std::int64_t missing = used - (request.available_sat - request.amount_sat);
   if (missing > 0) {
     std::ranges::sort(live);

@@ -1,4 +1,4 @@
-// Reservations kept in this process.
+// A reservation store in memory.
 #pragma once
 
 #include <functional>
@@ -10,9 +10,9 @@
 
 namespace grenache::exchange {
 
-/// The rules of reserving, as pure state: time is handed in.
+/// The reservation rules, as a pure state machine: the caller passes the time.
 ///
-/// Invariant: the live reservations of an order never exceed what the newest request called available.
+/// Invariant: the live reservations of an order never exceed the `available_sat` of the newest request.
 /// Memory is bounded by `reservation_count_max` entries.
 class ReservationTable {
  public:
@@ -23,11 +23,11 @@ class ReservationTable {
   explicit ReservationTable(Options options) : options_{options} {}
   ReservationTable() : ReservationTable{Options{}} {}
 
-  /// `wall` is only recorded as the time of the reservation; its life runs on `now`.
+  /// `wall` is recorded as the time of the reservation; expiry uses `now`.
   [[nodiscard]] ReserveOutcome reserve(ReserveRequest const& request, TimePoint now, WallTime wall);
-  /// True when `take_id` held a live reservation with this fence.
+  /// Returns true when `take_id` had a live reservation with this fence.
   bool release(std::string const& order_id, std::string const& take_id, std::int64_t fence, TimePoint now);
-  /// Live and expired but not yet swept reservations.
+  /// The number of reservations, including expired ones not yet swept.
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
  private:
@@ -48,10 +48,10 @@ class ReservationTable {
   std::int64_t last_fence_ = 0;
 };
 
-/// A ReservationStore over a ReservationTable: for a maker that is one process.
+/// A ReservationStore on a ReservationTable, for a maker that runs as a single process.
 class EmbeddedReservations final : public ReservationStore {
  public:
-  /// What the store needs from outside: two clocks, and a way to run something later on its own thread.
+  /// The store's dependencies: two clocks, and a function that runs a callback later on the store's thread.
   struct Environment {
     std::function<TimePoint()> now;
     std::function<WallTime()> wall_now;

@@ -12,8 +12,8 @@ namespace {
 using std::chrono::milliseconds;
 
 // KEYS: index, fence, take, undone. ARGV: prefix of the take keys, take id, taker, amount, available, life in
-// ms, attempt id. Returns {word, …}: granted|repeated amount fence reserved_at life; or a refusal with ms to
-// wait.
+// ms, attempt id. Returns {status, …}: granted|repeated with amount, fence, reserved_at, life; or a refusal
+// with the ms to wait.
 constexpr char kReserve[] = R"lua(
 local index, fence_key, take_key, undone_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix, take_id, taker, attempt = ARGV[1], ARGV[2], ARGV[3], ARGV[7]
@@ -66,8 +66,8 @@ redis.call('ZREM', KEYS[1], ARGV[1])
 return 1
 )lua";
 
-// KEYS: index, take, undone. ARGV: take id, attempt id, life of the mark in ms. Returns 1 when there was
-// something to undo.
+// KEYS: index, take, undone. ARGV: take id, attempt id, life of the mark in ms. Returns 1 when a reservation
+// was undone.
 constexpr char kUndo[] = R"lua(
 redis.call('SET', KEYS[3], '1', 'PX', ARGV[3])
 local value = redis.call('GET', KEYS[2])
@@ -77,7 +77,7 @@ redis.call('ZREM', KEYS[1], ARGV[1])
 return 1
 )lua";
 
-// A command that was lost on its way can hardly turn up later than this.
+// How long an undo mark must outlive the reserve command it cancels, which may still sit in a socket buffer.
 constexpr char kUndoneLifeMs[] = "120000";
 
 std::int64_t number(RedisReply const& reply) {
@@ -139,7 +139,7 @@ void RedisReservations::reserve(ReserveRequest request, std::function<void(Reser
       [this, alive = std::weak_ptr<bool>{alive_}, attempt_id, attempt = std::move(attempt),
        done = std::move(done)](Result<RedisReply> const& reply) {
         if (reply) return done(outcome_of(*reply, attempt.take_id));
-        // Redis may have reserved all the same, now or when it gets to it.
+        // Redis may have reserved nevertheless, or may still execute the command.
         if (!alive.expired()) undo(attempt_id, attempt);
         done(ReservationRefusal{ReservationErrc::unavailable, {}});
       });
@@ -170,7 +170,7 @@ void RedisReservations::send_undo(std::string const& attempt_id, Attempt const& 
         if (reply) {
           undos_.erase(attempt_id);
         } else if (reply.error() == RedisErrc::timed_out) {
-          client_.reconnect();  // two silences in a row: the connection is not worth keeping
+          client_.reconnect();  // two timeouts in a row: replace the connection
         }
       });
 }

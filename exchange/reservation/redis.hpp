@@ -1,4 +1,4 @@
-// Reservations kept in Redis, shared by all processes of one maker.
+// A reservation store in Redis, shared by all processes of one maker.
 #pragma once
 
 #include <cstdint>
@@ -13,38 +13,38 @@
 
 namespace grenache::exchange {
 
-/// A ReservationStore in Redis. One script checks, counts, fences and sets, so that racing processes cannot
-/// both win.
+/// A ReservationStore in Redis. One script checks, counts, fences and sets atomically, so that of two racing
+/// processes only one succeeds.
 ///
 /// Keys, `{maker}` being the maker's peer id in hex (one hash slot, for clusters):
-///   grenache:exchange:{maker}:fence                 counter, kept
+///   grenache:exchange:{maker}:fence                 counter; never expires
 ///   grenache:exchange:{maker}:order:<order id>      sorted set of the take ids with live reservations
-///   grenache:exchange:{maker}:take:<order id>/<take id>   "<sat> <fence> <reserved at, ms> <attempt>
-///   <taker>", expires with the reservation grenache:exchange:{maker}:undone:<attempt>      an attempt that
-///   was given up; a late script finds it and does nothing
+///   grenache:exchange:{maker}:take:<order id>/<take id>
+///       "<sat> <fence> <reserved at, ms> <attempt> <taker>"; expires with the reservation
+///   grenache:exchange:{maker}:undone:<attempt>
+///       a cancelled attempt: a script that runs later finds it and does nothing
 ///
-/// Without a definite answer the caller is told `unavailable` and the attempt is undone: at once where Redis
-/// still answers, else as soon as it is back. Expiry is Redis's; its clock is the only one that counts.
+/// Without a definite answer the caller gets `unavailable` and the attempt is undone: at once if Redis still
+/// answers, else after the next connection. Redis expires the keys; only its clock is used.
 class RedisReservations final : public ReservationStore {
  public:
   struct Options {
     std::string maker;  // peer id in hex
-    std::size_t undo_max =
-        10'000;  // attempts to be undone when Redis is back; the oldest are left to expire by themselves
+    /// Pending undos; beyond this the oldest attempts are left to expire.
+    std::size_t undo_max = 10'000;
   };
 
-  /// `client` must outlive the store and be started by its owner, who calls connected() from its
-  /// `on_connected`.
+  /// `client` must outlive the store. Its owner starts it and calls connected() from its `on_connected`.
   RedisReservations(RedisClient& client, Random random, Options options);
 
   void reserve(ReserveRequest request, std::function<void(ReserveOutcome)> done) override;
   void release(std::string order_id, std::string take_id, std::int64_t fence,
                std::function<void(Result<bool>)> done) override;
 
-  /// Redis is back: undoes what could not be undone before.
+  /// Sends pending undos; call it after each connection to Redis.
   void connected();
 
-  /// Key of a reservation, and what is left of its life by Redis's clock; for showing to people.
+  /// The key of a reservation and its remaining lifetime in Redis, for display.
   struct Shown {
     std::string key;
     std::chrono::milliseconds remaining_life{};
@@ -65,9 +65,9 @@ class RedisReservations final : public ReservationStore {
   RedisClient& client_;
   Random random_;
   Options options_;
-  std::map<std::string, Attempt> undos_;  // by attempt id, not yet confirmed
-  std::shared_ptr<bool> alive_ =
-      std::make_shared<bool>(true);  // callbacks that come after this object check it
+  std::map<std::string, Attempt> undos_;  // by attempt id; not yet confirmed
+  /// Checked by callbacks that may run after the destructor.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace grenache::exchange

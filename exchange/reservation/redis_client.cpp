@@ -50,7 +50,7 @@ std::optional<RedisUrl> RedisUrl::parse(std::string_view text) {
     if (!database.empty() && (!number(database, url.database) || url.database < 0)) return std::nullopt;
     text = text.substr(0, slash);
   }
-  // Brackets hold an IPv6 address; a colon behind them, or the only one, begins the port.
+  // Brackets enclose an IPv6 address; the port follows a colon after them, or the only colon.
   auto const bracket = text.rfind(']');
   auto const colon = text.rfind(':');
   if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
@@ -93,8 +93,8 @@ RedisReply convert(redisReply const& raw) {
   return reply;
 }
 
-// Lets hiredis wait for its socket through Asio. hiredis owns the context and closes the descriptor; its
-// cleanup hook ends this.
+// Waits for the socket of hiredis with Asio. hiredis owns the context and closes the descriptor; its cleanup
+// hook ends this object.
 class SocketWatch : public std::enable_shared_from_this<SocketWatch> {
  public:
   static void attach(redisAsyncContext* context, asio::any_io_executor const& executor) {
@@ -130,7 +130,7 @@ class SocketWatch : public std::enable_shared_from_this<SocketWatch> {
     socket_.async_wait(direction.kind, [self = shared_from_this(), &direction](Error error) {
       direction.waiting = false;
       if (error || !self->context_ || !direction.wanted) return;
-      direction.handle(self->context_);  // may end the context
+      direction.handle(self->context_);  // may free the context
       if (self->context_ && direction.wanted) self->want(direction);
     });
   }
@@ -173,7 +173,7 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void reconnect() {
-    if (!ready_) return;  // an attempt is under way already
+    if (!ready_) return;  // an attempt is already running
     ready_ = false;
     redisAsyncFree(std::exchange(context_, nullptr));
     lost("connection dropped");
@@ -199,13 +199,13 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
     Pending(std::shared_ptr<Impl> client, Done callback)
         : owner{std::move(client)}, done{std::move(callback)}, timer{owner->executor_} {}
     std::shared_ptr<Impl> owner;
-    Done done;  // empty once it was answered with timed_out
+    Done done;  // empty after timed_out
     asio::steady_timer timer;
   };
 
   static Impl& of(redisAsyncContext const* context) { return *static_cast<Impl*>(context->data); }
 
-  // hiredis would resolve names with a blocking call, so it is only given numeric addresses.
+  // hiredis would block while resolving names, so it is given only numeric addresses.
   void resolve() {
     resolver_.async_resolve(
         options_.url.host, std::to_string(options_.url.port),
@@ -240,7 +240,7 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
     });
   }
 
-  // hiredis frees the context itself after a failed connect and after a disconnect.
+  // hiredis frees the context after a failed connect and after a disconnect.
   void on_connect(redisAsyncContext const* context, int status) {
     if (context != context_) return;
     if (status != REDIS_OK) {
@@ -261,8 +261,7 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
   void hello() {
     if (!options_.url.password.empty())
       send({"AUTH", options_.url.password}, [](Result<RedisReply> const&) {});
-    // Its answer also tells whether AUTH was accepted, and that a server is there and not just a listening
-    // port.
+    // Its answer also shows that AUTH was accepted, and that a server answers on the open port.
     send({"SELECT", std::to_string(options_.url.database)},
          [self = shared_from_this()](Result<RedisReply> const& reply) {
            if (self->stopped_ || !self->context_) return;
@@ -326,7 +325,7 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
     pending.timer.cancel();
     if (!pending.done) return;
     Done done = std::exchange(pending.done, nullptr);
-    if (!reply) {  // also from within stop() and command(), so not at once
+    if (!reply) {  // may be called inside stop() and command(), so post it
       Error const error = stopped_ ? RedisErrc::stopped : RedisErrc::not_connected;
       asio::post(executor_, [done = std::move(done), error] { done(error); });
     } else if (reply->type == REDIS_REPLY_ERROR) {

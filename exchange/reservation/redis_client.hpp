@@ -1,4 +1,4 @@
-// A Redis connection on Asio, through hiredis.
+// A Redis client for Asio, based on hiredis.
 #pragma once
 
 #include <chrono>
@@ -21,7 +21,8 @@ enum class RedisErrc { not_connected = 1, timed_out, refused_by_server, stopped 
 constexpr char const* category_name(RedisErrc) { return "exchange.redis"; }
 inline Error make_error_code(RedisErrc code) { return make_enum_error(code); }
 
-/// Where a Redis is: `redis://[:password@]host[:port][/database]`, port 6379 and database 0 when not given.
+/// The address of a Redis server: `redis://[:password@]host[:port][/database]`, default port 6379 and
+/// database 0.
 struct RedisUrl {
   std::string host;
   std::uint16_t port = 6379;
@@ -29,30 +30,30 @@ struct RedisUrl {
   std::string password;
 
   [[nodiscard]] static std::optional<RedisUrl> parse(std::string_view text);
-  /// Without the password, for people and logs.
+  /// The URL without the password, for logs.
   [[nodiscard]] std::string to_string() const;
 };
 
-/// What Redis answered: one of its reply types.
+/// A reply of Redis.
 struct RedisReply {
   enum class Type { nil, string, integer, array } type = Type::nil;
-  std::string text;          // string and status replies
-  std::int64_t integer = 0;  // integer replies
+  std::string text;          // of string and status replies
+  std::int64_t integer = 0;  // of integer replies
   std::vector<RedisReply> items;
 };
 
-/// One connection that is kept up: after a loss it is made again, 50 ms to 2 s apart.
+/// One connection, which is reconnected when lost, with a backoff of 50 ms to 2 s.
 ///
-/// Lives on the one thread of its executor. A command that finds no connection fails at once; commands are
-/// answered in order.
+/// Not thread-safe: use it on the thread of its executor. A command without a connection fails at once;
+/// commands are answered in order.
 class RedisClient {
  public:
   struct Options {
     RedisUrl url;
     std::chrono::milliseconds connect_timeout{3'000};
-    std::chrono::milliseconds command_timeout{
-        2'000};                        // a script takes well under a millisecond; more means trouble
-    std::size_t pending_max = 10'000;  // commands that wait for an answer; more fail as not_connected
+    std::chrono::milliseconds command_timeout{2'000};  // a script needs well below a millisecond
+    /// Commands that wait for an answer; further ones fail with not_connected.
+    std::size_t pending_max = 10'000;
   };
   using Done = std::function<void(Result<RedisReply>)>;
 
@@ -61,18 +62,19 @@ class RedisClient {
   RedisClient& operator=(RedisClient const&) = delete;
   ~RedisClient();
 
-  /// Connects, and keeps connecting until stop(). `on_connected` runs after each connection that is ready for
-  /// commands, `on_lost` with the reason after each failed attempt or lost connection.
+  /// Connects, and reconnects until stop(). `on_connected` runs whenever a connection is ready for commands,
+  /// `on_lost` with the reason after each failed attempt or lost connection.
   void start(std::function<void()> on_connected, std::function<void(std::string const&)> on_lost);
   [[nodiscard]] bool connected() const;
-  /// `done` runs exactly once, later, with the reply or an error. After `timed_out` Redis may still carry the
-  /// command out. An error reply of Redis gives `refused_by_server`; its text goes to last_error().
+  /// Sends a command. `done` runs exactly once, never inside this call, with the reply or an error. After
+  /// `timed_out` Redis may still execute the command. An error reply of Redis fails with `refused_by_server`;
+  /// last_error() returns its text.
   void command(std::vector<std::string> words, Done done);
-  /// Drops the connection; start()'s loop makes a new one.
+  /// Drops the connection; a new one is made as after a loss.
   void reconnect();
-  /// Text of the latest error reply or connection failure.
+  /// The text of the latest error reply or connection failure.
   [[nodiscard]] std::string const& last_error() const;
-  /// Fails what is pending with `stopped` and closes for good.
+  /// Fails pending commands with `stopped` and closes permanently.
   void stop();
 
  private:

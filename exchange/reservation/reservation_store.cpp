@@ -5,9 +5,9 @@ namespace grenache::exchange {
 std::string_view describe(ReservationErrc code) {
   switch (code) {
     case ReservationErrc::reserved:
-      return "the order is reserved by somebody else";
+      return "the order is reserved by another taker";
     case ReservationErrc::taker_has_one:
-      return "this taker already reserved a part of the order";
+      return "this taker has already reserved a part of the order";
     case ReservationErrc::unavailable:
       return "the reservation store gave no definite answer";
   }
