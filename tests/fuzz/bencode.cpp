@@ -1,4 +1,5 @@
-// Any bytes as one bencoded value: what decodes lies inside the input and encodes to the same bytes.
+// Decodes arbitrary bytes as a bencoded value: its views lie inside the input, and it encodes to the same
+// bytes.
 #include <optional>
 #include <string>
 
@@ -10,7 +11,7 @@
 namespace grenache::dht {
 namespace {
 
-// Walks a value, checks that it lies inside what surrounds it, and writes it again.
+// Walks a value, checks that it lies inside its parent, and encodes it again.
 class Walk {
  public:
   BencodeWriter writer;
@@ -73,7 +74,7 @@ void run(std::string_view input) {
   bool const is_bencode =
       wide.decode(input, {.depth_max = BencodeDocument::kDepthMax, .token_count_max = 1 << 14}).has_value();
   GRN_CHECK(bool{document.root()} == fits && bool{wide.root()} == is_bencode);
-  // The limits decide whether something is read, never what.
+  // The limits decide whether a value is accepted, but do not change it.
   GRN_CHECK(!fits || (is_bencode && document.token_count() == wide.token_count()));
   if (!is_bencode) return;
 

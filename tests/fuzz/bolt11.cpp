@@ -1,5 +1,5 @@
-// Invoices from any text, and from any words with a valid signature and checksum around them: what decodes
-// is written again, decodes to the same, and is then stable.
+// Decodes arbitrary texts, and arbitrary words with a valid signature and checksum, as invoices: a decoded
+// invoice can be encoded, decodes to the same, and is then stable.
 #include "exchange/messages/bolt11.hpp"
 
 #include <string>
@@ -35,7 +35,7 @@ void check(std::string_view text) {
   GRN_CHECK(encode(*again, key()) == written);
 }
 
-// A field that decode() may like: the type and the size that belong together, filled from the input.
+// Returns a field with a type and a matching size, filled from the input.
 void append_field(Words& words, fuzz::Input& input) {
   auto const tag = kFieldOrder[input.below(kFieldOrder.size())];
   std::size_t size = input.byte();

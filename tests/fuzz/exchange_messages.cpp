@@ -1,4 +1,5 @@
-// Any bytes as messages between exchange peers: what reads as one is written and reads as the same.
+// Parses arbitrary bytes as messages between exchange peers: a parsed message can be written and parses to
+// the same.
 #include <string>
 #include <variant>
 
@@ -47,7 +48,7 @@ void read_request(json::Value const& body) {
   auto const text = written(*request);
   auto const again = parse_request(text);
   GRN_CHECK(again && again->index() == request->index());
-  // A signed order says its port once more; behind that nothing changes.
+  // The first writing of a signed order adds its port; after that the text is stable.
   auto const second = written(*again);
   auto const third = parse_request(second);
   GRN_CHECK(third && written(*third) == second);

@@ -1,8 +1,8 @@
-// An exchange peer under a script: requests of others, answers to its own, outcomes of its reservations,
+// Runs an exchange peer with a script of requests, answers to its calls, outcomes of its reservations, and
 // time.
 //
-// The input is read as steps (see Script::step). Every request is answered once, every call ends once, the
-// book keeps its invariants, and nobody is granted more than the maker reserved.
+// The input is a list of steps (see Script::step). Every request is answered once, every call ends once, the
+// invariants of the book hold, and no take is granted beyond the reserved amount.
 #include <map>
 #include <set>
 #include <string>
@@ -16,7 +16,7 @@
 namespace grenache::exchange {
 namespace {
 
-constexpr std::size_t kStepCountMax = 48;  // many cost signatures
+constexpr std::size_t kStepCountMax = 48;  // many steps compute signatures
 
 Peer::Options small_options() {
   Peer::Options options;
@@ -79,7 +79,7 @@ class Script {
 
   MessageHeader header() { return {1337 + input_.byte(), CreatorType::client, now_}; }
 
-  // One of the book, or one that is not known there.
+  // An order of the book, or an unknown one.
   OrderRecord order() {
     auto const live = peer_.book().live(now_);
     auto const choice = input_.below(live.size() + 1);
@@ -89,9 +89,9 @@ class Script {
   OrderRecord foreign_order() {
     auto out = fuzzing::draft(input_, now_);
     auto const maker = input_.below(fuzzing::kPeerCount + 1);
-    if (maker == fuzzing::kPeerCount) return fuzzing::as_original(out);
+    if (maker == fuzzing::kPeerCount) return samples::as_original(out);
     sign_order(out, fuzzing::key_of_peer(maker));
-    if (input_.below(8) == 1) out.remaining = out.amount;  // and the signature is another order's
+    if (input_.below(8) == 1) out.remaining = out.amount;  // so the signature is invalid
     return out;
   }
 
@@ -217,7 +217,7 @@ class Script {
     answer(some_call(), std::move(said));
   }
 
-  // As an honest peer would answer, nearly.
+  // Almost the answer of an honest peer.
   void answer_well() {
     if (calls_.empty()) return;
     auto const id = some_call();
@@ -262,7 +262,7 @@ class Script {
     ended_.clear();
     peer_.answered(id, std::move(said), now_);
     drain();
-    // It ended, or goes on at another endpoint.
+    // The call ended, or continues at another endpoint.
     GRN_CHECK(ended_.count(id) + calls_.count(id) == 1);
   }
 
@@ -312,12 +312,12 @@ class Script {
 
   fuzz::Input input_;
   Peer peer_;
-  WallTime now_ = fuzzing::kStart;
+  WallTime now_ = samples::kNow;
   RequestId last_request_ = 0;
-  std::set<RequestId> open_;                      // not answered yet
-  std::map<RequestId, ReserveRequest> reserves_;  // asked of the store
-  std::map<CallId, output::Call> calls_;          // asked of other peers
-  std::multiset<CallId> ended_;                   // by the last answer
+  std::set<RequestId> open_;  // not answered yet
+  std::map<RequestId, ReserveRequest> reserves_;  // pending at the store
+  std::map<CallId, output::Call> calls_;  // pending at other peers
+  std::multiset<CallId> ended_;  // ended by the last answer
 };
 
 }  // namespace

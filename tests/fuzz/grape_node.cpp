@@ -1,9 +1,9 @@
-// A whole DHT node under a script: datagrams from several endpoints of both address families, answers to its
-// queries, time, requests of users, restarts.
+// Runs a DHT node with a script of datagrams from several endpoints of both address families, answers to its
+// queries, time, requests of users, and restarts.
 //
-// The first byte chooses the options (see fuzz_node::options_of); the rest is read as steps (see
-// Script::step). After each the invariants of the node and the rules of its answers are checked. At the end
-// time runs on alone until every request has been answered.
+// The first byte chooses the options (see fuzz_node::options_of); the rest is a list of steps (see
+// Script::step). After each step the invariants of the node and the rules of its answers are checked. At the
+// end only time advances, until every request has ended.
 #include <map>
 #include <set>
 #include <string>
@@ -23,9 +23,9 @@ namespace {
 using namespace fuzz_node;
 
 constexpr std::size_t kStepCountMax = 120;
-constexpr std::size_t kQueryCountMax = 64;  // of the node's own, remembered to be answered
+constexpr std::size_t kQueryCountMax = 64;  // remembered queries of the node, to be answered later
 constexpr std::size_t kTidSize = 2;
-constexpr int kRoundCountMax = 50;  // of expire() at one time
+constexpr int kRoundCountMax = 50;  // calls of expire() at one time
 
 class Script {
  public:
@@ -96,7 +96,7 @@ class Script {
     }
   }
 
-  // Some hosts with a few ports, pairs of them in one /24 or /64, and the strange ones among them.
+  // A host with one of a few ports; pairs of hosts share a /24 or /64, and some have unusual addresses.
   Endpoint endpoint() {
     auto const choice = input_.byte();
     auto const host = static_cast<std::uint8_t>(choice % 16);
@@ -104,8 +104,8 @@ class Script {
     std::uint16_t const port = choice == 255 ? 0 : static_cast<std::uint16_t>(20001 + choice / 64);
     return {(choice & 32) != 0 ? address6(host, net) : address4(host, net), port};
   }
-  // An id at a distance that one byte chooses: of our own 0, the first byte is the one that counts. The last
-  // choices are ids that fit the address (BEP 42).
+  // An id at a distance chosen by one byte, which is its first byte, since our own id is 0. The last choices
+  // are ids that fit the address (BEP 42).
   NodeId node_id(Endpoint const& of) {
     NodeId id;
     auto const choice = input_.byte();
@@ -120,7 +120,7 @@ class Script {
     return id;
   }
 
-  // Few different names, so that they meet again; the longest there is among them.
+  // One of a few names, so that they repeat; the longest possible one among them.
   dht::ServiceKey name() {
     auto const choice = input_.byte();
     std::size_t const size = choice % 8 == 7 ? dht::ServiceKey::kSizeMax : choice % 8u * 5 + 1;
@@ -138,7 +138,7 @@ class Script {
     return out;
   }
 
-  // What the node answered at once; queries of its own are remembered apart.
+  // The immediate answers of the node; its own queries are remembered separately.
   struct Answer {
     bool any = false;
     std::optional<std::int64_t> error;
@@ -159,7 +159,7 @@ class Script {
     return receive(from, dht::encode_query("qy", id, query, extras));
   }
 
-  // Answers one of the node's queries, from where it asked or from elsewhere.
+  // Answers one of the node's queries, from the queried endpoint or another one.
   void answer_query() {
     auto const own = take_query();
     auto const from = input_.flag() ? endpoint() : own.to;
@@ -217,15 +217,15 @@ class Script {
     }
   }
 
-  // One who stores: where it is, who it says it is, and for what it has a token.
+  // A node that stores: its endpoint, the id that it sends, and its token.
   struct Storer {
     Endpoint endpoint;
     NodeId id;
-    bool has_asked = false;     // a token just now, and got one
-    bool may_store = false;     // the token that it brings is its own, for this key
-    bool is_malformed = false;  // what it asks for is refused whatever the token
+    bool has_asked = false;  // it has just received a token
+    bool may_store = false;  // the token is its own, for this key
+    bool is_malformed = false;  // the request is refused with any token
   };
-  // With the token that it just got for `key`, or with the last one that anybody got for anything.
+  // Uses the token just received for `key`, or the last one received by any endpoint for any key.
   template <class Query>
   Storer storer(Query const& query_for_token, std::string_view key) {
     Storer who{endpoint(), {}};
@@ -238,7 +238,7 @@ class Script {
     who.may_store = grant_.asker == who.endpoint && grant_.id == who.id && grant_.key == key;
     return who;
   }
-  // `count` of what was stored may grow for the right token alone, and is not refused for it.
+  // `count` of stored entries grows only for a valid token, and always for one.
   template <class Query>
   Answer store(Storer const& who, Query const& what, std::uint64_t NodeStats::*count) {
     auto const before = node_->stats().*count;
@@ -277,7 +277,7 @@ class Script {
     who.is_malformed = back.port == 0 && !is_implied;
     auto const done = store(who, back, &NodeStats::peers_unannounced);
     if (!done.any || done.error || who.endpoint.address.is_loopback())
-      return;  // there our own users announce
+      return;  // the endpoint of our own users' announcements
     Endpoint const gone{who.endpoint.address, is_implied ? who.endpoint.port : back.port};
     auto const left = query(who.endpoint, who.id, dht::GetPeers{key.bytes()}).values;
     GRN_CHECK(std::ranges::find(left, gone) == left.end());
@@ -310,7 +310,7 @@ class Script {
     GRN_CHECK(!found.any || (found.has_item && found.seq >= value.seq()));
   }
 
-  // One of the open requests, or one that never was. The ids of the node's own requests nobody knows.
+  // An open request, or an id that was never used. The ids of the node's own requests are unknown.
   void cancel() {
     auto const choice = input_.byte();
     if (choice == 255 || waiting_.empty()) {
@@ -333,7 +333,7 @@ class Script {
     drain(nullptr);
   }
 
-  // With what it would have saved.
+  // Restarts the node with its saved state.
   void restart() {
     auto const snapshot = node_->snapshot(now_);
     node_.emplace(options_, Random{input_.byte()});
@@ -354,7 +354,8 @@ class Script {
 
   void pass(Duration duration) {
     now_ += duration;
-    // What ends at once may let the next one begin. Else the one who runs it would spin.
+    // A request that ends at once may let the next one start. Otherwise the deadline must move, or the caller
+    // would spin.
     int rounds = 0;
     do {
       GRN_CHECK(++rounds <= kRoundCountMax);
@@ -376,7 +377,7 @@ class Script {
     return query;
   }
 
-  // Takes all outputs. `asker` is who sent the datagram that caused them.
+  // Polls all outputs. `asker` sent the datagram that caused them.
   void drain(Endpoint const* asker) {
     std::size_t answers = 0;
     while (auto const output = node_->poll_output()) {
@@ -454,13 +455,13 @@ class Script {
     GRN_CHECK(stats.items_stored <= options_.items.item_count_max + options_.own_item_count_max);
     GRN_CHECK(stats.services_kept <= options_.keeper.service_count_max);
     GRN_CHECK(stats.lookups_running <= options_.service.search_count_max);
-    // Beside those of users there are those of the node itself.
+    // The node's own requests are counted too.
     GRN_CHECK(stats.requests_waiting >= waiting_.size());
     GRN_CHECK(stats.requests_waiting <= waiting_.size() + options_.keep_concurrency);
     GRN_CHECK(stats.requests_waiting <= options_.service.request_count_max);
   }
 
-  // Without any more answers, every request ends by itself within minutes.
+  // Without further answers, every request ends within minutes.
   void settle() {
     auto const limit = now_ + std::chrono::minutes{10};
     while (!waiting_.empty()) {

@@ -1,4 +1,4 @@
-// What the script of grape_node.cpp chooses from: options, items, addresses.
+// The choices of the script in grape_node.cpp: options, items, addresses.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace grenache::grape::fuzz_node {
 
-// Tables so small that few bytes fill them.
+// Options with tables so small that a short input fills them.
 inline void make_small(NodeOptions& options) {
   options.concurrency = 4;
   options.verify_count_max = 4;
@@ -57,7 +57,7 @@ inline NodeOptions options_of(std::uint8_t choice) {
   return options;
 }
 
-// Items that hold, made once: of one key with two salts, and immutable ones.
+// Valid items, created once: mutable ones of one key with two salts, and immutable ones.
 inline std::vector<dht::Item> make_items() {
   std::vector<dht::Item> items;
   auto const key = *Ed25519SecretKey::from_bytes(std::string(Ed25519SecretKey::kSize, 'k'));
@@ -74,7 +74,7 @@ inline std::vector<dht::Item> make_items() {
 }
 inline std::vector<dht::Item> const kItems = make_items();
 
-// Hosts 0 to 15, the last four of them strange; pairs share a /24 or /64.
+// Addresses of hosts 0 to 15; pairs share a /24 or /64, and the last four are unusual.
 inline IpAddress address4(std::uint8_t host, std::uint8_t net) {
   if (host < 8) return {10, 0, net, host};
   if (host < 12) return {203, 0, net, host};
@@ -90,8 +90,8 @@ inline IpAddress address6(std::uint8_t host, std::uint8_t net) {
   if (host == 13) return IpAddress{V6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 3}};
   return host == 14 ? IpAddress{V6{0xff, 2}} : IpAddress{V6{}};
 }
-// What the node may send to. An operator who gives another bootstrap address gets what he asked for; from
-// the network none is believed.
+// Addresses to which the node may send. Bootstrap addresses given by the operator are not restricted; all
+// others are.
 [[nodiscard]] inline bool is_usable(NodeOptions const& options, Endpoint const& endpoint) {
   IpAddress const& address = endpoint.address;
   return endpoint.port != 0 && (address.is_v6() ? options.ipv6 : options.ipv4) && !address.is_unspecified() &&
@@ -104,7 +104,7 @@ struct OwnQuery {
   std::string tid;
 };
 
-/// Who got a token, and for what.
+/// A token with its owner and its key.
 struct Grant {
   Endpoint asker;
   NodeId id;

@@ -1,4 +1,4 @@
-// Any bytes as bodies of a grape's HTTP API and of RPC, read by either side.
+// Parses arbitrary bytes as bodies of a grape's HTTP API and of RPC, on either side.
 #include <set>
 #include <string>
 #include <variant>

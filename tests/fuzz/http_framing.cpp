@@ -1,7 +1,7 @@
-// Any bytes as a connection's worth of HTTP requests, which come in pieces.
+// Parses arbitrary bytes as the HTTP requests of a connection, received in pieces.
 //
-// The parser is set up and fed as proto/grenache/net/http_server_connection.cpp does it. The input: which
-// limits; how many cuts, and where; then the bytes of the connection.
+// The parser is configured and fed as in proto/grenache/net/http_server_connection.cpp. The input is: limits;
+// number and positions of the cuts; the bytes of the connection.
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -41,14 +41,14 @@ struct Request {
 
 enum class End { open, long_header, closed };
 
-/// What a connection comes to: requests, and how it stands after the last of its bytes.
+/// The result of a connection: its requests, and its state after the last byte.
 struct Outcome {
   std::vector<Request> requests;
   End end = End::open;
 };
 
-// The requests are the same, whenever and for whatever reason the last one is refused. Whether a header at
-// the limit passes depends on whether its first line came alone.
+// Compares the requests only: when and why the last one is refused may differ, since a header at the limit
+// passes only if its first line arrived alone.
 bool agree(Outcome const& a, Outcome const& b) {
   if (a.end != End::long_header && b.end != End::long_header) return a.requests == b.requests;
   auto const [left, right] = std::ranges::mismatch(a.requests, b.requests);
@@ -74,13 +74,13 @@ Request read(Parser& parser, Limits const& limits) {
     GRN_CHECK(!name.empty() && is_plain(name) && is_plain(value));
     request.fields.push_back(std::string{name} + ':' + std::string{value});
   }
-  // The parser counts the first line apart, and trailers not at all: they have to fit the buffer.
+  // The parser counts the first line separately, and trailers not at all: they must fit the buffer.
   GRN_CHECK(size <= 2 * limits.header_bytes_max + limits.buffer_bytes_max());
   GRN_CHECK(request.body.size() <= limits.body_bytes_max);
   GRN_CHECK(!request.method.empty() && !request.target.empty());
   GRN_CHECK(is_plain(request.method) && is_plain(request.target));
   GRN_CHECK(std::ranges::none_of(request.target, [](char c) { return c == ' '; }));
-  // With two ways to say where a request ends, a proxy before us may believe the other.
+  // With two indications of its length, a proxy could see another end of the request (request smuggling).
   bool const has_encoding = message.count(http::field::transfer_encoding) > 0;
   GRN_CHECK(!has_encoding || message.count(http::field::content_length) == 0);
   return request;
@@ -120,7 +120,7 @@ class Connection {
     parser_->body_limit(limits_.body_bytes_max);
     parser_->eager(true);
   }
-  // True when a request ended here and another may follow.
+  // Returns true when a request ended here and another may follow.
   bool step() {
     if (!begun_) skip_empty_lines();
     if (buffer_.size() == 0) return false;
@@ -145,7 +145,8 @@ class Connection {
     return more;
   }
 
-  // One Host, no encoding but chunked. The parser takes an encoding that it does not know for none.
+  // Exactly one Host, and no transfer encoding except chunked, because the parser treats an unknown encoding
+  // as none.
   [[nodiscard]] bool is_acceptable() const {
     auto const& message = parser_->get();
     auto const hosts = message.count(http::field::host);
@@ -160,7 +161,7 @@ class Connection {
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   Feed feed_;
-  bool begun_ = false;  // the request has more than empty lines
+  bool begun_ = false;  // the request has content besides empty lines
   Outcome outcome_;
 };
 

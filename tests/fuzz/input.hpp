@@ -1,4 +1,4 @@
-// What the fuzz targets share: the entry point, and a reader that turns any bytes into choices.
+// Shared by the fuzz targets: the entry point, and a reader that turns bytes into choices.
 #pragma once
 
 #include <algorithm>
@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
-/// Runs one input. Aborts when a promise is broken; whatever the input is, it returns 0. Depends on nothing
-/// but the input: no socket, no clock, nothing kept from earlier inputs.
+/// Runs one input. Aborts when a checked property does not hold; otherwise returns 0. Depends only on the
+/// input: no sockets, no clocks, no state from earlier inputs.
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size);
 
 namespace grenache::fuzz {
@@ -17,8 +17,8 @@ namespace grenache::fuzz {
   return size == 0 ? std::string_view{} : std::string_view{reinterpret_cast<char const*>(data), size};
 }
 
-/// Takes choices from the front of an input. At its end every number is 0 and every text empty, so that a
-/// shorter input is a simpler run.
+/// Reads choices from an input. After its end every number is 0 and every text empty, so that a shorter input
+/// is a simpler run.
 class Input {
  public:
   Input(std::uint8_t const* data, std::size_t size) : rest_{as_text(data, size)} {}
@@ -31,14 +31,14 @@ class Input {
     rest_.remove_prefix(1);
     return value;
   }
-  /// Little end first.
+  /// Little-endian.
   template <class Integer>
   Integer number() {
     std::uint64_t value = 0;
     for (std::size_t i = 0; i < sizeof(Integer); ++i) value |= std::uint64_t{byte()} << (8 * i);
     return static_cast<Integer>(value);
   }
-  /// Below `count`, which is 1 to 256.
+  /// A number below `count`, which is 1 to 256.
   std::size_t below(std::size_t count) { return byte() % count; }
   bool flag() { return (byte() & 1) != 0; }
   /// Up to `size` bytes.
@@ -47,9 +47,9 @@ class Input {
     rest_.remove_prefix(out.size());
     return out;
   }
-  /// A text of up to 255 bytes, behind a byte with its length.
+  /// A text of up to 255 bytes, after a byte with its length.
   std::string_view short_text() { return bytes(byte()); }
-  /// A text of up to 65535 bytes, behind two bytes with its length.
+  /// A text of up to 65535 bytes, after two bytes with its length.
   std::string_view long_text() { return bytes(number<std::uint16_t>()); }
   std::string_view rest() { return bytes(rest_.size()); }
 

@@ -1,4 +1,4 @@
-// Any bytes as JSON: what parses is written and parses to an equal value.
+// Parses arbitrary bytes as JSON: a parsed value can be written and parses to an equal value.
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -15,7 +15,7 @@ struct Size {
   std::size_t depth = 0;
 };
 
-// Looks at every value through every getter.
+// Reads every value with every getter.
 Size measure(Value const& value) {
   int kinds = value.is_null() ? 1 : 0;
   Size size{1, 0};
@@ -46,7 +46,7 @@ Size measure(Value const& value) {
   if (auto const* const members = value.as_object()) {
     ++kinds;
     for (auto const& member : *members) {
-      GRN_CHECK(value.find(member.first) == &member.second);  // so no name comes twice
+      GRN_CHECK(value.find(member.first) == &member.second);  // so names are unique
       add(member.second);
     }
     ++size.depth;
@@ -56,7 +56,7 @@ Size measure(Value const& value) {
 }
 
 void run(std::string_view input) {
-  // Eight bytes are also a double, and any bytes are text that somebody wants printed.
+  // Also writes the first eight bytes as a double, and all bytes as a string.
   if (input.size() == sizeof(double)) {
     fuzz::Input bytes{reinterpret_cast<std::uint8_t const*>(input.data()), input.size()};
     auto const real = std::bit_cast<double>(bytes.number<std::uint64_t>());

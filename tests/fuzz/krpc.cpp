@@ -1,4 +1,4 @@
-// Any bytes as a KRPC datagram: what parses is written again and parses to the same.
+// Parses arbitrary bytes as a KRPC datagram: a parsed message can be encoded and parses to the same.
 #include <string>
 #include <variant>
 
@@ -20,7 +20,7 @@ void note(std::string& out, std::string_view name, std::optional<std::int64_t> n
   if (number) out.append(name).append("=").append(std::to_string(*number)).append(" ");
 }
 
-// All that a message says, as one line.
+// The whole content of a message, as one line.
 struct Describe {
   std::string out;
 
@@ -73,7 +73,7 @@ struct Describe {
       GRN_CHECK(peer.port != 0);
       out += peer.to_string() + " ";
     }
-    // The encoder leaves out what is empty.
+    // The encoder omits empty fields.
     note(out, "token", reply.token.value_or("")), note(out, "v", reply.v.value_or(""));
     note(out, "k", reply.k.value_or("")), note(out, "sig", reply.sig.value_or(""));
     note(out, "seq", reply.seq);
@@ -96,7 +96,8 @@ std::string describe_message(Message const& message) {
   return describe.out;
 }
 
-// Nothing for what has no encoder: a query without a sender or of an unknown method, and a strange code.
+// Returns nothing for messages without an encoder: a query without a sender or of an unknown method, and an
+// unknown error code.
 struct Encode {
   std::string operator()(Query const& query) const {
     if (!query.sender) return {};

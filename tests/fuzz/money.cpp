@@ -1,4 +1,4 @@
-// Any bytes as an amount of money: read exactly or refused, and written as it was read.
+// Parses arbitrary bytes as an amount of money: parsed exactly or refused, and written unchanged.
 #include "exchange/messages/money.hpp"
 
 #include <string>
@@ -10,8 +10,8 @@
 namespace grenache::exchange {
 namespace {
 
-// The plainest reading: digits moved over the point one by one. Nothing when it would not fit or not be
-// exact, or when the text is too long to bother.
+// A naive parser: moves the digits over the point one by one. Returns nothing for a value out of range or not
+// exact, and for long texts.
 std::optional<std::int64_t> naive(std::string_view text, int digit_count) {
   auto const e = text.find_first_of("eE");
   std::string digits;
@@ -50,7 +50,7 @@ std::optional<Money> read(std::string_view text) {
   if (auto const expected = naive(text, Money::kDigits)) GRN_CHECK(*expected == money->units());
   auto const again = Money::parse(money->to_text());
   GRN_CHECK(again && *again == *money);
-  // What is read as money is a JSON number, and the other way round unless it is out of range.
+  // A text is parsed as money exactly if it is a JSON number, except for values out of range.
   auto const json = json::parse(text);
   if (json) GRN_CHECK(json->number_text() && Money::from_json(*json) == money);
   GRN_CHECK(json::parse(json::to_text(money->to_json_number())).has_value());

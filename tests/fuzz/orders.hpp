@@ -1,15 +1,13 @@
-// Orders, keys and times that the fuzz targets of the exchange share.
+// Orders and keys of the fuzz targets of the exchange.
 #pragma once
 
 #include <array>
 #include <string>
 
-#include "exchange/messages/order_record.hpp"
 #include "tests/fuzz/input.hpp"
+#include "tests/support/sample_orders.hpp"
 
 namespace grenache::exchange::fuzzing {
-
-inline constexpr WallTime kStart = from_unix_ms(1'700'000'000'000);
 
 /// The secret keys of three peers.
 inline SecretKey const& key_of_peer(std::size_t index) {
@@ -20,10 +18,9 @@ inline SecretKey const& key_of_peer(std::size_t index) {
 }
 inline constexpr std::size_t kPeerCount = 3;
 
-/// An order, not signed, from so few ids, prices, sizes and times that orders meet each other.
+/// An unsigned order with few different ids, prices, sizes and times, so that orders interact.
 inline OrderRecord draft(fuzz::Input& input, WallTime now) {
-  OrderRecord order;
-  order.id = "00000000-0000-4000-8000-00000000000" + std::to_string(input.below(8));
+  auto order = samples::draft(input.below(8), Side::buy);
   order.seq = static_cast<std::int64_t>(1 + input.below(4));
   auto const choice = input.byte();
   order.side = (choice & 1) != 0 ? Side::buy : Side::sell;
@@ -36,19 +33,6 @@ inline OrderRecord draft(fuzz::Input& input, WallTime now) {
   order.created = now - std::chrono::minutes{1} + std::chrono::minutes{input.below(8)};
   order.expires = now + std::chrono::minutes{input.below(32)};
   if (order.expires <= order.created) order.expires = order.created + std::chrono::milliseconds{1};
-  order.endpoint = "127.0.0.1:1337";
-  order.exchange_id = 1337;
-  return order;
-}
-
-/// What the original program can say of `order`.
-inline OrderRecord as_original(OrderRecord order) {
-  order.seq = 0;
-  order.price = kOriginalPrice;
-  order.amount = order.remaining;
-  order.status = OrderStatus::open;
-  order.expires = order.created + kOriginalOrderLife;
-  order.endpoint.clear();
   return order;
 }
 

@@ -1,4 +1,4 @@
-// Runs a fuzz target over files, where there is no libFuzzer.
+// Runs a fuzz target on files, without libFuzzer.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
   for (auto const& path : files) {
     std::ifstream file{path, std::ios::binary};
     std::vector<char> const bytes{std::istreambuf_iterator<char>{file}, {}};
-    // Said before the run, so that the last line names the input that crashed.
+    // Printed before the run, so that the last line names the input that crashed.
     std::printf("%s (%zu bytes)\n", path.c_str(), bytes.size());
     std::fflush(stdout);
     LLVMFuzzerTestOneInput(reinterpret_cast<std::uint8_t const*>(bytes.data()), bytes.size());

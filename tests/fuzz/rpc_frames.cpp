@@ -1,4 +1,4 @@
-// Any bytes as a compressed RPC body: expanded within its limit, then read as the server and the client do.
+// Decompresses arbitrary bytes as an RPC body, within its limit, and parses it as server and client do.
 #include <string>
 
 #include "tests/fuzz/input.hpp"
@@ -14,7 +14,7 @@ void run(std::uint8_t const* data, std::size_t size) {
   std::size_t const limit = std::size_t{1} << input.below(21);
   bool const is_plain = input.flag();
   auto const bytes = input.rest();
-  // Whatever can be sent can be read.
+  // Every body that can be sent can be received.
   auto const packed = is_plain ? gzip(bytes) : std::string{bytes};
   auto const body = gunzip(packed, limit);
   if (!body) {
@@ -26,8 +26,8 @@ void run(std::uint8_t const* data, std::size_t size) {
   if (is_plain) GRN_CHECK(*body == bytes);
   GRN_CHECK(gunzip(packed, body->size()).has_value());
   if (!body->empty()) GRN_CHECK(gunzip(packed, body->size() - 1).error() == GzipErrc::too_large);
-  // Cut off, it is no body: half a payload is never taken for a whole one. What follows a member may be
-  // dropped.
+  // A truncated body is an error, so that a part is never used as the whole payload. Bytes after the gzip
+  // member may be dropped.
   if (is_plain) GRN_CHECK(!gunzip(std::string_view{packed}.substr(0, packed.size() - 1), limit));
 
   if (auto const request = json::parse_rpc_request(*body)) {

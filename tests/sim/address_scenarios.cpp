@@ -23,7 +23,7 @@ Endpoint endpoint6(std::size_t index) {
 
 enum class Stack { v4, v6, both };
 
-// Of every four nodes one speaks IPv4, one IPv6, two both; the first one both.
+// Of every four nodes one has IPv4, one IPv6, two both; the first node has both.
 Stack stack_of(std::size_t node) {
   if (node % 4 == 1) return Stack::v4;
   return node % 4 == 3 ? Stack::v6 : Stack::both;
@@ -40,12 +40,12 @@ bool can_meet(std::size_t a, std::size_t b) {
   return stack_of(a) == stack_of(b) || stack_of(a) == Stack::both || stack_of(b) == Stack::both;
 }
 
-// Addresses as the public internet has them.
+// Assigns addresses of the public internet.
 class Internet {
  public:
   explicit Internet(Random& random) : random_{random} {}
 
-  // Of a network where nobody is so far.
+  // An address in a new network.
   Endpoint elsewhere() {
     for (;;) {
       IpAddress const address{byte(1, 223), byte(0, 255), byte(0, 255), byte(1, 254)};
@@ -53,11 +53,11 @@ class Internet {
       if (networks_.insert(grape::network_of(address)).second) return {address, 6881};
     }
   }
-  // Behind the router of another node.
+  // An endpoint at the same address, as behind one NAT.
   static Endpoint beside(Endpoint const& other) {
     return {other.address, static_cast<std::uint16_t>(other.port + 1)};
   }
-  // In the same /24.
+  // An address in the same /24.
   static Endpoint next_to(Endpoint const& other) {
     auto const bytes = other.address.view();
     auto const part = [bytes](std::size_t i) { return static_cast<std::uint8_t>(bytes[i]); };
@@ -72,8 +72,8 @@ class Internet {
   std::set<IpAddress> networks_;
 };
 
-// A network of the public profile. Of every ten nodes one shares the address of another and one its /24; of
-// every three one is told its address, the others hear it from the network.
+// A network with the public profile. Of every ten nodes one shares the address of another and one its /24;
+// one in three knows its address, the others learn it from the network.
 class Public {
  public:
   explicit Public(Run& run) : run_{run}, internet_{run.random} {}
@@ -122,7 +122,7 @@ Report ipv6(std::uint64_t seed, std::size_t nodes) {
   net.run_for(seconds{15});
   for (std::size_t i = 0; i < nodes; ++i) announce(run, i, true);
   net.run_for(seconds{20});
-  // A quarter changes meanwhile.
+  // A quarter of the nodes is replaced meanwhile.
   for (std::size_t i = nodes / 2; i < nodes / 2 + nodes / 4; ++i) {
     net.restart(i);
     net.run_for(milliseconds{200});
@@ -136,7 +136,7 @@ Report ipv6(std::uint64_t seed, std::size_t nodes) {
     net.run_for(milliseconds{10});
   }
   lookups.settle();
-  run.expect(lookups.are_well(), lookups.text());
+  run.expect(lookups.succeeded(), lookups.text());
   run.note = lookups.text();
   return run.finish();
 }
@@ -155,7 +155,7 @@ Report public_profile(std::uint64_t seed, std::size_t nodes) {
   std::size_t const owners = nodes / 5;
   for (std::size_t i = 1; i <= owners; ++i) announce(run, i, true);
   net.run_for(seconds{30});
-  // One in fifty nodes goes every minute, for longer than the time between two announcements.
+  // One in fifty nodes leaves every minute, for longer than the announcement interval.
   Lookups lookups{run};
   Duration const between = Duration{minutes{1}} * 50 / static_cast<std::int64_t>(nodes);
   std::vector<TimePoint> born(nodes, TimePoint{});
@@ -181,14 +181,14 @@ Report public_profile(std::uint64_t seed, std::size_t nodes) {
 
 namespace {
 
-// Nodes of one attacker around one name: they know each other alone, keep nothing, and name thousands of
-// peers that are not there.
+// The nodes of an attacker around one name: they return only each other, store nothing, and name thousands of
+// nonexistent peers.
 class Sybils {
  public:
   Sybils(Run& run, Public& world, std::size_t owner)
       : run_{run}, world_{world}, target_{dht::target_of(run.name_of(owner))} {}
 
-  // Another address, with `count` ids nearer to the name than any honest node has.
+  // Adds an address with `count` ids that are nearer to the name than any honest node.
   void add_address(std::size_t count) {
     Endpoint endpoint = world_.elsewhere();
     for (std::size_t i = 0; i < count; ++i, ++endpoint.port) {
@@ -261,7 +261,7 @@ Report sybil(std::uint64_t seed, std::size_t nodes) {
     lookups.settle();
     std::string const text = std::to_string(networks) + " hostile networks: " + lookups.text();
     run.note += (run.note.empty() ? "" : "; ") + text;
-    run.expect(lookups.are_well(), text);
+    run.expect(lookups.succeeded(), text);
   }
   return run.finish();
 }

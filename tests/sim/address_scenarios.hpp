@@ -1,5 +1,4 @@
-// Scenarios of both address families and of the public internet; scenarios() lists them with what they
-// promise.
+// Scenarios with both address families and on the public internet; scenarios() describes them.
 #pragma once
 
 #include "tests/sim/scenarios.hpp"

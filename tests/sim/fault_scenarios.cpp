@@ -15,9 +15,9 @@ Report churn(std::uint64_t seed, std::size_t nodes) {
   Run run{seed, kLossy};
   SimNetwork& net = run.net;
   run.grow(nodes, milliseconds{10});
-  std::size_t const owners = nodes / 5;  // nodes 1 to this one stay, with the first
+  std::size_t const owners = nodes / 5;  // nodes 0 to this one stay
   Duration const duration = minutes{6};
-  // Link announces every 0.5 to 1.5 of its 120 s.
+  // Link announces every 60 to 180 s.
   for (std::size_t i = 1; i <= owners; ++i) {
     Duration at = milliseconds{50} * static_cast<std::int64_t>(i);
     for (; at < duration; at += seconds{60 + static_cast<std::int64_t>(run.random.below(121))}) {
@@ -49,19 +49,19 @@ Report churn(std::uint64_t seed, std::size_t nodes) {
   }
   net.run_for(duration);
   lookups.settle();
-  run.expect(lookups.are_well(), lookups.text());
+  run.expect(lookups.succeeded(), lookups.text());
   run.expect(lookups.done() > 3000, "too few lookups: " + lookups.text());
   run.note = lookups.text();
   return run.finish();
 }
 
-Report taken_back(std::uint64_t seed, std::size_t nodes) {
+Report unannounce(std::uint64_t seed, std::size_t nodes) {
   Run run{seed, Faults{}};
   SimNetwork& net = run.net;
   run.grow(nodes, milliseconds{10});
   std::size_t const owners = nodes / 2;
   for (std::size_t i = 1; i < owners; ++i) announce(run, i, i % 4 < 2);
-  net.run_for(seconds{100});  // the kept ones are announced again, to other nodes perhaps
+  net.run_for(seconds{100});  // kept services are re-announced, possibly to other nodes
   for (std::size_t i = 0; i < nodes / 5; ++i) net.add_node(first_node());
   net.run_for(seconds{20});
   Lookups before{run};
@@ -79,8 +79,8 @@ Report taken_back(std::uint64_t seed, std::size_t nodes) {
   }
   net.run_for(seconds{10});
   at_once.settle();
-  run.expect(at_once.done() >= 5 * (owners / 2) && at_once.found() == 0, "taken back: " + at_once.text());
-  run.expect(removed_nowhere == 0, "some were taken back nowhere");
+  run.expect(at_once.done() >= 5 * (owners / 2) && at_once.found() == 0, "unannounced: " + at_once.text());
+  run.expect(removed_nowhere == 0, "some were unannounced at no node");
 
   for (std::size_t i = 2; i < owners; i += 2) net.crash(i);
   net.run_for(seconds{241});
@@ -100,21 +100,21 @@ Report restart_storm(std::uint64_t seed, std::size_t nodes) {
   for (std::size_t i = 0; i < nodes; ++i) net.restart_with_state(i);
   std::uint64_t const delivered = net.delivered_count();
   run.expect(net.run_until_ready(seconds{30}), "not all nodes got ready after the restart");
-  // Kept services are announced again within their period, without their owners.
+  // Kept services are re-announced within their period, without their owners.
   net.run_for(seconds{90});
   Lookups lookups{run};
   for (std::size_t i = 0; i < nodes; ++i) lookups.look(below(run.random, nodes), i);
   lookups.settle();
-  run.expect(lookups.are_well() && lookups.done() == nodes, lookups.text());
+  run.expect(lookups.succeeded() && lookups.done() == nodes, lookups.text());
   std::uint64_t const per_node_second = (net.delivered_count() - delivered) / nodes / 90;
-  run.expect(per_node_second < 50, "a storm: " + std::to_string(per_node_second) + " datagrams a second");
+  run.expect(per_node_second < 50, "a storm: " + std::to_string(per_node_second) + " datagrams per second");
   run.note = std::to_string(per_node_second) + " datagrams a second and node after the restart";
   return run.finish();
 }
 
 namespace {
 
-// A node that names nodes which do not exist, right beside what is looked for, and peers that do not exist.
+// A node that names nonexistent nodes next to the target, and nonexistent peers.
 class Poisoner {
  public:
   Poisoner(Run& run, std::size_t index, std::size_t nodes) : run_{run}, index_{index}, nodes_{nodes} {}
@@ -149,7 +149,7 @@ class Poisoner {
     auto const byte = [this] { return static_cast<std::uint8_t>(1 + run_.random.below(250)); };
     return {IpAddress{10, 200, byte(), byte()}, 20001};
   }
-  // Nobody, or some node under a false id.
+  // A nonexistent endpoint, or that of a node, to be named under a false id.
   [[nodiscard]] Endpoint an_endpoint() {
     return run_.random.chance(1, 2) ? somewhere() : SimNetwork::endpoint_of(below(run_.random, nodes_));
   }
@@ -170,7 +170,7 @@ Report hostile(std::uint64_t seed, std::size_t nodes) {
     honest[i] = false;
     net.set_liar(i, Poisoner{run, i, nodes});
   }
-  // They also tell everybody what nobody asked.
+  // They also send unsolicited replies to all nodes.
   for (Duration at{}; at < minutes{5}; at += milliseconds{20}) {
     net.post(at, [&run, &net, nodes] {
       std::size_t const liar = 3 + 5 * below(run.random, nodes / 5);
@@ -180,7 +180,7 @@ Report hostile(std::uint64_t seed, std::size_t nodes) {
       net.inject(from, to, lie);
     });
   }
-  // Honest newcomers find a network that is poisoned already.
+  // New honest nodes join the poisoned network.
   for (std::size_t i = 0; i < nodes / 10; ++i) {
     net.add_node(first_node());
     honest.push_back(true);
@@ -202,7 +202,7 @@ Report hostile(std::uint64_t seed, std::size_t nodes) {
     }
   }
   lookups.settle();
-  run.expect(lookups.are_well() && lookups.done() > nodes, lookups.text());
+  run.expect(lookups.succeeded() && lookups.done() > nodes, lookups.text());
   run.note = lookups.text();
   return run.finish();
 }
@@ -211,7 +211,7 @@ Report alone(std::uint64_t seed, std::size_t nodes) {
   Run run{seed, kLossy};
   SimNetwork& net = run.net;
   run.grow(nodes, milliseconds{10});
-  net.crash(0);  // for ever: nobody's bootstrap address answers any more
+  net.crash(0);  // permanently: no bootstrap address answers any more
   net.set_group(1, 1);
   net.set_group(2, 2);
   net.run_for(minutes{20});
@@ -253,10 +253,10 @@ Report clock_jumps(std::uint64_t seed, std::size_t nodes) {
   all_are_found("before");
   for (std::size_t i = 0; i < nodes; i += 10) net.advance_clock(i, hours{1});
   net.run_for(seconds{10});
-  all_are_found("after the sleep of some");
+  all_are_found("after the suspension of some");
   for (std::size_t i = 0; i < nodes; ++i) net.advance_clock(i, hours{24 * 30});
   net.run_for(seconds{10});
-  all_are_found("after the sleep of all");
+  all_are_found("after the suspension of all");
   return run.finish();
 }
 
@@ -279,7 +279,7 @@ Report items(std::uint64_t seed, std::size_t nodes) {
   for (std::size_t i = 0; i < count; ++i) {
     net.put(i, *dht::Item::sign(key, changing[i].value(), 2, "3:new"), [](std::size_t) {});
   }
-  // All other nodes go, one after the other, and new ones come; the putters publish again within the hour.
+  // All other nodes are replaced, one after the other; the owners republish within the hour.
   for (std::size_t i = count; i < nodes; ++i) {
     net.crash(i);
     net.add_node(first_node());
@@ -303,7 +303,7 @@ Report growth(std::uint64_t seed, std::size_t nodes) {
   Run run{seed, Faults{}};
   SimNetwork& net = run.net;
   grape::NodeOptions options;
-  options.rate.bucket_count = 64;  // ten thousand nodes have to fit one machine
+  options.rate.bucket_count = 64;  // ten thousand nodes must fit into memory
   net.add_node({}, options);
   while (net.size() < nodes) {
     net.run_for(milliseconds{5});
@@ -338,7 +338,7 @@ Report growth(std::uint64_t seed, std::size_t nodes) {
   auto const searches = static_cast<double>(after[0] - before[0]);
   std::ostringstream text;
   text.precision(3);
-  text << "a lookup takes " << static_cast<double>(after[1] - before[1]) / searches << " queries and "
+  text << "a lookup needs " << static_cast<double>(after[1] - before[1]) / searches << " queries and "
        << static_cast<double>(after[2] - before[2]) / searches << " hops";
   run.note = text.str();
   return run.finish();

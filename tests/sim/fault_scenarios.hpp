@@ -1,4 +1,4 @@
-// Scenarios of churn, malice and time; scenarios() lists them with what they promise.
+// Scenarios with churn, attackers and clock changes; scenarios() describes them.
 #pragma once
 
 #include "tests/sim/scenarios.hpp"
@@ -6,7 +6,7 @@
 namespace grenache::sim {
 
 [[nodiscard]] Report churn(std::uint64_t seed, std::size_t nodes);
-[[nodiscard]] Report taken_back(std::uint64_t seed, std::size_t nodes);
+[[nodiscard]] Report unannounce(std::uint64_t seed, std::size_t nodes);
 [[nodiscard]] Report restart_storm(std::uint64_t seed, std::size_t nodes);
 [[nodiscard]] Report hostile(std::uint64_t seed, std::size_t nodes);
 [[nodiscard]] Report alone(std::uint64_t seed, std::size_t nodes);

@@ -1,4 +1,4 @@
-// What scenarios have in common: a network that grows, announces and looks up.
+// The common steps of scenarios: growing a network, announcing and looking up.
 #pragma once
 
 #include <algorithm>
@@ -27,14 +27,14 @@ class Run {
   Run(std::uint64_t seed, Faults faults) : net{seed, faults}, random{seed + 1} {}
 
   SimNetwork net;
-  Random random;  // decides what is done to the network
+  Random random;  // drives the scenario
   Report report;
 
   void expect(bool holds, std::string const& otherwise) {
     if (!holds) report.failures.push_back(otherwise);
   }
 
-  /// Nodes that start one after the other with node 0 as their bootstrap.
+  /// Starts nodes one after the other, with node 0 as their bootstrap.
   void grow(std::size_t count, Duration between) {
     net.add_node({});
     while (net.size() < count) {
@@ -42,7 +42,8 @@ class Run {
       net.add_node(first_node());
     }
     expect(net.run_until_ready(std::chrono::seconds{10}), "not all nodes got ready");
-    // A node is ready after two seconds even if its first datagrams were lost; the others come soon after.
+    // A node is ready after two seconds even if its first datagrams were lost, and finds the others soon
+    // after.
     net.run_for(std::chrono::seconds{15});
     net.check();
   }
@@ -60,7 +61,7 @@ class Run {
     });
   }
 
-  // Every node that is up announces a service of its own, `between` after the one before.
+  // Every running node announces a service of its own, in intervals of `between`.
   void announce_all(Duration between) {
     auto const left = std::make_shared<std::size_t>(0);
     for (std::size_t i = 0; i < net.size(); ++i) {
@@ -81,7 +82,7 @@ class Run {
                   between * static_cast<std::int64_t>(net.size()) + std::chrono::seconds{30});
   }
 
-  // Each node that is up looks for the service of another node. `wanted` says whose must be found.
+  // Each running node looks up the service of another one; those of `wanted` nodes must be found.
   void lookup_all(Duration between, std::vector<bool> const& wanted) {
     auto const left = std::make_shared<std::size_t>(0);
     for (std::size_t i = 0; i < net.size(); ++i) {
@@ -132,7 +133,7 @@ inline std::size_t below(Random& random, std::size_t bound) {
   return static_cast<std::size_t>(random.below(bound));
 }
 
-/// Lookups of the services of some nodes by other nodes, and how many of them found their peer.
+/// Runs lookups of services by other nodes, and counts those that found their peer.
 class Lookups {
  public:
   explicit Lookups(Run& run) : run_{run} {}
@@ -144,7 +145,7 @@ class Lookups {
       if (run_.is_found(owner, peers)) ++found_;
     });
   }
-  /// Until all are done, except those whose asker is gone.
+  /// Runs until all lookups are done, except those of crashed nodes.
   void settle() {
     run_.net.run_until([this] { return done_ == started_; }, std::chrono::seconds{15});
   }

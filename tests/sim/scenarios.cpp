@@ -18,7 +18,7 @@ Report everywhere(std::uint64_t seed, std::size_t nodes) {
   Run run{seed, kLossy};
   SimNetwork& net = run.net;
   run.grow(nodes, milliseconds{10});
-  // Churn from here on: again and again a node goes, and one that went comes back.
+  // Churn from here on: nodes crash one after the other, and restart later.
   std::vector<bool> steady(nodes, true);
   for (std::size_t i = 0; i < nodes / 20; ++i) {
     std::size_t const victim = 1 + static_cast<std::size_t>(run.random.below(nodes - 1));
@@ -45,7 +45,8 @@ Report partition(std::uint64_t seed, std::size_t nodes) {
   for (std::size_t i = 0; i < nodes; ++i) net.set_group(i, 0);
   // The half without the bootstrap node tries it every 30 s at least.
   net.run_for(minutes{2});
-  // The twenty nodes nearest to a name are of both halves now, so what one half announced is found by both.
+  // The twenty nodes nearest to a name belong to both halves now, so services announced in one half are found
+  // by both.
   run.lookup_all(milliseconds{5}, std::vector<bool>(nodes, true));
   return run.finish();
 }
@@ -93,22 +94,25 @@ Report pair(std::uint64_t seed, std::size_t) {
 std::vector<Scenario> const& scenarios() {
   static std::vector<Scenario> const all{
       {"everywhere", "under loss and churn each node finds what any other announced", 1000, everywhere},
-      {"partition", "after a long partition the network grows together again", 100, partition},
-      {"restart_all", "after a restart of all nodes the network works again", 200, restart_all},
-      {"churn", "while a fifth of the nodes change every minute, lookups find live services", 200, churn},
-      {"taken_back", "a service that is taken back is gone at once, one that stops within its age", 100,
-       taken_back},
-      {"restart_storm", "all nodes restart at once with what they saved, and serve again", 200,
+      {"partition", "after a long partition the network heals", 100, partition},
+      {"restart_all", "after a restart of all nodes lookups work again", 200, restart_all},
+      {"churn", "while a fifth of the nodes is replaced every minute, lookups find live services", 200,
+       churn},
+      {"unannounce", "an unannounced service disappears at once, one that stops within its age", 100,
+       unannounce},
+      {"restart_storm", "all nodes restart at once with their saved state, and serve again", 200,
        restart_storm},
-      {"hostile", "a fifth of the nodes lies, and lookups find what honest nodes announced", 200, hostile},
+      {"hostile", "a fifth of the nodes is malicious, and lookups find the services of honest nodes", 200,
+       hostile},
       {"alone", "a node that lost all others finds those that come back, without a bootstrap", 40, alone},
-      {"clock_jumps", "machines sleep for hours and the network goes on", 100, clock_jumps},
+      {"clock_jumps", "machines are suspended for hours and the network keeps working", 100, clock_jumps},
       {"items", "items survive the nodes that hold them", 100, items},
       {"growth", "lookups stay short as the network grows", 1000, growth},
-      {"ipv6", "nodes of one and of both address families find whom they can reach", 100, ipv6},
+      {"ipv6", "nodes of one or both address families find all nodes that they can reach", 100, ipv6},
       {"public_profile", "on the public internet lookups find live services", 200, public_profile},
-      {"sybil", "who has few networks cannot hide a service, however many ids he makes", 200, sybil},
-      {"pair", "two nodes find each other whoever starts first", 2, pair},
+      {"sybil", "an attacker with few networks cannot hide a service, however many ids it creates", 200,
+       sybil},
+      {"pair", "two nodes find each other in either start order", 2, pair},
   };
   return all;
 }

@@ -1,4 +1,4 @@
-// Histories of a simulated DHT, each replayable from its seed.
+// Scenarios of a simulated DHT, each reproducible from its seed.
 #pragma once
 
 #include <cstddef>
@@ -10,9 +10,9 @@
 namespace grenache::sim {
 
 struct Report {
-  /// What went against the promises of the DHT; empty when all was well.
+  /// Violated expectations; empty on success.
   std::vector<std::string> failures;
-  std::uint64_t digest = 0;     // of all datagrams
+  std::uint64_t digest = 0;     // hash of all datagrams
   std::uint64_t delivered = 0;  // datagrams
   /// Lookups that ended, and those of them that did not find a live service; where a scenario counts them.
   std::size_t lookups = 0;
@@ -31,7 +31,7 @@ struct Scenario {
 /// Nothing when there is no such scenario.
 [[nodiscard]] Scenario const* find_scenario(std::string_view name);
 
-/// The command that repeats a run.
+/// Returns the command that repeats a run.
 [[nodiscard]] std::string replay_line(std::string_view scenario, std::uint64_t seed, std::size_t nodes);
 
 }  // namespace grenache::sim

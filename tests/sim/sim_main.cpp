@@ -1,4 +1,4 @@
-// Runs one scenario of the simulated DHT, to replay a failure or to try fresh seeds:
+// Runs one scenario of the simulated DHT, to replay a failure or to test more seeds:
 //     sim --scenario everywhere --seed 7 --nodes 1000
 #include <charconv>
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The inline functions of a fortified <sys/socket.h> would stand in the way of ours.
+// The inline functions of a fortified <sys/socket.h> would collide with ours.
 #undef _FORTIFY_SOURCE
 
 #include "tests/support/faults.hpp"
@@ -19,7 +19,7 @@ std::atomic<bool> armed{false};
 std::atomic<bool> struck{false};
 std::atomic<std::size_t> operations_left{0};
 
-/// True once: for the operation that is to fail. The connection is as dead then as the system would leave it.
+/// Returns true for the call that must fail, and breaks the connection as a real reset would.
 bool strikes(int socket, bool connected) {
   if (!armed.load()) return false;
   if (operations_left.fetch_sub(1) != 1) return false;

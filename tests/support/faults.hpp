@@ -1,4 +1,4 @@
-// I/O of this process that fails when a test wants it to.
+// Fault injection into the socket calls of this process.
 #pragma once
 
 #include <cstddef>
@@ -6,9 +6,9 @@
 
 namespace grenache::test {
 
-/// While it lives, one operation of this process fails with ECONNRESET instead of being made: the `nth`, from
-/// 1, of accept, connect, recv, recvmsg, send and sendmsg of any thread. One at a time. The program has to be
-/// linked with faults.cpp, whose functions stand before the system's.
+/// During its lifetime, one socket call of this process fails with ECONNRESET instead of being executed: the
+/// `nth` (from 1) of accept, connect, recv, recvmsg, send and sendmsg on any thread. At most one Fault exists
+/// at a time. Link the program with faults.cpp, which overrides these functions.
 class Fault {
  public:
   explicit Fault(std::size_t nth);
@@ -22,8 +22,8 @@ class Fault {
   void arm();
 };
 
-/// Calls `run` with a fault at the first operation, at the second, …, until none happens in it, so that each
-/// operation has failed once. Returns how many runs had a fault.
+/// Calls `run` with a fault at the first call, at the second, …, until a run ends without one, so that each
+/// call has failed once. Returns the number of runs with a fault.
 std::size_t walk_faults(std::function<void(Fault& fault)> const& run);
 
 }  // namespace grenache::test

@@ -1,4 +1,4 @@
-// How long a test waits before it gives up.
+// The time limit of test waits.
 #pragma once
 
 #include <chrono>
@@ -6,8 +6,8 @@
 
 namespace grenache::test {
 
-/// For one condition: ends a test that hangs, and is far beyond any wait of a slow machine. Not to be
-/// asserted on. GRENACHE_TEST_LIMIT_S in the environment changes it.
+/// Limit for one condition: ends a hanging test, and is far longer than any wait on a slow machine. Do not
+/// assert on it. Set by GRENACHE_TEST_LIMIT_S in the environment.
 inline std::chrono::seconds limit() {
   char const* const text = std::getenv("GRENACHE_TEST_LIMIT_S");
   return std::chrono::seconds{text == nullptr ? 120 : std::atoi(text)};

@@ -1,4 +1,4 @@
-// A TCP client that sends exactly what a test wants to send.
+// A TCP client that sends the exact bytes of a test.
 #pragma once
 
 #include <string>
@@ -27,7 +27,7 @@ class RawClient {
         co_await boost::asio::async_write(socket_, boost::asio::buffer(text), net::kTuple);
     co_return !error;
   }
-  /// Reads until what was read ends with `end`, or the peer closes.
+  /// Reads until the data ends with `end`, or the peer closes.
   net::Awaitable<std::string> read_until(std::string end) {
     std::string text;
     while (text.size() < end.size() || text.substr(text.size() - end.size()) != end) {
@@ -38,7 +38,7 @@ class RawClient {
     }
     co_return text;
   }
-  /// Everything until the peer closes.
+  /// Reads until the peer closes.
   net::Awaitable<std::string> read_all() {
     std::string text;
     co_await boost::asio::async_read(socket_, boost::asio::dynamic_buffer(text), net::kTuple);

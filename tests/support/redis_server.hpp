@@ -1,4 +1,4 @@
-// A redis-server of a test's own: on a free port, without files, gone with the object.
+// A redis-server for one test, on a free port and without files. The destructor stops it.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ class RedisServer {
   /// True when a redis-server is installed. Tests that need one skip themselves otherwise.
   [[nodiscard]] static bool available();
 
-  /// Starts it and returns when it answers; throws std::runtime_error when it does not.
+  /// Starts the server and waits until it answers; throws std::runtime_error otherwise.
   RedisServer();
   RedisServer(RedisServer const&) = delete;
   RedisServer& operator=(RedisServer const&) = delete;
@@ -23,11 +23,11 @@ class RedisServer {
 
   [[nodiscard]] std::uint16_t port() const { return port_.number(); }
   [[nodiscard]] std::string url() const { return "redis://127.0.0.1:" + std::to_string(port()) + "/0"; }
-  /// Kills it without notice.
+  /// Kills it with SIGKILL.
   void kill();
-  /// Starts it again on the same port, empty.
+  /// Starts it again on the same port, without data.
   void restart();
-  /// SIGSTOP and SIGCONT: it keeps its connections and says nothing.
+  /// SIGSTOP and SIGCONT: it keeps its connections but does not answer.
   void freeze();
   void thaw();
 

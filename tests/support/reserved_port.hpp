@@ -1,4 +1,4 @@
-// A TCP port of 127.0.0.1 that nobody else gets, with a listener or without.
+// A reserved TCP port of 127.0.0.1, with or without a listener.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@
 
 namespace grenache::test {
 
-/// Binds a free port and never listens. Connections to it are refused until somebody else in this process,
-/// who has SO_REUSEADDR as every listener of ours has, binds the same port and listens; afterwards they are
-/// refused again. Linux gives the port to nobody who asks for any free one.
+/// Binds a free port without listening, so connections are refused. A listener of this process can bind the
+/// same port, because all our listeners set SO_REUSEADDR; when it closes, connections are refused again.
+/// Linux does not assign the port to other sockets that bind port 0.
 class ReservedPort {
  public:
   ReservedPort() : socket_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {

@@ -1,4 +1,4 @@
-// Runs coroutines of a test to their end on one io_context.
+// Runs the coroutines of a test on one io_context.
 #pragma once
 
 #include <chrono>
@@ -14,7 +14,7 @@
 
 namespace grenache::test {
 
-/// Runs `io` until `task` has ended; what it threw comes out. A test that hangs ends with an exception.
+/// Runs `io` until `task` has ended, and rethrows its exception. Throws when it exceeds the limit.
 inline void run(boost::asio::io_context& io, net::Awaitable<void> task,
                 std::chrono::seconds guard = limit()) {
   bool done = false;

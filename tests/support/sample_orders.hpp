@@ -1,4 +1,4 @@
-// Orders, keys and times that the tests of the core share.
+// Sample orders, keys and times for tests and fuzz targets of the exchange.
 #pragma once
 
 #include <string>
@@ -14,14 +14,14 @@ inline SecretKey secret(std::uint64_t seed) {
   return SecretKey::generate(random);
 }
 
-/// 00000000-0000-4000-8000-000000000007 for 7.
+/// Returns a UUID: 00000000-0000-4000-8000-000000000007 for 7.
 inline std::string uuid(std::uint64_t number) {
   auto digits = std::to_string(number);
   digits.insert(0, 12 - digits.size(), '0');
   return "00000000-0000-4000-8000-" + digits;
 }
 
-/// An order that is not signed yet, of 1 BTC at 60000 USD.
+/// An order of 1 BTC at 60000 USD, not yet signed.
 inline OrderRecord draft(std::uint64_t number, Side side) {
   OrderRecord order;
   order.id = uuid(number);
@@ -51,14 +51,20 @@ inline OrderRecord sized(OrderRecord order, std::int64_t satoshi) {
   return order;
 }
 
-/// An order of the original program.
-inline OrderRecord original(std::uint64_t number, Side side, std::int64_t exchange_id) {
-  auto order = draft(number, side);
+/// `order` as the original program can express it: unsigned, at its fixed price and lifetime.
+inline OrderRecord as_original(OrderRecord order) {
   order.seq = 0;
   order.price = kOriginalPrice;
-  order.endpoint.clear();
-  order.exchange_id = exchange_id;
+  order.amount = order.remaining;
+  order.status = OrderStatus::open;
   order.expires = order.created + kOriginalOrderLife;
+  order.endpoint.clear();
+  return order;
+}
+/// An order of the original program.
+inline OrderRecord original(std::uint64_t number, Side side, std::int64_t exchange_id) {
+  auto order = as_original(draft(number, side));
+  order.exchange_id = exchange_id;
   return order;
 }
 

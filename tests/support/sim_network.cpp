@@ -200,7 +200,7 @@ void SimNetwork::log_event(std::size_t index, grape::Event const& event) {
   if (observer_) observer_(index, event);
   Host& host = at(index);
   if (auto const* done = std::get_if<grape::LookupDone>(&event)) {
-    // Taken out first: the receiver may start the next one.
+    // Extract it first, since the callback may start another lookup.
     if (auto waiter = host.lookups.extract(done->id)) waiter.mapped()(done->peers);
   } else if (auto const* announced = std::get_if<grape::AnnounceDone>(&event)) {
     if (auto waiter = host.stores.extract(announced->id)) waiter.mapped()(announced->stored);
@@ -260,7 +260,7 @@ bool SimNetwork::run_until_ready(Duration limit) {
   std::size_t first = 0;
   return run_until(
       [&] {
-        // Nodes do not become unready, so the ready ones need not be asked again.
+        // A ready node stays ready, so it need not be checked again.
         while (first < hosts_.size() && (!hosts_[first]->node || hosts_[first]->node->is_ready())) ++first;
         return first == hosts_.size();
       },
@@ -308,7 +308,7 @@ void SimNetwork::put(std::size_t index, dht::Item item, OnStored on_stored) {
 
 std::optional<std::vector<Endpoint>> SimNetwork::lookup_now(std::size_t index, std::string_view name,
                                                             Duration limit) {
-  // Shared, as the answer may come after this call has given up.
+  // Shared, since the answer may arrive after this call has returned.
   auto const result = std::make_shared<std::optional<std::vector<Endpoint>>>();
   lookup(index, name, [result](std::vector<Endpoint> const& peers) { *result = peers; });
   run_until([&] { return result->has_value(); }, limit);

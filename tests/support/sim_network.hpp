@@ -1,8 +1,8 @@
-// Many DHT nodes in one thread under virtual time.
+// Simulates a network of DHT nodes in one thread, under virtual time.
 //
-// The nodes are the real cores; the network between them loses, delays, repeats and reorders datagrams, parts
-// into groups and heals, nodes crash and come back. All of it follows from one seed: equal seeds give equal
-// histories, which digest() makes visible.
+// The nodes are real cores. The network loses, delays, duplicates and reorders datagrams, and can be
+// partitioned; nodes crash and restart. Everything depends on one seed: equal seeds give equal histories,
+// with equal digest().
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@
 
 namespace grenache::sim {
 
-/// What the network does to datagrams. Delays are uniform, so that datagrams overtake each other.
+/// Faults of the network. Delays are uniform, so that datagrams are reordered.
 struct Faults {
   Duration delay_min = std::chrono::milliseconds{1};
   Duration delay_max = std::chrono::milliseconds{40};
@@ -30,65 +30,66 @@ struct Faults {
   std::uint32_t repeat_percent = 0;
 };
 
-/// The in-process DHT. Nodes are named by their index, in the order of their making; node 0 is usually the
+/// The simulated DHT. A node is identified by its index, in the order of creation; node 0 is usually the
 /// bootstrap of the others. Not thread-safe.
 class SimNetwork {
  public:
   explicit SimNetwork(std::uint64_t seed, Faults faults = {});
 
-  /// Makes a node at 10.0.0.1:20001, 10.0.0.2:20001, and so on, and starts it with these bootstrap addresses.
+  /// Creates a node at 10.0.0.1:20001, 10.0.0.2:20001, and so on, and starts it with these bootstrap
+  /// addresses.
   std::size_t add_node(std::vector<Endpoint> bootstrap, grape::NodeOptions options = {});
-  /// The same at an endpoint of your choice, which must be free.
+  /// The same at the given endpoint, which must be free.
   std::size_t add_node_at(Endpoint endpoint, std::vector<Endpoint> bootstrap,
                           grape::NodeOptions options = {});
-  /// Where a host is: at one endpoint of one or of each address family, with the same port.
+  /// The endpoints of a host: one in each of one or two address families, with the same port.
   struct Site {
     std::vector<Endpoint> endpoints;
-    /// Else the node has to hear from others what its addresses are.
+    /// If false, the node has to learn its addresses from other nodes.
     bool knows_addresses = true;
   };
-  /// The same of one or both families; the node speaks those that it has an endpoint of.
+  /// The same with one or both families: those of the site's endpoints.
   std::size_t add_node_at(Site const& site, std::vector<Endpoint> bootstrap, grape::NodeOptions options = {});
-  /// Where the node is.
+  /// The endpoints of the node.
   [[nodiscard]] std::vector<Endpoint> const& endpoints(std::size_t index) const {
     return hosts_.at(index)->endpoints;
   }
   /// The endpoint that the node `index` gets from add_node().
   [[nodiscard]] static Endpoint endpoint_of(std::size_t index);
 
-  /// The node is gone without a word; datagrams to it are lost.
+  /// Crashes the node; datagrams to it are lost.
   void crash(std::size_t index);
-  /// A new node, with a new id and nothing known, starts at the same endpoint with the same bootstrap.
+  /// Starts a new node with a new id and no state at the same endpoint, with the same bootstrap.
   void restart(std::size_t index);
-  /// The node stops and starts again with what it would have saved.
+  /// Stops the node and starts it again with its saved state.
   void restart_with_state(std::size_t index);
-  /// The clock of the node goes forward at once, as after the sleep of its machine.
+  /// Advances the clock of the node, as after a suspension of its machine.
   void advance_clock(std::size_t index, Duration by);
-  /// Answers a query in the place of the node: the bytes to send, or nothing for silence.
+  /// Answers a query instead of the node: returns the bytes to send, or nothing for no answer.
   using Liar = std::function<std::optional<std::string>(Endpoint const& from, dht::Query const& query)>;
-  /// From now on queries to the node are answered by `liar`. Replies reach the node, so that it keeps its
-  /// place in the network.
+  /// Passes queries to the node to `liar` from now on. Replies still reach the node, so that it stays in the
+  /// network.
   void set_liar(std::size_t index, Liar liar) { at(index).liar = std::move(liar); }
-  /// Datagrams pass only between nodes of one group; all begin in group 0.
+  /// Assigns the node to a partition; datagrams pass only within a group. All nodes start in group 0.
   void set_group(std::size_t index, int group) { at(index).group = group; }
   void set_faults(Faults faults) { faults_ = faults; }
 
   [[nodiscard]] std::size_t size() const { return hosts_.size(); }
   [[nodiscard]] bool is_up(std::size_t index) const { return hosts_.at(index)->node != nullptr; }
-  /// The core; it must be up. After giving it an input yourself call flush().
+  /// The core of a running node. Call flush() after giving it an input.
   [[nodiscard]] grape::Node& node(std::size_t index) { return *at(index).node; }
   void flush(std::size_t index);
 
   [[nodiscard]] TimePoint now() const { return now_; }
-  /// Runs `task` on the same time line, `delay` from now.
+  /// Runs `task` after `delay` of virtual time.
   void post(Duration delay, std::function<void()> task);
   void run_for(Duration duration);
-  /// Runs until `done`, which is asked after every event; false when `limit` passed before.
+  /// Runs until `done()`, which is called after every event; false when `limit` has passed.
   bool run_until(std::function<bool()> const& done, Duration limit);
-  /// Until every node that is up is ready.
+  /// Runs until every running node is ready.
   bool run_until_ready(Duration limit);
 
-  /// Called with the result once there is one. A crash of the node drops it.
+  /// Called with the result, unless the node crashes before.
   using OnPeers = std::function<void(std::vector<Endpoint> const&)>;
   using OnStored = std::function<void(std::size_t stored)>;
   void lookup(std::size_t index, std::string_view name, OnPeers on_peers);
@@ -98,26 +99,26 @@ class SimNetwork {
   using OnItem = std::function<void(std::optional<dht::Item> const&)>;
   void get(std::size_t index, NodeId const& target, std::string_view salt, OnItem on_item);
   void put(std::size_t index, dht::Item item, OnStored on_stored);
-  /// The same, running the network meanwhile; nothing when the node gave no answer within `limit`.
+  /// The same, while running the network; nothing when the node has no result within `limit`.
   [[nodiscard]] std::optional<std::vector<Endpoint>> lookup_now(std::size_t index, std::string_view name,
                                                                 Duration limit = std::chrono::seconds{30});
   [[nodiscard]] std::optional<std::size_t> announce_now(std::size_t index, std::string_view name,
                                                         std::uint16_t port,
                                                         Duration limit = std::chrono::seconds{30});
-  /// Sees every event of every node, before the results above.
+  /// Called for every event of every node, before the results above.
   void on_event(std::function<void(std::size_t, grape::Event const&)> observer) {
     observer_ = std::move(observer);
   }
-  /// Sees every datagram that a node sends: (from, to, bytes).
+  /// Called for every datagram that a node sends: (from, to, bytes).
   void on_datagram(std::function<void(Endpoint const&, Endpoint const&, std::string_view)> observer) {
     datagram_observer_ = std::move(observer);
   }
-  /// Puts a datagram into the network as if `from` had sent it. It arrives without loss or delay.
+  /// Delivers a forged datagram of `from`, without loss or delay.
   void inject(Endpoint const& from, Endpoint const& to, std::string bytes);
 
-  /// Checks the invariants of all nodes that are up; aborts when one is broken.
+  /// Checks the invariants of all running nodes; aborts when one is broken.
   void check() const;
-  /// A hash of every datagram delivered so far, with its time.
+  /// A hash of all delivered datagrams and their times.
   [[nodiscard]] std::uint64_t digest() const { return digest_; }
   [[nodiscard]] std::uint64_t delivered_count() const { return delivered_; }
 
@@ -129,7 +130,7 @@ class SimNetwork {
     std::unique_ptr<grape::Node> node;
     int group = 0;
     std::uint64_t life = 0;  // counts restarts
-    Duration ahead{};        // its clock, of ours
+    Duration ahead{};        // of its clock, relative to the network's
     Liar liar;
     TimePoint timer_at = TimePoint::max();  // the earliest timer in the queue
     std::map<grape::RequestId, OnPeers> lookups;
@@ -137,8 +138,8 @@ class SimNetwork {
     std::map<grape::RequestId, OnItem> gets;
   };
   struct Item {
-    std::function<void()> task;  // or else
-    std::size_t host = 0;        // a datagram from `from` to `host`, or without bytes its timer
+    std::function<void()> task;  // if set, else:
+    std::size_t host = 0;        // a datagram from `from` to `host`, or a timer of `host`
     bool is_timer = false;
     Endpoint from;
     Endpoint to;
@@ -146,7 +147,7 @@ class SimNetwork {
     std::uint64_t life = 0;
   };
 
-  // The queue holds what orders the items, and where they are.
+  // The queue orders the items by time and holds their slots.
   struct Place {
     TimePoint at;
     std::uint64_t sequence = 0;
@@ -171,7 +172,7 @@ class SimNetwork {
   Faults faults_;
   TimePoint now_{};
   std::uint64_t sequence_ = 0;
-  std::priority_queue<Place> queue_;  // the next item first
+  std::priority_queue<Place> queue_;  // earliest first
   std::vector<Item> slots_;
   std::vector<std::size_t> free_slots_;
   std::vector<std::unique_ptr<Host>> hosts_;

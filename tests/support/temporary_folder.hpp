@@ -1,4 +1,4 @@
-// A folder of a test's own.
+// A temporary folder for one test.
 #pragma once
 
 #include <cstdlib>
@@ -8,7 +8,7 @@
 
 namespace grenache::test {
 
-/// Gone, with all it holds, when the object goes.
+/// The destructor removes the folder and its content.
 class TemporaryFolder {
  public:
   TemporaryFolder() {

@@ -1,4 +1,4 @@
-// Certificates for tests, made when they are needed.
+// Creates certificates for tests.
 #pragma once
 
 #include <string>
@@ -11,15 +11,15 @@ struct Identity {
   std::string key;
 };
 
-/// A self-signed authority called `name`. Keys are of P-256: fast to make.
+/// Creates a self-signed authority with a P-256 key, which is fast to generate.
 [[nodiscard]] Identity make_authority(std::string const& name);
-/// What is special about a certificate.
+/// Options of a certificate.
 struct IdentityOptions {
   std::string names;          // subjectAltName; empty: "DNS:name,IP:127.0.0.1,IP:::1"
-  bool is_authority = false;  // may sign others
-  bool has_expired = false;   // an hour ago
+  bool is_authority = false;  // may sign other certificates
+  bool has_expired = false;   // expired an hour ago
 };
-/// A certificate for `name`, signed by `authority`.
+/// Creates a certificate for `name`, signed by `authority`.
 [[nodiscard]] Identity make_identity(std::string const& name, Identity const& authority,
                                      IdentityOptions const& options = {});
 

@@ -1,4 +1,4 @@
-// TLS contexts for tests, of certificates that are made once a process.
+// TLS contexts for tests; their certificates are created once per process.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,7 @@ inline TlsIdentities const& identities() {
   return all;
 }
 
-/// Of `own`, trusting the certificates of `authority`.
+/// Options with the certificate `own`, trusting `authority`.
 inline net::TlsOptions tls_options(Identity const& own, Identity const& authority) {
   net::TlsOptions options;
   options.certificate = own.certificate;

@@ -16,7 +16,7 @@ constexpr std::string_view kDonation = "Please consider supporting this project"
 constexpr std::size_t kUpperCase = 12;
 constexpr std::size_t kIgnoredFields = 13;
 constexpr std::size_t kHighS = 15;
-// The example negates S but keeps the recovery id, so the key it recovers to is not the one that signed.
+// The example negates S but keeps the recovery id, so the recovered key is not the signer's.
 PeerId const kHighSPayee =
     *PeerId::from_hex("02d0139ce7427d6dfffd26a326c18be754ef1e64672b42694ba5b23ef6e6e7803d");
 
@@ -56,7 +56,7 @@ InvoiceSpec coffee_beans() {
   return spec;
 }
 
-// What the BOLT says about each of its valid examples, in its order.
+// The expected content of the valid examples, in the order of the BOLT.
 std::vector<InvoiceSpec> expected_specs() {
   std::vector<InvoiceSpec> specs;
   specs.push_back(with(std::nullopt, std::string{kDonation}));
@@ -119,7 +119,7 @@ TEST(Bolt11Examples, validOnesSayWhatTheBoltSays) {
 TEST(Bolt11Examples, validOnesAreEncodedCharacterByCharacter) {
   auto const specs = expected_specs();
   for (std::size_t i = 0; i < kValidExamples.size(); ++i) {
-    // These three cannot be the output of a writer: upper case, fields nobody may write, high S.
+    // These three differ from encode()'s output: upper case, fields that no writer may write, high S.
     if (i == kUpperCase || i == kIgnoredFields || i == kHighS) continue;
     SCOPED_TRACE(kValidExamples[i].name);
     auto const text = encode(specs[i], example_key(), field_order(i));
@@ -164,7 +164,7 @@ TEST(Bolt11Examples, withOneCharacterChangedAreNeverAccepted) {
   }
 }
 
-// With a fresh checksum, what remains is the signature: whatever is still an invoice is another one's.
+// With a new checksum only the signature protects the text: a text that still decodes has another payee.
 TEST(Bolt11Examples, withOneBitChangedUnderAValidChecksumAreNeverTheSameInvoice) {
   for (auto const& example : kValidExamples) {
     auto const original = *decode(example.text);

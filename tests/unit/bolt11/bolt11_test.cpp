@@ -28,7 +28,7 @@ SecretKey some_key() {
 
 Result<std::string> encoded(InvoiceSpec const& spec) { return encode(spec, some_key()); }
 
-// The words of `spec` as encode() would write them, signature excluded.
+// Returns the words of `spec` as written by encode(), without the signature.
 Words unsigned_words(InvoiceSpec const& spec) {
   auto words = bech32_decode(*encoded(spec), kInvoiceSizeMax)->words;
   words.resize(words.size() - 104);
@@ -42,7 +42,7 @@ void append_field(Words& words, char tag, Words const& data) {
   words.insert(words.end(), data.begin(), data.end());
 }
 
-// Signs any words, also those that encode() refuses to write.
+// Signs any words, including those that encode() refuses.
 std::string sign(std::string_view prefix, Words words) {
   auto const signature = some_key().sign_recoverable(sha256(std::string{prefix} + padded_bytes(words)));
   append_words(words, std::string{signature.signature.view()} + static_cast<char>(signature.recovery_id));
@@ -128,7 +128,7 @@ TEST(Bolt11, garbageIsRefused) {
     EXPECT_FALSE(decode(random.bytes(random.below(300))));
     Words words(random.below(400));
     for (auto& word : words) word = static_cast<std::uint8_t>(random.below(32));
-    // A valid checksum, but no payment hash other than by a miracle.
+    // A valid checksum, but random words have no payment hash.
     EXPECT_FALSE(decode(bech32_encode("lnbcrt", words)));
   }
 }

@@ -106,7 +106,7 @@ inline constexpr std::array<Example, 16> kValidExamples{{
 inline constexpr std::string_view kExampleKey =
     "e126f68f7eafcc8b74f54d269fe206be715000f94dac067d1c04a8ca3b2db734";
 
-/// What a reader must refuse.
+/// Texts that a reader must refuse.
 inline constexpr std::array<Example, 10> kInvalidExamples{{
     {"Same, but adding invalid unknown feature 100",
      "lnbc25m1pvjluezpp5qqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqypqdq5vdhkven9v5sxyetpdeessp5"

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "exchange/messages/order_message.hpp"
-#include "tests/unit/exchange/sample.hpp"
+#include "tests/support/sample_orders.hpp"
 
 namespace grenache::exchange {
 namespace {
@@ -205,7 +205,7 @@ TEST(BookLimits, aFullBookFitsIntoOneAnswer) {
   auto order = draft(1, Side::sell);
   order.endpoint = std::string(kEndpointSizeMax - 6, 'h') + ":65535";
   auto const body = json::Value::array({to_json(signed_by(1, order))});
-  // Twice as text: in the payload, and in the envelope around it.
+  // Quoted twice: in the payload, and in the envelope around it.
   auto const text = json::to_text(write_payload(body, PayloadForm::text));
   EXPECT_LE(text.size() * Book::Options{}.order_count_max, kAnswerBytesMax) << text.size();
   EXPECT_LE(text.size(), kRequestBytesMax);

@@ -8,7 +8,7 @@
 #include "tests/support/in_process_dht.hpp"
 #include "tests/support/redis_server.hpp"
 #include "tests/support/run.hpp"
-#include "tests/unit/exchange/sample.hpp"
+#include "tests/support/sample_orders.hpp"
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
 #include <grenache/rpc/client.hpp>
@@ -49,7 +49,7 @@ class ExchangeTest : public testing::Test {
     auto const failure = co_await peer.start();
     EXPECT_FALSE(failure) << *failure;
   }
-  // Until all know each other; stops them at the end.
+  // Waits until all know each other, runs the test, and stops them.
   void play(std::function<Awaitable<void>()> story) {
     test::run(io_, play_story(std::move(story)));
     peers_.clear();
@@ -128,7 +128,7 @@ TEST_F(ExchangeTest, pingsSayWhoAnswers) {
   });
 }
 
-// What a hundred takers, each with a key of its own, hear from the makers at `ports`.
+// The answers to a hundred concurrent takers with different keys.
 struct Race {
   std::vector<std::string> invoices;
   std::vector<Refusal> refusals;

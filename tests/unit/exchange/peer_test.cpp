@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "exchange/reservation/embedded.hpp"
-#include "tests/unit/exchange/sample.hpp"
+#include "tests/support/sample_orders.hpp"
 
 namespace grenache::exchange {
 namespace {
@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 using namespace samples;
 using json::Value;
 
-// Peers that reach each other at once, without sockets.
+// A network of peers without sockets and delays.
 class Network {
  public:
   struct Node {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/exchange/sample.hpp"
+#include "tests/support/sample_orders.hpp"
 
 namespace grenache::exchange {
 namespace {

@@ -137,7 +137,7 @@ TEST(Money, writesTheShortestDecimal) {
 TEST(Money, whatWasWrittenReadsBackTheSame) {
   Random random{7};
   for (int i = 0; i < 20'000; ++i) {
-    // Few digits as often as many.
+    // All lengths are equally likely.
     auto const bound = std::uint64_t{1} << (1 + random.below(50));
     Satoshi const amount{static_cast<std::int64_t>(random.below(bound))};
     auto const read = Satoshi::parse(amount.to_text());

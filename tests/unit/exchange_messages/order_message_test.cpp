@@ -21,7 +21,7 @@ Value parsed(std::string_view text) {
   return value ? std::move(*value) : Value{};
 }
 
-// As JSON.stringify of the original's class makes it.
+// As written by the original with JSON.stringify.
 constexpr char const* kOriginalOrder =
     R"({"type":"AddOrderMessage","exchangeId":1337,"creatorType":"client","createdAt":1700000000000,)"
     R"("id":"1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed","buy":"BTC","sell":"USD","amountToBuy":1})";

@@ -17,7 +17,7 @@ IpAddress const kSecond{10, 0, 0, 2};
 
 class BootstrapNamesTest : public testing::Test {
  protected:
-  /// When the name `number` is resolved next, if the network is not reached through it.
+  /// Returns when the name `number` is due if the network is not reached through it.
   TimePoint next_try(TimePoint now) {
     TimePoint const due = names_.next_deadline(now);
     EXPECT_FALSE(names_.next(due - milliseconds{1}, nobody_));

@@ -11,7 +11,7 @@ namespace {
 using dht::Contact;
 using Outcome = Lookup::Outcome;
 
-// Node n lies at distance n from the target 0.
+// Node n has distance n from the target 0.
 Contact node(std::uint8_t n) {
   NodeId id;
   id.array()[19] = n;
@@ -55,7 +55,7 @@ TEST(Lookup, aSlowNodeLetsOthersBeAskedAndDoesNotHoldUpTheEnd) {
   lookup.answered(node(3), "t");
   EXPECT_FALSE(lookup.next());
   EXPECT_EQ(lookup.outcome(), Outcome::completed);
-  EXPECT_EQ(lookup.store_targets().size(), 1u);  // only one gave a token
+  EXPECT_EQ(lookup.store_targets().size(), 1u);  // only one sent a token
 }
 
 TEST(Lookup, whenStarvingASlowNodeIsAskedAgain) {
@@ -99,7 +99,7 @@ TEST(Lookup, aLiarCannotLeadItOnForEver) {
     lookup.answered(*to, "t");
     for (std::uint8_t i = 0; i < 20; ++i) {
       NodeId id = NodeId::random(random);
-      for (std::size_t byte = 0; byte < asked / 3; ++byte) id.array()[byte] = 0;  // ever nearer
+      for (std::size_t byte = 0; byte < asked / 3; ++byte) id.array()[byte] = 0;  // nearer each time
       lookup.add({id, {IpAddress{10, 1, static_cast<std::uint8_t>(asked), i}, 1}});
     }
     lookup.check();

@@ -1,4 +1,4 @@
-// One node, and what it says to hand-made datagrams.
+// A fixture with one node and helpers for hand-made datagrams.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,7 @@ inline Endpoint at(std::uint16_t port) { return {IpAddress{10, 0, 0, 1}, port}; 
 inline NodeId id_of(char c) { return *NodeId::from_bytes(std::string(20, c)); }
 inline dht::ServiceKey name_of(std::string_view text) { return *dht::ServiceKey::from_bytes(text); }
 
-// A message that a node sent, together with what it points into.
+// A message sent by the node, with the document that it points into.
 struct Sent {
   Endpoint to;
   std::string bytes;
@@ -54,7 +54,7 @@ class NodeTest : public testing::Test {
     node_->check();
   }
 
-  // What the node sends to `from` upon a datagram, its own queries left out.
+  // Passes a datagram of `from` to the node; returns what the node sends to `from`, except its own queries.
   std::vector<Sent> receive(Endpoint from, std::string const& bytes) {
     sent_.clear();
     node_->receive(from, bytes, now_);
@@ -69,7 +69,7 @@ class NodeTest : public testing::Test {
     return replies;
   }
 
-  // The queries among what was sent last.
+  // The queries in the last output.
   std::vector<Sent> queries() {
     std::vector<Sent> result;
     for (Sent& sent : sent_) {
@@ -80,7 +80,7 @@ class NodeTest : public testing::Test {
     return result;
   }
 
-  // Makes `id` at `from` a verified node of the table: it asks, is pinged, and answers.
+  // Adds `id` at `from` to the routing table: it sends a query, is pinged, and answers.
   void introduce(NodeId const& id, Endpoint from) {
     (void)receive(from, dht::encode_query("in", id, dht::Ping{}));
     for (Sent const& ping : queries())

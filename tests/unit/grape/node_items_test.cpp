@@ -1,4 +1,4 @@
-// Items and the taking back of services, as one node sees them.
+// Items and unannounce, with a single node.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -48,8 +48,8 @@ class NodeItemsTest : public NodeTest {
   }
   std::int64_t put(dht::Item const& item) { return put(put_of(item, ""), item.target()); }
 
-  // Plays the network for one node 'N' at port 7000 that holds nothing and takes everything, unless `reply`
-  // says otherwise. Returns what it was asked.
+  // Simulates a network of one node 'N' at port 7000 that stores nothing and accepts everything, unless
+  // `reply` answers. Returns the queries to it.
   template <class Reply>
   std::vector<Sent> serve(Reply reply) {
     std::vector<Sent> asked;
@@ -82,7 +82,7 @@ TEST_F(NodeItemsTest, storesAndAnswersItems) {
   EXPECT_EQ(reply.sig, item.owner()->signature.view());
   EXPECT_EQ(reply.seq, 1);
   EXPECT_FALSE(reply.token.value_or("").empty());
-  // Whoever has it hears its number only.
+  // A querier that has the item gets only its number.
   auto const same = receive(at(1), dht::encode_query("aa", id_of('B'), dht::Get{item.target(), 1}));
   ASSERT_EQ(same.size(), 1u);
   EXPECT_FALSE(same[0].as<dht::Reply>().v);
@@ -252,7 +252,7 @@ TEST_F(NodeItemsTest, aPutThatAllRefuseSaysWhyAndIsNotRepeated) {
   ASSERT_TRUE(events<PutDone>()[0].refusal);
   EXPECT_EQ(events<PutDone>()[0].refusal->code, 302);
   EXPECT_EQ(node_->stats().own_items, 0u);
-  // What is here already needs no network to be refused.
+  // A conflict with a stored item is refused without queries.
   EXPECT_EQ(put(version(5, "i5e")), 0);
   ASSERT_TRUE(node_->start_put(version(4, "i4e"), now_));
   ASSERT_TRUE(node_->start_put(version(6, "i6e"), now_, {.cas = 4}));

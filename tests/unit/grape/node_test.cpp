@@ -88,7 +88,7 @@ TEST_F(NodeTest, whoAsksIsPingedBeforeItIsKnown) {
   std::string const tid{pings[0].as<dht::Query>().tid};
   std::string other_tid = tid;
   other_tid[0] = static_cast<char>(other_tid[0] ^ 1);
-  // A guessed id, the wrong port, the wrong address, another node: none of them counts.
+  // Replies with a guessed id, from the wrong port or address, or of another node are dropped.
   (void)receive(at(7000), dht::encode_reply(other_tid, id_of('N'), {}));
   (void)receive(at(7001), dht::encode_reply(tid, id_of('N'), {}));
   (void)receive({IpAddress{10, 0, 0, 2}, 7000}, dht::encode_reply(tid, id_of('N'), {}));
@@ -245,7 +245,7 @@ TEST_F(NodeTest, aDeadContactOnlyDelaysALookup) {
 }
 
 TEST_F(NodeTest, becomesReadyOnceEvenWhenNobodyAnswers) {
-  EXPECT_EQ(events<Ready>().size(), 1u);  // no bootstrap at all
+  EXPECT_EQ(events<Ready>().size(), 1u);  // without bootstrap addresses
   events_.clear();
   NodeOptions options;
   options.port = 20001;
@@ -380,7 +380,7 @@ TEST_F(NodeTest, samplesItsNames) {
   EXPECT_EQ(samples(again[0]), samples(replies[0])) << "as long as it said";
 }
 
-// A node without a fixed id that joins through at(1), and what it asked there.
+// Creates a node without a fixed id that joins through at(1); returns its query to at(1).
 class TwinTest : public NodeTest {
  protected:
   TwinTest() {
@@ -409,7 +409,7 @@ TEST_F(TwinTest, aNodeThatMeetsItsOwnIdWhereItJoinsTakesANewOne) {
   EXPECT_NE(node_->id(), id_);
   ASSERT_EQ(events<Warning>().size(), 1u);
   EXPECT_NE(events<Warning>()[0].text.find("another node has our id"), std::string::npos);
-  // The other one is a node like any now.
+  // The other node is treated like any node now.
   auto const again = queries();
   ASSERT_EQ(again.size(), 1u);
   EXPECT_EQ(again[0].as<dht::Query>().sender, node_->id());

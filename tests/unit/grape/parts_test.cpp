@@ -1,4 +1,4 @@
-// The small parts of a node: transactions, peer store, tokens, rate limit, bootstrap.
+// Tests of the parts of a node: transactions, peer store, tokens, rate limit, bootstrap.
 #include <algorithm>
 #include <set>
 
@@ -301,7 +301,7 @@ TEST(RateLimit, aFloodSpoilsNobodyElsesAllowance) {
   Random random{1};
   RateLimit limit{{.public_per_second = 10}, random};
   int allowed = 0;
-  // The whole address shares one allowance where it is public.
+  // All ports of a public address share one allowance.
   for (int i = 0; i < 10000; ++i) allowed += limit.allow(host(1, static_cast<std::uint16_t>(i + 1)), kStart);
   EXPECT_LE(allowed, 40);
   int others = 0;

@@ -1,4 +1,4 @@
-// Addresses and what follows from them: BEP 32, 42, 43, 45, and the limits of the public profile.
+// Address rules (BEP 32, 42, 43, 45) and the limits of the public profile.
 #include "grape/core/profile.hpp"
 
 #include <algorithm>
@@ -108,7 +108,7 @@ TEST(PublicTable, hasOneNodeOfAnAddressAndOneOfANetworkInABucket) {
   EXPECT_FALSE(table.answered({id(0x81), public_at(1, 2)}, kNow)) << "the same /24 and bucket";
   EXPECT_FALSE(table.on_query_from({id(0x82), public_at(1, 3)}, kNow)) << "not worth a ping";
   EXPECT_TRUE(table.answered({id(0x83), public_at(2, 1)}, kNow));
-  // Fill the far bucket, so that it splits.
+  // Fills the far bucket, so that it splits.
   for (int i = 3; i < 9; ++i) EXPECT_TRUE(table.answered({id(0x90), public_at(i, 1)}, kNow));
   EXPECT_TRUE(table.answered({id(0x01), public_at(9, 1)}, kNow));
   EXPECT_TRUE(table.answered({id(0x01), public_at(1, 7)}, kNow)) << "the same /24 in another bucket";
@@ -119,7 +119,7 @@ TEST(PublicTable, hasOneNodeOfAnAddressAndOneOfANetworkInABucket) {
 TEST(PublicTable, prefersIdsThatFitTheirAddress) {
   Random random{1};
   NodeId own;
-  own.array()[0] = 0xff;  // all others share no bit with it
+  own.array()[0] = 0xff;  // no other id shares a bit with it
   RoutingTable table{own, options_of(Profile::public_network).table};
   auto const fits = [&](int network) {
     dht::Contact contact{fitting_id(public_at(network, 1).address, random), public_at(network, 1)};

@@ -78,7 +78,7 @@ TEST(RoutingTable, aFullFarBucketKeepsItsNodes) {
   auto table = table_of();
   for (char c = 'A'; c < 'A' + 20; ++c)
     EXPECT_TRUE(table.answered({far_id(c), at(static_cast<std::uint32_t>(c))}, kStart));
-  // A near node splits the buckets, so that the far one cannot.
+  // A near node splits the buckets, so that the far bucket cannot split any more.
   EXPECT_TRUE(table.answered({*NodeId::from_bytes('\x01' + std::string(19, 'x')), at(1)}, kStart));
   EXPECT_FALSE(table.answered({far_id('z'), at(2)}, kStart));
   EXPECT_FALSE(table.on_query_from({far_id('y'), at(3)}, kStart));
@@ -101,7 +101,7 @@ TEST(RoutingTable, threeFailuresRemoveANodeAndAnAnswerForgivesThem) {
   EXPECT_TRUE(table.is_failing(node));
   table.answered(node, now);
   EXPECT_FALSE(table.is_failing(node));
-  for (int i = 0; i < 10; ++i) table.failed(node, now);  // at once: counts as one
+  for (int i = 0; i < 10; ++i) table.failed(node, now);  // at the same time: counts as one
   EXPECT_EQ(table.size(), 1u);
   for (int i = 0; i < 2; ++i) table.failed(node, now += seconds{5});
   EXPECT_EQ(table.size(), 0u);

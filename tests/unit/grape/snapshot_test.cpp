@@ -9,7 +9,7 @@ using std::chrono::seconds;
 
 class SnapshotTest : public NodeTest {
  protected:
-  // A node without an id of its own, in place of the one of the fixture.
+  // Replaces the fixture's node by one without a fixed id.
   void start_new(Snapshot const& snapshot) {
     sent_.clear();
     events_.clear();

@@ -1,4 +1,4 @@
-// A grape as a program embeds it: what hangs outside must not keep it from ending.
+// An embedded grape must stop even if the disk or the resolver hangs.
 #include "grape/grape.hpp"
 
 #include <atomic>
@@ -25,7 +25,7 @@ using std::chrono::seconds;
 
 IpAddress const kLoopback{127, 0, 0, 1};
 
-/// A resolver that hangs until it is released; then every name fails.
+/// A resolver that hangs until it is released; then every resolution fails.
 class HangingResolver {
  public:
   ~HangingResolver() { release(); }
@@ -65,7 +65,7 @@ class GrapeTest : public testing::Test {
     out.bind = kLoopback;
     return out;
   }
-  /// Waits until `condition` holds, as long as the guard of a test allows.
+  /// Waits until `condition` holds, up to the limit of a test.
   template <class Condition>
   net::Awaitable<void> until(Condition condition) {
     boost::asio::steady_timer timer{io_};
@@ -152,7 +152,7 @@ TEST_F(GrapeTest, onAllAddressesAnswersFromTheOneThatWasAsked) {
 
 TEST_F(GrapeTest, stopsInTimeWhileTheDiskHangs) {
   test::TemporaryFolder folder;
-  // Opening a pipe that nobody reads is the disk that does not answer.
+  // Opening a pipe without a reader hangs, like a disk that does not answer.
   auto const draft = folder.path() / "state.new";
   ASSERT_EQ(::mkfifo(draft.c_str(), 0600), 0);
   auto with_state = options();

@@ -23,7 +23,7 @@ class UdpSockets : public testing::TestWithParam<bool> {
     out.batched = GetParam();
     return out;
   }
-  /// Takes datagrams until `count` have come.
+  /// Receives `count` datagrams.
   net::Awaitable<void> collect(UdpSocket& socket, std::size_t count, std::vector<std::string>& bytes,
                                std::set<Endpoint>& senders) {
     while (bytes.size() < count) {
@@ -130,7 +130,7 @@ TEST_P(UdpSockets, boundToAllAddressesAnswersFromTheOneThatWasAsked) {
     UdpSocket server{io_.get_executor(), options()};
     UdpSocket client{io_.get_executor(), options()};
     auto const at = server.open({*IpAddress::parse(all), 0});
-    if (!at) continue;  // no IPv6 here
+    if (!at) continue;  // no IPv6 on this host
     ASSERT_TRUE(client.open(kLoopback));
     Endpoint const second{IpAddress{127, 0, 0, 2}, at->port};
     client.send(second, "ask");

@@ -24,7 +24,7 @@ class Writer : public testing::Test {
     if (end >= 0) ::close(end);
     end = -1;
   }
-  /// Everything until the end of the pipe.
+  /// Reads until the end of the pipe.
   std::string read_all() {
     close(ends_[1]);
     std::string out;
@@ -56,7 +56,7 @@ TEST_F(Writer, dropsAndCountsWhatAFullPipeHasNoRoomFor) {
   std::string const line = std::string(999, 'x') + '\n';
   LineWriter writer{ends_[1], 10'000};
   int written = 0;
-  // The pipe holds 64 KiB, the thread 10 kB, the queue 10 kB: 1000 lines of 1 kB cannot all be taken.
+  // The pipe holds 64 KiB, the thread 10 kB, the queue 10 kB: not all of 1000 lines of 1 kB fit.
   for (; written < 1000; ++written) writer.write(line);
   EXPECT_EQ(writer.take_dropped(), 0U) << "it is told when there is room";
   std::array<char, 4096> buffer;

@@ -1,4 +1,4 @@
-// What every ReservationStore promises.
+// The contract of ReservationStore, tested for all implementations.
 #include <vector>
 
 #include "tests/unit/reservation/stores.hpp"

@@ -1,4 +1,4 @@
-// RedisReservations against a real redis-server, and against its absence, death and silence.
+// RedisReservations with a real redis-server: running, absent, killed and frozen.
 #include <vector>
 
 #include "tests/unit/reservation/stores.hpp"
@@ -94,7 +94,7 @@ TEST_F(Redis, aLateScriptOfAnAttemptThatWasGivenUpReservesNothing) {
   RedisPeer peer{io, *server, 100ms};
   server->freeze();
   EXPECT_EQ(refused(reserve(io, peer.store, request_of("take-1", "alice"))), ReservationErrc::unavailable);
-  server->thaw();  // it now runs what it had received, the reserve and the undo
+  server->thaw();  // it now executes the received commands, the reserve and the undo
   peer.until([&] { return peer.client.connected(); });
   RedisPeer other{io, *server};
   auto const take_key_gone = [&] {

@@ -1,4 +1,4 @@
-// Both reservation stores behind one interface that waits for the answer.
+// Both reservation stores behind one blocking interface.
 #pragma once
 
 #include <algorithm>
@@ -68,7 +68,7 @@ inline EmbeddedReservations::Environment environment_of(boost::asio::io_context&
           [&io](std::function<void()> work) { boost::asio::post(io, std::move(work)); }};
 }
 
-/// A RedisReservations with a client of its own, as a process of the maker has it.
+/// A RedisReservations with its own client, like one process of the maker.
 class RedisPeer {
  public:
   explicit RedisPeer(boost::asio::io_context& io, RedisServer const& server,

@@ -1,0 +1,91 @@
+// A naive model of the order book, to compare the book with.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "exchange/core/book.hpp"
+
+namespace grenache::exchange {
+
+/// A map of the newest version of every order, scanned for every query.
+class BookModel {
+ public:
+  explicit BookModel(Book::Options options) : options_{options} {}
+
+  /// As Book::add(); `is_genuine` replaces the check of the signature.
+  Result<Added> add(OrderRecord const& order, bool is_genuine, WallTime now) {
+    if (order.expires <= now) return BookErrc::expired;
+    if (order.created > now + options_.clock_skew_max) return BookErrc::from_the_future;
+    auto const known = orders_.find(key_of(order));
+    if (known != orders_.end()) {
+      if (!is_newer(order, known->second)) return Added::nothing;
+    } else if (orders_.size() == options_.order_count_max) {
+      return BookErrc::book_full;
+    } else {
+      auto const count_max = order.maker ? options_.maker_order_count_max : options_.unsigned_count_max;
+      auto const count =
+          std::ranges::count_if(orders_, [&](auto const& entry) { return entry.first.maker == order.maker; });
+      if (static_cast<std::size_t>(count) == count_max) return BookErrc::maker_full;
+    }
+    if (!is_genuine) return BookErrc::bad_signature;
+    bool const is_new = orders_.insert_or_assign(key_of(order), order).second;
+    return is_new ? Added::order : Added::version;
+  }
+
+  void expire(WallTime now) {
+    std::erase_if(orders_, [&](auto const& entry) { return entry.second.expires <= now; });
+  }
+
+  [[nodiscard]] std::vector<OrderRecord> live(WallTime now) const {
+    std::vector<OrderRecord> out;
+    for (auto const& [key, order] : orders_) {
+      if (order.is_live(now)) out.push_back(order);
+    }
+    return out;
+  }
+
+  [[nodiscard]] std::vector<OrderRecord> matches(OrderRecord const& order, WallTime now) const {
+    if (!order.is_live(now)) return {};
+    auto out = live(now);
+    std::erase_if(out, [&](auto const& other) {
+      auto const& bid = order.side == Side::buy ? order : other;
+      auto const& ask = order.side == Side::buy ? other : order;
+      if (other.side == order.side || bid.price < ask.price) return true;
+      if (order.maker && other.maker) return order.maker == other.maker;
+      return order.remaining != other.remaining;
+    });
+    auto const sign = order.side == Side::buy ? 1 : -1;
+    std::ranges::sort(out, {}, [&](auto const& other) {
+      return std::tuple{sign * other.price.units(), other.created, other.id, other.maker};
+    });
+    if (out.size() > options_.match_count_max) out.resize(options_.match_count_max);
+    return out;
+  }
+
+  [[nodiscard]] std::size_t size() const { return orders_.size(); }
+
+  /// True when `book` answers every query like the model; matches() is queried for `probe`.
+  [[nodiscard]] bool agrees_with(Book const& book, OrderRecord const& probe, WallTime now) const {
+    std::vector<OrderRecord> found;
+    for (auto const& match : book.matches(probe, now)) {
+      if (match.amount != std::min(probe.remaining, match.order.remaining)) return false;
+      found.push_back(match.order);
+    }
+    return book.size() == size() && book.live(now) == live(now) && found == matches(probe, now);
+  }
+
+ private:
+  static bool is_newer(OrderRecord const& order, OrderRecord const& known) {
+    if (order.seq != known.seq) return order.seq > known.seq;
+    return order.maker && order_digest(order) > order_digest(known);
+  }
+
+  Book::Options options_;
+  std::map<OrderKey, OrderRecord> orders_;
+};
+
+}  // namespace grenache::exchange
