@@ -1,26 +1,9 @@
 #include "exchange/core/invoice.hpp"
 
-#include <algorithm>
-#include <array>
-
 #include <grenache/dht/bencode_writer.hpp>
 
 namespace grenache::exchange {
 namespace {
-
-// RFC 2104; a key is never longer than a block here.
-Sha256 hmac_sha256(std::string_view key, std::string_view message) {
-  constexpr std::size_t kBlockSize = 64;
-  std::string inner(kBlockSize, '\x36');
-  std::string outer(kBlockSize, '\x5c');
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    inner[i] = static_cast<char>(inner[i] ^ key[i]);
-    outer[i] = static_cast<char>(outer[i] ^ key[i]);
-  }
-  inner += message;
-  outer += sha256(inner).view();
-  return sha256(outer);
-}
 
 Sha256 derive(std::string_view domain, InvoiceTerms const& terms, SecretKey const& maker) {
   dht::BencodeWriter out{std::string{domain}};

@@ -70,7 +70,7 @@ struct NodeOptions {
   /// Ready is emitted after this if no bootstrap address answers.
   Duration ready_max = std::chrono::seconds{2};
   Duration upkeep = std::chrono::seconds{5};  // interval of pings and bucket refreshes
-  std::size_t upkeep_ping_max = 16;  // pings per round
+  std::size_t upkeep_ping_max = 16;           // pings per round
   /// Interval of searches for our own id while the table holds less than one bucket of nodes; the first ones
   /// come sooner. A network that small is cheap to search, and a new node whose first search missed nodes
   /// finds them.
@@ -107,12 +107,12 @@ using Output = std::variant<Datagram, Event>;
 
 /// Why a datagram was dropped without an answer.
 enum class DropReason : std::uint8_t {
-  bad_source,  // port 0, multicast, unspecified, or of a disabled family
-  malformed,  // not a KRPC message, or one that Node.js' Grape ignores too
-  own_id,  // sent by us, or by another node with our id
+  bad_source,       // port 0, multicast, unspecified, or of a disabled family
+  malformed,        // not a KRPC message, or one that Node.js' Grape ignores too
+  own_id,           // sent by us, or by another node with our id
   unmatched_reply,  // matches no open query of ours to that endpoint
-  rate_limited,  // its source exceeded its rate; not parsed
-  read_only,  // a query, while we answer none
+  rate_limited,     // its source exceeded its rate; not parsed
+  read_only,        // a query, while we answer none
 };
 inline constexpr std::size_t kDropReasonCount = 6;
 [[nodiscard]] std::string_view to_string(DropReason reason);
@@ -122,21 +122,21 @@ struct NodeStats {
   std::uint64_t datagrams_in = 0;
   std::uint64_t datagrams_out = 0;
   std::array<std::uint64_t, kDropReasonCount> dropped{};  // by DropReason
-  std::uint64_t queries_in = 0;  // answered, including by errors
+  std::uint64_t queries_in = 0;                           // answered, including by errors
   std::uint64_t errors_sent = 0;
   std::uint64_t queries_out = 0;
   std::uint64_t timeouts = 0;
-  std::uint64_t lookups = 0;  // started by users
-  std::uint64_t announces = 0;  // started by users
-  std::uint64_t announces_stored = 0;  // by others with us
-  std::uint64_t unannounces = 0;  // started by users
+  std::uint64_t lookups = 0;            // started by users
+  std::uint64_t announces = 0;          // started by users
+  std::uint64_t announces_stored = 0;   // by others with us
+  std::uint64_t unannounces = 0;        // started by users
   std::uint64_t peers_unannounced = 0;  // by others with us
-  std::uint64_t gets = 0;  // started by users
-  std::uint64_t puts = 0;  // started by users
-  std::uint64_t items_put = 0;  // by others at this node, refreshes included
-  std::uint64_t searches_done = 0;  // for names and items, including those of announcements and puts
-  std::uint64_t search_queries = 0;  // queries of these searches
-  std::uint64_t search_hops = 0;  // the sum of their hops
+  std::uint64_t gets = 0;               // started by users
+  std::uint64_t puts = 0;               // started by users
+  std::uint64_t items_put = 0;          // by others at this node, refreshes included
+  std::uint64_t searches_done = 0;      // for names and items, including those of announcements and puts
+  std::uint64_t search_queries = 0;     // queries of these searches
+  std::uint64_t search_hops = 0;        // the sum of their hops
   // Current values.
   std::size_t nodes = 0;
   std::size_t replacements = 0;
@@ -144,9 +144,9 @@ struct NodeStats {
   std::size_t names_stored = 0;
   std::size_t peers_stored = 0;
   std::size_t items_stored = 0;
-  std::size_t services_kept = 0;  // re-announced until unannounced
-  std::size_t own_items = 0;  // republished every hour
-  std::size_t lookups_running = 0;  // requests for one name share a lookup
+  std::size_t services_kept = 0;     // re-announced until unannounced
+  std::size_t own_items = 0;         // republished every hour
+  std::size_t lookups_running = 0;   // requests for one name share a lookup
   std::size_t requests_waiting = 0;  // requests of users
   bool ready = false;
 
@@ -346,9 +346,9 @@ class Node {
   Transactions transactions_;
   Tokens tokens_;
   RateLimit rate_limit_;
-  PeerStore peers_;  // announced by others, and by us if our address is known
-  PeerStore own_;  // announced by us, as 127.0.0.1, if it is not
-  ItemStore items_;  // put by others, and by us without `keep`
+  PeerStore peers_;      // announced by others, and by us if our address is known
+  PeerStore own_;        // announced by us, as 127.0.0.1, if it is not
+  ItemStore items_;      // put by others, and by us without `keep`
   ItemStore own_items_;  // put by our users; republished
   Keeper keeper_;
   PerFamily<ExternalAddress> external_;
@@ -358,11 +358,10 @@ class Node {
   Bootstrap fallback_;  // the former nodes, while no node is known; else empty
   Service service_;
 
-  TimePoint duplicate_id_due_ =
-      TimePoint::min();  // no id change because of a duplicate before this
+  TimePoint duplicate_id_due_ = TimePoint::min();  // no id change for a duplicate before this
   Phase phase_ = Phase::waiting;
   TimePoint ready_by_ = TimePoint::max();
-  std::optional<std::uint64_t> self_search_;  // the find_node for our own id
+  std::optional<std::uint64_t> self_search_;     // the find_node for our own id
   TimePoint self_search_at_ = TimePoint::min();  // earliest time of the next one, while few nodes are known
   Duration self_search_wait_ = std::chrono::seconds{1};
   TimePoint upkeep_at_ = TimePoint::min();  // the first expire() sets it

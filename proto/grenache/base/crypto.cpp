@@ -23,7 +23,8 @@ Digest digest(EVP_MD const* algorithm, std::string_view bytes) {
   return out;
 }
 
-// One context per process, made and blinded before first use; libsecp256k1 only reads it afterwards.
+// One context per process, created and blinded before first use; libsecp256k1 only reads it afterwards, so it
+// is thread-safe.
 secp256k1_context const* context() {
   static secp256k1_context const* const shared = [] {
     // NOLINTNEXTLINE(misc-redundant-expression): both flags may have the same bits
@@ -55,7 +56,7 @@ bool verify_parsed(PeerId const& signer, Sha256 const& digest, secp256k1_ecdsa_s
 
 }  // namespace
 
-// EVP_sha1() and its like look the algorithm up under a lock in every use.
+// Fetched once: EVP_sha1() and EVP_sha256() look up the algorithm under a lock in every use.
 Sha1 sha1(std::string_view bytes) {
   static EVP_MD const* const algorithm = EVP_MD_fetch(nullptr, "SHA1", nullptr);
   return digest<Sha1>(algorithm, bytes);
@@ -63,6 +64,16 @@ Sha1 sha1(std::string_view bytes) {
 Sha256 sha256(std::string_view bytes) {
   static EVP_MD const* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   return digest<Sha256>(algorithm, bytes);
+}
+
+Sha256 hmac_sha256(std::string_view key, std::string_view message) {
+  Sha256 out;
+  std::size_t size = 0;
+  auto const* const bytes = reinterpret_cast<unsigned char const*>(message.data());
+  GRN_CHECK(EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, key.data(), key.size(), bytes,
+                      message.size(), out.array().data(), Sha256::kSize, &size) != nullptr);
+  GRN_CHECK(size == Sha256::kSize);
+  return out;
 }
 
 void SipHash::Free::operator()(evp_mac_ctx_st* context) const { EVP_MAC_CTX_free(context); }
@@ -78,7 +89,7 @@ SipHash::Tag SipHash::operator()(std::string_view message) const {
   Tag tag;
   std::size_t size = 0;
   auto const* const bytes = reinterpret_cast<unsigned char const*>(message.data());
-  GRN_CHECK(EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1);  // with the key it has
+  GRN_CHECK(EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1);  // restarts with the same key
   GRN_CHECK(EVP_MAC_update(context_.get(), bytes, message.size()) == 1);
   GRN_CHECK(EVP_MAC_final(context_.get(), tag.array().data(), &size, Tag::kSize) == 1);
   GRN_CHECK(size == Tag::kSize);
@@ -130,7 +141,7 @@ bool verify(PeerId const& signer, Sha256 const& digest, Signature const& signatu
   secp256k1_ecdsa_signature parsed;
   if (secp256k1_ecdsa_signature_parse_compact(context(), &parsed, signature.array().data()) != 1)
     return false;
-  return verify_parsed(signer, digest, parsed);  // libsecp256k1 takes low S only
+  return verify_parsed(signer, digest, parsed);  // libsecp256k1 accepts only low S
 }
 
 bool verify_any_s(PeerId const& signer, Sha256 const& digest, Signature const& signature) {

@@ -20,9 +20,11 @@ using Sha256 = FixedBytes<struct Sha256Tag, 32>;
 
 [[nodiscard]] Sha1 sha1(std::string_view bytes);
 [[nodiscard]] Sha256 sha256(std::string_view bytes);
+/// HMAC-SHA256 (RFC 2104).
+[[nodiscard]] Sha256 hmac_sha256(std::string_view key, std::string_view message);
 
-/// SipHash-2-4 under a secret key of 128 bits: a MAC for short messages, ten times as fast as an HMAC. One
-/// thread.
+/// SipHash-2-4 with a secret key of 128 bits: a MAC for short messages, ten times as fast as an HMAC. Not
+/// thread-safe.
 class SipHash {
  public:
   using Key = std::array<std::uint8_t, 16>;
@@ -38,7 +40,7 @@ class SipHash {
   std::unique_ptr<evp_mac_ctx_st, Free> context_;
 };
 
-/// Compares in a time that depends on the lengths only.
+/// Compares in a time that depends only on the lengths.
 [[nodiscard]] bool equal_constant_time(std::string_view a, std::string_view b);
 
 /// An ECDSA signature over secp256k1: R || S, low S.
@@ -50,13 +52,13 @@ struct RecoverableSignature {
   std::uint8_t recovery_id = 0;  // 0 to 3
 };
 
-/// A secp256k1 private key. Wiped from memory when it goes.
+/// A secp256k1 private key. The destructor wipes it from memory.
 class SecretKey {
  public:
   static constexpr std::size_t kSize = 32;
 
   [[nodiscard]] static SecretKey generate(Random& random);
-  /// Nothing unless `bytes` is 32 bytes long and a number from 1 to the order of the group less 1.
+  /// Returns nothing unless `bytes` is 32 bytes long and a number from 1 to the group order minus 1.
   [[nodiscard]] static std::optional<SecretKey> from_bytes(std::string_view bytes);
 
   SecretKey(SecretKey const&) = default;
@@ -77,20 +79,21 @@ class SecretKey {
   std::array<std::uint8_t, kSize> bytes_{};
 };
 
-/// True when `signer` signed `digest`. A high S is refused: it would be a second signature of the same thing.
+/// True when `signer` signed `digest`. Rejects a high S, which would be a second valid signature of the same
+/// digest.
 [[nodiscard]] bool verify(PeerId const& signer, Sha256 const& digest, Signature const& signature);
 
 /// True when `signer` signed `digest`, with a low or a high S (BOLT 11 readers accept both without an `n`
 /// field).
 [[nodiscard]] bool verify_any_s(PeerId const& signer, Sha256 const& digest, Signature const& signature);
 
-/// The key that made the signature; nothing when there is none.
+/// Returns the public key that made the signature; nothing when there is none.
 [[nodiscard]] std::optional<PeerId> recover(Sha256 const& digest, RecoverableSignature const& signature);
 
 using Ed25519PublicKey = FixedBytes<struct Ed25519PublicKeyTag, 32>;
 using Ed25519Signature = FixedBytes<struct Ed25519SignatureTag, 64>;
 
-/// An Ed25519 private key as RFC 8032 has it: a seed. Wiped from memory when it goes.
+/// An Ed25519 private key: the seed of RFC 8032. The destructor wipes it from memory.
 class Ed25519SecretKey {
  public:
   static constexpr std::size_t kSize = 32;

@@ -5,7 +5,7 @@
 namespace grenache {
 namespace {
 
-// The first of the 128-bit vectors that come with SipHash's reference implementation.
+// The first 128-bit vectors of SipHash's reference implementation.
 TEST(SipHash, matchesTheReferenceVector) {
   SipHash::Key key;
   for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::uint8_t>(i);
@@ -19,6 +19,16 @@ TEST(Crypto, hashesAsTheStandardsSay) {
   // FIPS 180-4 examples for "abc".
   EXPECT_EQ(sha1("abc").hex(), "a9993e364706816aba3e25717850c26c9cd0d89d");
   EXPECT_EQ(sha256("abc").hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Crypto, computesTheHmacOfRfc4231) {
+  EXPECT_EQ(hmac_sha256(std::string(20, '\x0b'), "Hi There").hex(),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+  EXPECT_EQ(hmac_sha256("Jefe", "what do ya want for nothing?").hex(),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+  EXPECT_EQ(
+      hmac_sha256(std::string(131, '\xaa'), "Test Using Larger Than Block-Size Key - Hash Key First").hex(),
+      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
 TEST(Crypto, comparesInConstantTime) {
