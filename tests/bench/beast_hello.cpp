@@ -1,5 +1,5 @@
-// The least that Beast needs to serve HTTP: the yardstick of rpc::Server. Prints the port it listens at;
-// answers every request with its own body until it is killed.
+// A minimal Beast HTTP server, the baseline for rpc::Server. Prints its port and echoes the body of every
+// request until it is killed.
 #include <cstdio>
 #include <exception>
 #include <utility>

@@ -1,8 +1,9 @@
 // Our Grenache RPC peers for tests/bench/rpc.py.
 //
-//     rpc_bench serve TRANSPORT GRAPE NAME [TLS]                  answers what it gets; prints its port when
-//     announced rpc_bench load TRANSPORT GRAPE NAME IN_FLIGHT SECONDS [TLS] prints requests, seconds, p50,
-//     p99 (us) and errors
+//     rpc_bench serve TRANSPORT GRAPE NAME [TLS]
+//         echoes requests; prints its port when announced
+//     rpc_bench load TRANSPORT GRAPE NAME IN_FLIGHT SECONDS [TLS]
+//         prints requests, seconds, p50, p99 (us) and errors
 //
 // TRANSPORT: http, https, ws, wss. TLS: a folder with key.pem, cert.pem and ca.pem. RPC_THREADS is the number
 // of threads that serve.
@@ -143,7 +144,7 @@ net::Awaitable<void> run_load(Options const& options, asio::io_context& io) {
   client_options.tls = options.tls;
   rpc::Client client{io.get_executor(), link, client_options, Random::from_system()};
   json::Value payload = *json::parse(R"({"hello":"world","number":42})");
-  // The first request pays for the lookup.
+  // The first request does the lookup.
   auto const first = co_await client.request(options.name, payload);
   if (!first) throw std::runtime_error{first.error().text()};
   TimePoint const begin = net::steady_now();

@@ -1,12 +1,12 @@
-// Asks a DHT node as fast as it answers, or answers itself as a bare echo: the yardstick.
+// Sends queries to a DHT node as fast as it answers, or runs a bare echo server as the baseline.
 //
 //     udp_flood --serve                      echoes on a free port, which it prints, until it is killed
 //     udp_flood PORT QUERY SECONDS [SOCKETS WINDOW]
 //     udp_flood PORT announce COUNT          announces COUNT names, each with a token of its own
 //
 // QUERY is ping, find_node, get_peers, popular (get_peers of a name that udp.py announced) or get:TARGET (40
-// hex digits). From each of SOCKETS ports WINDOW queries are under way; what is lost is asked again after a
-// while. Prints replies (names that were stored), seconds and bytes of the first reply.
+// hex digits). Each of SOCKETS ports has WINDOW queries in flight; lost ones are repeated after a timeout.
+// Prints replies (or stored names), seconds and bytes of the first reply.
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -76,7 +76,7 @@ std::string query_text(std::string_view query) {
 
 struct Socket {
   int fd = -1;
-  unsigned open = 0;  // queries under way
+  unsigned open = 0;  // queries in flight
   Clock::time_point heard = Clock::now();
 };
 
@@ -112,8 +112,7 @@ class Flood {
       auto const now = Clock::now();
       for (std::size_t i = 0; i < sockets_.size(); ++i) {
         if (polls_[i].revents & POLLIN) take(sockets_[i], now);
-        if (now - sockets_[i].heard > std::chrono::milliseconds{200})
-          sockets_[i].open = 0;  // lost on the way
+        if (now - sockets_[i].heard > std::chrono::milliseconds{200}) sockets_[i].open = 0;  // lost
         fill(sockets_[i]);
       }
     }
@@ -150,7 +149,7 @@ class Flood {
   unsigned reply_size_ = 0;
 };
 
-/// Announces names one after the other, WINDOW of them at a time: asks for a token, then brings it back.
+/// Announces names, WINDOW of them concurrently: gets a token, then announces with it.
 class Announcer {
  public:
   Announcer(int port, unsigned count) : count_{count} {
@@ -171,7 +170,7 @@ class Announcer {
     while (open_ > 0 && Clock::now() - heard < std::chrono::seconds{5}) {
       pollfd poll{fd_, POLLIN, 0};
       if (::poll(&poll, 1, 100) == 0) {
-        for (unsigned slot = 0; slot < kWindowMax; ++slot) send(slot);  // something was lost
+        for (unsigned slot = 0; slot < kWindowMax; ++slot) send(slot);  // a datagram was lost
         continue;
       }
       std::array<char, 2048> bytes;
@@ -215,7 +214,7 @@ class Announcer {
     if (tid == std::string_view::npos || tid + 7 > reply.size()) return;
     auto const slot = static_cast<unsigned char>(reply[tid + 6]);
     if (slot >= kWindowMax || slots_[slot].query.empty()) return;
-    if ((reply[tid + 5] == '1') != slots_[slot].announces) return;  // an answer to an older try
+    if ((reply[tid + 5] == '1') != slots_[slot].announces) return;  // a reply to an earlier try
     bool const is_reply = reply.ends_with("1:y1:re");
     auto const token = reply.find("5:token");
     if (slots_[slot].announces || !is_reply || token == std::string_view::npos) {

@@ -83,7 +83,7 @@ TEST(KrpcGolden, everyRecordedDatagramIsReadAndWrittenAgainAsItWas) {
   EXPECT_EQ(datagrams, 55u);
 }
 
-// A node in the place of the recorded one: the same id, and it knows the same three nodes.
+// A node that replaces the recorded one: it has the same id and knows the same three nodes.
 class Probe {
  public:
   Probe() : node_{options(), Random{1}} {
@@ -92,7 +92,7 @@ class Probe {
     answer_all();
   }
 
-  // What the recorded node was told to put before.
+  // The items put on the recorded node before.
   void put(std::string_view text) {
     dht::BencodeWriter writer;
     writer.string(text);
@@ -102,7 +102,7 @@ class Probe {
     answer_all();
   }
 
-  // The answers to one datagram, pings of the asker left out.
+  // Returns the answers to a datagram, without pings of its sender.
   std::vector<std::string> ask(std::string const& bytes) {
     std::vector<std::string> replies;
     node_.receive({IpAddress{127, 0, 0, 1}, 20009}, bytes, now_);
@@ -125,7 +125,7 @@ class Probe {
     return options;
   }
 
-  // The two others answer every query with their ids, until there are no more.
+  // The two other nodes answer every query with their ids, until there are no more.
   void answer_all() {
     for (int quiet = 0; quiet < 2;) {
       auto const output = node_.poll_output();
@@ -150,7 +150,7 @@ class Probe {
   Node node_;
 };
 
-// What stays of a reply when tokens and the choice of nodes may differ.
+// The part of a reply that is independent of tokens and of the choice of nodes.
 std::string shape(std::string const& bytes, bool with_nodes) {
   BencodeDocument document;
   auto const message = dht::parse_message(bytes, document);
@@ -159,7 +159,7 @@ std::string shape(std::string const& bytes, bool with_nodes) {
   std::string text = "reply " + to_hex(reply.tid) + " id " + reply.sender.hex();
   if (with_nodes && !reply.nodes.empty()) text += " nodes";
   if (reply.v) text += " v " + std::string{*reply.v};
-  if (reply.token) text += " token";  // BEP 5 leaves its length to whoever makes it: Node 20 bytes, we 16
+  if (reply.token) text += " token";  // BEP 5 does not define its length: 20 bytes in Node.js, 16 in ours
   if (reply.has_values) text += " values";
   return text;
 }
@@ -173,7 +173,7 @@ TEST(KrpcGolden, probesAreAnsweredAsNodeAnswersThem) {
   probe.put("hello world");
   for (auto const& [name, item] : *probes->as_object()) {
     SCOPED_TRACE(name);
-    // The recorded node answers an item without nodes.
+    // The recorded node returns an item without nodes.
     bool const with_nodes = name != "get";
     auto const query = from_hex(*item.find_string("query"));
     std::vector<std::string> wanted;

@@ -1,5 +1,5 @@
-// Our RPC server and client against what grenache-nodejs-http 1.0.2 has sent and answered on Node 20.
-// rpc_node.json holds the recording; its texts are bytes, one for each code point.
+// Compares our RPC server and client with a recording of grenache-nodejs-http 1.0.2 on Node.js 20,
+// rpc_node.json. Its texts are bytes, one per code point.
 #include <algorithm>
 #include <cctype>
 #include <fstream>
@@ -58,7 +58,7 @@ std::string from_base64(std::string_view text) {
   return bytes;
 }
 
-/// A message cut into its parts; chunks are joined.
+/// A parsed message, with chunks joined.
 struct Message {
   std::string first_line;
   std::map<std::string, std::string> headers;  // by lower-case name
@@ -107,7 +107,7 @@ std::string recorded(std::string_view entry, std::string_view member) {
   return to_bytes(*recording().find(entry)->find_string(member));
 }
 
-/// The service of the recording. JavaScript leaves out what is undefined.
+/// The service of the recording. JSON.stringify omits undefined members.
 Awaitable<Reply> echo(Request& request) {
   std::string const* const text = request.payload.as_string();
   if (text && *text == "err") co_return Reply::failure("boom");
@@ -137,7 +137,8 @@ struct GoldenRpc : testing::Test {
     return reply;
   }
 
-  /// What our client sends and what it says of the answer. `answer` makes body and status from the rid.
+  /// Returns our client's request and its result for the answer. `answer` creates body and status from the
+  /// rid.
   using Answer = std::function<net::HttpReply(std::string const& rid)>;
   struct Exchange {
     std::string first_line;
@@ -239,7 +240,7 @@ TEST_F(GoldenRpc, theClientSendsWhatNodesDoes) {
     EXPECT_EQ(actual.first_line + " HTTP/1.1", expected.first_line);
     EXPECT_EQ(actual.headers.at("grc-compress"), expected.headers.at("grc-compress"));
     EXPECT_EQ(actual.headers.at("content-type"), expected.headers.at("content-type"));
-    // All but the rid, which has the same form: ["xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx",
+    // Everything except the rid, which has the same form: ["xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx",
     EXPECT_EQ(actual.body.size(), expected.body.size()) << entry;
     EXPECT_EQ(actual.body.substr(38), expected.body.substr(38)) << entry;
     ASSERT_TRUE(actual.result);
@@ -281,7 +282,7 @@ TEST_F(GoldenRpc, theClientReportsWhatNodesDoes) {
   Exchange const short_one = ask_with_client(Value{}, kDefaults, array_of_two);
   ASSERT_TRUE(short_one.result);
   EXPECT_TRUE(short_one.result->is_null());
-  // Node never reports an answer with another rid; ours does at once.
+  // Node.js never reports an answer with another rid; ours reports it at once.
   auto const another = [](std::string const&) { return okay("another"); };
   Exchange const wrong_rid = ask_with_client(Value{}, kDefaults, another);
   ASSERT_FALSE(wrong_rid.result);

@@ -1,5 +1,5 @@
-// A Grenache service and its client in one program, on the installed library. The grape's URL is the only
-// argument.
+// A Grenache service and its client in one program, built with the installed library. The only argument is
+// the grape's URL.
 #include <cstdio>
 #include <exception>
 
