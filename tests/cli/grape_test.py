@@ -1,4 +1,4 @@
-"""The program `grape` as an operator meets it."""
+"""Tests the program `grape`."""
 
 import hashlib
 import http.client
@@ -95,7 +95,7 @@ class Running(TestCase):
         grape = self.start(Process, BIN / "grape", *BASE, "--log-format", "json", "--log-level", "debug")
         port = grape.wait_event("api_listening")["port"]
         grape.wait_event("ready")
-        os.dup2(os.open(os.devnull, os.O_RDONLY), grape.process.stdout.fileno())  # the last reader of its pipe is gone
+        os.dup2(os.open(os.devnull, os.O_RDONLY), grape.process.stdout.fileno())  # closes the last reader of its pipe
         for i in range(3):
             self.assertEqual(request(port, "POST", "/announce", json.dumps({"data": [f"name{i}", 1]}))[::2], (200, "0"))
         self.assertEqual(grape.stop()[0], 0)
@@ -109,7 +109,7 @@ class Running(TestCase):
         with os.fdopen(read) as log:
             port = next(event["port"] for event in map(json.loads, log) if event["event"] == "api_listening")
             name = "n" * 1000
-            for i in range(600):  # one event of over 1 kB each: more than the pipe and the queue hold
+            for i in range(600):  # one event of more than 1 kB each: exceeds the pipe and the queue
                 self.assertEqual(request(port, "POST", "/announce", json.dumps({"data": [name, 1 + i]}))[::2], (200, "0"))
             grape.terminate()
             self.assertEqual(grape.wait(timeout=LIMIT_S), 0)
@@ -156,7 +156,7 @@ class Running(TestCase):
         self.assertEqual(second.post("/lookup", {"data": "x"}), (200, '["127.0.0.1:1"]'))
 
     def start_in_a_circle(self):
-        """Two grapes; each has the other as its bootstrap."""
+        """Two grapes that are each other's bootstrap."""
         for _ in range(20):
             with taken_port(socket.SOCK_DGRAM) as holder:
                 later = holder.getsockname()[1]
@@ -164,7 +164,7 @@ class Running(TestCase):
             try:
                 return first, self.start(Grape, dht_port=later, bootstrap=f"127.0.0.1:{first.dht_port}")
             except AssertionError as error:
-                # A UDP port cannot be kept for a program: somebody may get it meanwhile.
+                # A UDP port cannot be reserved for a program, so another process may bind it meanwhile.
                 if "in use" not in str(error):
                     raise
                 first.close()
@@ -178,7 +178,7 @@ class Running(TestCase):
             self.assertEqual(grape.post("/announce", {"data": ["brief", 1337]})[0], 200)
             return grape.post("/lookup", {"data": "brief"}) == found
 
-        self.wait_until(announced)  # at once, unless the machine is so slow that its age ends before the lookup
+        self.wait_until(announced)  # immediately, unless the announcement expires before the lookup on a slow machine
         self.wait_until(lambda: grape.post("/lookup", {"data": "brief"}) == (200, "[]"))
 
     def test_the_body_limit_is_the_flags(self):
@@ -398,7 +398,7 @@ class Operating(TestCase):
 
 class Web(TestCase):
     def ask(self, grape, **headers):
-        """(status, Access-Control-Allow-Origin) of an announcement by a browser with these headers."""
+        """Announces like a browser with these headers; returns (status, Access-Control-Allow-Origin)."""
         connection = http.client.HTTPConnection("127.0.0.1", grape.api_port, timeout=LIMIT_S)
         self.addCleanup(connection.close)
         connection.request("POST", "/announce", '{"data":["web",1]}', {"Content-Type": "text/plain", "User-Agent": "Mozilla/5.0", **headers})

@@ -1,4 +1,4 @@
-"""The client `grenache` as a user meets it."""
+"""Tests the client `grenache`."""
 
 import http.server
 import json
@@ -22,7 +22,7 @@ class Client(TestCase):
         self.key = self.home / ".config/grenache/key"
 
     def grenache(self, *arguments, code=0):
-        """Runs it with a home of its own; its standard output."""
+        """Runs it with its own home folder; returns its standard output."""
         result = run("grenache", *arguments, env={"HOME": str(self.home), "XDG_CONFIG_HOME": ""})
         self.assertEqual(result.returncode, code, result.stdout + result.stderr)
         self.error = result.stderr

@@ -1,4 +1,4 @@
-"""Datagrams that end Node's grape, or turn it against others: ours lives, and answers right after them."""
+"""Datagrams that crash Node.js' grape or abuse it against others: ours survives and answers correctly after them."""
 
 import json
 import os
@@ -25,11 +25,11 @@ class HostileTestCase(TestCase):
         self.grape.post("/announce", {"data": ["service", 1337]})
 
     def settle(self):
-        """What was sent before has been read."""
+        """Waits until the datagrams sent before are processed."""
         self.assertEqual(self.peer.ask(self.grape.dht_port, "ping")["r"], {"id": self.id})
 
     def assert_alive(self):
-        """It answers, with what is right."""
+        """Checks that the grape answers correctly."""
         self.settle()
         found = self.peer.ask(self.grape.dht_port, "get_peers", info_hash="service")["r"]
         self.assertEqual(found["values"], [compact("127.0.0.1", 1337)])
@@ -44,7 +44,7 @@ class HostileTestCase(TestCase):
 
 
 class Killers(HostileTestCase):
-    """Each of these ends grenache-grape 1.0.0 at once."""
+    """Each of these crashes grenache-grape 1.0.0."""
 
     def assert_answered(self, datagram, error):
         sender = self.start(Peer)
@@ -55,7 +55,7 @@ class Killers(HostileTestCase):
     def assert_ignored(self, datagram, reason="malformed"):
         sender = self.start(Peer)
         sender.send(self.grape.dht_port, datagram)
-        # The first answer is to what came second.
+        # The first answer belongs to the second datagram.
         self.assertEqual(sender.ask(self.grape.dht_port, "ping")["r"], {"id": self.id})
         self.assert_alive()
         self.assertEqual(self.metric(f'grape_datagrams_dropped_total{{reason="{reason}"}}'), 1)
@@ -162,7 +162,7 @@ class Flooding(HostileTestCase):
     PORTS = 7000
 
     def announce_from_many_ports(self, grape, name):
-        """Announces `name` from so many ports of 127.0.0.2, each with a token of its own."""
+        """Announces `name` from PORTS ports of 127.0.0.2, each with its own token."""
         ports = set()
         while len(ports) < self.PORTS:
             peer = Peer(ID, "127.0.0.2")
@@ -190,13 +190,13 @@ class Flooding(HostileTestCase):
         if not SANITIZED:
             self.assertLess(anonymous_kib(self.grape.process.pid) - before, 32 * 1024)
 
-        # Small replies, whatever the transaction id.
+        # Small replies with any transaction id.
         for transaction in [b"t", b"t" * 200]:
             asker = self.start(Peer)
             asker.send(self.grape.dht_port, asker.query("get_peers", {"info_hash": "target"}, transaction))
             self.assertLessEqual(len(asker.receive()), 1400)
 
-        # The honest service is found from everywhere. A lookup gives 100 of them, chosen at random each time.
+        # Every lookup finds the honest service. It returns a random 100 of all peers each time.
         for grape in [self.grape, other, third]:
             seen = set()
             for _ in range(50):
@@ -274,10 +274,10 @@ class Poisoning(HostileTestCase):
 
 
 class Forging(HostileTestCase):
-    """Somebody answers the grape's queries in the name of another."""
+    """An attacker answers the grape's queries in the name of another node."""
 
     def asked(self, node):
-        """The ping with which the grape verifies a node that it heard of."""
+        """Returns the ping with which the grape verifies a new node."""
         node.ask(self.grape.dht_port, "ping")
         return node.next_query("ping")
 

@@ -1,4 +1,4 @@
-"""HTTP clients that are slow, endless or talk nonsense: the grape serves the others."""
+"""Slow, endless and malformed HTTP requests: the grape continues to serve other clients."""
 
 import json
 import os
@@ -29,7 +29,7 @@ class Hostile(TestCase):
         return client
 
     def read_all(self, client):
-        """What comes until the grape closes."""
+        """Reads until the grape closes the connection."""
         received = b""
         try:
             while chunk := client.recv(65536):
@@ -39,7 +39,7 @@ class Hostile(TestCase):
         return received
 
     def read_replies(self, client, count):
-        """The bodies of so many replies."""
+        """Reads the bodies of `count` replies."""
         stream = client.makefile("rb")
         bodies = []
         for _ in range(count):
@@ -82,7 +82,7 @@ class Slow(Hostile):
                 client.send(status_page)
         self.assert_serves()
         if not SANITIZED:
-            # All answers together would be hundreds of MiB.
+            # The total size of the answers would be hundreds of MiB.
             self.assertLess(anonymous_kib(self.grape.process.pid) - before, 64 * 1024)
 
     def test_half_closed_clients_get_their_answer(self):

@@ -1,4 +1,4 @@
-"""Datagrams by hand: what no honest program would send."""
+"""Hand-made KRPC datagrams."""
 
 import contextlib
 import itertools
@@ -54,7 +54,7 @@ def compact(host, port):
 
 
 class Peer:
-    """A UDP socket that knows KRPC. With an id of 20 bytes it wants into routing tables, with a shorter one it does not."""
+    """A UDP socket with KRPC. With an id of 20 bytes it is a candidate for routing tables, with a shorter one it is not."""
 
     _transactions = itertools.cycle(range(0x6161, 0x7a7a))
 
@@ -63,7 +63,7 @@ class Peer:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((host, 0))
         self.port = self.socket.getsockname()[1]
-        self.queries = []  # that came while it waited for an answer
+        self.queries = []  # received while waiting for an answer
 
     def send(self, port, message):
         self.socket.sendto(message if isinstance(message, bytes) else bencode(message), ("127.0.0.1", port))
@@ -72,14 +72,14 @@ class Peer:
         return {"t": transaction, "y": "q", "q": method, "a": {"id": self.id, **arguments}}
 
     def receive(self, timeout=LIMIT_S):
-        """The next datagram, raw; nothing when the time is over."""
+        """Returns the next raw datagram; None after the timeout."""
         self.socket.settimeout(max(timeout, 0.001))
         with contextlib.suppress(TimeoutError):
             return self.socket.recv(65536)
         return None
 
     def ask_raw(self, port, method, /, **arguments):
-        """Asks until the answer comes, as UDP may drop; the datagram."""
+        """Repeats the query until the answer arrives, since UDP may drop it; returns the datagram."""
         transaction = next(self._transactions).to_bytes(2, "big")
         end = time.monotonic() + LIMIT_S
         while time.monotonic() < end:
@@ -97,7 +97,7 @@ class Peer:
         return bdecode(self.ask_raw(port, method, **arguments))
 
     def next_query(self, method):
-        """The next query of that name that comes, or came."""
+        """Returns the next query of that name, including those received before."""
         end = time.monotonic() + LIMIT_S
         while time.monotonic() < end:
             while self.queries:
