@@ -54,8 +54,9 @@ class Grape {
   /// Returns a snapshot of the current state.
   [[nodiscard]] Status status() const;
 
-  /// Answers what has been asked, for at most half a second, saves the state if start() has succeeded, and
-  /// closes everything. Ends in time even when the disk or the resolution of a name hangs.
+  /// Finishes running requests for at most half a second, saves the state for at most last_save_max if
+  /// start() succeeded, and closes all sockets. Does not wait for a hanging disk or name resolution beyond
+  /// that.
   [[nodiscard]] net::Awaitable<void> stop();
 
  private:
@@ -71,7 +72,7 @@ class Grape {
   Endpoint dht_;
   TimePoint started_;
   std::optional<StateSaver> saver_;
-  bool is_restored_ = false;  // start() has succeeded: the node knows what the state file holds
+  bool is_restored_ = false;  // start() succeeded, so the node has the content of the state file
 };
 
 }  // namespace grenache::grape

@@ -78,9 +78,9 @@ union Control {
   std::array<char, CMSG_SPACE(sizeof(in_pktinfo)) + CMSG_SPACE(sizeof(in6_pktinfo))> room;
 };
 
-/// The address of ours at which a datagram came in. IP_PKTINFO tells it also of one that was sent to a
-/// broadcast or multicast address; IPV6_PKTINFO has the address that it was sent to, also where that is IPv4.
-/// Nothing for a multicast address, as no datagram can leave from there.
+/// Returns our address that received a datagram. IP_PKTINFO gives it also for a broadcast or multicast
+/// destination; IPV6_PKTINFO gives the destination, also for IPv4. Returns nothing for a multicast address,
+/// which cannot be a source.
 std::optional<IpAddress> read_local(msghdr& message) {
   std::optional<IpAddress> sent_to;
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {

@@ -34,8 +34,9 @@ class UdpSocket {
   };
   struct Received {
     Endpoint from;
-    std::string_view bytes;       // valid until the next receive()
-    std::optional<IpAddress> at;  // our address that was asked, never a multicast one; only when bound to all
+    std::string_view bytes;  // valid until the next receive()
+    /// Our address that received it, never a multicast one; only when bound to all.
+    std::optional<IpAddress> at;
   };
 
   explicit UdpSocket(net::Executor const& executor);

@@ -52,18 +52,18 @@ class Schedule {
 
 /// Holds the services to re-announce and the items to republish.
 ///
-/// A service is re-announced, soon at first, until it is taken back or its owner has not asked again for
-/// owner_patience; then it is to be taken back at once. Times are spread at random, so that nodes and
-/// services that started together do not come in waves.
+/// A service is re-announced, soon after the first announcement and then periodically, until release(), or
+/// until its owner has not announced it again for owner_patience; then it is unannounced at once. Due times
+/// are jittered, so that nodes and services that started together do not announce in waves.
 class Keeper {
  public:
   struct Options {
     std::size_t service_count_max = 5000;
-    Duration announce_every = std::chrono::seconds{80};  // a third of the age of a peer: two may get lost
-    /// The second announcement of a service comes after this when announce_every is longer: the first one may
-    /// have been made by a node that did not know the nearest nodes yet.
+    Duration announce_every = std::chrono::seconds{80};  // a third of a peer's lifetime: two may be lost
+    /// Delay of the second announcement of a service if announce_every is longer, since the node may not have
+    /// known the nearest nodes at the first one.
     Duration announce_again = std::chrono::minutes{1};
-    Duration owner_patience = std::chrono::seconds{240};  // as peers live when nobody keeps them
+    Duration owner_patience = std::chrono::seconds{240};  // the lifetime of a peer that is not re-announced
     Duration item_every = std::chrono::hours{1};          // BEP 44
   };
 

@@ -100,8 +100,8 @@ void Node::receive(Endpoint const& from, std::string_view bytes, TimePoint now) 
   if (!is_usable(from)) {
     return drop(DropReason::bad_source);
   }
-  // Nothing is read for a source that has used up its allowance. Answers that we wait for cost none of it, so
-  // a node that is flooded still looks up; what only looks like one does.
+  // A datagram over the rate of its source is not parsed. Replies that we wait for are not counted, so a
+  // flooded node can still look up; datagrams that only look like replies are.
   bool const is_free = transactions_.may_answer(bytes, from);
   if (!is_free && !is_allowed(from, now)) return drop(DropReason::rate_limited);
   auto const head = dht::parse_head(bytes, document_);

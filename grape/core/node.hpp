@@ -227,9 +227,9 @@ class Node {
   /// bootstrap() and Ready, with no node known) the lookup waits for that, at most two seconds.
   [[nodiscard]] Result<RequestId> start_lookup(dht::ServiceKey const& name, TimePoint now);
   /// Announces that `name` is served on `port` of this host (0: our UDP port); an AnnounceDone follows. Our
-  /// own lookups find it from now on. Whoever serves repeats this before NodeOptions::peers.age_max is over.
-  /// With `keep` the node announces it again within a minute and then every 80 s, until it is taken back or
-  /// its owner has not asked again for four minutes; then it takes it back itself.
+  /// own lookups find it from now on. The caller repeats this before NodeOptions::peers.age_max has passed.
+  /// With `keep` the node re-announces it within a minute and then every 80 s until it is unannounced; if the
+  /// caller does not repeat the call for four minutes, the node unannounces it.
   [[nodiscard]] Result<RequestId> start_announce(dht::ServiceKey const& name, std::uint16_t port,
                                                  TimePoint now, bool keep = false);
   /// Removes an announcement, here and at all nodes that hold it; an UnannounceDone follows. Allowed when

@@ -121,7 +121,7 @@ void Node::answer(Endpoint const& from, dht::Query const& query, dht::GetPeers c
   std::optional<Scrape> scrape;
   if (get.scrape && room >= dht::kScrapeSize) scrape = peers_.scrape(get.info_hash, family, now);
   if (scrape) {
-    // Instead of peers and nodes: the reply does not get larger than others.
+    // Sent instead of peers and nodes, so that the reply is no larger than others.
     fields.scrape = {scrape->peers.view(), scrape->seeds.view()};
     room -= dht::kScrapeSize;
   }

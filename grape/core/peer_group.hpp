@@ -24,8 +24,8 @@ class PeerGroup {
     std::size_t per_host = 0;
   };
 
-  /// Adds a peer, or extends its life and says anew whether it is a seed; at the limits another one makes
-  /// room. Returns by how much the size grew.
+  /// Adds a peer, or extends its lifetime and updates whether it is a seed; at the limits it evicts another
+  /// one. Returns by how much the size grew.
   std::size_t announce(Endpoint const& peer, TimePoint expires, Limits const& limits, bool is_seed = false);
   bool remove(Endpoint const& peer);
   [[nodiscard]] bool has_expired(TimePoint now) const;
@@ -38,7 +38,7 @@ class PeerGroup {
   void sample(Family family, std::size_t count_max, TimePoint now, Random& random,
               std::vector<Endpoint>& out) const;
 
-  /// The live peers of `family`, each address in one of the two filters: O(size).
+  /// Adds the address of every live peer of `family` to one of the two filters. O(size).
   [[nodiscard]] Scrape scrape(Family family, TimePoint now) const;
 
   [[nodiscard]] std::size_t size() const { return peers_.size(); }
@@ -49,7 +49,7 @@ class PeerGroup {
  private:
   struct Peer {
     Endpoint endpoint;
-    BloomBits bloom;  // of the address: a scrape hashes nothing
+    BloomBits bloom;  // of the address, so that a scrape does not hash
     TimePoint expires;
   };
   using Peers = std::vector<Peer>;

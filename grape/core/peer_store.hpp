@@ -61,7 +61,7 @@ class PeerStore {
   /// host that has most.
   [[nodiscard]] Result<void> announce(dht::ServiceKey const& name, Endpoint const& peer, TimePoint now,
                                       std::optional<TimePoint> expires = std::nullopt, bool is_seed = false);
-  /// Forgets a peer; false when it was not there.
+  /// Removes a peer; false when it was not stored.
   bool remove(std::string_view name, Endpoint const& peer);
   /// Returns whether announce() would accept a peer at `from` under `name`.
   [[nodiscard]] bool has_room(std::string_view name, IpAddress const& from) const;
@@ -70,9 +70,9 @@ class PeerStore {
   [[nodiscard]] std::vector<Endpoint> sample(std::string_view name, std::size_t count_max, TimePoint now,
                                              Random& random,
                                              std::optional<Family> family = std::nullopt) const;
-  /// How many live peers of `family` the name has (BEP 33); nothing when the name is not known.
+  /// Returns the filters of the live peers of `family` (BEP 33); nothing when the name is unknown.
   [[nodiscard]] std::optional<Scrape> scrape(std::string_view name, Family family, TimePoint now) const;
-  /// Up to `count_max` names of 20 bytes, from a random place on.
+  /// Returns up to `count_max` names of 20 bytes, in order from a random position.
   [[nodiscard]] std::vector<std::string_view> sample_names(std::size_t count_max, Random& random) const;
 
   /// Removes expired peers. Sweeps the whole store, but only when next_deadline() has passed.

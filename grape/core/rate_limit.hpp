@@ -19,7 +19,7 @@ namespace grenache::grape {
 /// entry is ever evicted. An attacker who forges many sources can drain all buckets: with `public_per_second`
 /// 5 that needs bucket_count * 2.5 datagrams per second.
 ///
-/// Answers to queries of ours do not pass through here: a node that is flooded still looks up.
+/// Replies to our queries are not limited, so a flooded node can still look up.
 class RateLimit {
  public:
   struct Options {

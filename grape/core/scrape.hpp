@@ -1,4 +1,4 @@
-// How many peers a name has, as Bloom filters that can be united over nodes (BEP 33).
+// The number of peers of a name, as Bloom filters that can be merged over nodes (BEP 33).
 #pragma once
 
 #include <array>
@@ -10,16 +10,16 @@
 
 namespace grenache::grape {
 
-/// The two bits of a filter that an address sets.
+/// The two bits that an address sets in a filter.
 struct BloomBits {
   std::uint32_t first : 11 = 0;
   std::uint32_t second : 11 = 0;
-  std::uint32_t is_seed : 1 = 0;  // which of the filters of a Scrape: kept here as there is room
+  std::uint32_t is_seed : 1 = 0;  // selects the filter of a Scrape; stored here because there is room
 };
-/// Costs a SHA-1.
+/// Computes a SHA-1.
 [[nodiscard]] BloomBits bloom_bits(IpAddress const& address);
 
-/// A set of addresses whose size can be estimated up to some 6000.
+/// A set of addresses, whose size can be estimated up to about 6000.
 class BloomFilter {
  public:
   static constexpr std::size_t kSize = 256;
@@ -38,7 +38,7 @@ class BloomFilter {
   std::array<std::uint8_t, kSize> bytes_{};
 };
 
-/// What a name's peers add up to: those that said they have it all, and the others.
+/// The peers of a name: seeds, and the others.
 struct Scrape {
   BloomFilter seeds;
   BloomFilter peers;

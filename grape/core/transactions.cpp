@@ -8,7 +8,8 @@
 namespace grenache::grape {
 namespace {
 
-constexpr std::string_view kTidKey = "1:t2:";  // what precedes an id of ours, in whatever order the keys are
+// The bytes before our transaction id, for any order of the keys.
+constexpr std::string_view kTidKey = "1:t2:";
 constexpr std::size_t kFalseMax = 3;
 
 }  // namespace
@@ -45,7 +46,7 @@ bool Transactions::may_answer(std::string_view datagram, Endpoint const& from) c
   auto const destination = open_to_.find(from);
   if (destination == open_to_.end() || destination->second.false_count >= kFalseMax) return false;
   for (;;) {
-    // Unlike string_view::find(), linear in the bytes whatever they are.
+    // Unlike string_view::find(), always linear.
     void const* const key = ::memmem(datagram.data(), datagram.size(), kTidKey.data(), kTidKey.size());
     if (key == nullptr) return false;
     auto const at = static_cast<std::size_t>(static_cast<char const*>(key) - datagram.data());

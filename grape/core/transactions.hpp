@@ -64,11 +64,11 @@ class Transactions {
   [[nodiscard]] bool is_open(std::string_view tid, Endpoint const& from) const;
   /// Returns whether a query with `tid` to any endpoint is open.
   [[nodiscard]] bool is_open(std::string_view tid) const;
-  /// Whether `datagram` from `from` may be an answer that is waited for: it has the id of a query to that
-  /// endpoint somewhere. Costs one pass over the bytes, and nothing while no query to `from` is open. False
-  /// after three datagrams that only looked like answers, until no query to `from` is open.
+  /// Returns whether `datagram` from `from` may be an answer to an open query: it contains the id of a query
+  /// to that endpoint. Costs one pass over the bytes, or nothing while no query to `from` is open. Returns
+  /// false after three datagrams that only looked like answers, until no query to `from` is open.
   [[nodiscard]] bool may_answer(std::string_view datagram, Endpoint const& from) const;
-  /// A datagram from `from` that may_answer() let pass was no answer.
+  /// Reports that a datagram accepted by may_answer() was not an answer.
   void was_no_answer(Endpoint const& from);
   /// Closes and returns the query that an answer with `tid` from `from` belongs to, if there is one.
   [[nodiscard]] std::optional<Query> close(std::string_view tid, Endpoint const& from, TimePoint now);
@@ -98,7 +98,7 @@ class Transactions {
   };
   struct Destination {
     std::size_t open_count = 0;   // at least 1
-    std::size_t false_count = 0;  // datagrams from there that only looked like answers
+    std::size_t false_count = 0;  // datagrams from it that only looked like answers
   };
   using Open = std::map<std::uint16_t, Entry>;
   Query remove(Open::const_iterator entry);
@@ -110,7 +110,7 @@ class Transactions {
 
   Options options_;
   Open open_;
-  std::map<Endpoint, Destination> open_to_;  // of open queries
+  std::map<Endpoint, Destination> open_to_;  // destinations of open queries
   std::set<Deadline> deadlines_;             // one for each open query
   Duration round_trip_;                      // moving mean
   std::size_t prompt_count_ = 0;

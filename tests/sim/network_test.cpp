@@ -121,11 +121,11 @@ INSTANTIATE_TEST_SUITE_P(
                     Fixed{"sybil", 2, 200}, Fixed{"alone", 1, 40}, Fixed{"alone", 2, 3}, Fixed{"pair", 1, 2},
                     Fixed{"pair", 2, 2}, Fixed{"pair", 3, 2}, Fixed{"pair", 4, 2}));
 
-// One run has too few lookups to tell a promise of 99.9 % from luck, so that of this scenario is judged over
-// many. The limit is far below 15, one of a thousand. Over the seeds 1 to 400 with 200 nodes and 1 to 200 with
-// 100 there were 19 misses in 958,793 lookups, never two in a run: in the 15,330 here, which count as Poisson
-// then, 0.30 are expected, and 0.47 at the upper end of the 95 % interval. More than 6 come by luck, when a
-// change only draws other random numbers, with a chance of 4e-8, and of 7e-7 at that upper end. Without the
+// One run has too few lookups to verify a success rate of 99.9 %, so this scenario is judged over many runs.
+// The limit is far below 15, one in a thousand. Over the seeds 1 to 400 with 200 nodes and 1 to 200 with 100
+// there were 19 misses in 958,793 lookups, never two in a run, so misses are treated as Poisson: for the
+// 15,330 lookups here 0.30 are expected, 0.47 at the upper end of the 95 % interval. If a change only draws
+// other random numbers, more than 6 occur with a probability of 4e-8, or 7e-7 at that upper end. Without the
 // early second announcement of Keeper there were 58 in 100,000, often several in a run.
 TEST(PublicProfile, lookupsFindLiveServices) {
   constexpr std::uint64_t kSeeds = 16;

@@ -48,13 +48,13 @@ class Run {
     net.check();
   }
 
-  /// The name of the service of `node`. A name lies among the ids by its first bytes: these names begin alike
-  /// and are stored at the same nodes, unless they are hashes.
+  /// The service name of `node`. A name is mapped to the id space by its first bytes: these names have a
+  /// common prefix and are stored at the same nodes, unless they are hashes.
   [[nodiscard]] std::string name_of(std::size_t node) const {
     std::string name = "service " + std::to_string(node);
     return names_are_hashes ? std::string{sha1(name).view()} : name;
   }
-  /// Whether a lookup found the service of `node`, under one of its addresses.
+  /// Returns whether a lookup found the service of `node`, at one of its addresses.
   [[nodiscard]] bool is_found(std::size_t node, std::vector<Endpoint> const& peers) const {
     return std::ranges::any_of(net.endpoints(node), [&](Endpoint const& endpoint) {
       return std::ranges::find(peers, Endpoint{endpoint.address, 1337}) != peers.end();
@@ -123,7 +123,7 @@ class Run {
   }
 
   bool names_are_hashes = false;
-  std::string note;  // what else people want to know
+  std::string note;  // additional information for the summary
   std::size_t lookups = 0;
   std::size_t stored_total = 0;
   Duration slowest{};
@@ -151,9 +151,10 @@ class Lookups {
   }
   [[nodiscard]] std::size_t done() const { return done_; }
   [[nodiscard]] std::size_t found() const { return found_; }
-  /// Nearly all: nine hundred and ninety-nine of a thousand.
-  [[nodiscard]] bool are_well() const { return done_ > 0 && 1000 * found_ >= 999 * done_; }
-  /// Ninety-nine of a hundred, and the report says how many: for runs that are too short for are_well().
+  /// True when at least 999 of 1000 lookups succeeded.
+  [[nodiscard]] bool succeeded() const { return done_ > 0 && 1000 * found_ >= 999 * done_; }
+  /// Expects 99 of 100 lookups to succeed and reports the counts, for runs that are too short for
+  /// succeeded().
   void report() {
     run_.expect(done_ > 0 && 100 * found_ >= 99 * done_, text());
     run_.report.lookups = done_;

@@ -14,10 +14,10 @@ struct Report {
   std::vector<std::string> failures;
   std::uint64_t digest = 0;     // hash of all datagrams
   std::uint64_t delivered = 0;  // datagrams
-  /// Lookups that ended, and those of them that did not find a live service; where a scenario counts them.
+  /// Ended lookups, and those that did not find a live service; only if the scenario counts them.
   std::size_t lookups = 0;
   std::size_t misses = 0;
-  std::string summary;  // one line for people
+  std::string summary;  // one line for the report
 };
 
 struct Scenario {

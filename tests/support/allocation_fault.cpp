@@ -7,7 +7,7 @@ namespace grenache::test {
 namespace {
 
 thread_local std::size_t counted_size_min = 0;
-thread_local std::size_t allocations_left = 0;  // until one fails; 0: none does
+thread_local std::size_t allocations_left = 0;  // until one fails; 0: none fails
 
 void* allocate(std::size_t size) {
   if (allocations_left > 0 && size >= counted_size_min && --allocations_left == 0) throw std::bad_alloc{};

@@ -1,13 +1,13 @@
-// Memory that runs out when a test wants it to.
+// Fault injection into memory allocation.
 #pragma once
 
 #include <cstddef>
 
 namespace grenache::test {
 
-/// While it lives, one allocation of this thread throws std::bad_alloc: the `nth`, from 1, of those by
-/// operator new that are at least `size_min` bytes. One at a time. The program has to be linked with
-/// allocation_fault.cpp, which replaces operator new; over-aligned and nothrow ones stay as they are.
+/// During its lifetime, one allocation of this thread throws std::bad_alloc: the `nth` (from 1) of those by
+/// operator new of at least `size_min` bytes. At most one exists at a time. Link the program with
+/// allocation_fault.cpp, which replaces operator new, except the over-aligned and nothrow forms.
 class AllocationFault {
  public:
   AllocationFault(std::size_t size_min, std::size_t nth);

@@ -17,7 +17,7 @@ class Fault {
   Fault& operator=(Fault const&) = delete;
 
   [[nodiscard]] bool happened() const;
-  /// Nothing fails any more, until arm().
+  /// No call fails until arm().
   void disarm();
   void arm();
 };

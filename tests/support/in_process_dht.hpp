@@ -1,4 +1,4 @@
-// A DHT of real grapes in the process of a test.
+// A DHT of real grapes inside a test process.
 #pragma once
 
 #include <cstddef>
@@ -16,53 +16,55 @@
 
 namespace grenache::test {
 
-/// Real grapes on loopback, core and HTTP API, that form one network: they run on the test's own executor and
-/// talk over UDP sockets of their own. Ports are free ones. A grape is named by its index.
+/// Complete grapes on loopback, which form one network. They run on the test's executor and communicate over
+/// UDP sockets, on free ports. A grape is identified by its index.
 ///
 ///     InProcessDht dht{io.get_executor(), {.grape_count = 3}};
 ///     test::run(io, dht.ready());
 ///     link_options.grapes = {dht.address(0)};
 ///
-/// One thread. It may be destroyed without stop().
+/// Not thread-safe. It may be destroyed without stop().
 class InProcessDht {
  public:
   struct Options {
-    std::size_t grape_count = 1;       // at least 1
-    grape::Grape::Options grape = {};  // of each; `bind`, `api_port` and `bootstrap` are overwritten
+    std::size_t grape_count = 1;  // at least 1
+    /// Options of each grape; `bind`, `api_port` and `bootstrap` are overwritten.
+    grape::Grape::Options grape = {};
   };
 
-  /// Starts the grapes, which listen from now on. Throws std::runtime_error when one cannot.
+  /// Starts the grapes, which listen at once. Throws std::runtime_error when one cannot start.
   InProcessDht(net::Executor executor, Options options);
   explicit InProcessDht(net::Executor executor) : InProcessDht{std::move(executor), Options{}} {}
   ~InProcessDht();
   InProcessDht(InProcessDht const&) = delete;
   InProcessDht& operator=(InProcessDht const&) = delete;
 
-  /// Completes when every grape that runs has joined and knows all others.
+  /// Completes when every running grape has joined and knows all others.
   [[nodiscard]] net::Awaitable<void> ready();
 
   [[nodiscard]] std::size_t size() const { return grapes_.size(); }
-  /// Of the HTTP API; the same after a restart, and held while the grape is stopped.
+  /// The address of the HTTP API; it stays the same after a restart, and reserved while the grape is stopped.
   [[nodiscard]] HostPort address(std::size_t index = 0) const;
   [[nodiscard]] std::string url(std::size_t index = 0) const;
   [[nodiscard]] std::vector<std::string> urls() const;
-  /// It must run.
+  /// The grape must be running.
   [[nodiscard]] grape::Grape& grape(std::size_t index = 0) const { return *grapes_.at(index).grape; }
 
-  /// Stops one grape in good order; its services are not taken back. Nothing happens when it is stopped.
+  /// Stops a grape gracefully; its services are not unannounced. Does nothing if it is stopped.
   [[nodiscard]] net::Awaitable<void> stop(std::size_t index);
-  /// Stops all.
+  /// Stops all grapes.
   [[nodiscard]] net::Awaitable<void> stop();
-  /// Starts a stopped grape again with another id and nothing known; it joins through one that runs. Throws
-  /// as the constructor does.
+  /// Starts a stopped grape again with another id and no state; it joins through a running one. Throws as the
+  /// constructor does.
   void restart(std::size_t index);
 
-  /// As a service without a Link would: announces a port of 127.0.0.1, once, through a grape, which keeps it.
-  /// Returns how many other grapes stored it. These three throw std::runtime_error when the grape refuses.
+  /// Announces a port of 127.0.0.1 once through a grape, like a service without a Link; the grape
+  /// re-announces it. Returns how many other grapes stored it. These three functions throw std::runtime_error
+  /// when the grape refuses.
   net::Awaitable<std::uint32_t> announce(std::string name, std::uint16_t port, std::size_t through = 0);
-  /// Takes it back; returns how many other grapes had it.
+  /// Unannounces it; returns how many other grapes had it.
   net::Awaitable<std::uint32_t> unannounce(std::string name, std::uint16_t port, std::size_t through = 0);
-  /// The destinations that a grape finds now, sorted.
+  /// Returns the destinations that a grape finds, sorted.
   [[nodiscard]] net::Awaitable<std::vector<std::string>> lookup(std::string name, std::size_t through = 0);
 
  private:

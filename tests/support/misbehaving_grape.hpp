@@ -1,4 +1,4 @@
-// A grape that does what a real one does not do when a test wants it.
+// A fake grape with configurable faults.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@
 
 namespace grenache::test {
 
-/// For tests of how those who ask a grape bear with it: it can fall silent, answer with an error of the
-/// test's choice, call itself unwell or another grape, speak TLS below a base path as a proxy does, and know
-/// no /unannounce as Node's does not. Behind that is the HTTP API over a map of names, without a DHT; who
-/// needs a grape that works takes an InProcessDht. Listens on a free port of 127.0.0.1 from construction on.
+/// For tests of clients with faulty grapes: it can stop answering, answer with a given error, report bad
+/// health or another id, use TLS and a base path like a proxy, and lack /unannounce like Node.js' Grape.
+/// Otherwise it is the HTTP API on a map of names, without a DHT; use InProcessDht for a working grape.
+/// Listens on a free port of 127.0.0.1 as soon as it is constructed.
 class MisbehavingGrape {
  public:
   /// `port` 0 takes a free one. Routes are found below `base_path` alone.

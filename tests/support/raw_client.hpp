@@ -49,7 +49,7 @@ class RawClient {
     socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
   }
   void close() { socket_.close(); }
-  /// Closes with a reset instead of an end.
+  /// Closes the connection with a reset.
   void reset() {
     boost::system::error_code ignored;
     socket_.set_option(boost::asio::socket_base::linger(true, 0), ignored);

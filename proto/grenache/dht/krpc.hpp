@@ -89,14 +89,14 @@ struct FindNode {
 };
 struct GetPeers {
   std::string_view info_hash;  // ServiceKey::is_valid
-  bool scrape = false;         // BEP 33: the sender asks for ReplyFields::scrape
+  bool scrape = false;         // BEP 33: the sender requests ReplyFields::scrape
 };
 struct AnnouncePeer {
   std::string_view info_hash;  // ServiceKey::is_valid
   std::uint16_t port = 0;      // 1 to 65535, or anything with implied_port
   std::optional<bool> implied_port;
   std::string_view token;
-  bool seed = false;  // BEP 33: the peer has all of it
+  bool seed = false;  // BEP 33: the peer is a seed
 };
 /// Removes a peer stored by announce_peer: an extension, with the same arguments. Other implementations
 /// ignore it, or answer it as a find_node.
@@ -236,7 +236,7 @@ struct ReplyFields {
   std::optional<Samples> samples;
   /// BEP 33: Bloom filters of 256 bytes each.
   struct Scrape {
-    std::string_view peers;  // those that are no seeds
+    std::string_view peers;  // peers that are not seeds
     std::string_view seeds;
   };
   std::optional<Scrape> scrape;
@@ -247,7 +247,7 @@ struct ReplyFields {
 /// Bytes that encode_reply() adds to `values` (value_size() each), `nodes`, `nodes6` and an item; for
 /// bounding replies.
 [[nodiscard]] std::size_t reply_overhead(std::size_t tid_size, std::size_t token_size);
-/// What ReplyFields::scrape needs beyond that.
+/// Additional bytes for ReplyFields::scrape.
 inline constexpr std::size_t kScrapeSize = 2 * (256 + sizeof "4:BFpe256:" - 1);
 [[nodiscard]] constexpr std::size_t value_size(bool v6) {
   return v6 ? 3 + kCompactPeer6Size : 2 + kCompactPeer4Size;
