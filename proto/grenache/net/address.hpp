@@ -1,4 +1,4 @@
-// Addresses between our own types and Asio's.
+// Converts addresses between our types and Asio's.
 #pragma once
 
 #include <string>
@@ -21,7 +21,7 @@ namespace grenache::net {
   return boost::asio::ip::address_v4{v4};
 }
 
-/// "host:port" or "[::1]:port", as it stands in a Host header.
+/// Returns "host:port" or "[::1]:port", as in a Host header.
 [[nodiscard]] inline std::string host_text(HostPort const& to) {
   bool const is_v6 = to.host.find(':') != std::string::npos;
   return (is_v6 ? '[' + to.host + ']' : to.host) + ':' + std::to_string(to.port);
@@ -33,7 +33,7 @@ template <class Protocol>
   return {to_asio(endpoint.address), endpoint.port};
 }
 
-/// An IPv4 address that arrived through an IPv6 socket comes out as IPv4.
+/// Converts an IPv4-mapped address of an IPv6 socket to IPv4.
 template <class AsioEndpoint>
 [[nodiscard]] Endpoint from_asio(AsioEndpoint const& endpoint) {
   auto const address = endpoint.address();

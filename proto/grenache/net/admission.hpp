@@ -1,4 +1,4 @@
-// Which connections a server keeps, and which one makes room for a new one.
+// Decides which connections a server admits and which one it evicts for a new one.
 #pragma once
 
 #include <cstddef>
@@ -7,31 +7,33 @@
 
 namespace grenache::net {
 
-/// The connections of one worker, in the order in which they began to wait. Pure: it closes nothing itself.
+/// The connections of one worker, ordered by how long they have waited for their peer. Pure: the caller
+/// closes evicted ones.
 ///
-/// Who waits for its peer can be evicted; who is being served cannot. So peers that are silent, that send a
-/// request slowly or that do not read their reply keep nobody out, however many they are: an attacker has to
-/// have requests in progress to hold a place. Connections that close are evicted first, as their peers lose
-/// nothing; then whoever waits longest. New connections are given time for their handshake: one of them is
-/// evicted only when they take more than a quarter of all places, or nobody else waits.
+/// A connection that waits for its peer can be evicted; one that is being served cannot. So any number of
+/// peers that are silent, send a request slowly or do not read their reply cannot keep others out: an
+/// attacker must have requests in progress to hold a place. Closing connections are evicted first, since
+/// their peers lose nothing, then the one that has waited longest. New connections get time for their
+/// handshake: one of them is evicted only when they use more than a quarter of all places, or no other
+/// connection waits.
 ///
-/// O(1) per call, but for evict(): see there.
+/// O(1) per call, except evict().
 class Admission {
  public:
   enum class Phase : std::uint8_t {
-    handshake,  // of TLS or WebSocket; the phase of a new connection
+    handshake,  // TLS or WebSocket handshake; the phase of a new connection
     idle,       // waits for the next request, or is a WebSocket session
     reading,    // waits for the rest of a request
-    writing,    // waits for the peer to take a reply
-    closing,    // waits for the peer to read the last of what was sent
-    serving,    // a handler works
-    evicted,    // was chosen to make room; it is being closed and counts no more
+    writing,    // waits for the peer to read a reply
+    closing,    // waits for the peer to read the last bytes
+    serving,    // a handler is running
+    evicted,    // was evicted and is being closed; not counted
   };
 
   class Entry;
   using Entries = std::list<Entry*>;
 
-  /// One connection. Must be removed before it goes.
+  /// One connection. Must be removed before it is destroyed.
   class Entry {
    public:
     Entry() = default;
@@ -42,7 +44,7 @@ class Admission {
     [[nodiscard]] Phase phase() const { return phase_; }
 
    protected:
-    /// Asked before an idle connection is evicted: whether it has a request in progress after all.
+    /// Called before an idle connection is evicted; returns whether it has a request in progress.
     [[nodiscard]] virtual bool is_served() const { return false; }
 
    private:
@@ -55,31 +57,31 @@ class Admission {
 
   void add(Entry& entry);
   void remove(Entry& entry);
-  /// The connection begins to wait anew, or to be served. An evicted one stays evicted.
+  /// Moves the connection to `phase`; its waiting time starts again. An evicted one stays evicted.
   void enter(Entry& entry, Phase phase);
 
   struct Decision {
     bool admitted = false;
     Entry* evicted = nullptr;  // to be closed by the caller
   };
-  /// For a new connection that is about to be added.
+  /// Call before adding a new connection.
   [[nodiscard]] Decision admit();
-  /// The connection that can best be spared, now in phase `evicted`; null when all are being served.
+  /// Chooses the connection to close and moves it to `evicted`; null when all are being served.
   ///
-  /// Idle connections that turn out to be served count as served until they enter() a phase again, so each
-  /// is asked once per phase.
+  /// An idle connection whose is_served() is true is treated as served until it enters a phase again, so each
+  /// is checked once per phase.
   [[nodiscard]] Entry* evict();
 
-  /// Without those that were evicted.
+  /// Evicted ones are not counted.
   [[nodiscard]] std::size_t count() const {
     return closing_.size() + handshakes_.size() + waiting_.size() + serving_.size();
   }
 
   [[nodiscard]] bool is_serving() const { return !serving_.empty(); }
-  /// Of connections whose peers have nothing to lose any more.
+  /// The number of closing connections, whose peers lose nothing.
   [[nodiscard]] std::size_t closing_count() const { return closing_.size(); }
-  /// Calls `visit` with each connection that is being served, the one served longest first, until it returns
-  /// false. It must not call back.
+  /// Calls `visit` with each connection that is being served, the longest-served first, until it returns
+  /// false. It must not call this object.
   template <class Visit>
   void for_each_served(Visit visit) {
     for (Entry* const each : serving_) {
@@ -87,7 +89,7 @@ class Admission {
     }
   }
 
-  /// Calls `visit` with each connection, evicted ones too. It must not call back.
+  /// Calls `visit` with each connection, including evicted ones. It must not call this object.
   template <class Visit>
   void for_each(Visit visit) {
     for (Entries* const list : {&closing_, &handshakes_, &waiting_, &serving_, &evicted_}) {
@@ -99,7 +101,7 @@ class Admission {
   [[nodiscard]] Entries& list_of(Phase phase);
 
   std::size_t count_max_;
-  Entries closing_;  // this list and the next two begin with the one that waits longest
+  Entries closing_;  // in this list and the next two the one that has waited longest is first
   Entries handshakes_;
   Entries waiting_;
   Entries serving_;

@@ -1,4 +1,4 @@
-// The words of Asio that every shell uses.
+// Aliases of the Asio types used by all servers and clients.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -14,7 +14,7 @@ template <class T = void>
 using Awaitable = asio::awaitable<T>;
 using Executor = asio::any_io_executor;
 
-/// The completion token of every Asio call: errors come back as values.
+/// The completion token of all Asio calls: errors are returned as values.
 inline constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 }  // namespace grenache::net

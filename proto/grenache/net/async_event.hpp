@@ -1,4 +1,4 @@
-// Something that coroutines wait for, until a deadline if they like.
+// An event that coroutines wait for, with an optional deadline.
 #pragma once
 
 #include <list>
@@ -11,12 +11,13 @@ namespace grenache::net {
 
 enum class Wake { notified, timed_out, cancelled };
 
-/// Wakes coroutines that wait for a condition. It stores no state of its own: who waits looks at the
-/// condition first, and again after each wake.
+/// Wakes coroutines that wait for a condition. Stateless, like a condition variable: check the condition
+/// before waiting, and again after each wake.
 ///
 ///     while (!done) if (co_await event.wait() == Wake::cancelled) co_return;
 ///
-/// One thread. The event may go before its waiters: they stay asleep until their deadline or cancellation.
+/// Not thread-safe. The event may be destroyed before its waiters, which then wait until their deadline or
+/// cancellation.
 class AsyncEvent {
  public:
   explicit AsyncEvent(Executor executor);
@@ -28,7 +29,7 @@ class AsyncEvent {
   [[nodiscard]] Awaitable<Wake> wait(TimePoint deadline = TimePoint::max());
 
   void notify_all();
-  /// Wakes the one who waits longest.
+  /// Wakes the longest-waiting coroutine.
   void notify_one();
 
   [[nodiscard]] std::size_t waiter_count() const;

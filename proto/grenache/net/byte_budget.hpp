@@ -1,4 +1,4 @@
-// How many bytes the connections of one worker hold together.
+// Limits the total bytes held by the connections of one worker.
 #pragma once
 
 #include <cstddef>
@@ -7,28 +7,28 @@
 
 namespace grenache::net {
 
-/// Bounds the requests that all connections hold, where limits per connection would add up to more than any
-/// machine has. Over it connections are read no further until others have been answered, which slows their
-/// peers down (back-pressure). Replies count too, and so hold up requests; they are not bounded here, because
-/// a reply is in memory already when the budget learns of it: making it wait or throwing it away would free
-/// nothing that its handler could not have spared. Handlers bound the size of one reply, the connection count
-/// that of all, and WebSocket's write_queue_bytes_max those of one session.
+/// Bounds the requests held by all connections together, since limits per connection would add up to more
+/// than the memory. When it is full, connections are not read until others have been answered
+/// (back-pressure). Replies are counted, so they delay requests, but are not bounded here, because a reply is
+/// already in memory when it is counted: delaying or dropping it would free nothing that its handler could
+/// not have avoided. Handlers bound the size of a reply, the connection count their number, and WebSocket's
+/// write_queue_bytes_max those of a session.
 ///
-/// Two rules keep a full budget from stopping everything. Small bodies are free: the connection count bounds
-/// them. And one connection at a time may go on over the budget, so that there is always one that ends; it is
-/// bounded by the limits of one request. So of requests at most `bytes_max`, one more, and kFreeBytes and one
-/// read for each connection are held. One thread.
+/// Two rules prevent a deadlock of a full budget. Small bodies are free; they are bounded by the number of
+/// connections. And one connection at a time may exceed the budget, so that one can always finish; it is
+/// bounded by the limits of one request. So requests hold at most `bytes_max`, plus one request, plus
+/// kFreeBytes and one read per connection. Not thread-safe.
 class ByteBudget {
  public:
   static constexpr std::size_t kFreeBytes = 64 * 1024;
 
-  /// `on_room` is called when bytes were given back while the budget was full.
+  /// `on_room` is called when bytes are released while the budget is full.
   ByteBudget(std::size_t bytes_max, std::function<void()> on_room)
       : bytes_max_{bytes_max}, on_room_{std::move(on_room)} {}
   ByteBudget(ByteBudget const&) = delete;
   ByteBudget& operator=(ByteBudget const&) = delete;
 
-  /// What one connection holds. Must not outlive the budget.
+  /// The bytes held by one connection. Must not outlive the budget.
   class Share {
    public:
     explicit Share(ByteBudget& budget) : budget_{budget} {}
@@ -41,7 +41,7 @@ class ByteBudget {
       bool const ends = counted == 0 && budget_.favoured_ == this;
       if (counted != counted_ || ends) budget_.change(*this, counted);
     }
-    /// Whether it may take more than kFreeBytes now. When not, it is to be asked again after `on_room`.
+    /// Returns whether it may hold more than kFreeBytes now. If not, ask again after `on_room`.
     [[nodiscard]] bool may_grow() { return budget_.may_grow(*this); }
 
    private:
@@ -72,7 +72,7 @@ class ByteBudget {
   std::size_t bytes_max_;
   std::function<void()> on_room_;
   std::size_t used_ = 0;
-  Share* favoured_ = nullptr;  // goes on over the budget
+  Share* favoured_ = nullptr;  // may exceed the budget
 };
 
 }  // namespace grenache::net

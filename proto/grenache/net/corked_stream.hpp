@@ -1,4 +1,4 @@
-// Small writes joined into one.
+// Coalesces small writes.
 #pragma once
 
 #include <string>
@@ -15,14 +15,14 @@
 
 namespace grenache::net {
 
-/// The stream below a WebSocket. While corked it keeps what is written; the next uncorked write sends the
-/// kept bytes first, in the same system call. Heavy to include: for .cpp files of proto/grenache/net. One
-/// thread.
+/// The stream below a WebSocket. While corked it buffers writes; the next uncorked write sends the buffered
+/// bytes first, in the same system call. Expensive to include: for .cpp files of proto/grenache/net. Not
+/// thread-safe.
 class CorkedStream {
  public:
   using executor_type = Stream::executor_type;
 
-  static constexpr std::size_t kKeptBytesMax = 16 * 1024;  // joining more saves nothing
+  static constexpr std::size_t kKeptBytesMax = 16 * 1024;  // coalescing more saves nothing
 
   CorkedStream(Stream::Socket socket, std::shared_ptr<TlsContext> tls, std::string const& destination)
       : stream_{std::move(socket), std::move(tls), destination} {}
@@ -30,13 +30,13 @@ class CorkedStream {
   [[nodiscard]] executor_type get_executor() { return stream_.get_executor(); }
   [[nodiscard]] Stream& below() { return stream_; }
 
-  /// Whether another `size` bytes may wait for the next write.
+  /// Returns whether another `size` bytes may be buffered for the next write.
   [[nodiscard]] bool can_keep(std::size_t size) const { return kept_.size() + size <= kKeptBytesMax; }
   void cork(bool corked) { corked_ = corked; }
 
-  /// When the last read began: as a rule, when bytes came that were not enough.
+  /// When the last read began; usually when incomplete data had arrived.
   [[nodiscard]] TimePoint read_at() const { return read_at_; }
-  /// Bytes given to writes so far: a long one counts piece by piece, each as it begins.
+  /// Bytes passed to writes so far; a long write is counted in pieces, each as it begins.
   [[nodiscard]] std::size_t bytes_written() const { return bytes_written_; }
 
   template <class Buffers, class Token>
@@ -72,7 +72,7 @@ class CorkedStream {
   bool corked_ = false;
 };
 
-// What Beast's WebSocket asks of the stream below it when it ends.
+// Customisation points of Beast's WebSocket for closing the stream below it.
 template <class Handler>
 void async_teardown(boost::beast::role_type, CorkedStream& stream, Handler&& handler) {
   auto done = [h = std::forward<Handler>(handler)](std::exception_ptr const&) mutable { h(Error{}); };

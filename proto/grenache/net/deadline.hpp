@@ -1,4 +1,4 @@
-// A deadline that is moved for every request and seldom reached.
+// A deadline that is moved for every request and rarely reached.
 #pragma once
 
 #include <functional>
@@ -11,8 +11,8 @@
 
 namespace grenache::net {
 
-/// Calls `expired` once when the deadline passes. Moving it later costs a store: the timer runs on and looks
-/// again when it fires. Nothing is called after this object has gone.
+/// Calls `expired` once when the deadline passes. Extending is one store; the running timer re-checks when it
+/// fires. `expired` is not called after the destructor.
 class Deadline {
  public:
   Deadline(Executor const& executor, std::function<void()> expired)
@@ -36,7 +36,7 @@ class Deadline {
     asio::steady_timer timer;
     std::function<void()> expired;
     TimePoint deadline = TimePoint::max();
-    TimePoint armed_for = TimePoint::max();  // max(): the timer does not run
+    TimePoint armed_for = TimePoint::max();  // max(): the timer is not running
   };
 
   static void arm(std::shared_ptr<State> const& state) {
@@ -48,7 +48,7 @@ class Deadline {
       if (state->deadline == TimePoint::max()) return;
       if (steady_now() < state->deadline) return arm(state);
       state->deadline = TimePoint::max();
-      auto const expired = state->expired;  // it may destroy this deadline, and with it the function
+      auto const expired = state->expired;  // a copy, since the call may destroy this object
       expired();
     });
   }

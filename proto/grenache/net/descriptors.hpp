@@ -1,16 +1,16 @@
-// How many descriptors (sockets, files) this process may have.
+// The limit of file descriptors (sockets, files) of this process.
 #pragma once
 
 #include <cstddef>
 
 namespace grenache::net {
 
-/// Raises the soft limit, which is often 1024, towards 8192, as far as the hard limit allows: room for the
-/// connections that servers may have by default. For main(), before it serves.
+/// Raises the soft limit, often 1024, to 8192 or the hard limit: room for the default connection count of
+/// servers. Call it at the start of main().
 void raise_descriptor_limit();
 
-/// How many connections a server of this process may hold at most: a quarter of the soft limit, from 16 to
-/// 128, stays for listening, for connections of our own and for files. At least 1.
+/// Returns the maximum number of connections of a server in this process. A quarter of the soft limit, from
+/// 16 to 128, is reserved for listeners, outgoing connections and files. At least 1.
 [[nodiscard]] std::size_t connection_count_allowed();
 
 /// The same for a given soft limit.

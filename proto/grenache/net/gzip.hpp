@@ -1,4 +1,4 @@
-// gzip (RFC 1952) of whole strings.
+// Compresses and decompresses strings with gzip (RFC 1952).
 #pragma once
 
 #include <cstddef>
@@ -16,9 +16,9 @@ inline Error make_error_code(GzipErrc code) { return make_enum_error(code); }
 
 [[nodiscard]] std::string gzip(std::string_view bytes);
 
-/// Expands `bytes`, of one or several members; what follows the last one is ignored, as Node's zlib does.
-/// Stops with `too_large` as soon as the result would pass `expanded_bytes_max`, so that a bomb costs no more
-/// than that.
+/// Decompresses one or several members; ignores bytes after the last one, as Node.js' zlib does. Fails with
+/// `too_large` as soon as the result would exceed `expanded_bytes_max`, which bounds the cost of a
+/// decompression bomb.
 [[nodiscard]] Result<std::string> gunzip(std::string_view bytes, std::size_t expanded_bytes_max);
 
 }  // namespace grenache::net

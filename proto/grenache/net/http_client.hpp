@@ -1,4 +1,4 @@
-// HTTP/1.1 client, plain or TLS, with kept connections, exact deadlines and streams.
+// An HTTP/1.1 client, plain or TLS, with connection reuse, exact deadlines and streams.
 #pragma once
 
 #include <chrono>
@@ -17,8 +17,8 @@
 
 namespace grenache::net {
 
-/// Failures of a call beside those of the operating system (connection refused, reset, …) and of OpenSSL
-/// (certificate verify failed, …), which are passed on.
+/// Errors of a call, in addition to system errors (connection refused, reset, …) and OpenSSL errors
+/// (certificate verify failed, …).
 enum class HttpClientErrc {
   timed_out = 1,
   not_resolved,
@@ -27,109 +27,109 @@ enum class HttpClientErrc {
   malformed_response,
   too_many_waiting,
   stopped,
-  invalid_request,  // method, target or a header has a character that would end it, such as a line break
+  invalid_request,  // method, target or a header contains an invalid character, such as a line break
 };
 [[nodiscard]] std::string_view describe(HttpClientErrc code);
 constexpr char const* category_name(HttpClientErrc) { return "grenache.http_client"; }
 inline Error make_error_code(HttpClientErrc code) { return make_enum_error(code); }
 
-/// One request to make.
+/// A request.
 struct HttpCall {
   HostPort destination;
   std::string method = "POST";
   std::string target = "/";
   std::string body;
-  HttpHeaders headers;  // beside Host, and Content-Length or Transfer-Encoding; checked, see http_headers.hpp
-  /// Over waiting for a connection, resolving, connecting, shaking hands, writing and reading together.
+  /// In addition to Host, and Content-Length or Transfer-Encoding; checked, see http_headers.hpp.
+  HttpHeaders headers;
+  /// Total time for waiting for a connection, resolving, connecting, handshake, writing and reading.
   Duration timeout = std::chrono::seconds{10};
-  /// The call may be made twice. Only then is it repeated on a fresh connection when a kept one turns out to
-  /// be dead before it has answered a byte: the server may have seen it all the same.
+  /// The request is idempotent. If so, it is repeated on a new connection when a reused one is lost before
+  /// the first byte of the response; the server may have executed it nevertheless.
   bool repeatable = false;
 };
 
 struct HttpResponse {
   unsigned status = 0;
   std::string body;
-  HttpHeaders headers;  // of a stream alone; nobody needs those of other responses
+  HttpHeaders headers;  // only for streams; not stored for other responses
 };
 
-/// A request whose body goes piece by piece, and whose response comes piece by piece: both may be of any
-/// length, and take constant memory. Each direction moves only as fast as its slower end. Made by
-/// HttpClient::open().
+/// A request and response whose bodies are streamed in pieces: both may have any length and use constant
+/// memory, with back-pressure in both directions. Created by HttpClient::open().
 ///
-/// One call of write() or finish() and one of response() or read() may be under way at the same time: who
-/// sends more than the server wants to hold before it answers has to read meanwhile. Pieces that are written
-/// stay valid until the call completes.
+/// One call of write() or finish() and one of response() or read() may run at the same time: a caller that
+/// sends more than the server buffers before it answers must read concurrently. A written piece must stay
+/// valid until the call completes.
 ///
-/// The connection is kept when both directions have come to their end, and dropped with the stream otherwise;
-/// calls under way fail then. A stream fails with `timed_out` when it waits for Options::stream_idle_max
-/// without a byte either way.
+/// The connection is reused when both directions have ended; otherwise the destructor closes it, and running
+/// calls fail. A stream fails with `timed_out` when it waits for Options::stream_idle_max without a byte in
+/// either direction.
 class HttpStream {
  public:
-  struct State;  // of the .cpp files alone
+  struct State;  // private to the .cpp files
 
   explicit HttpStream(std::shared_ptr<State> state);
   HttpStream(HttpStream&&) noexcept;
   HttpStream& operator=(HttpStream&&) noexcept;
   ~HttpStream();
 
-  /// Completes when the system has taken the whole piece. When it fails, the server may have answered all the
-  /// same: response() tells.
+  /// Completes when the system has accepted the whole piece. If it fails, the server may have answered
+  /// nevertheless: call response().
   [[nodiscard]] Awaitable<Result<void>> write(std::string_view piece);
-  /// The request is complete. Once, after the last write().
+  /// Ends the request. Call once, after the last write().
   [[nodiscard]] Awaitable<Result<void>> finish();
-  /// Status and headers, as soon as they have come; the same each time.
+  /// Returns status and headers as soon as they have arrived; may be called repeatedly.
   [[nodiscard]] Awaitable<Result<HttpResponse>> response();
-  /// The next piece of the response, at most 64 KiB; empty at its end. Valid until the next read().
+  /// Returns the next piece of the response, at most 64 KiB; empty at its end. Valid until the next read().
   [[nodiscard]] Awaitable<Result<std::string_view>> read();
-  /// Drops the connection, unless both directions have ended: calls under way and later ones fail.
+  /// Closes the connection, unless both directions have ended; running and later calls fail.
   void close();
 
  private:
   std::shared_ptr<State> state_;
 };
 
-/// Makes HTTP/1.1 requests, many at a time. Connections are kept for each destination and used by one request
-/// at a time; a call that finds none free waits its turn, first come first served. A kept connection that the
-/// server has closed is not used again; a server's `Keep-Alive: timeout` is respected.
+/// Makes HTTP/1.1 requests, many at a time. Keeps a pool of connections per destination, each used by one
+/// request at a time; calls wait for a free one in FIFO order. Does not reuse a connection that the server
+/// has closed, and respects the server's `Keep-Alive: timeout`.
 ///
-/// A coroutine that is cancelled gets operation_aborted. Destroying a client fails the calls that are under
-/// way.
+/// A cancelled coroutine gets operation_aborted. The destructor fails running calls.
 class HttpClient {
  public:
   struct Options {
-    std::shared_ptr<TlsContext> tls;                // of a client; null: plain
+    std::shared_ptr<TlsContext> tls;                // client context; null: plain
     std::size_t connections_per_host_max = 8;       // parallel requests to one destination
-    std::size_t connections_max = 512;              // of all destinations together, idle ones included
+    std::size_t connections_max = 512;              // to all destinations, including idle ones
     std::size_t waiting_max = 4096;                 // calls that wait for a connection; more are refused
     std::size_t header_bytes_max = 16 * 1024;       // of a response
-    std::size_t body_bytes_max = 64 * 1024 * 1024;  // of a response; what a peer may make us hold
-    Duration idle_max = std::chrono::seconds{30};   // a kept connection closes after it
-    Duration stream_idle_max = std::chrono::seconds{60};  // while a stream waits: without a byte either way
+    std::size_t body_bytes_max = 64 * 1024 * 1024;  // of a response; bounds what a peer can make us hold
+    Duration idle_max = std::chrono::seconds{30};   // an idle connection is closed after this
+    /// Of a stream that waits, without a byte in either direction.
+    Duration stream_idle_max = std::chrono::seconds{60};
   };
 
   struct Counters {
-    std::uint64_t connections = 0;  // opened so far
-    std::uint64_t resumed = 0;      // of those, how many went on with an earlier TLS session
-    std::uint64_t requests = 0;     // begun
-    std::uint64_t repeated = 0;     // made again because a kept connection was dead
+    std::uint64_t connections = 0;  // opened
+    std::uint64_t resumed = 0;      // of these, with a resumed TLS session
+    std::uint64_t requests = 0;     // started
+    std::uint64_t repeated = 0;     // repeated because a reused connection was dead
   };
 
-  struct Impl;  // of the .cpp alone
+  struct Impl;  // private to the .cpp
 
   HttpClient(Executor const& executor, Options options);
   ~HttpClient();
   HttpClient(HttpClient const&) = delete;
   HttpClient& operator=(HttpClient const&) = delete;
 
-  /// The response, whatever its status; or why there is none. Never later than `call.timeout`.
+  /// Returns the response with any status, or an error. Completes within `call.timeout`.
   [[nodiscard]] Awaitable<Result<HttpResponse>> request(HttpCall call);
 
-  /// Begins a request whose body is streamed; `head.body` is not used. Completes when the head is written,
-  /// never later than `head.timeout`, which ends there. The stream occupies a connection.
+  /// Starts a request with a streamed body; `head.body` is not used. Completes when the head is written,
+  /// within `head.timeout`, which does not apply to the stream. The stream occupies a connection.
   [[nodiscard]] Awaitable<Result<HttpStream>> open(HttpCall head);
 
-  /// Fails the calls under way with `stopped`, and later ones too; completes when the last has returned.
+  /// Fails running and later calls with `stopped`; completes when the last one has returned.
   [[nodiscard]] Awaitable<void> stop();
 
   [[nodiscard]] std::size_t connection_count() const;

@@ -1,4 +1,4 @@
-// The inside of HttpClient: its pools of connections. For .cpp files of proto/grenache/net.
+// Implementation of HttpClient: connection pools. For .cpp files of proto/grenache/net.
 #pragma once
 
 #include <cerrno>
@@ -22,11 +22,11 @@
 
 namespace grenache::net {
 
-/// Whether the head of this call says what its caller meant, and nothing more.
+/// Returns whether method, target and headers are valid, so that nothing can be injected through them.
 [[nodiscard]] bool is_valid(HttpCall const& call, std::string const& host);
-/// The head of a request up to the headers that say how the body comes.
+/// Returns the head of a request, without Content-Length or Transfer-Encoding.
 [[nodiscard]] std::string head_of(HttpCall const& call, std::string const& host);
-/// How long the server says it keeps an idle connection, less a second for the way there.
+/// The server's keep-alive timeout, minus a second for the round trip.
 [[nodiscard]] Duration server_idle_max(std::string_view keep_alive);
 
 struct HttpClient::Impl : std::enable_shared_from_this<Impl> {
@@ -39,8 +39,8 @@ struct HttpClient::Impl : std::enable_shared_from_this<Impl> {
 
   struct Pool {
     std::size_t open = 0;                         // leases and idle connections
-    std::list<std::unique_ptr<Connection>> idle;  // the one used last is last
-    std::list<Waiter*> waiters;                   // first come, first served
+    std::list<std::unique_ptr<Connection>> idle;  // most recently used last
+    std::list<Waiter*> waiters;                   // FIFO
     bool is_starved = false;                      // in `starved`, at `place`
     std::list<Pool*>::iterator place;
   };
@@ -75,11 +75,11 @@ struct HttpClient::Impl : std::enable_shared_from_this<Impl> {
   Executor executor;
   Options options;
   asio::ip::tcp::resolver resolver;
-  AsyncEvent changed;  // a name was resolved, a call has ended, or the client stops
+  AsyncEvent changed;  // notified when a name was resolved, a call has ended, or the client stops
   std::map<std::string, Pool> pools;
-  Connections idle_order;  // of all pools; the one idle longest is first
+  Connections idle_order;  // of all pools; longest idle first
   Connections active;
-  std::list<Pool*> starved;  // those whose waiters only wait for room among all connections
+  std::list<Pool*> starved;  // pools whose waiters wait only for connections_max
   std::size_t waiting = 0;
   std::size_t open = 0;
   std::size_t under_way = 0;
@@ -87,7 +87,7 @@ struct HttpClient::Impl : std::enable_shared_from_this<Impl> {
   bool stopping = false;
 };
 
-/// A call that stop() waits for.
+/// A running call; stop() waits for it.
 struct HttpClient::Impl::UnderWay {
   explicit UnderWay(Impl& i) : impl{i} { ++impl.under_way; }
   ~UnderWay() {
@@ -99,7 +99,7 @@ struct HttpClient::Impl::UnderWay {
   Impl& impl;
 };
 
-/// A connection, either lent to one call or idle in its pool.
+/// A connection, either leased to a call or idle in its pool.
 struct HttpClient::Impl::Connection {
   Connection(Impl& i, std::string h)
       : impl{i},
@@ -124,13 +124,13 @@ struct HttpClient::Impl::Connection {
     to.splice(to.end(), is_idle ? impl.idle_order : impl.active, place);
     is_idle = now_idle;
   }
-  /// False when the server has closed it, or has sent what nobody asked for.
+  /// False when the server has closed it, or has sent unsolicited bytes.
   [[nodiscard]] bool is_usable() {
     char byte;
     auto const size = ::recv(stream.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return size < 0 && errno == EAGAIN;
   }
-  /// What an operation that failed with `error` means to the caller.
+  /// Maps the `error` of an operation to the error of the call.
   [[nodiscard]] Error reason(Error const& error) const {
     if (timed_out) return HttpClientErrc::timed_out;
     if (impl.stopping) return HttpClientErrc::stopped;
@@ -140,7 +140,7 @@ struct HttpClient::Impl::Connection {
 
   Awaitable<Result<HttpResponse>> exchange(HttpCall const& call, std::string const& head);
   Awaitable<Result<HttpResponse>> read_response(bool head_only);
-  /// After a response: how long the connection may be kept.
+  /// Sets how long the connection may be reused after a response.
   template <class Parser>
   void judge_keeping(Parser const& parser) {
     idle_max = Duration::zero();
@@ -155,13 +155,13 @@ struct HttpClient::Impl::Connection {
   boost::beast::flat_buffer buffer;
   std::string joined;  // for TLS
   Connections::iterator place;
-  Duration idle_max{};  // how long it may be kept after the last response; 0: not at all
+  Duration idle_max{};  // how long it may be reused after the last response; 0: not at all
   bool is_idle = false;
   bool timed_out = false;
-  bool answered = false;  // a byte of the current response has come
+  bool answered = false;  // a byte of the current response has arrived
 };
 
-/// The right to one connection to a host, and the connection once it is open. Comes back when it goes.
+/// A slot for one connection to a host, and the connection once it is open. The destructor returns the slot.
 struct HttpClient::Impl::Lease {
   Lease(std::shared_ptr<Impl> i, std::string h, std::unique_ptr<Connection> c)
       : impl{std::move(i)}, host{std::move(h)}, connection{std::move(c)} {}

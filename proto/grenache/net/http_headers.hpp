@@ -1,4 +1,4 @@
-// Headers of an HTTP message, in order.
+// The headers of an HTTP message, in order.
 #pragma once
 
 #include <string>
@@ -7,8 +7,9 @@
 
 namespace grenache::net {
 
-/// Names and values. None may contain a line break or NUL, and names neither spaces nor colons: a request
-/// with such a header fails with HttpClientErrc::invalid_request, and instead of such a reply 500 is sent.
+/// Names and values. They must not contain line breaks or NUL, and names no spaces or colons: a request with
+/// an invalid header fails with HttpClientErrc::invalid_request, and a reply with one is replaced by status
+/// 500.
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 }  // namespace grenache::net

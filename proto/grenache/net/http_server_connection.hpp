@@ -1,4 +1,4 @@
-// The inside of HttpServer: its workers and their connections. For .cpp files of proto/grenache/net.
+// Implementation of HttpServer: workers and connections. For .cpp files of proto/grenache/net.
 #pragma once
 
 #include <array>
@@ -28,13 +28,13 @@ namespace grenache::net {
 
 struct HttpConnection;
 
-/// What all connections of a server share. Nothing in it changes.
+/// Constant settings shared by all connections of a server.
 struct HttpSettings {
   HttpServer::Options options;
   HttpServer::Handler handler;
 };
 
-/// `Date` of RFC 9110, made once a second.
+/// The `Date` header of RFC 9110, formatted once per second.
 class DateText {
  public:
   std::string_view now();
@@ -47,8 +47,8 @@ class DateText {
 
 /// The connections of one thread.
 ///
-/// Every kLookEvery it asks the system, in one call for all, whether the peers of requests in progress are
-/// still there. Requests that are answered within that time cost it nothing but a comparison.
+/// Every kLookEvery it polls the system, in one call for all, whether the peers of requests in progress are
+/// still connected. A request that is answered within that time costs only a comparison.
 struct HttpWorker : Worker {
   HttpWorker(std::shared_ptr<HttpSettings const> s, Executor const& executor, Limits limits)
       : Worker{executor, limits}, settings{std::move(s)}, timer{executor} {}
@@ -57,7 +57,7 @@ struct HttpWorker : Worker {
 
   void start(asio::ip::tcp::socket socket, Endpoint const& peer) override;
   void stopped() override { timer.cancel(); }
-  /// A request is given to a handler: its peer is to be looked at from the second look on.
+  /// A request is passed to a handler; its peer is checked from the second poll on.
   std::uint64_t served();
   void look_later();
   void look();
@@ -69,11 +69,12 @@ struct HttpWorker : Worker {
   asio::steady_timer timer;
   bool will_look = false;
   std::uint64_t look_count = 0;
-  std::vector<HttpConnection*> watched;  // this and the next only while it looks; kept for their memory
+  /// This and the next are used only while polling; members to reuse their memory.
+  std::vector<HttpConnection*> watched;
   std::vector<pollfd> sockets;
 };
 
-/// One connection; owned by its own coroutine.
+/// One connection; owned by its coroutine.
 struct HttpConnection : Worker::Connection {
   using Phase = Worker::Phase;
 
@@ -91,11 +92,11 @@ struct HttpConnection : Worker::Connection {
   void cut(Cut) override { close(); }
   void wind_up() override;
   void close() { stream.close(); }
-  /// The peer has gone while a handler works for it: closes the connection and cancels the handler.
+  /// Closes the connection and cancels the handler after the peer has disconnected.
   void abort();
   void expire();
   void within(Duration limit) { deadline.set(steady_deadline(limit)); }
-  /// Of the body, or of the reply, that has moved so many bytes since `begun`.
+  /// The deadline of the body, or of the reply, after this many bytes since `begun`.
   void within(Duration grace, std::size_t bytes) {
     deadline.set(MinimumRate{grace, options().rate_min}.deadline(begun, bytes));
   }
@@ -104,34 +105,34 @@ struct HttpConnection : Worker::Connection {
   Awaitable<bool> shake_hands();
   Awaitable<void> serve();
   Awaitable<Read> read_request();
-  /// False when the header that was read is of a foreign web page. Notes the origin that needs CORS headers.
+  /// Returns false for a request of a web page of another origin. Stores the origin that needs CORS headers.
   [[nodiscard]] bool is_allowed();
   [[nodiscard]] bool wants_stream();
-  /// What is wrong with the header that was read; `request` when nothing is.
+  /// Returns the error of the parsed header; `request` if it is valid.
   [[nodiscard]] Read check_header();
-  /// The head of what the parser has read, body empty.
+  /// Returns the parsed request without body.
   template <class Message>
   void describe(Message const& message, HttpRequest& out) const;
   Awaitable<bool> continue_if_expected(bool expected);
-  /// Until the worker's budget has room for more of this request. False when it has none for `body_max`, or
-  /// the connection was cut.
+  /// Waits until the worker's budget has room for more of this request. Returns false after `body_max`
+  /// without room, or when the connection was closed.
   Awaitable<bool> until_room();
-  /// The same for the body that is being read; its time does not run meanwhile.
+  /// The same for the body being read; this time does not count for its deadline.
   Awaitable<bool> until_room_for_body();
-  /// False when the peer has gone or the deadline has passed.
+  /// Returns false when the peer has disconnected or the deadline has passed.
   Awaitable<bool> read_some();
   Awaitable<bool> answer(HttpReply const& reply, bool keep_alive, bool http_1_0, bool head_only);
   Awaitable<bool> write_large(asio::const_buffer body);
   Awaitable<void> refuse(HttpReply const& reply);
-  /// After the last reply, so that the peer sees it: Stream::linger().
+  /// Closes after the last reply so that the peer receives it; see Stream::linger().
   Awaitable<void> linger();
   Awaitable<HttpReply> handle(HttpRequest& request);
-  /// A browser asks whether a page of `cross_origin` may send its request.
+  /// True for a CORS preflight request of a page of `cross_origin`.
   [[nodiscard]] bool is_preflight(HttpRequest const& request) const;
-  /// False: the connection ends.
+  /// Returns false when the connection ends.
   Awaitable<bool> serve_stream();
   Awaitable<void> end_badly(Read outcome);
-  /// Status line, Date and Connection; the headers of the reply and the empty line are for the caller.
+  /// Writes status line, Date and Connection; the caller adds the headers of the reply and the empty line.
   void begin_head(unsigned status, bool keep_alive, bool http_1_0);
 
   ByteBudget::Share held{worker().budget()};
@@ -145,22 +146,22 @@ struct HttpConnection : Worker::Connection {
   std::string joined;  // for TLS
   Endpoint peer;
   std::optional<PeerCertificate> certificate;
-  std::string cross_origin;            // of the page that has sent this request; empty: our own page, or none
-  TimePoint begun;                     // when the body, or the reply, began
-  std::size_t received = 0;            // since then
-  std::optional<http::fields> fields;  // of a chunked request, without its trailer
-  bool keep_alive = false;             // as the header of the request has it
-  bool collecting = false;             // reads a request that is to be whole
+  std::string cross_origin;  // origin of the page that sent this request; empty: our own page, or none
+  TimePoint begun;           // start of the body, or of the reply
+  std::size_t received = 0;  // since then
+  std::optional<http::fields> fields;  // of a chunked request, without trailers
+  bool keep_alive = false;             // according to the header of the request
+  bool collecting = false;             // reading a complete request
   bool expired = false;
-  bool told = false;  // that it is too slow
+  bool told = false;  // the peer was sent 408
   bool aborted = false;
-  bool watched = false;            // a handler makes a reply
-  std::uint64_t served_since = 0;  // the worker's look_count then
+  bool watched = false;            // a handler is running
+  std::uint64_t served_since = 0;  // the worker's look_count when it started
 };
 
-/// "host/path" of a target "http://host/path"; empty when it is none.
+/// Returns "host/path" of a target "http://host/path"; empty for other targets.
 [[nodiscard]] std::string_view authority_and_path(std::string_view target);
-/// The path and query of a target, which may be absolute (RFC 9112 3.2.2): "http://host/path".
+/// Returns path and query of a target, which may be absolute (RFC 9112 3.2.2): "http://host/path".
 [[nodiscard]] std::string_view path_of(std::string_view target);
 
 template <class Message>
@@ -172,7 +173,8 @@ void HttpConnection::describe(Message const& message, HttpRequest& out) const {
   out.fields = static_cast<http::fields const*>(&message);
 }
 
-/// The peer waits for 100 Continue before it sends the body. HTTP/1.0 knows no such reply (RFC 9110 10.1.1).
+/// True when the peer waits for 100 Continue before it sends the body. HTTP/1.0 has no such reply (RFC 9110
+/// 10.1.1).
 template <class Message>
 [[nodiscard]] bool expects_continue(Message const& message) {
   return message.version() >= 11 && boost::beast::iequals(message[http::field::expect], "100-continue");

@@ -1,4 +1,4 @@
-// What the HTTP server and client share below their interfaces. For .cpp files of proto/grenache/net.
+// Implementation shared by HTTP server and client. For .cpp files of proto/grenache/net.
 #pragma once
 
 #include <algorithm>
@@ -23,16 +23,16 @@ namespace grenache::net {
 
 namespace http = boost::beast::http;
 
-inline constexpr std::size_t kReadBytes = 16 * 1024;   // at a time, of whole messages
-inline constexpr std::size_t kPieceBytes = 64 * 1024;  // at a time, of streams
-/// A piece with its chunk header and end fills one TLS record.
+inline constexpr std::size_t kReadBytes = 16 * 1024;   // per read, of complete messages
+inline constexpr std::size_t kPieceBytes = 64 * 1024;  // per read, of streams
+/// A piece that fills one TLS record together with its chunk header and end.
 inline constexpr std::size_t kTlsPieceBytes = kReadBytes - 16;
 
-/// Gives bytes to a parser of Beast's, which asserts that it sees the end of a chunked body ("0", two line
-/// ends) whole once it has seen the first of its lines: what may be such an end is held back until it is.
+/// Passes bytes to a Beast parser. Once the parser has seen the first line of the end of a chunked body ("0",
+/// two line ends), it asserts that it sees all of it; so a possible end is held back until it is complete.
 class Feed {
  public:
-  /// Returns how much of `bytes` was used. The error may be need_more.
+  /// Returns the number of bytes used. The error may be need_more.
   template <class Parser>
   std::size_t operator()(Parser& parser, asio::const_buffer const& bytes, Error& error) {
     if (stalled_ && parser.is_header_done() && parser.chunked() && is_part_of_end(bytes)) {
@@ -47,14 +47,14 @@ class Feed {
  private:
   static bool is_part_of_end(asio::const_buffer const& bytes) {
     std::string_view text{static_cast<char const*>(bytes.data()), bytes.size()};
-    if (text.starts_with("\r\n")) text.remove_prefix(2);  // of the chunk before
+    if (text.starts_with("\r\n")) text.remove_prefix(2);  // of the previous chunk
     return text.size() < 5 && text.starts_with('0');
   }
 
-  bool stalled_ = false;  // the parser wants to see more than it was given last
+  bool stalled_ = false;  // the parser needs more than it was passed last
 };
 
-/// A body of Beast's that is not kept: each piece that a parser meets is shown, where it lies.
+/// A Beast body that is not stored: the parser exposes each piece in place.
 struct PieceBody {
   struct value_type {
     std::string_view piece;
@@ -78,9 +78,8 @@ struct PieceBody {
   };
 };
 
-/// Takes from `buffer` up to the next piece of a body and shows it: empty when more bytes are needed, or when
-/// the message is at its end. It stays where it is until the buffer is filled again. The parser must not be
-/// eager.
+/// Consumes `buffer` up to the next piece of a body and returns the piece; empty when more bytes are needed,
+/// or at the end of the message. Valid until the buffer is filled again. The parser must not be eager.
 template <class Parser>
 std::string_view next_piece(Feed& feed, Parser& parser, boost::beast::flat_buffer& buffer, Error& error) {
   std::string_view& piece = parser.get().body().piece;
@@ -97,13 +96,13 @@ std::string_view next_piece(Feed& feed, Parser& parser, boost::beast::flat_buffe
   return piece;
 }
 
-/// How much may be read into `buffer`; 0 when a peer has filled it with what is no message.
+/// Returns how many bytes may be read into `buffer`; 0 when it is full without a complete header.
 inline std::size_t room(boost::beast::flat_buffer const& buffer, std::size_t wanted) {
   return std::min(wanted, buffer.max_size() - buffer.size());
 }
 
-/// Writes all: one gathered write for TCP. TLS would make a record and a packet of each buffer, so what fits
-/// one record is joined first. The buffers and `joined` stay until it completes.
+/// Writes all buffers, for TCP as one gathered write. TLS would write a record and a packet per buffer, so
+/// buffers that fit one record are joined first. The buffers and `joined` must stay valid until it completes.
 inline auto write_all(Stream& stream, std::array<asio::const_buffer, 3> buffers, std::string& joined) {
   if (stream.is_tls() && asio::buffer_size(buffers) <= kReadBytes) {
     joined.clear();
@@ -115,14 +114,14 @@ inline auto write_all(Stream& stream, std::array<asio::const_buffer, 3> buffers,
   return asio::async_write(stream, buffers, kTuple);
 }
 
-/// The pieces of a body on their way out.
+/// Writes the pieces of a body.
 class PieceWriter {
  public:
   explicit PieceWriter(bool chunked) : chunked_{chunked} {}
 
   [[nodiscard]] bool chunked() const { return chunked_; }
 
-  /// Writes `piece`, which must not be empty; `progress` is called as often as some of it has gone.
+  /// Writes `piece`, which must not be empty; calls `progress` whenever a part is written.
   template <class Progress>
   Awaitable<Error> write(Stream& stream, std::string_view piece, Progress& progress) {
     std::size_t const part_bytes = stream.is_tls() ? kTlsPieceBytes : kPieceBytes;
@@ -136,7 +135,7 @@ class PieceWriter {
     co_return Error{};
   }
 
-  /// The end of the body.
+  /// Writes the end of the body.
   Awaitable<Error> finish(Stream& stream) {
     if (!chunked_) co_return Error{};
     std::string_view const end = "0\r\n\r\n";
@@ -159,7 +158,7 @@ class PieceWriter {
   std::string joined_;
 };
 
-/// Whether these are headers, and nothing that a peer would read as further headers or as a body.
+/// Returns whether the headers are valid, so that nothing can be injected through them.
 [[nodiscard]] inline bool is_valid(HttpHeaders const& headers) {
   constexpr std::string_view kLineEnds{"\r\n\0", 3};
   constexpr std::string_view kNotInNames{"\r\n\0: \t", 6};
@@ -170,7 +169,7 @@ class PieceWriter {
   return true;
 }
 
-/// Whether this can stand in a request line: a token or a target.
+/// Returns whether `text` is valid in a request line, as a token or a target.
 [[nodiscard]] inline bool is_valid_word(std::string_view text) {
   return !text.empty() && std::ranges::none_of(text, [](unsigned char c) { return c <= ' ' || c == 0x7f; });
 }
@@ -179,7 +178,7 @@ inline void append_headers(std::string& out, HttpHeaders const& headers) {
   for (auto const& [name, value] : headers) out.append("\r\n").append(name).append(": ").append(value);
 }
 
-/// A deadline while anything waits, moved on by every byte. For the two directions of a stream.
+/// An idle deadline of the two directions of a stream: active while any waits, extended by every byte.
 class IdleWatch {
  public:
   IdleWatch(Deadline& deadline, Duration limit) : deadline_{deadline}, limit_{limit} {}
@@ -201,7 +200,7 @@ class IdleWatch {
     IdleWatch& watch_;
   };
 
-  /// A byte has gone or come.
+  /// A byte was sent or received.
   void moved() {
     if (waiting_ == 0) return deadline_.clear();
     deadline_.set(steady_deadline(limit_));

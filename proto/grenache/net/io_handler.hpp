@@ -1,4 +1,4 @@
-// A completion handler of a read or write, whatever its type.
+// A type-erased completion handler of a read or write.
 #pragma once
 
 #include <cstddef>
@@ -16,9 +16,10 @@
 
 namespace grenache::net {
 
-/// Code that takes one is compiled once; as a template over every handler of Asio, Beast and OpenSSL it took
-/// minutes. Keeps the handler's executor and cancellation slot. Unlike asio::any_completion_handler it
-/// completes in place when the executor is that of the socket, without counting work. Move-only; called once.
+/// Functions with this parameter are compiled once, instead of for every handler type of Asio, Beast and
+/// OpenSSL, which took minutes. Keeps the handler's executor and cancellation slot. Unlike
+/// asio::any_completion_handler it completes in place when the executor is that of the socket, without
+/// counting work. Move-only; called once.
 class IoHandler {
  public:
   using executor_type = Executor;
@@ -36,13 +37,13 @@ class IoHandler {
   void operator()(Error error, std::size_t size) { handler_.release()->complete(error, size); }
 
  private:
-  /// In memory that Asio reuses for the next operation of the thread.
+  /// Allocated from memory that Asio reuses for the next operation of the thread.
   class Erased {
    public:
     Erased() = default;
     Erased(Erased const&) = delete;
     Erased& operator=(Erased const&) = delete;
-    /// Frees itself first, so that the handler can begin the next operation in the same memory.
+    /// Frees itself before the call, so that the handler can start the next operation in the same memory.
     virtual void complete(Error error, std::size_t size) = 0;
     virtual void destroy() = 0;
 

@@ -1,4 +1,4 @@
-// Accepts TCP connections and spreads them over threads.
+// Accepts TCP connections and distributes them over threads.
 #pragma once
 
 #include <cstddef>
@@ -14,27 +14,27 @@
 
 namespace grenache::net {
 
-/// One listening port. Its connections live on lanes: either one lane, which is the executor given, or a lane
-/// for each of some threads of its own. A connection stays on its lane. What a lane may hold is up to the
-/// server that uses this. Heavy to include: for .cpp files of proto/grenache/net.
+/// One listening port. Its connections run on lanes: one lane, the given executor, or one per own thread. A
+/// connection stays on its lane. The server that uses this limits the connections of a lane. Expensive to
+/// include: for .cpp files of proto/grenache/net.
 ///
-/// All calls are made on the thread of the executor given.
+/// Call its functions on the thread of the given executor.
 class Listener {
  public:
   struct Handlers {
-    /// A connection has come, from `peer`; TCP_NODELAY is set. Called on the thread of the lane, in turn for
-    /// each lane; the socket belongs to the executor of the lane.
+    /// Called for a new connection of `peer`, with TCP_NODELAY set, on the thread of the lane, round-robin
+    /// over the lanes; the socket uses the executor of the lane.
     std::function<void(std::size_t lane, asio::ip::tcp::socket socket, Endpoint const& peer)> accepted;
-    /// Descriptors or memory have run out: a connection that nobody needs should be closed. Returns whether
-    /// one was. Called on the thread of each lane; accepting goes on a moment later, or at once when the only
-    /// lane has closed one.
+    /// Called on the thread of each lane when descriptors or memory are exhausted, to close a connection that
+    /// can be spared. Returns whether it closed one. Accepting continues after a short delay, or at once when
+    /// the only lane has closed one.
     std::function<bool(std::size_t lane)> exhausted;
   };
 
-  /// `thread_count` 0: everything happens on `executor`. Threads start at once.
+  /// `thread_count` 0: everything runs on `executor`. Threads start at once.
   Listener(Executor const& executor, unsigned thread_count);
-  /// Closes, and ends the threads as end_threads() does. What still waits on a lane is destroyed here, so
-  /// whatever else holds timers or sockets of a lane must have gone before.
+  /// Closes the port and ends the threads as end_threads() does. Destroys pending operations of the lanes, so
+  /// timers and sockets of a lane must be destroyed before.
   ~Listener();
   Listener(Listener const&) = delete;
   Listener& operator=(Listener const&) = delete;
@@ -43,19 +43,19 @@ class Listener {
   /// Valid as long as the listener.
   [[nodiscard]] Executor const& lane(std::size_t number) const { return lanes_[number]; }
 
-  /// Binds, listens and begins to accept; port 0 takes a free one. Returns the address it listens at, or why
-  /// it cannot (address in use, no such address, permission); then it may be tried again.
+  /// Binds, listens and starts to accept; port 0 chooses a free one. Returns the local address, or a system
+  /// error (address in use, no such address, permission), after which it may be called again.
   [[nodiscard]] Result<Endpoint> listen(Endpoint const& bind, Handlers handlers);
 
-  /// Where it listens, or has listened; port 0 before.
+  /// The local address, also after closing; port 0 before listen().
   [[nodiscard]] Endpoint const& local_endpoint() const;
 
-  /// Accepts no more. What was accepted before may still arrive on lanes with threads: it was posted there
+  /// Stops accepting. Connections accepted before may still arrive on lanes with threads, as they were posted
   /// before this call.
   void close();
 
-  /// Waits until each thread has finished what it is doing at the moment, and ends it; nothing runs on lanes
-  /// with threads any more. Not from such a thread.
+  /// Ends each thread after its current handler; nothing runs on lanes with threads afterwards. Do not call
+  /// it from such a thread.
   void end_threads();
 
  private:

@@ -5,10 +5,10 @@
 
 namespace grenache::net {
 
-/// Whether this host has the address. Asks the system, which lets only addresses of the host be bound.
+/// Returns whether this host has the address, by binding it, which succeeds only for local addresses.
 [[nodiscard]] bool is_of_this_host(IpAddress const& address);
 
-/// The address to bind for all addresses of the host: `::`, which accepts IPv4 too, or 0.0.0.0 where the
+/// Returns the address to bind for all addresses of the host: `::`, which includes IPv4, or 0.0.0.0 if the
 /// system has no IPv6.
 [[nodiscard]] IpAddress all_addresses();
 

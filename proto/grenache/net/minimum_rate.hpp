@@ -1,4 +1,4 @@
-// How long a transfer may take: as long as its peer keeps a minimum rate.
+// A transfer deadline that depends on a minimum rate.
 #pragma once
 
 #include <chrono>
@@ -9,13 +9,14 @@
 
 namespace grenache::net {
 
-/// A peer has `grace`, and the time that the bytes moved so far take at a minimum rate. A slow peer may take
-/// as long as it needs, one that stalls is given up: what the system's buffers took at once is time in hand.
+/// A transfer may take `grace` plus the time that the bytes transferred so far take at a minimum rate. So a
+/// slow peer has as long as it needs, and a stalled one times out; bytes that went into the system's buffers
+/// at once extend its time.
 struct MinimumRate {
   Duration grace;
   std::size_t bytes_per_second;  // not 0
 
-  /// When a transfer that began at `begun` and has moved `bytes` is given up.
+  /// The deadline of a transfer that began at `begun` and has transferred `bytes`.
   [[nodiscard]] TimePoint deadline(TimePoint begun, std::size_t bytes) const {
     auto const rate = static_cast<std::int64_t>(bytes_per_second);
     auto const whole = static_cast<std::int64_t>(bytes);

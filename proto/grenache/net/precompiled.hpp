@@ -1,4 +1,5 @@
-// What most files of the shells include, precompiled: see grenache_precompile() in tools/cmake/GrenacheOptions.cmake.
+// Precompiled header of the files that use Asio: see grenache_precompile() in
+// tools/cmake/GrenacheOptions.cmake.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The one place that reads clocks. Cores and tests never include it.
+// The only file that reads clocks. Cores and tests never include it.
 #pragma once
 
 #include <chrono>
@@ -7,20 +7,20 @@
 
 namespace grenache::net {
 
-/// Now on the monotonic time line of this process.
+/// The current time on the monotonic time line of this process.
 [[nodiscard]] inline TimePoint steady_now() {
   return TimePoint{std::chrono::steady_clock::now().time_since_epoch()};
 }
 
-/// The moment `limit` from now.
+/// The time `limit` from now.
 [[nodiscard]] inline TimePoint steady_deadline(Duration limit) { return later_by(steady_now(), limit); }
 
-/// The same moment as Asio's timers count it.
+/// The same time for Asio's timers.
 [[nodiscard]] inline std::chrono::steady_clock::time_point to_steady(TimePoint time) {
   return std::chrono::steady_clock::time_point{time.time_since_epoch()};
 }
 
-/// Now as civil time, in milliseconds.
+/// The current wall-clock time, in milliseconds.
 [[nodiscard]] inline WallTime wall_now() {
   return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
 }

@@ -1,4 +1,4 @@
-// A byte stream to another host: TCP, with TLS on top or without.
+// A byte stream to another host: TCP, optionally with TLS.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@
 
 namespace grenache::net {
 
-/// The first buffers of any sequence, as a sequence of one type.
+/// The first buffers of any buffer sequence, as one type.
 template <class Buffer>
 class FirstBuffers {
  public:
@@ -38,21 +38,20 @@ class FirstBuffers {
   [[nodiscard]] Buffer const* end() const { return first_.data() + size_; }
 
  private:
-  static constexpr std::size_t kMax =
-      16;  // as many as the head of a reply has; others wait for the next call
+  static constexpr std::size_t kMax = 16;  // enough for the head of a reply; the next call writes the rest
 
   std::array<Buffer, kMax> first_;
   std::size_t size_ = 0;
 };
 
-/// Asio's AsyncStream, whatever is below: HTTP and WebSocket are written once, for this class. Heavy to
-/// include: for .cpp files of proto/grenache/net. One thread.
+/// An AsyncStream over plain TCP or TLS, so that HTTP and WebSocket are compiled once. Expensive to include:
+/// for .cpp files of proto/grenache/net. Not thread-safe.
 class Stream {
  public:
   using Socket = asio::ip::tcp::socket;
   using executor_type = Socket::executor_type;
 
-  /// Without a context: plain TCP. A client names its destination, for the sessions that are resumed.
+  /// Without a context: plain TCP. A client passes its destination, to resume sessions.
   Stream(Socket socket, std::shared_ptr<TlsContext> tls, std::string const& destination = {});
   ~Stream();
   Stream(Stream const&) = delete;
@@ -62,23 +61,23 @@ class Stream {
   [[nodiscard]] Socket& socket() { return socket_; }
   [[nodiscard]] bool is_tls() const { return tls_ != nullptr; }
 
-  /// The TLS handshake of our role, once; success at once for plain TCP.
+  /// Performs the TLS handshake of our role, once; succeeds at once for plain TCP.
   [[nodiscard]] Awaitable<Error> handshake();
-  /// Tells the other side that nothing more will come, waiting for nothing but the write.
+  /// Shuts down sending (close_notify and FIN) without waiting for the peer.
   [[nodiscard]] Awaitable<void> finish();
-  /// How long, and for how many bytes, linger() waits for the other side.
+  /// Limits of time and bytes of linger().
   static constexpr Duration kLinger = std::chrono::seconds{1};
   static constexpr std::size_t kLingerBytesMax = 16 * 1024 * 1024;
-  /// Finishes, throws away what still comes until the other side closes or kLinger or kLingerBytesMax are
-  /// reached, and closes: closing with unread bytes would reset the connection, and the other side might
-  /// never see the last of what was sent. No read may be under way.
+  /// Calls finish(), discards input until the peer closes or kLinger or kLingerBytesMax is reached, and
+  /// closes: closing with unread input would reset the connection, and the peer might not receive the last
+  /// bytes. No read may be running.
   [[nodiscard]] Awaitable<void> linger();
-  /// Drops the connection. What is under way fails.
+  /// Closes the connection; running operations fail.
   void close();
 
-  /// After the handshake; nothing for plain TCP, or when the other side showed none.
+  /// The peer's certificate after the handshake; nothing for plain TCP, or if the peer sent none.
   [[nodiscard]] std::optional<PeerCertificate> peer_certificate() const;
-  /// Whether the handshake went on with an earlier session.
+  /// True when the handshake resumed a session.
   [[nodiscard]] bool resumed() const;
 
   template <class Buffers, class Token>
@@ -114,13 +113,13 @@ class Stream {
   std::shared_ptr<TlsContext> context_;
   Socket socket_;
   std::unique_ptr<Tls> tls_;
-  Error unusable_;  // why a handshake may not be begun
+  Error unusable_;  // why no handshake may start
 };
 
-/// The other side has closed the connection, or it was cut below TLS.
+/// True when the peer has closed the connection, or TCP ended below TLS.
 [[nodiscard]] bool is_end_of_stream(Error const& error);
 
-// What Beast's WebSocket asks of the stream below it when it ends.
+// Customisation points of Beast's WebSocket for closing the stream below it.
 template <class Handler>
 void async_teardown(boost::beast::role_type, Stream& stream, Handler&& handler) {
   stream.close();

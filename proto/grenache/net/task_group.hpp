@@ -1,4 +1,4 @@
-// Owner of coroutines: nothing runs that nobody waits for.
+// Owns spawned coroutines, so that they can be cancelled and awaited together.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +12,20 @@
 
 namespace grenache::net {
 
-/// The coroutines of one server or runner, so that it can end them all and wait until they have ended.
+/// The coroutines of one owner, which can cancel them all and wait until they have ended.
 ///
-/// To stop: close what they read from or cancel(total), `co_await drained(limit)`, and for those still there
-/// cancel(terminal). In a task `throw_if_cancelled` is off: a cancelled operation comes back as
-/// operation_aborted and the task decides. `terminal` reaches every task, `total` those that asked for it
-/// with reset_cancellation_state.
+/// To stop: close their sockets or cancel(total), `co_await drained(limit)`, then cancel(terminal) for the
+/// remaining ones. In a task `throw_if_cancelled` is off: a cancelled operation returns operation_aborted and
+/// the task decides. `terminal` reaches every task, `total` only those that enabled it with
+/// reset_cancellation_state.
 ///
-/// Cancellation is not sticky: it reaches the operation a task is waiting for at that moment, and operations
-/// that cannot be cancelled (name resolution) ignore it. So a task that loops must end when stopping() is
-/// true, after each co_await.
+/// Cancellation is not sticky: it affects only the operation that a task currently waits for, and operations
+/// that cannot be cancelled (name resolution) ignore it. So a looping task must check stopping() after each
+/// co_await.
 ///
-/// One thread: every call is made on the thread that runs the executor, cancel() from inside of it (Boost
-/// 1.81 keeps a raw pointer to a signal that is emitted from elsewhere). The group may go before its tasks.
+/// Not thread-safe: use it on the thread that runs the executor; call cancel() only from inside a handler
+/// (Boost 1.81 keeps a raw pointer to a signal that is emitted from elsewhere). The group may be destroyed
+/// before its tasks.
 class TaskGroup {
  public:
   explicit TaskGroup(Executor const& executor);
@@ -32,14 +33,14 @@ class TaskGroup {
   TaskGroup(TaskGroup const&) = delete;
   TaskGroup& operator=(TaskGroup const&) = delete;
 
-  /// Starts `task` soon. An exception that leaves it leaves io_context::run() too: whatever the task was
-  /// there for would be missing from now on, so its owner has to know, and as a rule the process ends.
+  /// Spawns `task`. An exception that escapes it propagates out of io_context::run(), because the program
+  /// depends on the task; usually that ends the process.
   void spawn(Awaitable<void> task);
-  /// The same for a task that nothing else depends on, such as one of many connections: an exception that
-  /// leaves it ends the task alone, and is counted in failure_count().
+  /// Spawns a task that nothing else depends on, such as one of many connections: an exception ends only this
+  /// task, and is counted in failure_count().
   void spawn_isolated(Awaitable<void> task);
 
-  /// Cancels one task alone. For the task itself and for what it owns: not valid once the task has ended.
+  /// Cancels a single task. For use by the task and objects that it owns: invalid once the task has ended.
   class Handle {
    public:
     void cancel(asio::cancellation_type type) const {
@@ -53,9 +54,9 @@ class TaskGroup {
   /// Sets `handle`, which the task may own, before the task starts.
   void spawn_isolated(Awaitable<void> task, Handle& handle);
 
-  /// Reaches all tasks; sets stopping() for good.
+  /// Cancels all tasks and sets stopping() permanently.
   void cancel(asio::cancellation_type type);
-  /// True from the first cancel() on.
+  /// True after the first cancel().
   [[nodiscard]] bool stopping() const;
 
   /// Completes with true when no task is left, with false after `limit`.

@@ -1,4 +1,4 @@
-// Who a TLS connection is made with, and what is demanded of the other side.
+// TLS configuration: certificates, and verification of the peer.
 #pragma once
 
 #include <cstdint>
@@ -21,65 +21,64 @@ class context;
 namespace grenache::net {
 
 enum class TlsErrc {
-  bad_certificate = 1,   // the own certificate chain is no PEM, or does not fit the key
-  bad_key,               // the own private key is no PEM, or is encrypted
-  bad_ca,                // the authorities are no PEM
-  nothing_to_verify_by,  // a client without authorities and pins, although verification is on
+  bad_certificate = 1,   // our certificate chain is not PEM, or does not match the key
+  bad_key,               // our private key is not PEM, or is encrypted
+  bad_ca,                // the authorities are not PEM
+  nothing_to_verify_by,  // verification is on, but the client has neither authorities nor fingerprints
   no_certificate,        // a server needs a certificate and a key
-  unusable_name,         // the name that was to be demanded of a certificate is none
+  unusable_name,         // the name to verify is not a valid host name
 };
 [[nodiscard]] std::string_view describe(TlsErrc code);
 constexpr char const* category_name(TlsErrc) { return "grenache.tls"; }
 inline Error make_error_code(TlsErrc code) { return make_enum_error(code); }
 
-/// What is demanded of the other side's certificate.
+/// Verification of the peer's certificate.
 enum class PeerCheck : std::uint8_t {
-  /// It must be there and good: one of `fingerprints` or, when there are none, signed by an authority in
-  /// `ca`. A server without either demands nothing: it has no way to tell.
+  /// It must be present and valid: one of `fingerprints` or, if there are none, signed by an authority in
+  /// `ca`. A server with neither requests no certificate.
   required,
-  /// It is asked for and shown to whoever handles the request, good or not, there or not (Node:
-  /// `rejectUnauthorized: false`).
+  /// It is requested, and passed to the handler of the request whether it is valid, invalid or missing
+  /// (Node.js: `rejectUnauthorized: false`).
   requested,
 };
 
-/// All texts are PEM. TLS 1.2 is the oldest version that is spoken.
+/// All texts are PEM. The minimum version is TLS 1.2.
 struct TlsOptions {
-  std::string certificate;  // of this side, with what leads from it to an authority
-  std::string key;          // of this side, not encrypted
-  std::string ca;           // the authorities that are trusted
-  bool system_ca = false;   // those of the system are trusted too
+  std::string certificate;  // ours, with the intermediate certificates
+  std::string key;          // ours, not encrypted
+  std::string ca;           // trusted authorities
+  bool system_ca = false;   // trust the system's authorities too
   PeerCheck peer_check = PeerCheck::required;
-  /// The only certificates that are taken (SHA-256 of their DER form), whoever signed them, however old they
-  /// are and whatever their names: the way to pin a peer that is found by its address.
+  /// Accept only these certificates (SHA-256 of the DER form), regardless of signature, validity period and
+  /// names. Pins a peer that is found by its address.
   std::vector<Sha256> fingerprints;
-  /// A client's: the certificate must be made for the address that was dialled. For an IP address that is one
-  /// of its subjectAltName's addresses, as Node.js demands; for a host name see RFC 6125. Otherwise anybody
-  /// who has a certificate of the same authority could stand in for any service. Without effect when
-  /// `fingerprints` or `host_name` say who is meant.
+  /// For clients: the certificate must be valid for the destination: an IP address must be in its
+  /// subjectAltName, as in Node.js; for a host name see RFC 6125. Without this, every owner of a certificate
+  /// of the same authority could impersonate any service. Ignored if `fingerprints` or `host_name` are set.
   bool verify_address = true;
-  /// A client's: the name (or IP address) that the certificate must be made for, whatever was dialled.
+  /// For clients: the name (or IP address) that the certificate must have, instead of the destination.
   std::string host_name;
 };
 
-/// The error of a handshake in which this side refused the certificate of the other: its value is one of
-/// OpenSSL's X509_V_ERR_*, its message says the reason ("certificate refused: certificate has expired").
+/// Errors of a handshake in which we refused the peer's certificate: the value is one of OpenSSL's
+/// X509_V_ERR_*, the message gives the reason ("certificate refused: certificate has expired").
 [[nodiscard]] boost::system::error_category const& certificate_category();
 
-/// The other side's certificate.
+/// The peer's certificate.
 struct PeerCertificate {
   std::string subject;  // "CN=client1,O=Acme" (RFC 2253)
   std::string pem;
   Sha256 fingerprint;     // SHA-256 of the DER form
-  bool verified = false;  // as `required` would demand it
+  bool verified = false;  // valid by the rules of `required`
 };
 
-/// The key material of one side and, on a client, the sessions to resume. Shared by all connections; lives as
-/// long as the last of them. One thread makes connections with a client's context; a server's may be used by
-/// many.
+/// The key material of one side and, for a client, its sessions. Shared by all connections, which keep it
+/// alive. A client context is used by one thread; a server context may be used by several.
 class TlsContext {
  public:
-  static constexpr std::size_t kSessionCountMax = 1000;  // destinations whose last session a client keeps
-  static constexpr std::size_t kRefusalCountMax = 100;   // destinations whose last refusal it remembers
+  /// Destinations of which a client keeps the last session.
+  static constexpr std::size_t kSessionCountMax = 1000;
+  static constexpr std::size_t kRefusalCountMax = 100;  // destinations of which it keeps the last refusal
 
   /// Errors: TlsErrc.
   [[nodiscard]] static Result<std::shared_ptr<TlsContext>> make_server(TlsOptions const& options);
@@ -91,17 +90,17 @@ class TlsContext {
   [[nodiscard]] bool is_server() const;
   [[nodiscard]] boost::asio::ssl::context& native();
 
-  /// A client's: why `error` has ended a connection to `to`. When the certificate was refused the text also
-  /// says who was wanted and who was found, else it is the error's message.
+  /// For clients: explains the `error` of a connection to `to`. If the certificate was refused, the text
+  /// includes the expected and the presented identity; otherwise it is the error's message.
   [[nodiscard]] std::string explain(Error const& error, HostPort const& to) const;
 
-  /// For Stream: readies a connection to `destination` ("host:port"; empty on a server). A session that was
-  /// kept for it is resumed, if the server agrees. A connection for which it fails must not be used.
+  /// For Stream: prepares a connection to `destination` ("host:port"; empty on a server). Resumes its session
+  /// if the server agrees. If it fails, the connection must not be used.
   [[nodiscard]] Error prepare(ssl_st* connection, std::string const& destination);
-  /// For Stream: what `error` of a handshake means. Our refusal of a certificate becomes
+  /// For Stream: maps the `error` of a handshake; our refusal of a certificate becomes
   /// certificate_category().
   [[nodiscard]] static Error handshake_error(ssl_st* connection, Error const& error);
-  /// For Stream: the certificate of the other side after the handshake; nothing when it showed none.
+  /// For Stream: the peer's certificate after the handshake; nothing if it sent none.
   [[nodiscard]] std::optional<PeerCertificate> peer_certificate(ssl_st* connection) const;
 
  private:

@@ -1,4 +1,4 @@
-// The keys that a TLS server seals its session tickets with.
+// The rotating keys of a TLS server's session tickets.
 #pragma once
 
 #include <array>
@@ -11,9 +11,9 @@
 
 namespace grenache::net {
 
-/// A ticket lets a client resume a session; whoever has its key can read recorded sessions of TLS 1.2 (RFC
-/// 5077, 5.5). So a key seals tickets for `rotation` and opens them for as long again, after which it is
-/// erased. Time is handed in. From any thread.
+/// A client resumes a session with a ticket; an attacker with the ticket key can decrypt recorded TLS 1.2
+/// sessions (RFC 5077, 5.5). So a key encrypts tickets for `rotation`, decrypts them for as long again, and
+/// is then erased. The caller passes the time. Thread-safe.
 class TicketKeys {
  public:
   struct Key {
@@ -23,7 +23,7 @@ class TicketKeys {
   };
   struct Found {
     Key key;
-    bool is_current = true;  // otherwise the client should get a new ticket
+    bool is_current = true;  // if false, the client should get a new ticket
   };
 
   explicit TicketKeys(Duration rotation) : rotation_{rotation} {}
@@ -31,9 +31,9 @@ class TicketKeys {
   TicketKeys(TicketKeys const&) = delete;
   TicketKeys& operator=(TicketKeys const&) = delete;
 
-  /// To seal with. Nothing when the system has no randomness.
+  /// The key for new tickets. Nothing when the system returns no randomness.
   [[nodiscard]] std::optional<Key> current(TimePoint now);
-  /// To open a ticket with; nothing when the key is unknown or too old.
+  /// The key of a received ticket; nothing when it is unknown or too old.
   [[nodiscard]] std::optional<Found> find(std::string_view name, TimePoint now);
 
  private:

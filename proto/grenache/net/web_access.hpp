@@ -1,4 +1,4 @@
-// Which requests of web pages a server answers: the Host and Origin headers that a browser sends.
+// Checks the Host and Origin headers of browsers, against CSRF and DNS rebinding.
 #pragma once
 
 #include <cstdint>
@@ -8,40 +8,41 @@
 
 namespace grenache::net {
 
-/// A browser lets any page send requests to any address, a service on loopback included. Two headers that a
-/// page cannot forge tell such a request apart:
+/// A browser lets any page send requests to any address, including services on loopback. Two headers that a
+/// page cannot forge identify such requests:
 ///
-/// - `Origin` names the page. A page of another host than the one it asks is refused, unless it is listed.
-/// - `Host` names the server as the page knows it. A page whose name was rebound to our address (DNS
-///   rebinding) counts as our own by its Origin, but asks for its own name. So the host must be an IP
-///   literal, a name without a dot (localhost, a container; nobody can buy one) or a listed name.
+/// - `Origin` is the origin of the page. A page of another host than the requested one is refused, unless it
+///   is listed.
+/// - `Host` is the name of the server in the page's URL. A page whose name was rebound to our address (DNS
+///   rebinding) has a matching Origin, but requests its own name. So the host must be an IP literal, a name
+///   without a dot (localhost, a container; such names cannot be registered) or a listed name.
 ///
-/// The rule for Host concerns browsers alone, which send an Origin, or at least a User-Agent that begins with
-/// "Mozilla/". Other programs may use any name of the server: Node.js peers do, with
+/// The rule for Host applies only to browsers, which send an Origin, or at least a User-Agent that begins
+/// with "Mozilla/". Other programs may use any name of the server, as Node.js peers do with
 /// `http://grape.example:30001`.
 struct WebAccess {
-  /// Names that the server is reached by, without port; "*" allows every name.
+  /// Allowed host names of the server, without port; "*" allows every name.
   std::vector<std::string> hosts;
-  /// Origins of other pages that may ask, as browsers send them: "https://app.example", "http://x:8080",
-  /// "null"; "*" allows every page.
+  /// Allowed origins of other pages, as sent by browsers: "https://app.example", "http://x:8080", "null"; "*"
+  /// allows every origin.
   std::vector<std::string> origins;
 };
 
 enum class WebVerdict : std::uint8_t {
   allowed,
-  allowed_cross_origin,  // a listed page of another origin: it may read the reply only if CORS headers say so
+  allowed_cross_origin,  // a listed origin: the reply needs CORS headers so that the page may read it
   host_refused,
   origin_refused,
 };
 
-/// Header values of a request; empty where the header is missing.
+/// Header values of a request; empty if the header is missing.
 struct WebRequest {
   std::string_view host;
   std::string_view origin;
   std::string_view user_agent;
 };
 
-/// Case is ignored, and so are the default ports 80 and 443. Linear in the two lists.
+/// Ignores case and the default ports 80 and 443. Linear in the two lists.
 [[nodiscard]] WebVerdict check_web_access(WebAccess const& access, WebRequest const& request);
 
 }  // namespace grenache::net

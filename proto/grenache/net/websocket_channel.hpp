@@ -1,4 +1,4 @@
-// The WebSocket machinery that server and client share.
+// The implementation shared by WebSocket server and client.
 #pragma once
 
 #include <functional>
@@ -15,11 +15,11 @@
 
 namespace grenache::net {
 
-/// One connection: its socket, its frames, its clock. Heavy to include: for .cpp files of proto/grenache/net.
-/// One thread, that of the socket; others reach it through the session.
+/// One connection: socket, framing and deadlines. Expensive to include: for .cpp files of proto/grenache/net.
+/// Used on the thread of the socket; other threads use the session.
 ///
-/// accept() or open() makes it a WebSocket; from then on one coroutine runs write_loop() and another calls
-/// read() again and again. The first reason to end it stays.
+/// accept() or open() performs the upgrade; then one coroutine runs write_loop() and another calls read() in
+/// a loop. The first reason for the end is kept.
 class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
  public:
   WebSocketChannel(asio::ip::tcp::socket socket, WebSocketOptions const& options,
@@ -28,44 +28,44 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   WebSocketChannel(WebSocketChannel const&) = delete;
   WebSocketChannel& operator=(WebSocketChannel const&) = delete;
 
-  /// Server: TLS handshake and upgrade until `deadline`. What is no upgrade gets a reply that says so.
+  /// Server: TLS handshake and upgrade until `deadline`. Other requests are answered with an error.
   [[nodiscard]] Awaitable<Error> accept(Endpoint peer, WebSocketServer::Options const& options,
                                         TimePoint deadline);
-  /// Client: the same from the other side.
+  /// Client: TLS handshake and upgrade until `deadline`.
   [[nodiscard]] Awaitable<Error> open(std::string host, std::string path, TimePoint deadline);
 
-  /// The next message, or why there is none.
+  /// Returns the next message, or an error.
   [[nodiscard]] static Awaitable<Result<std::string>> read(std::shared_ptr<WebSocketChannel> self);
-  /// Sends what the session is given, until the end. Must be started once the channel is open.
+  /// Sends the messages of the session until the end. Start it once the channel is open.
   static Awaitable<void> write_loop(std::shared_ptr<WebSocketChannel> self);
-  /// Completes when write_loop() has ended, for whatever reason.
+  /// Completes when write_loop() has ended.
   static Awaitable<void> written(std::shared_ptr<WebSocketChannel> self);
-  /// Completes when the session has less than `hold_count_max` holds, or has ended.
+  /// Completes when the session has fewer than `hold_count_max` holds, or has ended.
   static Awaitable<void> room(std::shared_ptr<WebSocketChannel> self, std::size_t hold_count_max);
 
-  /// Closes with 1001 once all that was sent has gone and nothing holds the session.
+  /// Closes with 1001 once the queue is empty and the session has no holds.
   void drain();
   [[nodiscard]] bool is_draining() const { return draining_; }
 
-  /// Ends everything at once; whoever reads gets `why`.
+  /// Ends the connection at once; a running read() gets `why`.
   void drop(Error why);
   [[nodiscard]] bool is_dropped() const { return dropped_; }
   [[nodiscard]] Error why() const { return why_; }
 
   [[nodiscard]] std::shared_ptr<WebSocketSession> const& session() const { return session_; }
-  /// From the session, on the thread of the channel: something may have changed.
+  /// Called by the session, on the thread of the channel, after a change.
   void wake() { changed_.notify_all(); }
 
-  /// Called on the thread of the channel when a message was written, or the peer was found to be alive.
+  /// Called on the thread of the channel when a message was written, or the peer has shown to be alive.
   std::function<void()> on_progress;
-  /// Called when so many bytes of an incomplete message have come; reading goes on when it completes.
+  /// Called when this many bytes of an incomplete message have arrived; reading continues when it completes.
   std::function<Awaitable<void>(std::size_t bytes)> on_part;
 
  private:
   using Socket = boost::beast::websocket::stream<CorkedStream, false>;
   struct Batch;
 
-  /// Asked for at once, whatever length a frame claims to have.
+  /// Requested per read, independent of the length that a frame claims.
   static constexpr std::size_t kReadBytes = 64 * 1024;
 
   void await_word();
@@ -88,14 +88,14 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   Socket socket_;
   std::shared_ptr<WebSocketSession> session_;
   AsyncEvent changed_;
-  Deadline deadline_;  // of the handshake, of one write, of closing
+  Deadline deadline_;  // of the handshake, of a write, of closing
   Deadline idle_;
   boost::beast::flat_buffer buffer_;
   Error why_;
-  TimePoint pinged_at_ = TimePoint::max();  // max(): no ping waits for a word
-  TimePoint message_begun_;                 // when the first part of an incomplete message came
+  TimePoint pinged_at_ = TimePoint::max();  // max(): no ping is unanswered
+  TimePoint message_begun_;                 // when the first part of an incomplete message arrived
   TimePoint write_begun_;
-  std::size_t written_before_ = 0;  // bytes below, when that write began
+  std::size_t written_before_ = 0;  // the stream's written() when that write began
   bool ping_under_way_ = false;
   bool amid_message_ = false;
   bool amid_write_ = false;

@@ -1,5 +1,5 @@
-// What the HTTP and the WebSocket server share: accepted connections, spread over workers. For .cpp files of
-// proto/grenache/net.
+// Shared by the HTTP and the WebSocket server: accepted connections, distributed over workers. For .cpp files
+// of proto/grenache/net.
 #pragma once
 
 #include <atomic>
@@ -25,7 +25,7 @@
 
 namespace grenache::net {
 
-/// Counters that one thread writes and any thread reads. `Counters` is a struct of std::uint64_t.
+/// Counters written by one thread and read by any. `Counters` is a struct of std::uint64_t.
 template <class Counters>
 class Tally {
  public:
@@ -41,20 +41,20 @@ class Tally {
   mutable Counters counters_;
 };
 
-/// The connections of one thread, their coroutines and their places. Owned by the pool and by each of its
-/// connections, so it may outlive the server. One thread, unless a function says otherwise.
+/// The connections of one thread, with their coroutines and admission. Owned by the pool and by each of its
+/// connections, so it may outlive the server. Not thread-safe, unless documented otherwise.
 class Worker : public std::enable_shared_from_this<Worker> {
  public:
   using Phase = Admission::Phase;
 
   struct Counters {
-    std::uint64_t connections = 0;  // accepted so far
-    std::uint64_t evicted = 0;      // closed to make room for others
-    std::uint64_t refused = 0;      // closed at once: all others were being served
-    std::uint64_t failed = 0;       // ended by an exception, such as want of memory
+    std::uint64_t connections = 0;  // accepted
+    std::uint64_t evicted = 0;      // evicted for new connections
+    std::uint64_t refused = 0;      // closed at once, because all others were being served
+    std::uint64_t failed = 0;       // ended by an exception, such as bad_alloc
   };
 
-  /// A connection, in its worker's lists as long as it lives. Owned by its own coroutine.
+  /// A connection, in its worker's lists during its lifetime. Owned by its coroutine.
   class Connection : public Admission::Entry {
    public:
     enum class Cut { evicted, stopped };
@@ -64,7 +64,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
     /// Closes the socket; the coroutine ends soon after.
     virtual void cut(Cut why) = 0;
-    /// A graceful stop has begun: ends by itself, at once or when what was begun has been answered.
+    /// Called at the start of a graceful stop: the connection ends at once, or when its requests in progress
+    /// are answered.
     virtual void wind_up() = 0;
 
     void enter(Phase phase) { worker_->admission_.enter(*this, phase); }
@@ -93,20 +94,20 @@ class Worker : public std::enable_shared_from_this<Worker> {
   [[nodiscard]] TaskGroup& tasks() { return tasks_; }
   [[nodiscard]] bool stopping() const { return stopping_; }
   [[nodiscard]] ByteBudget& budget() { return budget_; }
-  /// Notified when the budget has room again. Who waits looks again every kLookAgain too, as nobody tells
-  /// when a connection that waits was cut.
+  /// Notified when the budget has room again. Waiters also re-check every kLookAgain, because the closing of
+  /// a waiting connection is not notified.
   [[nodiscard]] AsyncEvent& room() { return room_; }
   static constexpr Duration kLookAgain = std::chrono::milliseconds{100};
 
-  /// Starts a connection, if there is a place for it or can be one. When all others are being served it waits
-  /// until what is ready to run on this thread has run, because one of those may just have been answered.
+  /// Starts a connection if there is room, or one can be evicted. When all others are being served it waits
+  /// until the ready handlers of this thread have run, because a request may just have been answered.
   void admit(asio::ip::tcp::socket socket, Endpoint const& peer);
-  /// Closes the connection that can best be spared; false when there is none.
+  /// Evicts a connection; false when there is none to evict.
   bool evict();
-  /// Closes all connections; no new one is started.
+  /// Closes all connections and starts no new ones.
   void cut_all();
-  /// Winds all connections up; cuts off and cancels what is left after `limit`. True when nothing was. Never
-  /// later than `limit` and 2 s.
+  /// Ends all connections gracefully; closes and cancels those left after `limit`. Completes with true when
+  /// there were none, at the latest after `limit` plus 2 s.
   static Awaitable<bool> stop(std::shared_ptr<Worker> self, Duration limit);
 
   /// From any thread.
@@ -115,13 +116,13 @@ class Worker : public std::enable_shared_from_this<Worker> {
   }
   [[nodiscard]] std::uint64_t counted(std::uint64_t Counters::*what) const { return tally_.counted(what); }
 
-  /// A coroutine of a connection has ended with an exception.
+  /// Counts a connection whose coroutine ended with an exception.
   void count_failure() { tally_.count(&Counters::failed); }
 
  protected:
-  /// Makes the connection and spawns its coroutine in tasks(), isolated. May throw.
+  /// Creates the connection and spawns its coroutine in tasks(), isolated. May throw.
   virtual void start(asio::ip::tcp::socket socket, Endpoint const& peer) = 0;
-  /// The last connection has ended, and no new one will be started.
+  /// Called when the last connection has ended and no new one will start.
   virtual void stopped() {}
 
   [[nodiscard]] Admission& admission() { return admission_; }
@@ -139,22 +140,22 @@ class Worker : public std::enable_shared_from_this<Worker> {
   bool stopping_ = false;
 };
 
-/// A listening port and the workers that serve its connections. Its calls are made on the thread of the
-/// executor given, unless a function says otherwise.
+/// A listening port and the workers that serve its connections. Call its functions on the thread of the
+/// executor, unless documented otherwise.
 class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
  public:
   using MakeWorker = std::function<std::shared_ptr<Worker>(Executor const& executor, Worker::Limits limits)>;
 
-  /// The limits are shared out evenly; the count of connections is lowered to what descriptors allow.
+  /// The limits are divided equally; the number of connections is lowered to the descriptor limit.
   WorkerPool(Executor const& executor, unsigned thread_count, Worker::Limits const& limits,
              MakeWorker const& make_worker);
 
   [[nodiscard]] Result<Endpoint> listen(Endpoint const& bind);
   [[nodiscard]] Endpoint local_endpoint() const { return listener_.local_endpoint(); }
 
-  /// Accepts no more, and stops each worker. True when nothing was cut off.
+  /// Stops accepting and stops each worker. Completes with true when nothing was aborted.
   static Awaitable<bool> stop(std::shared_ptr<WorkerPool> self, Duration limit);
-  /// Ends everything at once: the threads have ended when this returns, the connections are closed.
+  /// Ends the threads and closes the connections before it returns.
   void drop();
 
   [[nodiscard]] std::vector<std::shared_ptr<Worker>> const& workers() const { return workers_; }
@@ -165,7 +166,7 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
  private:
   Executor executor_;
   Listener listener_;
-  std::vector<std::shared_ptr<Worker>> workers_;  // end before the threads they live on
+  std::vector<std::shared_ptr<Worker>> workers_;  // destroyed before their threads
   AsyncEvent stopped_;
   bool dropped_ = false;
 };
