@@ -1,4 +1,4 @@
-// A service and a client for scripts and tests: calls that return when they are done.
+// A blocking service and client, for scripts, tests and small programs.
 #pragma once
 
 #include <chrono>
@@ -13,16 +13,15 @@
 
 namespace grenache::rpc {
 
-/// A Link and a Client with a thread of their own. Calls may come from several threads at a time; each
-/// returns within its timeout.
+/// A Link and a Client with their own thread. Thread-safe; each call returns within its timeout.
 class BlockingClient {
  public:
-  struct Impl;  // of the .cpp alone
+  struct Impl;  // private to the .cpp
 
-  /// `grapes`: "http://host:port", or several with commas between them. What is wrong with it fails every
-  /// call with grape_unreachable.
+  /// `grapes` is "http://host:port", or several separated by commas. If it is invalid, every call fails with
+  /// grape_unreachable.
   explicit BlockingClient(std::string_view grapes, Client::Options options = {});
-  /// Nobody may be in a call any more.
+  /// No call may be running.
   ~BlockingClient();
   BlockingClient(BlockingClient const&) = delete;
   BlockingClient& operator=(BlockingClient const&) = delete;
@@ -38,22 +37,22 @@ class BlockingClient {
   std::unique_ptr<Impl> impl_;
 };
 
-/// A Link and a Server with threads of their own: one for the link, and Server::Options::threads, at least
-/// one, that the handler may block.
+/// A Link and a Server with their own threads: one for the link, and Server::Options::threads, at least one,
+/// for handlers, which may block.
 class BlockingServer {
  public:
   struct Options {
     Server::Options server;
-    Endpoint bind{IpAddress{0, 0, 0, 0}, 0};        // port 0 takes a free one
-    Duration ready_max = std::chrono::seconds{10};  // until a grape has confirmed the announcement
-    Duration drain_max = std::chrono::seconds{10};  // for what has begun when it is stopped
+    Endpoint bind{IpAddress{0, 0, 0, 0}, 0};        // port 0 chooses a free one
+    Duration ready_max = std::chrono::seconds{10};  // limit for the confirmation of the announcement
+    Duration drain_max = std::chrono::seconds{10};  // limit for requests in progress when it is stopped
   };
-  /// Called on as many threads at a time as there are. One that throws is answered ERR_REQUEST_HANDLER.
+  /// Called on all threads concurrently. If it throws, the answer is ERR_REQUEST_HANDLER.
   using Handler = std::function<Reply(Request& request)>;
 
-  struct Impl;  // of the .cpp alone
+  struct Impl;  // private to the .cpp
 
-  /// `grapes` as for BlockingClient; `name` is that of the service.
+  /// `grapes` as for BlockingClient; `name` is the name of the service.
   BlockingServer(std::string_view grapes, std::string name, Handler handler);
   BlockingServer(std::string_view grapes, std::string name, Handler handler, Options options);
   /// Stops.
@@ -61,11 +60,11 @@ class BlockingServer {
   BlockingServer(BlockingServer const&) = delete;
   BlockingServer& operator=(BlockingServer const&) = delete;
 
-  /// Listens, announces, and returns where, once a grape has confirmed it. Once.
+  /// Listens and announces; returns the local address once a grape has confirmed it. Call once.
   [[nodiscard]] RpcResult<Endpoint> start();
-  /// No more announcements; answers what has begun.
+  /// Ends the announcements and answers requests in progress.
   void stop();
-  /// start(), and stop() when the process gets SIGINT or SIGTERM.
+  /// Calls start(), and stop() on SIGINT or SIGTERM.
   [[nodiscard]] RpcResult<void> run();
 
  private:

@@ -24,40 +24,40 @@
 
 namespace grenache::rpc {
 
-/// How to make a request.
+/// Options of a request.
 struct RequestOptions {
-  /// Over everything: the lookup, all attempts, the answer.
+  /// Total time for the lookup, all attempts and the answer.
   Duration timeout = std::chrono::seconds{10};
-  /// How often the request is sent again after a connection was lost that may have delivered it: each time to
-  /// another destination, or to the same one when there is only one. The service may have executed it
-  /// already, so set this only for requests that are idempotent. A destination that could not be connected
-  /// does not count: it has not seen the request, and the next one is asked anyway.
+  /// How often the request is repeated after the loss of a connection that may have delivered it: each time
+  /// to another destination, or to the same one if there is only one. The service may have executed it
+  /// already, so set this only for idempotent requests. Failed connection attempts do not count: the
+  /// destination has not seen the request, so the client always fails over to the next one.
   unsigned retry_count = 0;
-  /// Sends the request and asks for the reply in gzip. HTTP and HTTPS; without effect over WebSocket.
+  /// Compress request and reply with gzip. Only over HTTP and HTTPS; ignored over WebSocket.
   bool compress = false;
 };
 
 struct MapOptions {
-  Duration timeout = std::chrono::seconds{10};  // for the lookup and all answers together
-  std::size_t limit = 0;                        // ask so many of them, by chance; 0: all
+  Duration timeout = std::chrono::seconds{10};  // total time for the lookup and all answers
+  std::size_t limit = 0;                        // number of destinations, chosen at random; 0: all
   bool compress = false;                        // as RequestOptions::compress
 };
 
 struct StreamOptions {
-  Duration timeout = std::chrono::seconds{10};  // for the lookup and until the stream is open
+  Duration timeout = std::chrono::seconds{10};  // for the lookup and opening the stream
   std::optional<std::string> action;            // header `_a`
   std::optional<json::Value> args;              // header `_ar`, as JSON
-  /// More headers. Names and values must be valid header text.
+  /// Additional headers. Names and values must be valid header text.
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-/// A stream to one instance of a service: bytes go in pieces and come in pieces, also both at one time, as
-/// fast as the slower side takes them. It fails with `timeout` when it waits for a minute without a byte
-/// either way. Dropping one that has not come to its end drops its connection. Must not outlive the
-/// io_context; may outlive its client, and then fails with `stopped`.
+/// A stream to one instance of a service: sends and receives bytes in pieces, concurrently, with
+/// back-pressure. Fails with `timeout` when it waits for a minute without a byte in either direction. The
+/// destructor closes the connection of a stream that has not ended. Must not outlive the io_context; may
+/// outlive its client, and then fails with `stopped`.
 class ClientStream {
  public:
-  struct State;  // of the .cpp alone
+  struct State;  // private to the .cpp
 
   explicit ClientStream(std::unique_ptr<State> state);
   ClientStream(ClientStream&&) noexcept;
@@ -66,51 +66,52 @@ class ClientStream {
 
   [[nodiscard]] std::string const& destination() const;
 
-  /// Completes when the connection has taken the whole piece, which must live until then. When it fails, the
-  /// service may have answered already: read() tells.
+  /// Completes when the connection has accepted the whole piece, which must stay valid until then. If it
+  /// fails, the service may have answered already: call read().
   [[nodiscard]] net::Awaitable<RpcResult<void>> write(std::string_view piece);
-  /// Nothing more will be written. Once.
+  /// Ends the request. Call once.
   [[nodiscard]] net::Awaitable<RpcResult<void>> finish();
-  /// The next bytes, at most 64 KiB; empty at the end. Valid until the next call. An answer with a status
-  /// that is not 2xx is request_generic with its text. Who writes much has to read meanwhile, in another
-  /// coroutine: a service may answer before it has read everything.
+  /// Returns the next bytes, at most 64 KiB; empty at the end. Valid until the next call. An answer with a
+  /// status other than 2xx fails with request_generic and its text. When writing much, read concurrently in
+  /// another coroutine: a service may answer before it has read everything.
   [[nodiscard]] net::Awaitable<RpcResult<std::string_view>> read();
 
  private:
   std::unique_ptr<State> state_;
 };
 
-/// Calls services that a Link finds, over the one transport in Options. Connections are kept and shared by
-/// all requests: over HTTP each carries one request at a time, over WebSocket one for each destination
-/// carries all.
+/// Calls services found by a Link, over the transport in Options. Connections are reused: over HTTP each
+/// carries one request at a time, over WebSocket one connection per destination carries all requests.
 ///
-/// A request goes to a random destination. When that one cannot be connected, another one is asked; after a
-/// lost connection only as often as RequestOptions::retry_count allows. The same one is never asked again
-/// unless it is the only one; destinations that failed are left for last for a while. Requests in
-/// flight fail at once when their connection dies. An answer is final, be it an error: the service's own text
-/// comes back as Errc::remote. One thread, that of the executor; the link must outlive the client.
+/// A request is sent to a random destination. If that one cannot be connected, the client fails over to
+/// another one; after a lost connection only as often as RequestOptions::retry_count allows. A destination is
+/// tried once per request unless it is the only one; destinations that failed recently are tried last.
+/// Requests in flight fail at once when their connection is lost. Every answer is final: an error of the
+/// service is returned as Errc::remote. Not thread-safe: use it on the thread of the executor. The link must
+/// outlive the client.
 ///
-/// A coroutine that is cancelled gets `stopped`. Destroying a client fails what is under way with `stopped`;
-/// callbacks are still called then, later on the executor.
+/// A cancelled coroutine gets `stopped`. The destructor fails running requests with `stopped`; their
+/// callbacks are called later on the executor.
 class Client {
  public:
   struct Options {
     Transport transport = Transport::http;
-    /// Of https and wss. Needs `ca` or fingerprints, unless peer_check is `requested`; with a certificate and
-    /// a key for services that want one. What is wrong with it fails every request with request_generic.
+    /// For https and wss. Needs `ca` or fingerprints, unless peer_check is `requested`, and a certificate and
+    /// key for services that require one. If it is invalid, every request fails with request_generic.
     net::TlsOptions tls;
-    std::size_t request_bytes_max = 8 * 1024 * 1024;    // larger ones are not sent: a Server takes no more
+    std::size_t request_bytes_max = 8 * 1024 * 1024;    // larger ones are not sent; the limit of a Server
     std::size_t reply_bytes_max = 8 * 1024 * 1024;      // of a reply as sent
-    std::size_t expanded_bytes_max = 32 * 1024 * 1024;  // of a gzipped reply once expanded: stops bombs
-    std::size_t connections_per_destination_max = 8;    // HTTP; more requests wait
-    std::size_t connections_max = 512;                  // to all destinations together, idle ones included
-    std::size_t waiting_max = 4096;  // HTTP: requests that wait for a connection; WebSocket: in flight on one
-    std::size_t map_parallel_max = 32;             // destinations asked at one time by one map
-    Duration idle_max = std::chrono::seconds{30};  // a connection without requests closes after it
+    std::size_t expanded_bytes_max = 32 * 1024 * 1024;  // of a gzipped reply after decompression
+    std::size_t connections_per_destination_max = 8;    // HTTP; further requests wait
+    std::size_t connections_max = 512;                  // to all destinations, including idle ones
+    /// HTTP: requests that wait for a connection; WebSocket: in flight on a connection.
+    std::size_t waiting_max = 4096;
+    std::size_t map_parallel_max = 32;             // concurrent requests of one map
+    Duration idle_max = std::chrono::seconds{30};  // an idle connection is closed after this
     DeadList::Options dead;
   };
 
-  /// What one destination has answered to a map.
+  /// The answer of one destination to a map.
   struct MapEntry {
     std::string destination;
     RpcResult<json::Value> reply;
@@ -118,45 +119,45 @@ class Client {
   using RequestCallback = std::function<void(RpcResult<json::Value>)>;
   using MapCallback = std::function<void(RpcResult<std::vector<MapEntry>>)>;
 
-  struct Impl;  // of the .cpp alone
+  struct Impl;  // private to the .cpp
 
   Client(net::Executor const& executor, Link& link, Options options, Random random);
   ~Client();
   Client(Client const&) = delete;
   Client& operator=(Client const&) = delete;
 
-  /// Requests and maps never go to `destination` ("ip:port"): a peer's own server. Fails with lookup_empty
-  /// when it is all that was found.
+  /// Excludes `destination` ("ip:port") from requests and maps, for a peer's own server. They fail with
+  /// lookup_empty when it is the only one found.
   void exclude(std::string destination);
 
-  /// Asks one instance of the service `name`. The result; or any Errc.
+  /// Calls one instance of the service `name`. Fails with any Errc.
   [[nodiscard]] net::Awaitable<RpcResult<json::Value>> request(std::string name, json::Value payload,
                                                                RequestOptions options);
   [[nodiscard]] net::Awaitable<RpcResult<json::Value>> request(std::string name, json::Value payload);
-  /// The same for those without coroutines: `callback` is called once, on the executor, never from inside.
+  /// The same with a callback, which is called once, on the executor, never inside this call.
   void request(std::string name, json::Value payload, RequestOptions options, RequestCallback callback);
 
-  /// Asks the one at `destination` ("host:port"), without a lookup. retry_count is the number of repetitions
-  /// there.
+  /// Calls the service at `destination` ("host:port"), without a lookup. retry_count is the number of
+  /// repetitions to it.
   [[nodiscard]] net::Awaitable<RpcResult<json::Value>> request_to(std::string destination, std::string name,
                                                                   json::Value payload,
                                                                   RequestOptions options);
 
-  /// Asks all instances of `name`, side by side. An entry for each, in the order of the lookup (of those that
-  /// `limit` has left, in random order); one that is dead fails alone. Fails as a whole only when the lookup
-  /// does.
+  /// Calls all instances of `name` concurrently. Returns an entry for each, in the order of the lookup (with
+  /// `limit`, in random order); a failed destination affects only its entry. Fails only when the lookup does.
   [[nodiscard]] net::Awaitable<RpcResult<std::vector<MapEntry>>> map(std::string name, json::Value payload,
                                                                      MapOptions options);
   void map(std::string name, json::Value payload, MapOptions options, MapCallback callback);
 
-  /// Opens a stream to one instance of `name`, over HTTP or HTTPS; one that cannot be reached is passed over.
+  /// Opens a stream to one instance of `name`, over HTTP or HTTPS; fails over from instances that cannot be
+  /// reached.
   [[nodiscard]] net::Awaitable<RpcResult<ClientStream>> stream(std::string name, StreamOptions options);
 
-  /// Fails what is under way with `stopped`, and later requests too; completes when callbacks were called and
+  /// Fails running and later requests with `stopped`; completes when all callbacks were called and all
   /// connections are closed. Coroutines that wait for a lookup return when that has ended.
   [[nodiscard]] net::Awaitable<void> stop();
 
-  /// How many connections are open.
+  /// The number of open connections.
   [[nodiscard]] std::size_t connection_count() const;
 
  private:

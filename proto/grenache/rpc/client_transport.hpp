@@ -1,4 +1,4 @@
-// What a Client sends its requests with: HTTP or WebSocket. For its .cpp files.
+// The transports of a Client: HTTP and WebSocket. For its .cpp files.
 #pragma once
 
 #include <cstddef>
@@ -15,33 +15,33 @@
 
 namespace grenache::rpc {
 
-/// One request to one destination.
+/// A request to one destination.
 struct Outgoing {
   HostPort to;
   std::string rid;
   std::string text;  // [rid,key,payload]
   TimePoint deadline;
   bool compress = false;
-  bool repeatable = false;  // may be sent again on another connection
+  bool repeatable = false;  // may be repeated on another connection
 };
 
-/// How one attempt at one destination has ended.
+/// The outcome of one attempt at a destination.
 struct Attempt {
   RpcResult<json::Value> reply = Failure(Errc::request_generic);
   bool answered = false;          // the destination is alive
-  bool transport_failed = false;  // it may not be
-  bool surely_unseen = false;     // no connection came about: the service has not seen the request
+  bool transport_failed = false;  // the destination may be dead
+  bool surely_unseen = false;     // not connected, so the service has not seen the request
 };
 
-/// Connections to all destinations. Its calls and the coroutines under way share ownership of what they need.
+/// Connections to all destinations. Running coroutines share ownership of the state that they need.
 class ClientTransport {
  public:
   virtual ~ClientTransport() = default;
-  /// Never later than the deadline.
+  /// Completes before the deadline.
   [[nodiscard]] virtual net::Awaitable<Attempt> send(Outgoing outgoing) = 0;
-  /// Streams; fails where the transport has none.
+  /// Opens a stream; fails if the transport has none.
   [[nodiscard]] virtual net::Awaitable<Result<net::HttpStream>> open(net::HttpCall head) = 0;
-  /// Fails what is under way with `stopped`, and later calls too; completes when all have ended.
+  /// Fails running and later calls with `stopped`; completes when all have ended.
   [[nodiscard]] virtual net::Awaitable<void> stop() = 0;
   [[nodiscard]] virtual std::size_t connection_count() const = 0;
 };
@@ -53,13 +53,13 @@ class ClientTransport {
                                                                         std::shared_ptr<net::TlsContext> tls);
 
 [[nodiscard]] Attempt answered_attempt(RpcResult<json::Value> reply);
-/// The attempt that has ended with an error of the transport. `text` says more than the error's message.
+/// An attempt that failed in the transport. `text` replaces the error's message.
 [[nodiscard]] Attempt failed_attempt(Error const& error, std::string_view text = {});
-/// The attempt whose failure is ours, or final: no other destination would do better.
+/// An attempt that failed for a reason which is the same for all destinations.
 [[nodiscard]] Attempt final_attempt(Failure failure);
-/// What an error of the transport means to the caller.
+/// Maps an error of the transport to a Failure.
 [[nodiscard]] Failure failure_of(Error const& error, std::string_view text = {});
-/// ERR_REQUEST_GENERIC with the beginning of `detail`: a peer may have written it.
+/// ERR_REQUEST_GENERIC with the beginning of `detail`, which may come from a peer.
 [[nodiscard]] Failure generic_failure(std::string_view detail);
 [[nodiscard]] RpcResult<json::Value> result_of(json::RpcReplyEnvelope reply);
 

@@ -1,4 +1,4 @@
-// Which of several equal parties to ask, after some of them have failed.
+// Selects a grape or destination after others have failed.
 #pragma once
 
 #include <chrono>
@@ -15,13 +15,13 @@
 
 namespace grenache::rpc {
 
-/// Chooses which grape of a link to ask. The first one that is not paused is asked; a grape that failed is
-/// paused. When all are paused, the one whose pause ends first is asked all the same. Pure.
+/// Selects the grape of a link to use: the first one that is not paused. A failed grape is paused. If all are
+/// paused, the one whose pause ends first is used. Pure.
 class GrapeSelector {
  public:
   GrapeSelector(std::size_t count, Duration pause) : free_from_(count, TimePoint::min()), pause_{pause} {}
 
-  /// The index of the grape to ask next, none of `excluded`; nothing when all are excluded.
+  /// Returns the index of the grape to use, none of `excluded`; nothing when all are excluded.
   [[nodiscard]] std::optional<std::size_t> pick(TimePoint now,
                                                 std::set<std::size_t> const& excluded = {}) const;
   void failed(std::size_t index, TimePoint now) { free_from_.at(index) = later_by(now, pause_); }
@@ -32,12 +32,12 @@ class GrapeSelector {
   Duration pause_;
 };
 
-/// Destinations that could not be reached lately, so that others are asked first. Pure.
+/// Destinations that recently could not be reached and are tried last. Pure.
 class DeadList {
  public:
   struct Options {
-    Duration age_max = std::chrono::seconds{10};  // a service that restarts is found again soon
-    std::size_t entry_count_max = 1000;           // a full list forgets the oldest
+    Duration age_max = std::chrono::seconds{10};  // short, so that a restarted service is used again soon
+    std::size_t entry_count_max = 1000;           // the oldest is evicted
   };
 
   explicit DeadList(Options options) : options_{options} {}
@@ -52,8 +52,8 @@ class DeadList {
   std::map<std::string, TimePoint, std::less<>> since_;
 };
 
-/// A random one of `destinations` that was not tried yet, if possible one that is not on the dead list.
-/// Nothing when all were tried, unless there is only one: that one may be asked again.
+/// Returns a random one of the untried `destinations`, preferring those not on the dead list. Nothing when
+/// all were tried, unless there is only one, which may be repeated.
 [[nodiscard]] std::optional<std::string> choose_destination(std::vector<std::string> const& destinations,
                                                             std::set<std::string> const& tried,
                                                             DeadList const& dead, TimePoint now,

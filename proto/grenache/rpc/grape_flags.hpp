@@ -1,4 +1,4 @@
-// Options of the programs' command lines that say how a grape behind https is trusted.
+// Command line options for the TLS trust of https grapes.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace grenache::rpc {
 
 inline constexpr std::size_t kPemBytesMax = 1024 * 1024;
 
-/// The text of a PEM file, or a sentence that says why it cannot be had. Empty for an empty path.
+/// Reads a PEM file; the error is a message for the user. Empty for an empty path.
 [[nodiscard]] inline boost::system::result<std::string, std::string> read_pem(std::string const& path) {
   std::string out;
   if (path.empty()) return {boost::system::in_place_value, std::move(out)};
@@ -39,7 +39,7 @@ struct GrapeTlsFlags {
   std::string key;
 };
 
-/// Adds --grape-ca, --grape-cert and --grape-key; `flags` must live as long as `app`.
+/// Adds --grape-ca, --grape-cert and --grape-key; `flags` must outlive `app`.
 inline void add_grape_tls(CLI::App& app, GrapeTlsFlags& flags) {
   auto const add = [&app](char const* name, std::string& path, char const* help) {
     app.add_option(name, path, help)->type_name("FILE");
@@ -49,7 +49,7 @@ inline void add_grape_tls(CLI::App& app, GrapeTlsFlags& flags) {
   add("--grape-key", flags.key, "Its private key (PEM), not encrypted");
 }
 
-/// Throws CLI::ValidationError, wrong usage, when the flags do not fit each other or the grapes.
+/// Throws CLI::ValidationError when the flags are inconsistent with each other or with the grapes.
 inline void check_grape_tls(GrapeTlsFlags const& flags, std::vector<GrapeUrl> const& grapes) {
   bool const any = !flags.ca.empty() || !flags.certificate.empty() || !flags.key.empty();
   if (any && std::ranges::none_of(grapes, &GrapeUrl::uses_tls)) {
@@ -60,7 +60,7 @@ inline void check_grape_tls(GrapeTlsFlags const& flags, std::vector<GrapeUrl> co
   }
 }
 
-/// Reads the files; a sentence when they cannot be used. Nothing is read when no grape has https.
+/// Reads the files; returns a message if they cannot be used. Reads nothing if no grape uses https.
 [[nodiscard]] inline boost::system::result<net::TlsOptions, std::string> load_grape_tls(
     GrapeTlsFlags const& flags, std::vector<GrapeUrl> const& grapes) {
   using boost::system::in_place_error;

@@ -1,4 +1,4 @@
-// Where the HTTP API of a grape is.
+// The URL of a grape's HTTP API.
 #pragma once
 
 #include <optional>
@@ -10,11 +10,11 @@
 
 namespace grenache::rpc {
 
-/// The HTTP API of a grape, which may stand behind a proxy that speaks TLS or serves it below a path.
+/// The address of a grape's HTTP API, possibly behind a proxy with TLS or a base path.
 struct GrapeUrl {
   HostPort at;
   bool uses_tls = false;
-  std::string base_path;  // precedes each route: empty, or "/" and more without a slash at the end
+  std::string base_path;  // prefix of each route: empty, or "/…" without a slash at the end
 
   GrapeUrl() = default;
   /// Plain HTTP without a base path.
@@ -24,9 +24,9 @@ struct GrapeUrl {
   [[nodiscard]] std::string to_string() const;
 };
 
-/// `http://host:port/path` or `https://host:port/path`, each part after the host optional, or `host:port`.
-/// Without a port it is that of the scheme, 80 or 443. Nothing for anything else, and for URLs with user
-/// information, a query or a fragment.
+/// Parses `http://host:port/path` or `https://host:port/path`, each part after the host optional, or
+/// `host:port`. The default port is that of the scheme, 80 or 443. Nothing for other texts, and for URLs with
+/// user information, a query or a fragment.
 [[nodiscard]] std::optional<GrapeUrl> parse_grape_url(std::string_view text);
 
 }  // namespace grenache::rpc

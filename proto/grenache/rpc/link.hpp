@@ -21,91 +21,89 @@
 
 namespace grenache::rpc {
 
-/// Looks up and announces services through the HTTP API of one or several grapes, Node.js ones included. The
-/// first grape is asked until it fails, then the next. A grape that is slow to answer is passed over: the
-/// next one is asked beside it, and the first answer counts.
+/// Looks up and announces services through the HTTP API of one or several grapes, including those of Node.js.
+/// Uses the first grape until it fails, then fails over to the next one. If a grape is slow, the next one is
+/// queried in addition (hedging), and the first answer is used.
 ///
-/// Lookups are cached, and concurrent lookups of one name are shared. While services are announced, GET
-/// /health of each grape is polled: a grape that was restarted, or is lost, makes them be announced again at
-/// once.
+/// Caches lookups, and shares concurrent lookups of one name. While services are announced, polls GET /health
+/// of each grape, and re-announces at once when a grape was restarted or lost.
 ///
-/// One thread. A link that is destroyed without stop() announces no more; its requests under way end within
+/// Not thread-safe. Destroying a link without stop() ends its announcements; running requests end within
 /// their timeouts.
 class Link {
  public:
   struct Options {
     std::vector<GrapeUrl> grapes;  // at least one
-    /// Of grapes whose URL is https. Without `ca` and fingerprints the authorities of the system are trusted.
-    /// What is wrong with it fails every request to such a grape with grape_unreachable.
+    /// For grapes with an https URL. Without `ca` and fingerprints, the authorities of the system are
+    /// trusted. If it is invalid, every request to such a grape fails with grape_unreachable.
     net::TlsOptions tls;
     LookupCache::Options cache;
-    unsigned try_count = 3;  // as grenache-nodejs-link, for lookup and announce
-    /// Of one try. Longer than a DHT lookup that has just lost a node (2.8 s), and three tries end within the
-    /// 10 s that callers wait unless told otherwise.
+    unsigned try_count = 3;  // of a lookup or announcement, as in grenache-nodejs-link
+    /// Timeout of one try. Longer than a DHT lookup that meets a dead node (2.8 s), and short enough that
+    /// three tries end within the default request timeout of 10 s.
     Duration try_timeout = std::chrono::milliseconds{3200};
-    /// A grape that has not answered after it is paused, and another one is asked as well. Longer than most
-    /// lookups; short enough that a service starts within 4 s beside a grape that hangs.
+    /// If a grape has not answered after this, it is paused and another one is queried in addition. Longer
+    /// than most lookups; short enough that a service starts within 4 s although a grape hangs.
     Duration hedge_delay = std::chrono::milliseconds{500};
-    Duration announce_interval = std::chrono::minutes{2};  // repeated after 0.5 to 1.5 of it, as Node.js does
-    Duration announce_retry = std::chrono::seconds{5};     // after one that failed, with the same spread
-    Duration watch_interval = std::chrono::seconds{1};  // between two polls of a grape, with the same spread
-    Duration unannounce_max =
-        std::chrono::milliseconds{2500};                   // for taking a service back, at all grapes at once
-    Duration ready_poll = std::chrono::milliseconds{200};  // between attempts to reach a grape
-    Duration grape_pause = std::chrono::seconds{5};        // how long a grape that failed is not asked
-    std::size_t lookup_count_max = 1000;                   // lookups of distinct names under way
-    std::size_t peer_count_max = 1000;                     // of one lookup; a grape answers with 100
+    Duration announce_interval = std::chrono::minutes{2};  // times 0.5 to 1.5, as in Node.js
+    Duration announce_retry = std::chrono::seconds{5};     // after a failed one, with the same jitter
+    Duration watch_interval = std::chrono::seconds{1};     // between polls of a grape, with the same jitter
+    Duration unannounce_max = std::chrono::milliseconds{2500};  // total time for unannouncing at all grapes
+    Duration ready_poll = std::chrono::milliseconds{200};       // between attempts of wait_ready()
+    Duration grape_pause = std::chrono::seconds{5};             // how long a failed grape is not used
+    std::size_t lookup_count_max = 1000;                        // concurrent lookups of distinct names
+    std::size_t peer_count_max = 1000;                          // results of a lookup; a grape returns 100
   };
 
-  struct Impl;  // of the .cpp alone
+  struct Impl;  // private to the .cpp
 
   Link(net::Executor const& executor, Options options, Random random);
   ~Link();
   Link(Link const&) = delete;
   Link& operator=(Link const&) = delete;
 
-  /// Completes as soon as a grape answers. After `limit` it fails with grape_unreachable, whose detail says
-  /// why the grape that was asked last did not ("… answers, but is no grape (404)").
+  /// Completes as soon as a grape answers. After `limit` it fails with grape_unreachable; its detail is the
+  /// failure of the last grape tried ("… answers, but is no grape (404)").
   [[nodiscard]] net::Awaitable<RpcResult<void>> wait_ready(Duration limit);
 
-  /// The destinations ("ip:port") of a service, from the cache or a grape. Fails with lookup_empty when
-  /// nobody is known, not_ready when nobody is known and the grape's /health says that it has not joined its
-  /// network, grape_unreachable when no grape answered in any try, grape_refused with the text of a grape's
-  /// error, timeout at `deadline`. What fails is not cached.
+  /// Returns the destinations ("ip:port") of a service, from the cache or a grape. Fails with lookup_empty
+  /// when there are none, not_ready when there are none and the grape's /health reports that it has not
+  /// joined its network, grape_unreachable when no grape answered in any try, grape_refused with the text of
+  /// a grape's error, timeout at `deadline`. Failures are not cached.
   [[nodiscard]] net::Awaitable<RpcResult<std::vector<std::string>>> lookup(std::string name,
                                                                            TimePoint deadline);
-  /// The same without a deadline of its own: at most try_count times try_timeout.
+  /// The same without a deadline: at most try_count times try_timeout.
   [[nodiscard]] net::Awaitable<RpcResult<std::vector<std::string>>> lookup(std::string name);
 
-  /// The next lookup of `name` asks a grape: what was found has turned out to be dead.
+  /// Removes `name` from the cache, because its destinations are dead.
   void forget(std::string_view name);
 
-  /// Announces once. The number of other nodes that stored it.
+  /// Announces once. Returns the number of other nodes that stored it.
   [[nodiscard]] net::Awaitable<RpcResult<std::uint32_t>> announce(std::string name, std::uint16_t port);
 
-  /// Announces now and again and again, until stopped. Does nothing when it does so already.
+  /// Announces now and periodically until stop_announcing(). Does nothing if the service is already
+  /// announced.
   void start_announcing(std::string name, std::uint16_t port);
-  /// Ends the announcements. Each grape that may list the service is asked once to take it back, also one
-  /// that did not answer the announcement; for a grape that is gone another one is asked. Grapes that cannot
-  /// take back (those of Node.js) forget the service when its age is reached. False when it was not
+  /// Ends the announcements and unannounces the service once at each grape that may list it, including those
+  /// that did not answer the announcement; instead of an unreachable grape another one is used. Grapes
+  /// without unannounce (those of Node.js) drop the service when it expires. Returns false when it was not
   /// announced.
   bool stop_announcing(std::string_view name, std::uint16_t port);
-  /// Completes when a grape has confirmed the announcement that was started; fails with the failure of the
-  /// last attempt after `limit` (not_ready when none has ended), and with `stopped` when there is no such
-  /// announcement.
+  /// Completes when a grape has confirmed the announcement. After `limit` it fails with the failure of the
+  /// last attempt (not_ready if none has ended), and with `stopped` when there is no such announcement.
   [[nodiscard]] net::Awaitable<RpcResult<void>> announced(std::string name, std::uint16_t port,
                                                           Duration limit);
 
   /// Ends all announcements as stop_announcing() does, waiting at most unannounce_max for the grapes; fails
-  /// what is under way, and completes when nothing is left.
+  /// running requests, and completes when nothing is running.
   [[nodiscard]] net::Awaitable<void> stop();
 
  private:
   std::shared_ptr<Impl> impl_;
 };
 
-/// `interval` times a number from 0.5 to 1.5, so that services which started together do not announce
-/// together.
+/// Returns `interval` times a random number from 0.5 to 1.5, so that services that started together do not
+/// announce together.
 [[nodiscard]] Duration jittered(Duration interval, Random& random);
 
 }  // namespace grenache::rpc

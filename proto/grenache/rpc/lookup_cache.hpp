@@ -1,4 +1,4 @@
-// What lookups have found, for a short while.
+// A short-lived cache of lookup results.
 #pragma once
 
 #include <chrono>
@@ -13,18 +13,18 @@
 
 namespace grenache::rpc {
 
-/// Destinations by service name; the least recently used entry goes when it is full, as in
-/// grenache-nodejs-link. Pure: time is handed in.
+/// An LRU cache of destinations by service name, as in grenache-nodejs-link. Pure: the caller passes the
+/// time.
 class LookupCache {
  public:
   struct Options {
-    std::size_t entry_count_max = 2500;           // as grenache-nodejs-link
-    Duration age_max = std::chrono::seconds{10};  // as grenache-nodejs-link
+    std::size_t entry_count_max = 2500;           // as in grenache-nodejs-link
+    Duration age_max = std::chrono::seconds{10};  // as in grenache-nodejs-link
   };
 
   explicit LookupCache(Options options) : options_{options} {}
 
-  /// What is known and not older than age_max; nullptr otherwise. Valid until the next call.
+  /// Returns an entry not older than age_max, or nullptr. Valid until the next call.
   [[nodiscard]] std::vector<std::string> const* find(std::string_view name, TimePoint now);
   void store(std::string_view name, std::vector<std::string> destinations, TimePoint now);
   void forget(std::string_view name);
@@ -39,7 +39,7 @@ class LookupCache {
   using Entries = std::list<Entry>;
 
   Options options_;
-  Entries entries_;  // the one used last is first
+  Entries entries_;  // most recently used first
   std::map<std::string, Entries::iterator, std::less<>> by_name_;
 };
 

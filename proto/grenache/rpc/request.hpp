@@ -1,4 +1,4 @@
-// What a service is asked and what it answers.
+// Requests to a service and its replies.
 #pragma once
 
 #include <memory>
@@ -13,16 +13,16 @@
 
 namespace grenache::rpc {
 
-/// One request, whole. A plain value: it may be moved and outlive its connection.
+/// A complete request. A plain value, which may be moved and may outlive its connection.
 struct Request {
-  json::Value rid;      // as sent; a UUID as a rule
-  std::string key;      // the name of the service that the caller looked up; empty when none was sent
-  json::Value payload;  // null when none was sent
-  std::string action;   // header `_a` of HTTP; empty when none was sent
-  json::Value args;     // header `_ar` of HTTP; null when none was sent, or what is not JSON
+  json::Value rid;      // as sent; usually a UUID
+  std::string key;      // the service name used by the caller; empty if none was sent
+  json::Value payload;  // null if none was sent
+  std::string action;   // HTTP header `_a`; empty if none was sent
+  json::Value args;     // HTTP header `_ar`; null if none was sent or it is not JSON
   Transport transport = Transport::http;
   Endpoint peer;                                    // of the TCP connection
-  std::optional<net::PeerCertificate> certificate;  // of the caller, over TLS, when it showed one
+  std::optional<net::PeerCertificate> certificate;  // of the caller, with TLS, if it sent one
 };
 
 /// A result or an error text.
@@ -39,12 +39,12 @@ struct Reply {
   }
 };
 
-/// The right to answer one request: now or later, from any thread, by whichever copy comes first. What comes
-/// after the first answer is ignored, and so is an answer to a caller that has gone. When the last copy goes
+/// Answers one request, now or later, from any thread. Copies share the request: the first answer is sent,
+/// later ones are ignored, and so is an answer to a disconnected caller. If the last copy is destroyed
 /// without an answer, the caller gets ERR_REQUEST_HANDLER.
 class Responder {
  public:
-  class State;  // of the library alone
+  class State;  // private to the library
   explicit Responder(std::shared_ptr<State> state) : state_{std::move(state)} {}
 
   void operator()(Reply reply) const;

@@ -1,4 +1,4 @@
-// Why a Grenache request has failed, in the words that Grenache users know.
+// Errors of Grenache requests, with Grenache's names.
 #pragma once
 
 #include <string>
@@ -12,24 +12,24 @@
 
 namespace grenache::rpc {
 
-/// The error category "grenache.rpc". The message of each is its Grenache name, as the callbacks of Node's
-/// peers get it; those marked "ours" are conditions that Node has no name for.
+/// The error category "grenache.rpc". The message of each code is its Grenache name, as in the callbacks of
+/// the Node.js peers; those marked "ours" have no name in Node.js.
 ///
-/// Three failures to find somebody are three codes: `lookup_empty`, a working grape knows nobody of that
-/// name; `not_ready`, wait, it cannot know yet; `grape_unreachable`, no grape is there to ask.
+/// A failed lookup has one of three codes: `lookup_empty`, a working grape knows no service of that name;
+/// `not_ready`, it has not joined its network yet; `grape_unreachable`, no grape answers.
 enum class Errc {
   timeout = 1,                 // ERR_TIMEOUT: no answer within the timeout
-  lookup_empty,                // ERR_GRAPE_LOOKUP_EMPTY: the grape answers, and knows nobody of that name
+  lookup_empty,                // ERR_GRAPE_LOOKUP_EMPTY: the grape knows no service of that name
   grape_unreachable,           // ERR_GRAPE_UNREACHABLE, ours: no grape answers
-  grape_refused,               // ERR_GRAPE_GENERIC: a grape has answered with an error
+  grape_refused,               // ERR_GRAPE_GENERIC: a grape answered with an error
   request_generic,             // ERR_REQUEST_GENERIC: the transport failed, or a status that is not 2xx
-  reply_empty,                 // ERR_REPLY_EMPTY: an answer that is no [rid,err,res] of this request
-  reply_encoding_compression,  // ERR_REPLY_ENCODING_COMPRESSION: an answer that should be gzip and is not
-  remote,                      // the service has answered with an error of its own, which is in the detail
+  reply_empty,                 // ERR_REPLY_EMPTY: the answer is not [rid,err,res] of this request
+  reply_encoding_compression,  // ERR_REPLY_ENCODING_COMPRESSION: the answer should be gzip but is not
+  remote,                      // the service answered with an error, whose text is in `detail`
   stopped,                     // ERR_STOPPED, ours: this client or link was stopped, or the caller cancelled
-  not_ready,      // ERR_GRAPE_NOT_READY, ours: no grape has answered yet, or the one asked has no network yet
-  request_size,   // ERR_REQUEST_SIZE, ours: larger than this side or the other may send or take
-  reply_size,     // ERR_REPLY_SIZE, ours: an answer larger than the limit of this client
+  not_ready,      // ERR_GRAPE_NOT_READY, ours: no grape has answered yet, or it has not joined its network
+  request_size,   // ERR_REQUEST_SIZE, ours: the request exceeds the limit of the client or the server
+  reply_size,     // ERR_REPLY_SIZE, ours: the answer exceeds the limit of this client
   request_limit,  // ERR_REQUEST_LIMIT, ours: too many requests are waiting
 };
 [[nodiscard]] std::string_view describe(Errc code);
@@ -41,20 +41,21 @@ inline Error make_error_code(Errc code) { return make_enum_error(code); }
 
 struct Failure {
   Errc code = Errc::request_generic;
-  std::string detail;  // what exactly; of `remote` the service's error text; may be empty
+  std::string detail;  // details, may be empty; for `remote` the service's error text
 
   Failure() = default;
   Failure(Errc c, std::string d = {}) : code{c}, detail{std::move(d)} {}
 
-  /// As the callbacks of Node's peers get it: the service's own text, or "ERR_REQUEST_GENERIC: detail".
+  /// The error message in the form of the Node.js peers: the service's text, or "ERR_REQUEST_GENERIC:
+  /// detail".
   [[nodiscard]] std::string text() const;
 };
 
-/// Whether `error` of the transport says that no connection came about: the other side has not seen the
+/// True when the transport's `error` means that there was no connection, so the peer has not seen the
 /// request.
 [[nodiscard]] bool is_never_connected(Error const& error);
 
-/// What value() of a result without one does: throws boost::system::system_error, for scripts and tests.
+/// Called by value() of a result without a value: throws boost::system::system_error, for scripts and tests.
 [[noreturn]] void throw_exception_from_error(Failure const& failure, boost::source_location const& where);
 
 /// A value or a Failure.

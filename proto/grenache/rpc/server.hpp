@@ -23,91 +23,95 @@
 
 namespace grenache::rpc {
 
-/// A stream that a caller has opened, over HTTP or HTTPS: bytes come in pieces, and bytes go back in pieces,
-/// also both at one time. Belongs to the server; valid until the handler has completed.
+/// A stream opened by a caller, over HTTP or HTTPS: receives and sends bytes in pieces, concurrently. Owned
+/// by the server; valid until the handler has completed.
 class ServerStream {
  public:
   virtual ~ServerStream() = default;
 
-  /// rid and key of the header `_gr`, and `_a`, `_ar`; the payload is null.
+  /// The rid and key of header `_gr`, and `_a`, `_ar`; the payload is null.
   [[nodiscard]] virtual Request const& request() const = 0;
-  /// Any header of the request, case ignored; empty when there is none.
+  /// Returns a header of the request, case-insensitively; empty if there is none.
   [[nodiscard]] virtual std::string_view header(std::string_view name) const = 0;
-  /// The next bytes, at most 64 KiB; empty at the end. Valid until the next call. The caller is read no
-  /// further than that, so one who asks for nothing slows it down.
+  /// Returns the next bytes, at most 64 KiB; empty at the end. Valid until the next call. Nothing else is
+  /// read from the socket, so a slow handler slows the caller.
   [[nodiscard]] virtual net::Awaitable<Result<std::string_view>> read() = 0;
-  /// Completes when the bytes were taken by the connection: a slow caller slows the writer down. `piece` must
-  /// live until then.
+  /// Completes when the connection has accepted the bytes, so a slow caller slows the writer. `piece` must
+  /// stay valid until then.
   [[nodiscard]] virtual net::Awaitable<Result<void>> write(std::string_view piece) = 0;
 };
 
-/// Answers [rid,key,payload] with [rid,err,res] as grenache-nodejs-http's and -ws' servers do. Which of them
-/// is Options::transport.
+/// Answers [rid,key,payload] with [rid,err,res], like the servers of grenache-nodejs-http and -ws.
+/// Options::transport selects one.
 ///
-/// HTTP: any method and path, status 200 also with an error, `grc-compress: gzip` for both directions, the
-/// headers `_gr`, `_a` and `_ar`. WebSocket: any path, many requests at a time on one connection, answers in
-/// the order in which they are ready.
+/// HTTP: any method and path, status 200 also for errors, `grc-compress: gzip` in both directions, the
+/// headers `_gr`, `_a` and `_ar`. WebSocket: any path, concurrent requests on one connection, answers in
+/// completion order.
 ///
-/// Unlike Node's it answers what is not JSON, or is null: `[null, "ERR_REQUEST_PARSE", null]`, over HTTP with
-/// status 400. A body over the limit is answered with status 413 and `[null, "ERR_REQUEST_SIZE", null]`; a
-/// WebSocket message over it closes the connection (1009). The status is not 200 because a Node client waits
-/// for its own rid in such an answer, but reports every other status at once. A handler that throws is
-/// answered ERR_REQUEST_HANDLER.
+/// Unlike the Node.js servers it answers a body that is null or not JSON with `[null, "ERR_REQUEST_PARSE",
+/// null]`, over HTTP with status 400. A too large body is answered with status 413 and `[null,
+/// "ERR_REQUEST_SIZE", null]`; a too large WebSocket message closes the connection (1009). The status is not
+/// 200 because a Node.js client would wait for its own rid, but reports any other status at once. If a
+/// handler throws, the answer is ERR_REQUEST_HANDLER.
 class Server {
  public:
   struct Options {
     Transport transport = Transport::http;
-    /// Of https and wss. Needs a certificate and a key; with `ca` or fingerprints callers must show a
+    /// For https and wss. Needs a certificate and a key; with `ca` or fingerprints callers must present a
     /// certificate too.
     net::TlsOptions tls;
-    /// 0: everything happens on the thread of the executor. N: connections are spread over so many threads of
-    /// the server's own, and a handler runs on the thread of its connection: handlers run at the same time.
+    /// Number of own threads. Connections are distributed over them, and handlers run concurrently, each on
+    /// the thread of its connection. 0: everything runs on the thread of the executor.
     unsigned threads = 0;
     std::size_t body_bytes_max = 8 * 1024 * 1024;       // of a request as sent
-    std::size_t expanded_bytes_max = 32 * 1024 * 1024;  // of a gzipped one once expanded: stops bombs
+    std::size_t expanded_bytes_max = 32 * 1024 * 1024;  // of a gzipped request after decompression
     std::size_t connection_count_max = 4096;
-    /// Of requests and answers of all connections together, those below 64 KiB not counted. Over it requests
-    /// are read no further until others were answered, one at a time excepted.
+    /// Total bytes of requests and answers of all connections, those below 64 KiB not counted. When it is
+    /// reached, requests are not read until others have been answered, except for one at a time.
     std::size_t held_bytes_max = 512 * 1024 * 1024;
-    std::size_t requests_per_connection_max = 1024;  // WebSocket: being handled; with more it is not read on
-    std::size_t write_queue_bytes_max = 64 * 1024 * 1024;  // WebSocket: answers that a caller does not read
-    Duration idle_max = std::chrono::seconds{120};         // as Grenache's transports
-    Duration handshake_max = std::chrono::seconds{10};     // of TLS, and of WebSocket
-    Duration body_max = std::chrono::seconds{30};          // HTTP: for a body, longer at 16 KiB/s or more
-    Duration stream_idle_max = std::chrono::seconds{60};   // HTTP: of a stream, without a byte either way
-    /// Refuses requests of foreign web pages, with status 403. Null: Host and Origin are not looked at, as in
-    /// Node.js, so a page that a browser on this network shows can call the service.
+    /// WebSocket: in progress; beyond this the connection is not read.
+    std::size_t requests_per_connection_max = 1024;
+    std::size_t write_queue_bytes_max = 64 * 1024 * 1024;  // WebSocket: queued answers for a slow caller
+    Duration idle_max = std::chrono::seconds{120};         // as in Grenache's transports
+    Duration handshake_max = std::chrono::seconds{10};     // TLS and WebSocket handshake
+    /// HTTP: for a body; extended while it arrives at 16 KiB/s or more.
+    Duration body_max = std::chrono::seconds{30};
+    /// HTTP: of a stream without a byte in either direction.
+    Duration stream_idle_max = std::chrono::seconds{60};
+    /// Refuses requests of web pages of other origins with status 403. None: Host and Origin are not checked,
+    /// as in Node.js, so a web page in a browser on this network can call the service.
     std::optional<net::WebAccess> web_access;
   };
 
-  /// Since the start. A snapshot: with threads, the numbers may be a moment apart.
+  /// Counts since the start. With threads, the values may not be from the same instant.
   struct Counters {
     std::uint64_t connections = 0;          // accepted
-    std::uint64_t connections_evicted = 0;  // closed to make room for others while they waited for callers
-    std::uint64_t connections_refused = 0;  // over connection_count_max, and all others were being served
-    std::uint64_t handshake_failures = 0;   // TLS, or HTTP where WebSocket is spoken
-    std::uint64_t requests = 0;             // given to the handler
-    std::uint64_t streams = 0;              // given to the stream handler
-    std::uint64_t handler_failures = 0;     // threw, or dropped its responder without an answer
-    std::uint64_t aborted = 0;              // HTTP: callers that went while a handler worked for them
-    std::uint64_t not_http = 0;             // bytes that are no HTTP, or break the WebSocket protocol
-    std::uint64_t not_json = 0;             // ERR_REQUEST_PARSE
-    std::uint64_t bad_gr_header = 0;        // ERR_HEADER_PARSE_GR
-    std::uint64_t too_large = 0;            // ERR_REQUEST_SIZE, or close code 1009
-    std::uint64_t too_slow = 0;             // connections closed because header, body or reader were too slow
+    std::uint64_t connections_evicted = 0;  // evicted at the limit while they waited for callers
+    /// Refused at connection_count_max, because all others were being served.
+    std::uint64_t connections_refused = 0;
+    std::uint64_t handshake_failures = 0;  // of TLS, or requests without a WebSocket upgrade
+    std::uint64_t requests = 0;            // passed to the handler
+    std::uint64_t streams = 0;             // passed to the stream handler
+    std::uint64_t handler_failures = 0;    // handlers that threw or dropped the responder without an answer
+    std::uint64_t aborted = 0;             // HTTP: callers that disconnected before the reply
+    std::uint64_t not_http = 0;            // malformed HTTP or WebSocket frames
+    std::uint64_t not_json = 0;            // ERR_REQUEST_PARSE
+    std::uint64_t bad_gr_header = 0;       // ERR_HEADER_PARSE_GR
+    std::uint64_t too_large = 0;           // ERR_REQUEST_SIZE, or close code 1009
+    std::uint64_t too_slow = 0;            // connections closed because header, body or reader were too slow
   };
 
-  /// Makes the reply. The request stays valid until the awaitable completes; it may be moved from. Runs on
-  /// the executor of its connection and must come back to it; cancelled (terminal) when a stop takes too
-  /// long and, over HTTP, when the caller goes (net::HttpServer::Handler).
+  /// Returns the reply. The request is valid until the awaitable completes; it may be moved from. Runs on the
+  /// executor of its connection and must return to it; cancelled (terminal) when stop() exceeds its limit
+  /// and, over HTTP, when the caller disconnects (net::HttpServer::Handler).
   using Handler = std::function<net::Awaitable<Reply>(Request& request)>;
-  /// Takes the request and answers through the responder, when and where it likes.
+  /// Answers through the responder, at any time and from any thread.
   using CallbackHandler = std::function<void(Request request, Responder respond)>;
-  /// Reads and writes; the answer ends when it completes. When it throws before it has written anything, the
-  /// caller gets ERR_REQUEST_HANDLER with status 500, and a broken connection later.
+  /// Reads and writes the stream; the answer ends when it completes. If it throws before it has written
+  /// anything, the caller gets ERR_REQUEST_HANDLER with status 500; later, a broken connection.
   using StreamHandler = std::function<net::Awaitable<void>(ServerStream& stream)>;
 
-  struct Impl;  // of the .cpp alone
+  struct Impl;  // private to the .cpp
 
   Server(net::Executor const& executor, Options options, Handler handler);
   Server(net::Executor const& executor, Options options, CallbackHandler handler);
@@ -115,26 +119,27 @@ class Server {
   Server(Server const&) = delete;
   Server& operator=(Server const&) = delete;
 
-  /// Streams (`transfer-encoding: chunked` with a `_gr` header) go to `handler` instead of being collected
-  /// and handled as requests. Before listen(); HTTP and HTTPS only.
+  /// Passes streams (`transfer-encoding: chunked` with a `_gr` header) to `handler` instead of collecting
+  /// them as requests. Call before listen(); HTTP and HTTPS only.
   void on_stream(StreamHandler handler);
 
-  /// Binds and begins to serve; port 0 takes a free one. Errors: of TLS options (net::TlsErrc), of the
-  /// operating system. Once it has succeeded, not again.
+  /// Binds and starts to serve; port 0 chooses a free one. Fails with net::TlsErrc for invalid TLS options,
+  /// and with system errors. Do not call it again after success.
   [[nodiscard]] Result<Endpoint> listen(Endpoint const& bind);
-  /// Port 0 before listen().
+  /// The local address; port 0 before listen().
   [[nodiscard]] Endpoint local_endpoint() const;
 
-  /// Announces this server's port under `name` through `link`, again and again until stop(). Listen first.
+  /// Announces this server's port under `name` through `link` periodically until stop(). Call listen() first.
   /// The link must outlive stop().
   void announce(Link& link, std::string name);
 
-  /// Completes when every announcement was confirmed by a grape; fails with the failure of the one that is
-  /// missing after `limit`.
+  /// Completes when a grape has confirmed every announcement; after `limit` it fails with the failure of a
+  /// missing one.
   [[nodiscard]] net::Awaitable<RpcResult<void>> ready(Duration limit);
 
-  /// Ends the announcements, accepts no more, answers what has begun within `limit` and cuts off the rest.
-  /// Completes when no connection is left; true when nothing had to be cut off. Not from a handler.
+  /// Ends the announcements, stops accepting, answers requests in progress for up to `limit` and aborts the
+  /// rest. Completes when no connection is left, with true when none was aborted. Do not call it from a
+  /// handler.
   [[nodiscard]] net::Awaitable<bool> stop(Duration limit);
 
   [[nodiscard]] Counters counters() const;

@@ -1,4 +1,4 @@
-// The part of a Server that HTTP and WebSocket share: handlers, their answers, counters. For its .cpp files.
+// The part of a Server shared by HTTP and WebSocket: handlers, their answers, counters. For its .cpp files.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,7 @@
 
 namespace grenache::rpc {
 
-/// Shared by all connections and by requests under way. Its handlers do not change once it listens.
+/// Shared by all connections and running requests. Its handlers do not change after listen().
 struct Service {
   using Count = std::atomic<std::uint64_t>;
 
@@ -28,18 +28,18 @@ struct Service {
   Count bad_gr_header = 0;
   Count handler_failures = 0;
 
-  /// What the coroutine handler answers; of one that throws, ERR_REQUEST_HANDLER.
+  /// Returns the answer of the coroutine handler; ERR_REQUEST_HANDLER if it throws.
   [[nodiscard]] net::Awaitable<Reply> call(Request& request);
-  /// Gives the request to the callback handler. One that throws has answered ERR_REQUEST_HANDLER.
+  /// Calls the callback handler; answers ERR_REQUEST_HANDLER if it throws.
   void call_back(Request request, std::unique_ptr<Responder::State> state);
-  /// The answer of a handler that has thrown or forgotten its responder; counted.
+  /// Counts a handler that threw or dropped its responder, and returns its answer.
   [[nodiscard]] Reply handler_failure();
 };
 
-/// What all copies of a Responder share. Any thread.
+/// The state shared by all copies of a Responder. Thread-safe.
 class Responder::State {
  public:
-  /// `deliver` is called once, by whoever answers, or when this goes.
+  /// `deliver` is called once: by the first answer, or by the destructor.
   State(std::shared_ptr<Service> service, std::function<void(Reply)> deliver)
       : service_{std::move(service)}, deliver_{std::move(deliver)} {}
   ~State() {
@@ -50,7 +50,7 @@ class Responder::State {
 
   void answer(Reply reply) {
     if (answered_.exchange(true)) return;
-    auto const deliver = std::move(deliver_);  // goes with what it holds, however long the copies stay
+    auto const deliver = std::move(deliver_);  // released here, not with the last copy
     deliver(std::move(reply));
   }
 
@@ -63,15 +63,15 @@ class Responder::State {
 /// `[rid,err,res]`
 [[nodiscard]] std::string reply_text(json::Value const& rid, Reply const& reply);
 
-/// A listening socket with its connections, of one transport.
+/// A listening socket of one transport, with its connections.
 class ServerTransport {
  public:
   virtual ~ServerTransport() = default;
   [[nodiscard]] virtual Result<Endpoint> listen(Endpoint const& bind) = 0;
   [[nodiscard]] virtual Endpoint local_endpoint() const = 0;
-  /// As Server::stop.
+  /// As Server::stop().
   [[nodiscard]] virtual net::Awaitable<bool> stop(Duration limit) = 0;
-  /// Adds what the transport itself counts.
+  /// Adds the counters of the transport.
   virtual void count(Server::Counters& counters) const = 0;
 };
 

@@ -1,4 +1,4 @@
-// Where the DHT shows a service of this process, and whether callers reach it there.
+// Checks whether the addresses in the DHT for a service of this process reach it.
 #pragma once
 
 #include <functional>
@@ -11,24 +11,24 @@
 
 namespace grenache::rpc {
 
-/// Destinations of a lookup that have the port of a service of ours.
+/// The destinations of a lookup that have the port of our service.
 struct ShownAt {
-  /// Where the service is reached; a loopback address only when there is no other.
+  /// The address at which the service is reached; a loopback address only if there is no other.
   std::optional<Endpoint> here;
-  /// Where nothing of this host listens. The DHT shows a service at the address of the grape that announces
-  /// it, so a grape on another host announces a wrong address. Or it is another service with this port, or a
-  /// router that forwards the port.
+  /// Addresses that are not of this host. The DHT stores a service with the address of the grape that
+  /// announces it, so a grape on another host announces a wrong address. Alternatively it is another service
+  /// with this port, or a router that forwards the port.
   std::vector<Endpoint> elsewhere;
 };
 
-/// `local` is what the service listens on, `is_of_this_host` as net::is_of_this_host(). A grape shows
-/// loopback addresses to its own users, whichever host they are on: these count as elsewhere unless
+/// `local` is the address that the service listens on, `is_of_this_host` as net::is_of_this_host(). A grape
+/// returns loopback addresses to its own users on any host, so these are treated as another host's unless
 /// `grape_is_here`.
 [[nodiscard]] ShownAt shown_at(std::vector<std::string> const& destinations, Endpoint const& local,
                                bool grape_is_here,
                                std::function<bool(IpAddress const&)> const& is_of_this_host);
 
-/// Whether one of the grapes may be on this host. Names are not resolved: each may be.
+/// Returns whether one of the grapes may be on this host. Names are not resolved, so each may be.
 [[nodiscard]] bool may_be_here(std::vector<GrapeUrl> const& grapes,
                                std::function<bool(IpAddress const&)> const& is_of_this_host);
 

@@ -1,4 +1,4 @@
-// What carries requests: HTTP or WebSocket, over TCP or TLS.
+// The transports of requests: HTTP or WebSocket, over TCP or TLS.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace grenache::rpc {
 
-/// A service speaks one, and its callers must know which: a lookup finds addresses only.
+/// A service uses one transport, which its callers must know: a lookup returns only addresses.
 enum class Transport : std::uint8_t { http, https, ws, wss };
 
 [[nodiscard]] constexpr bool uses_tls(Transport transport) {

@@ -1,4 +1,4 @@
-// What every example begins and ends with.
+// Shared setup of the examples.
 #pragma once
 
 #include <csignal>
@@ -21,7 +21,7 @@ namespace example {
 
 namespace asio = boost::asio;
 
-/// All bytes of a file; of one that cannot be read, none.
+/// Reads a file; empty if it cannot be read.
 inline std::string read_file(std::string const& path) {
   std::ifstream file{path, std::ios::binary};
   return {std::istreambuf_iterator<char>{file}, {}};
@@ -34,8 +34,8 @@ inline asio::awaitable<void> interrupted() {
   co_await signals.async_wait(grenache::net::kTuple);
 }
 
-/// Runs `body(link)` to its end, in a loop of its own; the link finds and announces through `grape`. The exit
-/// code of the program: what `body` returns.
+/// Runs `body(link)` on a new io_context, with a link to `grape`. Returns the exit code of the program, the
+/// result of `body`.
 template <class Body>
 int run(std::string_view grape, Body body) {
   auto const host = grenache::rpc::parse_grape_url(grape);
@@ -54,7 +54,7 @@ int run(std::string_view grape, Body body) {
   return code;
 }
 
-/// The argument at `index`, or `otherwise`.
+/// Returns the argument at `index`, or `otherwise`.
 inline std::string argument(int argc, char** argv, int index, std::string otherwise) {
   return argc > index ? argv[index] : std::move(otherwise);
 }
