@@ -38,7 +38,10 @@ inline Error make_error_code(PeerStoreErrc code) { return make_enum_error(code);
 ///
 /// While the table of names is full, a new name is refused, because eviction would let a flood of fresh names
 /// evict live services. One exception: the oldest names of a host that alone holds more than a quarter of all
-/// names are evicted for hosts that hold less, so that one host cannot keep the table full.
+/// names are evicted for hosts that hold less, so that one host cannot keep the table full. Names that several
+/// hosts share count for none of them: an honest service keeps its place when a greedy host announces itself
+/// beside it. In exchange, two hosts that announce each name together (an IPv4 address and an IPv6 /64 of one
+/// machine are two) can keep the table full; names that are stored already are still served.
 class PeerStore {
  public:
   struct Options {

@@ -207,7 +207,7 @@ class Script {
       case 1:
         return (void)query(from, id, dht::FindNode{node_id(from)}, extras);
       case 2:
-        return (void)query(from, id, dht::GetPeers{name().bytes()}, extras);
+        return (void)query(from, id, dht::GetPeers{name().bytes(), (choice & 64) != 0}, extras);
       case 3:
         return (void)query(from, id, dht::Get{node_id(from), {}}, extras);
       default: {
@@ -260,6 +260,7 @@ class Script {
     announce.info_hash = key.bytes();
     announce.token = grant_.token;
     announce.port = input_.number<std::uint16_t>();
+    announce.seed = announce.port % 2 == 1;
     if (auto const implied = input_.below(3); implied > 0) announce.implied_port = implied == 1;
     who.is_malformed = announce.port == 0 && !announce.implied_port.value_or(false);
     (void)store(who, announce, &NodeStats::announces_stored);
