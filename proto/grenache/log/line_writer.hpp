@@ -1,11 +1,9 @@
 // Writes lines to a possibly slow file without blocking the caller.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
-#include <string>
+#include <memory>
 #include <string_view>
 #include <thread>
 
@@ -19,8 +17,9 @@ class LineWriter {
  public:
   /// `file` remains owned by the caller and open. At most `bytes_max` bytes are queued, and as many again are
   /// being written.
-  LineWriter(int file, std::size_t bytes_max) : file_{file}, bytes_max_{bytes_max} {}
-  /// Writes the queued lines; gives up after half a second without progress.
+  LineWriter(int file, std::size_t bytes_max);
+  /// Writes the queued lines; gives up after half a second without progress. A thread that a write to a
+  /// stopped terminal still blocks a second later is left behind.
   ~LineWriter();
   LineWriter(LineWriter const&) = delete;
   LineWriter& operator=(LineWriter const&) = delete;
@@ -33,20 +32,9 @@ class LineWriter {
   [[nodiscard]] std::uint64_t take_dropped();
 
  private:
-  void run();
-  /// Returns false when the file accepts no more bytes.
-  [[nodiscard]] bool write_batch(std::string_view batch);
-  [[nodiscard]] bool is_closing();
+  struct State;
 
-  int const file_;
-  std::size_t const bytes_max_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::string waiting_;
-  std::uint64_t dropped_ = 0;
-  bool writing_ = false;
-  bool closing_ = false;
-  bool broken_ = false;
+  std::shared_ptr<State> state_;  // the thread's too
   std::thread thread_;
 };
 

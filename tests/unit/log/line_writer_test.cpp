@@ -1,7 +1,9 @@
 #include <array>
 #include <csignal>
+#include <cstdlib>
 #include <string>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -69,6 +71,22 @@ TEST_F(Writer, dropsAndCountsWhatAFullPipeHasNoRoomFor) {
 TEST_F(Writer, endsAlthoughNobodyReads) {
   LineWriter writer{ends_[1], 1 << 20};
   writer.write(std::string(1 << 19, 'x'));
+}
+
+TEST_F(Writer, endsAlthoughATerminalIsStopped) {
+  int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
+  ASSERT_GE(terminal, 0);
+  ASSERT_EQ(::grantpt(terminal), 0);
+  ASSERT_EQ(::unlockpt(terminal), 0);
+  int side = ::open(::ptsname(terminal), O_RDWR | O_NOCTTY);
+  ASSERT_GE(side, 0);
+  {
+    // More than a terminal holds: poll(2) calls it writable, and write(2) blocks in the middle.
+    LineWriter writer{side, 1 << 20};
+    writer.write(std::string(1 << 19, 'x'));
+  }
+  close(terminal);
+  close(side);
 }
 
 TEST_F(Writer, acceptsLinesWithoutAReader) {
