@@ -12,13 +12,13 @@
 
 #include "grape/core/bootstrap_names.hpp"
 #include "grape/core/node.hpp"
-#include "grape/detached_calls.hpp"
 #include "grape/status.hpp"
 #include "grape/udp_socket.hpp"
 #include <grenache/log/log.hpp>
 #include <grenache/net/asio.hpp>
 #include <grenache/net/async_event.hpp>
 #include <grenache/net/deadline.hpp>
+#include <grenache/net/detached_calls.hpp>
 #include <grenache/net/task_group.hpp>
 
 namespace grenache::grape {
@@ -120,9 +120,9 @@ class NodeRunner {
   std::shared_ptr<Requests> requests_;
   Random random_;
   BootstrapNames names_{BootstrapNames::Options{}};
-  std::vector<Endpoint> numeric_;             // bootstrap addresses given as numbers
-  bool has_joined_ = false;                   // Node::bootstrap() was called
-  std::optional<DetachedCalls> resolutions_;  // until stop()
+  std::vector<Endpoint> numeric_;                  // bootstrap addresses given as numbers
+  bool has_joined_ = false;                        // Node::bootstrap() was called
+  std::optional<net::DetachedCalls> resolutions_;  // until stop()
   std::optional<TimePoint> last_found_;
   /// The datagram being processed: a reply to it is sent from the address that received it.
   std::optional<UdpSocket::Received> asked_;

@@ -6,12 +6,12 @@
 #include <optional>
 #include <string>
 
-#include "grape/detached_calls.hpp"
 #include "grape/state.hpp"
 #include <grenache/base/result.hpp>
 #include <grenache/net/asio.hpp>
 #include <grenache/net/async_event.hpp>
 #include <grenache/net/deadline.hpp>
+#include <grenache/net/detached_calls.hpp>
 
 namespace grenache::grape {
 
@@ -47,7 +47,7 @@ class StateSaver {
   std::optional<net::Deadline> next_;  // until finish()
   net::AsyncEvent idle_;
   bool writing_ = false;
-  DetachedCalls calls_;
+  net::DetachedCalls calls_;
 };
 
 }  // namespace grenache::grape

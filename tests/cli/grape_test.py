@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, LIMIT_S, Grape, Process, TestCase, request, run, taken_port
+from support import BIN, LIMIT_S, Grape, Process, TestCase, request, run, slow_names, taken_port
 
 BASE = ["--bind", "127.0.0.1", "--dp", "0", "--aph", "0", "--bn", ""]
 
@@ -60,6 +60,18 @@ class CommandLine(TestCase):
 
 
 class Running(TestCase):
+    def test_a_name_that_does_not_resolve_does_not_keep_it_from_ending(self):
+        for seconds in [1, 3600]:
+            with self.subTest(seconds=seconds):
+                grape = Process(
+                    BIN / "grape", *BASE[:-1], "no.such.host:20001", "--log-format", "json", env=slow_names(seconds))
+                self.addCleanup(grape.process.kill)
+                grape.wait_event("api_listening")
+                if seconds == 1:
+                    grape.wait_event("warning", host="no.such.host")
+                code, _ = grape.stop(signal.SIGTERM)
+                self.assertEqual(code, 0, grape.lines)
+
     def test_signals_stop_it_with_exit_code_0_whoever_is_connected(self):
         for sig in [signal.SIGTERM, signal.SIGINT]:
             with self.subTest(signal=sig):

@@ -4,12 +4,13 @@ import http.server
 import json
 import os
 import pathlib
+import signal
 import stat
 import tempfile
 import threading
 import unittest
 
-from support import Grape, ReservedPort, TestCase, run
+from support import BIN, Grape, Process, ReservedPort, TestCase, run, slow_names
 
 HELLO = "6d33adc2b6b2c14c3036feefb7fedbca1a880527"  # of "hello world"
 
@@ -67,6 +68,21 @@ class CommandLine(Client):
     def test_no_grape_is_one_line_and_exit_code_1(self):
         self.grenache("lookup", "x", "--grape", f"http://127.0.0.1:{self.start(ReservedPort).port}", code=1)
         self.assertIn("no grape at http://127.0.0.1:", self.error)
+
+
+class Names(Client):
+    arguments = ("lookup", "svc", "--grape", "http://no.such.host:1")
+
+    def test_a_name_that_does_not_resolve_is_not_waited_for(self):
+        result = run("grenache", *self.arguments, "--timeout", "0.1", env=slow_names(3600))
+        self.assertEqual(result.returncode, 1)
+        self.assert_one_line(result.stderr, "grenache: ", "no.such.host")
+
+    def test_an_interrupt_ends_the_wait_for_a_name(self):
+        lookup = Process(BIN / "grenache", *self.arguments, "--timeout", "3600", env=slow_names(3600))
+        self.addCleanup(lookup.process.kill)
+        code, _ = lookup.stop(signal.SIGINT)
+        self.assertIn(code, [-signal.SIGINT, 128 + signal.SIGINT])
 
 
 class Keys(Client):

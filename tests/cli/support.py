@@ -25,6 +25,12 @@ SANITIZED = bool(os.environ.get("GRENACHE_SANITIZE"))
 THREAD_SANITIZED = "thread" in os.environ.get("GRENACHE_SANITIZE", "")
 
 
+def slow_names(seconds):
+    """The environment of a program for which each host name takes so long, and then fails for now."""
+    return {"LD_PRELOAD": os.environ["SLOW_GETADDRINFO"], "GETADDRINFO_SECONDS": str(seconds),
+            "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")}
+
+
 def run(program, *arguments, timeout=LIMIT_S, env=None, text=""):
     """Runs a program to its end, with `text` on its stdin."""
     return subprocess.run(

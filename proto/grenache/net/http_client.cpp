@@ -97,12 +97,6 @@ struct HttpClient::Impl::Waiter {
   std::list<Waiter*>::iterator place;
 };
 
-/// A resolver cannot be interrupted: who asked may leave, the answer then goes nowhere.
-struct HttpClient::Impl::Resolution {
-  bool done = false;
-  std::vector<tcp::endpoint> found;
-};
-
 bool HttpClient::Impl::take_slot(std::string const& host) {
   auto const known = pools.find(host);
   if (known != pools.end() && known->second.open >= options.connections_per_host_max) return false;
@@ -190,6 +184,7 @@ void HttpClient::Impl::shut_down() {
     for (Waiter* waiter : pool.waiters) waiter->granted.notify_all();
   }
   changed.notify_all();
+  resolver.cancel();
 }
 
 Awaitable<Error> HttpClient::Impl::acquire(std::shared_ptr<Impl> self, std::string const& host,
@@ -215,30 +210,16 @@ Awaitable<Error> HttpClient::Impl::acquire(std::shared_ptr<Impl> self, std::stri
 }
 
 Awaitable<Error> HttpClient::Impl::resolve(std::shared_ptr<Impl> self, HostPort const& to, TimePoint deadline,
-                                           std::vector<tcp::endpoint>& out) {
-  if (auto const address = IpAddress::parse(to.host)) {
-    out.emplace_back(to_asio(*address), to.port);
-    co_return Error{};
+                                           TcpEndpoints& out) {
+  auto found = co_await self->resolver.resolve(to, deadline);
+  if (self->stopping) co_return HttpClientErrc::stopped;
+  if (found) out = std::move(*found);
+  if (!out.empty()) co_return Error{};
+  if (found || found.error() != asio::error::timed_out) {
+    bool const aborted = !found && found.error() == asio::error::operation_aborted;
+    co_return aborted ? found.error() : make_error_code(HttpClientErrc::not_resolved);
   }
-  auto resolution = std::make_shared<Resolution>();
-  auto resolved = [resolution, weak = self->weak_from_this()](Error error,
-                                                              tcp::resolver::results_type const& found) {
-    resolution->done = true;
-    if (!error) {
-      for (auto const& entry : found) resolution->found.push_back(entry.endpoint());
-    }
-    if (auto const impl = weak.lock()) impl->changed.notify_all();
-  };
-  self->resolver.async_resolve(to.host, std::to_string(to.port), std::move(resolved));
-  while (!resolution->done) {
-    Wake const wake = co_await self->changed.wait(deadline);
-    if (self->stopping) co_return HttpClientErrc::stopped;
-    if (wake == Wake::timed_out) co_return HttpClientErrc::timed_out;
-    if (wake == Wake::cancelled) co_return asio::error::operation_aborted;
-  }
-  if (resolution->found.empty()) co_return HttpClientErrc::not_resolved;
-  out = std::move(resolution->found);
-  co_return Error{};
+  co_return HttpClientErrc::timed_out;
 }
 
 Awaitable<Error> HttpClient::Impl::shake_hands(std::shared_ptr<Impl> self, Connection& connection) {
@@ -251,7 +232,7 @@ Awaitable<Error> HttpClient::Impl::shake_hands(std::shared_ptr<Impl> self, Conne
 
 Awaitable<Error> HttpClient::Impl::connect(std::shared_ptr<Impl> self, HostPort const& to, TimePoint deadline,
                                            Connection& connection) {
-  std::vector<tcp::endpoint> addresses;
+  TcpEndpoints addresses;
   Error failure = co_await resolve(self, to, deadline, addresses);
   if (failure) co_return failure;
   connection.deadline.set(deadline);

@@ -7,7 +7,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -18,6 +17,7 @@
 #include <grenache/net/deadline.hpp>
 #include <grenache/net/http_client.hpp>
 #include <grenache/net/http_wire.hpp>
+#include <grenache/net/resolver.hpp>
 #include <grenache/net/stream.hpp>
 
 namespace grenache::net {
@@ -34,7 +34,6 @@ struct HttpClient::Impl : std::enable_shared_from_this<Impl> {
   struct UnderWay;
   struct Lease;
   struct Waiter;
-  struct Resolution;
   using Connections = std::list<Connection*>;
 
   struct Pool {
@@ -66,7 +65,7 @@ struct HttpClient::Impl : std::enable_shared_from_this<Impl> {
   static Awaitable<Error> acquire(std::shared_ptr<Impl> self, std::string const& host, TimePoint deadline,
                                   std::optional<Lease>& out);
   static Awaitable<Error> resolve(std::shared_ptr<Impl> self, HostPort const& to, TimePoint deadline,
-                                  std::vector<asio::ip::tcp::endpoint>& out);
+                                  TcpEndpoints& out);
   static Awaitable<Error> connect(std::shared_ptr<Impl> self, HostPort const& to, TimePoint deadline,
                                   Connection& connection);
   static Awaitable<Error> shake_hands(std::shared_ptr<Impl> self, Connection& connection);
@@ -74,8 +73,8 @@ struct HttpClient::Impl : std::enable_shared_from_this<Impl> {
 
   Executor executor;
   Options options;
-  asio::ip::tcp::resolver resolver;
-  AsyncEvent changed;  // notified when a name was resolved, a call has ended, or the client stops
+  Resolver resolver;
+  AsyncEvent changed;  // notified when a call has ended, or the client stops
   std::map<std::string, Pool> pools;
   Connections idle_order;  // of all pools; longest idle first
   Connections active;

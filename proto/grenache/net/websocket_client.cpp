@@ -1,9 +1,10 @@
 #include <exception>
-#include <vector>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
 
 #include <grenache/net/address.hpp>
+#include <grenache/net/resolver.hpp>
 #include <grenache/net/websocket_channel.hpp>
 
 namespace grenache::net {
@@ -12,43 +13,17 @@ using asio::ip::tcp;
 
 namespace {
 
-/// A resolver cannot be interrupted: who asked may leave, the answer then goes nowhere.
-struct Resolution {
-  explicit Resolution(Executor const& executor) : resolver{executor}, finished{executor} {}
-  tcp::resolver resolver;
-  AsyncEvent finished;
-  std::vector<tcp::endpoint> found;
-  bool done = false;
-};
-
-Awaitable<Result<std::vector<tcp::endpoint>>> resolve(Executor executor, HostPort to, TimePoint deadline) {
-  std::vector<tcp::endpoint> addresses;
-  if (auto const address = IpAddress::parse(to.host)) {
-    addresses.emplace_back(to_asio(*address), to.port);
-    co_return addresses;
-  }
-  auto const resolution = std::make_shared<Resolution>(executor);
-  auto resolved = [resolution](Error error, tcp::resolver::results_type const& found) {
-    resolution->done = true;
-    if (!error) {
-      for (auto const& entry : found) resolution->found.push_back(entry.endpoint());
-    }
-    resolution->finished.notify_all();
-  };
-  resolution->resolver.async_resolve(to.host, std::to_string(to.port), std::move(resolved));
-  while (!resolution->done) {
-    Wake const wake = co_await resolution->finished.wait(deadline);
-    if (wake == Wake::timed_out) co_return WebSocketErrc::timed_out;
-    if (wake == Wake::cancelled) co_return Error(asio::error::operation_aborted);
-  }
-  if (resolution->found.empty()) co_return WebSocketErrc::not_resolved;
-  co_return resolution->found;
+Error error_of(Error const& failure) {
+  if (failure == asio::error::timed_out) return WebSocketErrc::timed_out;
+  if (failure == asio::error::operation_aborted) return failure;
+  return WebSocketErrc::not_resolved;
 }
 
 /// To the first address that answers.
 Awaitable<Result<tcp::socket>> connect_tcp(Executor executor, HostPort to, TimePoint deadline) {
-  auto const addresses = co_await resolve(executor, std::move(to), deadline);
-  if (!addresses) co_return addresses.error();
+  Resolver resolver{executor};
+  auto const addresses = co_await resolver.resolve(std::move(to), deadline);
+  if (!addresses) co_return error_of(addresses.error());
   tcp::socket socket{executor};
   bool timed_out = false;
   auto expire = [&] {

@@ -7,7 +7,7 @@
 
 #include <grenache/net/asio.hpp>
 
-namespace grenache::grape {
+namespace grenache::net {
 
 /// Runs blocking calls (name resolution, writes to a disk), each on a new thread, and delivers their results
 /// on the thread of the executor.
@@ -17,7 +17,7 @@ namespace grenache::grape {
 /// run() and the destructor on the executor's thread, or while nothing runs the executor.
 class DetachedCalls {
  public:
-  explicit DetachedCalls(net::Executor const& executor);
+  explicit DetachedCalls(Executor const& executor);
   ~DetachedCalls();
   DetachedCalls(DetachedCalls const&) = delete;
   DetachedCalls& operator=(DetachedCalls const&) = delete;
@@ -40,4 +40,4 @@ class DetachedCalls {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace grenache::grape
+}  // namespace grenache::net

@@ -1,4 +1,4 @@
-#include "grape/detached_calls.hpp"
+#include "grenache/net/detached_calls.hpp"
 
 #include <csignal>
 #include <mutex>
@@ -9,16 +9,16 @@
 #include <boost/asio/post.hpp>
 #include <pthread.h>
 
-namespace grenache::grape {
+namespace grenache::net {
 
 struct DetachedCalls::State {
-  explicit State(net::Executor const& e) : executor{e} {}
+  explicit State(Executor const& e) : executor{e} {}
 
   std::mutex mutex;
-  std::optional<net::Executor> executor;  // nothing: the owner is destroyed, and possibly the io_context too
+  std::optional<Executor> executor;  // nothing: the owner is destroyed, and possibly the io_context too
 };
 
-DetachedCalls::DetachedCalls(net::Executor const& executor) : state_{std::make_shared<State>(executor)} {}
+DetachedCalls::DetachedCalls(Executor const& executor) : state_{std::make_shared<State>(executor)} {}
 
 DetachedCalls::~DetachedCalls() {
   std::scoped_lock const lock{state_->mutex};
@@ -45,10 +45,10 @@ bool DetachedCalls::start(std::function<void()> thread) {
 void DetachedCalls::post(std::shared_ptr<State> const& state, std::function<void()> completion) {
   std::scoped_lock const lock{state->mutex};
   if (!state->executor) return;
-  boost::asio::post(*state->executor, [state, completion = std::move(completion)] {
+  asio::post(*state->executor, [state, completion = std::move(completion)] {
     // Check again on the owner's thread, which alone resets it.
     if (state->executor) completion();
   });
 }
 
-}  // namespace grenache::grape
+}  // namespace grenache::net
