@@ -46,7 +46,7 @@ Identity make(std::string const& name, Identity const* authority, IdentityOption
   X509_set_version(certificate.get(), 2);
   ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), serial++);
   X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -2 * 3600);
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), options.has_expired ? -3600 : 24L * 3600);
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), options.has_expired ? -3600 : options.valid_s);
   X509_set_pubkey(certificate.get(), key.get());
   X509_NAME* const subject = X509_get_subject_name(certificate.get());
   auto const* const text = reinterpret_cast<unsigned char const*>(name.c_str());

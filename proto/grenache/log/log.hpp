@@ -25,10 +25,10 @@ enum class LogFormat { text, json };
 [[nodiscard]] std::optional<LogFormat> parse_log_format(std::string_view name);
 
 /// Writes events, each a name with fields, one per line. Thread-safe. A background thread writes them in
-/// order, so that a slow or closed stderr does not block the program: up to 256 KiB of lines are queued,
-/// further ones are dropped, and an event `log_dropped` with their number `lines` follows as soon as there is
-/// room. The destructor of the last copy writes the queued lines; it gives up after half a second without
-/// progress.
+/// order, so that a slow or closed stderr does not block the program: up to 256 KiB of lines are queued and
+/// further ones are dropped. The first line written once half of the queue is free is preceded by an event
+/// `log_dropped` with their number `lines`; without a further line it is not written. The destructor of the
+/// last copy writes the queued lines; it gives up after half a second without progress.
 ///
 /// A JSON line is one object with `ts` (ISO 8601, UTC, milliseconds), `level`, `event` and the fields. Field
 /// values are escaped in both formats, so that values from the network cannot forge a line or control a

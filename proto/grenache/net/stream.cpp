@@ -59,6 +59,17 @@ Awaitable<void> Stream::linger() {
   close();
 }
 
+void Stream::write_now(asio::const_buffer from) {
+  Error ignored;
+  socket_.non_blocking(true, ignored);
+  if (ignored) return;
+  if (tls_) {
+    tls_->write_some(from, ignored);
+  } else {
+    socket_.write_some(from, ignored);
+  }
+}
+
 void Stream::close() {
   Error ignored;
   socket_.close(ignored);

@@ -72,6 +72,9 @@ class Stream {
   /// closes: closing with unread input would reset the connection, and the peer might not receive the last
   /// bytes. No read may be running.
   [[nodiscard]] Awaitable<void> linger();
+  /// Writes as much as the system accepts without blocking, possibly nothing. For the last bytes before
+  /// close(), with no write running.
+  void write_now(asio::const_buffer from);
   /// Closes the connection; running operations fail.
   void close();
 

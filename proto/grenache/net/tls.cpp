@@ -455,7 +455,10 @@ Error TlsContext::prepare(SSL* connection, std::string const& destination) {
   }
   auto const known = impl_->session_of.find(destination);
   if (known == impl_->session_of.end()) return {};
-  SSL_set_session(connection, known->second->second.get());
+  // Once the certificate that began it has expired a full handshake judges the server anew.
+  X509* const certificate = SSL_SESSION_get0_peer(known->second->second.get());
+  bool const may_resume = !impl_->pins.empty() || certificate == nullptr || !has_expired(certificate);
+  if (may_resume) SSL_set_session(connection, known->second->second.get());
   // A session of TLS 1.3 is to be used once; the server sends a new one.
   impl_->sessions.erase(known->second);
   impl_->session_of.erase(known);

@@ -95,7 +95,7 @@ class TlsContext {
   [[nodiscard]] std::string explain(Error const& error, HostPort const& to) const;
 
   /// For Stream: prepares a connection to `destination` ("host:port"; empty on a server). Resumes its session
-  /// if the server agrees. If it fails, the connection must not be used.
+  /// if the server agrees and its certificate has not expired. If it fails, the connection must not be used.
   [[nodiscard]] Error prepare(ssl_st* connection, std::string const& destination);
   /// For Stream: maps the `error` of a handshake; our refusal of a certificate becomes
   /// certificate_category().

@@ -12,8 +12,9 @@
 namespace grenache::net {
 
 /// A client resumes a session with a ticket; an attacker with the ticket key can decrypt recorded TLS 1.2
-/// sessions (RFC 5077, 5.5). So a key encrypts tickets for `rotation`, decrypts them for as long again, and
-/// is then erased. The caller passes the time. Thread-safe.
+/// sessions (RFC 5077, 5.5). So a key encrypts tickets for `rotation` and decrypts them for as long again. It
+/// is erased by the first call after that, or by the destructor: while no client connects, it stays in
+/// memory. The caller erases the copies that current() and find() return, and passes the time. Thread-safe.
 class TicketKeys {
  public:
   struct Key {

@@ -45,6 +45,7 @@ namespace close_code {
 inline constexpr std::uint16_t kNormal = 1000;
 inline constexpr std::uint16_t kGoingAway = 1001;
 inline constexpr std::uint16_t kInternalError = 1011;
+inline constexpr std::uint16_t kTryAgainLater = 1013;
 }  // namespace close_code
 
 /// Options of both sides. No extensions are used: Node.js' ws compresses only if both sides offer it.

@@ -1,5 +1,6 @@
 #include "grenache/net/websocket_channel.hpp"
 
+#include <array>
 #include <vector>
 
 #include <boost/beast/http/error.hpp>
@@ -235,14 +236,15 @@ Awaitable<Result<std::string>> WebSocketChannel::read(std::shared_ptr<WebSocketC
   }
 }
 
+bool WebSocketChannel::has_room(std::size_t hold_count_max) {
+  std::lock_guard const lock{session_->mutex_};
+  bool const room = session_->hold_count_ < hold_count_max;
+  session_->notify_on_release_ = !room || draining_;
+  return room;
+}
+
 Awaitable<void> WebSocketChannel::room(std::shared_ptr<WebSocketChannel> self, std::size_t hold_count_max) {
-  auto const has_room = [&] {
-    std::lock_guard const lock{self->session_->mutex_};
-    bool const room = self->session_->hold_count_ < hold_count_max;
-    self->session_->notify_on_release_ = !room || self->draining_;
-    return room;
-  };
-  while (!self->dropped_ && !has_room()) {
+  while (!self->dropped_ && !self->has_room(hold_count_max)) {
     Wake const wake = co_await self->changed_.wait();
     if (wake == Wake::cancelled) co_return;
   }
@@ -360,6 +362,14 @@ void WebSocketChannel::end_session() {
   std::lock_guard const lock{session_->mutex_};
   session_->ended_ = true;
   session_->queue_.clear();
+}
+
+void WebSocketChannel::write_close_now(std::uint16_t code) {
+  bool const is_busy = amid_write_ || ping_under_way_ || !session_->is_open();
+  if (!writing_ || dropped_ || is_busy || !socket_.is_open()) return;
+  std::array<unsigned char, 4> const frame{0x88, 2, static_cast<unsigned char>(code >> 8),
+                                           static_cast<unsigned char>(code & 0xff)};
+  socket_.next_layer().below().write_now(asio::buffer(frame));
 }
 
 void WebSocketChannel::drop(Error why) {

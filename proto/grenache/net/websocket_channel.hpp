@@ -40,6 +40,8 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   static Awaitable<void> write_loop(std::shared_ptr<WebSocketChannel> self);
   /// Completes when write_loop() has ended.
   static Awaitable<void> written(std::shared_ptr<WebSocketChannel> self);
+  /// True if the session has fewer than `hold_count_max` holds; otherwise await room().
+  [[nodiscard]] bool has_room(std::size_t hold_count_max);
   /// Completes when the session has fewer than `hold_count_max` holds, or has ended.
   static Awaitable<void> room(std::shared_ptr<WebSocketChannel> self, std::size_t hold_count_max);
 
@@ -47,6 +49,8 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   void drain();
   [[nodiscard]] bool is_draining() const { return draining_; }
 
+  /// Server, before drop(): sends a close frame with `code` if that needs no waiting.
+  void write_close_now(std::uint16_t code);
   /// Ends the connection at once; a running read() gets `why`.
   void drop(Error why);
   [[nodiscard]] bool is_dropped() const { return dropped_; }

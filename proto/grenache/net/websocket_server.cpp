@@ -65,10 +65,13 @@ struct Peer : Worker::Connection {
   Awaitable<void> serve();
   Awaitable<bool> upgrade();
   Awaitable<void> receive();
+  /// Whether more may be read after so many bytes of a message, 0 between messages.
+  [[nodiscard]] bool must_wait(std::size_t bytes);
   /// After so many bytes of a message have come, 0 between messages: until the budget has room for more.
   Awaitable<void> until_room(std::size_t bytes);
 
   void cut(Cut why) override {
+    if (why == Cut::evicted) channel->write_close_now(close_code::kTryAgainLater);
     channel->drop(why == Cut::evicted ? WebSocketErrc::evicted : WebSocketErrc::stopped);
   }
   void wind_up() override {
@@ -164,15 +167,16 @@ Awaitable<bool> Peer::upgrade() {
   co_return false;
 }
 
+bool Peer::must_wait(std::size_t bytes) {
+  if (bytes > 0) return bytes > ByteBudget::kFreeBytes && !incoming.may_grow();
+  // One that is sent much must read it before it asks for more. It ends without going over the budget.
+  return worker().budget().is_full() && channel->session()->queued_bytes() > ByteBudget::kFreeBytes;
+}
+
 Awaitable<void> Peer::until_room(std::size_t bytes) {
   incoming.set(bytes);
-  auto const must_wait = [this, bytes] {
-    if (bytes > 0) return bytes > ByteBudget::kFreeBytes && !incoming.may_grow();
-    // One that is sent much must read it before it asks for more. It ends without going over the budget.
-    return channel->session()->queued_bytes() > ByteBudget::kFreeBytes && worker().budget().is_full();
-  };
   TimePoint const limit = steady_deadline(here().settings->options.message_max);
-  while (!channel->is_dropped() && must_wait()) {
+  while (!channel->is_dropped() && must_wait(bytes)) {
     TimePoint const now = steady_now();
     if (bytes > 0 && now >= limit) co_return channel->drop(WebSocketErrc::timed_out);
     Wake const wake = co_await here().room().wait(now + Worker::kLookAgain);
@@ -193,8 +197,10 @@ Awaitable<void> Peer::receive() {
     here().count(&Counters::messages);
     well = here().call(handlers.on_message, session, std::move(*message));
     queued.set(session->queued_bytes());
-    co_await until_room(0);
-    co_await Channel::room(channel, here().settings->options.hold_count_max);
+    incoming.set(0);
+    if (must_wait(0)) co_await until_room(0);
+    std::size_t const hold_count_max = here().settings->options.hold_count_max;
+    if (!channel->has_room(hold_count_max)) co_await Channel::room(channel, hold_count_max);
   }
 }
 

@@ -65,13 +65,13 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
   net::TaskGroup tasks;
   DeadList dead;
   std::set<std::string> excluded;
+  std::shared_ptr<net::TlsContext> tls;      // null for plain TCP
   std::unique_ptr<ClientTransport> carrier;  // null when there is nothing to send with
   Failure why_not;                           // then
   bool stopping = false;
 };
 
 void Client::Impl::make_carrier() {
-  std::shared_ptr<net::TlsContext> tls;
   if (uses_tls(options.transport)) {
     auto made = net::TlsContext::make_client(options.tls);
     if (!made) {
@@ -81,7 +81,7 @@ void Client::Impl::make_carrier() {
     tls = std::move(*made);
   }
   auto const make = uses_websocket(options.transport) ? make_ws_client_transport : make_http_client_transport;
-  carrier = make(executor, options, std::move(tls));
+  carrier = make(executor, options, tls);
 }
 
 /// `payload` is JSON text: it is printed once, whatever the number of attempts.
@@ -249,7 +249,9 @@ Awaitable<RpcResult<ClientStream>> Client::Impl::stream(std::shared_ptr<Impl> se
     head.timeout = deadline - net::steady_now();
     auto opened = co_await self->carrier->open(std::move(head));
     if (opened) co_return ClientStream{std::make_unique<ClientStream::State>(*to, std::move(*opened))};
-    Attempt const attempt = failed_attempt(opened.error());
+    std::string const text =
+        self->tls ? self->tls->explain(opened.error(), HostPort::parse(*to).value()) : "";
+    Attempt const attempt = failed_attempt(opened.error(), text);
     last = attempt.reply.error();
     if (!attempt.transport_failed || net::steady_now() >= deadline) break;
     self->dead.add(*to, net::steady_now());

@@ -28,10 +28,12 @@ namespace grenache::rpc {
 struct RequestOptions {
   /// Total time for the lookup, all attempts and the answer.
   Duration timeout = std::chrono::seconds{10};
-  /// How often the request is repeated after the loss of a connection that may have delivered it: each time
-  /// to another destination, or to the same one if there is only one. The service may have executed it
-  /// already, so set this only for idempotent requests. Failed connection attempts do not count: the
-  /// destination has not seen the request, so the client always fails over to the next one.
+  /// How often the request is repeated after the loss of a connection that may have delivered it, or after
+  /// the only destination could not be connected: each time to another destination, or to the same one if
+  /// there is only one. The service may have executed it already, so set this only for idempotent requests.
+  /// With 0 no service sees a request twice: a destination that could not be connected has not seen it, so
+  /// the client fails over to the next one; a request that fails on a kept connection is not repeated on a
+  /// new one, even if the service had closed the connection before.
   unsigned retry_count = 0;
   /// Compress request and reply with gzip. Only over HTTP and HTTPS; ignored over WebSocket.
   bool compress = false;

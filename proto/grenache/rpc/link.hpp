@@ -72,7 +72,8 @@ class Link {
   /// a grape's error, timeout at `deadline`. Failures are not cached.
   [[nodiscard]] net::Awaitable<RpcResult<std::vector<std::string>>> lookup(std::string name,
                                                                            TimePoint deadline);
-  /// The same without a deadline: at most try_count times try_timeout.
+  /// The same without a deadline: at most try_count + 1 times try_timeout, for the tries and for asking
+  /// whether a grape that knows no destination is ready.
   [[nodiscard]] net::Awaitable<RpcResult<std::vector<std::string>>> lookup(std::string name);
 
   /// Removes `name` from the cache, because its destinations are dead.

@@ -177,7 +177,9 @@ Awaitable<bool> Subscriber::Impl::hear(std::shared_ptr<Impl> self, std::string d
   if (self->stopping) co_return false;
   if (!connection) {
     ++self->counters.failed_attempts;
-    self->failure = Failure(Errc::request_generic, connection.error().message());
+    Error const& why = connection.error();
+    self->failure =
+        Failure(Errc::request_generic, options.tls ? options.tls->explain(why, *to) : why.message());
     co_return false;
   }
   Attached const attached{*self, followed, *connection};

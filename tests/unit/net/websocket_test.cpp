@@ -412,6 +412,24 @@ TEST_F(WebSocketTest, aNewConnectionTakesThePlaceOfTheSessionThatIsQuietLongest)
   test::run(io, test());
 }
 
+TEST_F(WebSocketTest, aSessionThatIsEvictedIsToldToTryAgainLater) {
+  WebSocketServer::Options options;
+  options.connection_count_max = 1;
+  serve(options);
+  auto test = [this]() -> Awaitable<void> {
+    RawClient raw{io.get_executor()};
+    co_await raw.connect(server->local_endpoint());
+    co_await raw.send(kUpgrade);
+    co_await until_open(1);
+    auto other = co_await connect_plainly();
+    EXPECT_TRUE(other);
+    std::string const text = co_await raw.read_all();
+    EXPECT_EQ(frames_of(text), close_frame(1013));
+    EXPECT_EQ(server->counters().evicted, 1u);
+  };
+  test::run(io, test());
+}
+
 TEST_F(WebSocketTest, aNewConnectionTakesThePlaceOfOneThatSaysNothing) {
   WebSocketServer::Options options;
   options.connection_count_max = 3;

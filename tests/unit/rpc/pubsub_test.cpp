@@ -398,6 +398,9 @@ TEST_F(PubSub, overTlsOnlyWhoIsTrustedHearsAnything) {
       return suspicious->counters().failed_attempts > 1 && plain->counters().failed_attempts > 1;
     };
     co_await until(two_more);
+    auto const refused = co_await suspicious->connected(1, 1ms);
+    std::string const why = refused.error().text();
+    EXPECT_NE(why.find("wanted 127.0.0.1, found CN=server"), std::string::npos) << why;
     EXPECT_EQ(publisher->publish("secret"), 1u);
     auto const message = co_await subscriber->next();
     EXPECT_EQ(text_of(message), "secret");

@@ -185,6 +185,22 @@ TEST_P(StreamTest, oneThatIsDroppedIsSeenByTheService) {
   test::run(io, test());
 }
 
+TEST_P(StreamTest, aRefusedCertificateIsNamed) {
+  if (!uses_tls(transport)) GTEST_SKIP() << "without certificates";
+  auto test = [this]() -> Awaitable<void> {
+    serve_streams(echo);
+    Client::Options options = client_options(transport);
+    options.tls.host_name = "other.test";
+    make_client(options);
+    auto const stream = co_await open();
+    std::string const text = stream.error().text();
+    EXPECT_NE(text.find("wanted other.test, found CN=server"), std::string::npos) << text;
+    bool const graceful = co_await server->stop(10s);
+    EXPECT_TRUE(graceful);
+  };
+  test::run(io, test());
+}
+
 TEST_P(StreamTest, theDeadArePassedOver) {
   auto test = [this]() -> Awaitable<void> {
     for (int i = 0; i < 3; ++i) co_await announce("svc", dead());
