@@ -16,6 +16,7 @@
 #include "exchange/exchange.hpp"
 #include "exchange/identity.hpp"
 #include <grenache/log/command_line.hpp>
+#include <grenache/log/log.hpp>
 #include <grenache/net/descriptors.hpp>
 #include <grenache/net/local_address.hpp>
 #include <grenache/rpc/grape_flags.hpp>
@@ -43,7 +44,7 @@ struct Flags {
   LogOptions log;
 };
 
-void declare_addresses(CLI::App& app, Flags& flags) {
+void declare_addresses(Command& app, Flags& flags) {
   add_port(app, "--port", flags.port, "TCP port of the RPC server; 0 takes a free one")
       ->capture_default_str();
   app.add_option("--bind", flags.bind, "Address to listen on [all, IPv4 and IPv6]")
@@ -60,7 +61,7 @@ void declare_addresses(CLI::App& app, Flags& flags) {
       });
 }
 
-void declare_identity(CLI::App& app, Flags& flags) {
+void declare_identity(Command& app, Flags& flags) {
   app.add_option("--name", flags.name, "Name to show to other peers, at most 64 bytes [none]")
       ->type_name("NAME")
       ->check([](std::string const& text) {
@@ -76,7 +77,7 @@ void declare_identity(CLI::App& app, Flags& flags) {
       ->capture_default_str();
 }
 
-void declare(CLI::App& app, Flags& flags) {
+void declare(Command& app, Flags& flags) {
   app.get_formatter()->column_width(27);
   app.add_flag("--playbook", flags.playbook,
                "Play Alice, Bob and Carol in this process: announce, ping,\npublish, match, execute, refuse; "
@@ -153,7 +154,7 @@ std::optional<std::string> run(asio::io_context& io, net::Awaitable<std::optiona
   return failure;
 }
 
-int play(CLI::App const& app, Flags const& flags, Log const& log, Random random) {
+int play(Command const& app, Flags const& flags, Log const& log, Random random) {
   PlaybookOptions options;
   options.grapes = grapes_of(flags);
   options.grape_tls = flags.grape_tls;
@@ -167,7 +168,7 @@ int play(CLI::App const& app, Flags const& flags, Log const& log, Random random)
   return failure ? fail(app, *failure) : 0;
 }
 
-int serve(CLI::App const& app, Flags const& flags, Log const& log, Random random) {
+int serve(Command const& app, Flags const& flags, Log const& log, Random random) {
   auto key = SecretKey::generate(random);
   if (!flags.data_dir.empty()) {
     auto const loaded = load_or_make_identity(flags.data_dir, random);
@@ -186,8 +187,8 @@ int serve(CLI::App const& app, Flags const& flags, Log const& log, Random random
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"A peer of a P2P exchange: order book, matching and Lightning invoices over Grenache.",
-               "exchange"};
+  Command app{"A peer of a P2P exchange: order book, matching and Lightning invoices over Grenache.",
+              "exchange"};
   app.set_version_flag("--version", "exchange " GRENACHE_VERSION);
   app.footer(
       "The DHT shows a peer at the address of the grape that announces it: use a grape on the same host, "

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdint>
 #include <exception>
+#include <iostream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "grape/core/profile.hpp"
 #include "grape/grape.hpp"
 #include <grenache/log/command_line.hpp>
+#include <grenache/log/log.hpp>
 #include <grenache/net/descriptors.hpp>
 
 namespace grenache::grape {
@@ -40,6 +42,7 @@ struct Flags {
   std::string bind;
   std::string api_bind;
   std::string bootstrap;
+  std::string state_folder;
   std::string profile = "cluster";
   // Unset: the value of the profile.
   std::optional<std::size_t> concurrency;
@@ -51,7 +54,7 @@ struct Flags {
   LogOptions log;
 };
 
-void declare_limits(CLI::App& app, Flags& flags) {
+void declare_limits(Command& app, Flags& flags) {
   constexpr std::int64_t kDayMs = 86'400'000;
   auto const shown = options_of(Profile::cluster);
   auto const ms = [](Duration duration) {
@@ -77,7 +80,7 @@ std::string check_address(std::string const& text) {
   return IpAddress::parse(text) ? "" : "'" + text + "' is not an IP address";
 }
 
-void declare_access(CLI::App& app, Flags& flags, Grape::Options& options) {
+void declare_access(Command& app, Flags& flags, Grape::Options& options) {
   app.add_option("--api-bind", flags.api_bind, "Address that the HTTP API listens on [as --bind]")
       ->check(check_address);
   app.add_option("--allow-host", options.api.web_access.hosts,
@@ -99,7 +102,7 @@ void declare_access(CLI::App& app, Flags& flags, Grape::Options& options) {
       });
 }
 
-void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
+void declare(Command& app, Flags& flags, Grape::Options& options) {
   app.add_option("-b,--bind", flags.bind,
                  "Address to listen on, UDP and HTTP [all IPv4 addresses]; :: for IPv6 as well")
       ->check(check_address);
@@ -115,9 +118,9 @@ void declare(CLI::App& app, Flags& flags, Grape::Options& options) {
   app.add_option(
          "--profile", flags.profile,
          "cluster: grapes of one operator; public: limits for untrusted nodes, as in the mainline DHT")
-      ->check(CLI::IsMember{{"cluster", "public"}})
+      ->one_of({"cluster", "public"})
       ->capture_default_str();
-  app.add_option("--state-dir", options.state_folder,
+  app.add_option("--state-dir", flags.state_folder,
                  "Folder for node id, known nodes, services and items of users over restarts [no state]");
   declare_access(app, flags, options);
   declare_limits(app, flags);
@@ -148,7 +151,7 @@ NodeOptions node_options(Flags const& flags) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"A Grenache grape: a DHT node with an HTTP API to announce and look up services.", "grape"};
+  Command app{"A Grenache grape: a DHT node with an HTTP API to announce and look up services.", "grape"};
   app.set_version_flag("--version", "grape " GRENACHE_VERSION);
   app.footer(
       "Two grapes on one machine:\n"
@@ -161,6 +164,7 @@ int run(int argc, char** argv) {
   options.node = node_options(flags);
   if (!flags.bind.empty()) options.bind = IpAddress::parse(flags.bind);
   if (!flags.api_bind.empty()) options.api_bind = IpAddress::parse(flags.api_bind);
+  options.state_folder = flags.state_folder;
   parse_bootstrap(flags.bootstrap, options.bootstrap);
 
   ignore_broken_pipes();

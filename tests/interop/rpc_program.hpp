@@ -11,7 +11,6 @@
 #include <string>
 #include <utility>
 
-#include <CLI/CLI.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include <grenache/json/json.hpp>
+#include <grenache/log/command_line.hpp>
 #include <grenache/net/asio.hpp>
 #include <grenache/net/tls.hpp>
 #include <grenache/rpc/link.hpp>
@@ -85,7 +85,7 @@ using RpcMain = std::function<net::Awaitable<int>(net::Executor executor, RpcFla
 
 /// Reads the flags and runs `body` in a loop of its own; the exit code.
 inline int run_rpc_program(int argc, char** argv, bool wants_name, RpcMain const& body) {
-  CLI::App app;
+  Command app{"One side of a test between implementations.", "rpc_program"};
   std::string grape;
   std::string transport = "http";
   std::string certificate;
@@ -97,9 +97,9 @@ inline int run_rpc_program(int argc, char** argv, bool wants_name, RpcMain const
   app.add_option("--cert", certificate, "PEM file: own certificate");
   app.add_option("--key", key, "PEM file: own key");
   app.add_option("--ca", ca, "PEM file: authorities");
-  app.add_option("--publishers", flags.publishers, "of rpc_sub: how many to wait for");
+  add_number(app, "--publishers", flags.publishers, 0, 1000, "of rpc_sub: how many to wait for");
   if (wants_name) app.add_option("--name", flags.name, "service name")->required();
-  CLI11_PARSE(app, argc, argv);
+  if (auto const done = parse_command_line(app, argc, argv)) return *done;
   auto const host = rpc::parse_grape_url(grape);
   auto const carrier = rpc::parse_transport(transport);
   if (!host || !carrier) {

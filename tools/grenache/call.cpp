@@ -129,9 +129,9 @@ std::optional<Failure> run_call(Common const& common, CallFlags const& flags) {
 
 }  // namespace
 
-void declare_call(CLI::App& app, Common const& common, Action& action) {
+void declare_call(Command& app, Common const& common, Action& action) {
   auto const flags = std::make_shared<CallFlags>();
-  CLI::App& command = *app.add_subcommand("call", "Ask a service and print its answer as JSON");
+  Command& command = *app.add_subcommand("call", "Ask a service and print its answer as JSON");
   declare_peer(command, flags->peer, Side::caller, {"http", "https", "ws", "wss"});
   command
       .add_option("payload", flags->payload,
@@ -161,10 +161,10 @@ void declare_call(CLI::App& app, Common const& common, Action& action) {
       "  grenache call rpc_test null --transport https --ca ca.pem --cert me.pem --key me.key");
   command.final_callback([&common, &action, flags, command_app = &command] {
     check_peer(flags->peer, Side::caller);
-    if (flags->map && command_app->count("--retry") > 0) throw CLI::ValidationError{"--map excludes --retry"};
-    if (flags->map && !flags->to.empty()) throw CLI::ValidationError{"--map excludes --to"};
+    if (flags->map && command_app->count("--retry") > 0) throw UsageError{"--map excludes --retry"};
+    if (flags->map && !flags->to.empty()) throw UsageError{"--map excludes --to"};
     if (flags->gzip && rpc::uses_websocket(flags->peer.chosen())) {
-      throw CLI::ValidationError{"--gzip needs --transport http or https"};
+      throw UsageError{"--gzip needs --transport http or https"};
     }
     action = [&common, flags] { return run_call(common, *flags); };
   });

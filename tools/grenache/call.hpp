@@ -6,6 +6,6 @@
 namespace grenache::client {
 
 /// Adds the command; when it is given, `action` does it. `common` must live until then.
-void declare_call(CLI::App& app, Common const& common, Action& action);
+void declare_call(Command& app, Common const& common, Action& action);
 
 }  // namespace grenache::client

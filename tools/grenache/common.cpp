@@ -7,8 +7,6 @@
 
 #include <grenache/json/bencode_json.hpp>
 #include <grenache/json/grape_api.hpp>
-#include <grenache/log/command_line.hpp>
-#include <grenache/rpc/link.hpp>
 
 namespace grenache::client {
 
@@ -23,7 +21,7 @@ Duration Common::timeout() const {
   return std::chrono::milliseconds{static_cast<std::int64_t>(timeout_s * 1000)};
 }
 
-void declare_common(CLI::App& app, Common& common) {
+void declare_common(Command& app, Common& common) {
   app.add_option("--grape", common.grapes,
                  "HTTP API of a grape, http(s)://host:port/path\n[http://127.0.0.1:30001]; repeat it for "
                  "more to ask when\none is away")
@@ -33,14 +31,13 @@ void declare_common(CLI::App& app, Common& common) {
         return rpc::parse_grape_url(text) ? "" : "'" + text + "' is no URL like http://127.0.0.1:30001";
       });
   rpc::add_grape_tls(app, common.grape_tls_flags);
-  app.add_option("--timeout", common.timeout_s, "How long to wait for an answer, 0.001 to 3600")
+  app.add_decimal("--timeout", common.timeout_s, 0.001, 3600, "How long to wait for an answer, 0.001 to 3600")
       ->type_name("SECONDS")
-      ->transform(number_from(0.001, 3600.0))
       ->capture_default_str();
   app.add_flag("--json", common.json, "Print JSON: one object, or one a line");
 }
 
-void declare_name(CLI::App& command, std::string& name) {
+void declare_name(Command& command, std::string& name) {
   command.add_option("name", name, "Name of the service")
       ->type_name("")
       ->required()

@@ -6,12 +6,11 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "tools/grenache/client.hpp"
 #include "tools/grenache/key_file.hpp"
 #include <grenache/base/time.hpp>
 #include <grenache/json/json.hpp>
+#include <grenache/log/command_line.hpp>
 #include <grenache/net/tls.hpp>
 #include <grenache/rpc/grape_flags.hpp>
 
@@ -34,9 +33,9 @@ struct Common {
 using Action = std::function<std::optional<Failure>()>;
 
 /// Adds --grape, --grape-ca and the like, --timeout and --json.
-void declare_common(CLI::App& app, Common& common);
+void declare_common(Command& app, Common& common);
 /// Adds the positional `name`.
-void declare_name(CLI::App& command, std::string& name);
+void declare_name(Command& command, std::string& name);
 
 /// Values come from strangers: on a terminal their control characters are shown, not obeyed. `file` is where
 /// the text is going to.

@@ -24,7 +24,6 @@
 #include <grenache/log/command_line.hpp>
 #include <grenache/net/descriptors.hpp>
 #include <grenache/net/steady_clock.hpp>
-#include <grenache/rpc/link.hpp>
 
 namespace grenache::client {
 namespace {
@@ -187,18 +186,18 @@ std::optional<Failure> unannounce(Flags const& flags) {
   return tell_service(flags, "/unannounce", "removed");
 }
 
-void declare_key(CLI::App& command, Flags& flags) {
+void declare_key(Command& command, Flags& flags) {
   command.add_option("--key", flags.key_path, "File of the key")->capture_default_str();
 }
 
-CLI::Option* declare_salt(CLI::App& command, Flags& flags) {
+Option* declare_salt(Command& command, Flags& flags) {
   return command.add_option("--salt", flags.salt, "Salt of a mutable item: one key may own many")
       ->check([](std::string const& text) {
         return text.size() <= dht::Item::kSaltSizeMax ? "" : "a salt has at most 64 bytes";
       });
 }
 
-void declare_items(CLI::App& app, Flags& flags) {
+void declare_items(Command& app, Flags& flags) {
   auto& keygen_command =
       *app.add_subcommand("keygen", "Make the key that signs mutable items; prints its public half");
   declare_key(keygen_command, flags);
@@ -212,13 +211,11 @@ void declare_items(CLI::App& app, Flags& flags) {
   declare_key(put_command, flags);
   declare_salt(put_command, flags)->needs(is_mutable);
   constexpr std::int64_t kSeqMax = std::numeric_limits<std::int64_t>::max();
-  put_command.add_option("--seq", flags.seq, "Number of this change [microseconds of the clock]")
-      ->type_name("N")
-      ->transform(number_from<std::int64_t>(0, kSeqMax))
+  add_bounded(put_command, "--seq", flags.seq, 0, kSeqMax,
+              "Number of this change [microseconds of the clock]")
       ->needs(is_mutable);
-  put_command.add_option("--cas", flags.cas, "Only when this is the number of what is there now")
-      ->type_name("N")
-      ->transform(number_from<std::int64_t>(0, kSeqMax))
+  add_bounded(put_command, "--cas", flags.cas, 0, kSeqMax,
+              "Only when this is the number of what is there now")
       ->needs(is_mutable);
 
   auto& get_command = *app.add_subcommand("get", "Print a value, after verifying its hash and signature");
@@ -231,21 +228,21 @@ void declare_items(CLI::App& app, Flags& flags) {
   get_command.add_flag("--raw", flags.raw, "Print the grape's whole answer");
 }
 
-void declare_services(CLI::App& app, Flags& flags) {
+void declare_services(Command& app, Flags& flags) {
   auto& lookup_command = *app.add_subcommand("lookup", "Print who serves a name, one ip:port a line");
   declare_name(lookup_command, flags.name);
   lookup_command.add_flag("--first", flags.first, "Only one of them");
   auto& announce_command =
       *app.add_subcommand("announce", "Tell the network that a port of the grape's host serves a name");
   auto& unannounce_command = *app.add_subcommand("unannounce", "Take an announcement back at once");
-  for (CLI::App* command : {&announce_command, &unannounce_command}) {
+  for (Command* command : {&announce_command, &unannounce_command}) {
     declare_name(*command, flags.name);
     add_port(*command, "port", flags.port, "TCP port; 0 means the UDP port of the grape")->required();
   }
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"Talks to a Grenache network through a grape.", "grenache"};
+  Command app{"Talks to a Grenache network through a grape.", "grenache"};
   app.set_version_flag("--version", "grenache " GRENACHE_VERSION);
   app.footer(
       "Exit codes: 0 done, 1 not done or nothing found, 2 wrong usage.\n"
@@ -253,9 +250,8 @@ int run(int argc, char** argv) {
       "  grenache keygen; grenache put --mutable v1  one that can be changed\n"
       "  grenache serve rpc_test --exec ./answer.sh  a service; then from elsewhere\n"
       "  grenache call rpc_test '{\"user\":7}'");
-  app.get_formatter()->column_width(27);
-  app.require_subcommand(1);
-  app.fallthrough();
+  app.column_width(27);
+  app.require_subcommand();
   Flags flags;
   declare_common(app, flags);
   declare_items(app, flags);
@@ -275,7 +271,7 @@ int run(int argc, char** argv) {
   flags.grape_tls = std::move(*grape_tls);
   std::optional<Failure> failure;
   if (action) failure = action();
-  std::string const command = app.get_subcommands().front()->get_name();
+  std::string const command = app.subcommand();
   if (command == "keygen") failure = keygen(flags);
   if (command == "put") failure = put(flags);
   if (command == "get") failure = get(flags);

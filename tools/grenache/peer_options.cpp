@@ -43,7 +43,7 @@ std::optional<Failure> read_pem(std::string const& path, std::string& out) {
 
 }  // namespace
 
-void declare_peer(CLI::App& command, PeerOptions& options, Side side,
+void declare_peer(Command& command, PeerOptions& options, Side side,
                   std::vector<std::string> const& transports) {
   declare_name(command, options.name);
   options.transport = transports.front();
@@ -85,7 +85,7 @@ void declare_peer(CLI::App& command, PeerOptions& options, Side side,
 
 void check_peer(PeerOptions const& options, Side side) {
   std::string const problem = problem_with(options, side);
-  if (!problem.empty()) throw CLI::ValidationError{problem};
+  if (!problem.empty()) throw UsageError{problem};
 }
 
 Outcome<Tls> load_tls(PeerOptions const& options, Side side) {
@@ -109,7 +109,7 @@ Endpoint ListenOptions::endpoint() const {
   return {bind.empty() ? net::all_addresses() : *IpAddress::parse(bind), port};
 }
 
-void declare_listen(CLI::App& command, ListenOptions& options) {
+void declare_listen(Command& command, ListenOptions& options) {
   command.add_option("--bind", options.bind, "Address to listen on [all, IPv4 and IPv6]")
       ->type_name("ADDRESS")
       ->check([](std::string const& text) {

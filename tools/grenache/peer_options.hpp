@@ -7,8 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "tools/grenache/common.hpp"
 #include <grenache/base/endpoint.hpp>
 #include <grenache/json/json.hpp>
@@ -35,10 +33,10 @@ struct PeerOptions {
 };
 
 /// Adds the name, --transport with `transports` (the first is the default) and the options of TLS.
-void declare_peer(CLI::App& command, PeerOptions& options, Side side,
+void declare_peer(Command& command, PeerOptions& options, Side side,
                   std::vector<std::string> const& transports);
 
-/// Throws CLI::ValidationError, wrong usage, when the options do not fit together.
+/// Throws UsageError, wrong usage, when the options do not fit together.
 void check_peer(PeerOptions const& options, Side side);
 
 struct Tls {
@@ -56,7 +54,7 @@ struct ListenOptions {
 };
 
 /// Adds --bind and --port.
-void declare_listen(CLI::App& command, ListenOptions& options);
+void declare_listen(Command& command, ListenOptions& options);
 
 /// The name of the error, and what it means where the failure does not say. `name` is that of the service.
 [[nodiscard]] std::string explain(rpc::Failure const& failure, std::string const& name);

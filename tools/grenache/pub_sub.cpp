@@ -213,9 +213,9 @@ std::optional<Failure> run_sub(Common const& common, SubFlags const& flags) {
 
 }  // namespace
 
-void declare_pub(CLI::App& app, Common const& common, Action& action) {
+void declare_pub(Command& app, Common const& common, Action& action) {
   auto const flags = std::make_shared<PubFlags>();
-  CLI::App& command = *app.add_subcommand("pub", "Publish each line of stdin to all subscribers");
+  Command& command = *app.add_subcommand("pub", "Publish each line of stdin to all subscribers");
   declare_peer(command, flags->peer, Side::server, {"ws", "wss"});
   declare_listen(command, flags->listen);
   add_number(command, "--wait-subscribers", flags->subscribers, 0, 1'000'000,
@@ -236,13 +236,12 @@ void declare_pub(CLI::App& app, Common const& common, Action& action) {
   });
 }
 
-void declare_sub(CLI::App& app, Common const& common, Action& action) {
+void declare_sub(Command& app, Common const& common, Action& action) {
   auto const flags = std::make_shared<SubFlags>();
-  CLI::App& command = *app.add_subcommand("sub", "Print the messages of all publishers, one a line");
+  Command& command = *app.add_subcommand("sub", "Print the messages of all publishers, one a line");
   declare_peer(command, flags->peer, Side::caller, {"ws", "wss"});
-  command.add_option("--count", flags->count, "End after so many messages")
-      ->type_name("N")
-      ->transform(number_from<std::int64_t>(1, std::numeric_limits<std::int64_t>::max()));
+  add_bounded(command, "--count", flags->count, 1, std::numeric_limits<std::int64_t>::max(),
+              "End after so many messages");
   command.footer(
       "--timeout is for the first publisher to be found; then messages may take as long as they like,\n"
       "publishers come and go. It ends with exit code 0 at Ctrl-C, after --count messages, and when the\n"

@@ -6,7 +6,7 @@
 namespace grenache::client {
 
 /// Add the commands; when one is given, `action` does it. `common` must live until then.
-void declare_pub(CLI::App& app, Common const& common, Action& action);
-void declare_sub(CLI::App& app, Common const& common, Action& action);
+void declare_pub(Command& app, Common const& common, Action& action);
+void declare_sub(Command& app, Common const& common, Action& action);
 
 }  // namespace grenache::client

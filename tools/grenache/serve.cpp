@@ -115,9 +115,9 @@ std::optional<Failure> run_serve(Common const& common, ServeFlags const& flags) 
 
 }  // namespace
 
-void declare_serve(CLI::App& app, Common const& common, Action& action) {
+void declare_serve(Command& app, Common const& common, Action& action) {
   auto const flags = std::make_shared<ServeFlags>();
-  CLI::App& command = *app.add_subcommand("serve", "Answer requests with what a program prints");
+  Command& command = *app.add_subcommand("serve", "Answer requests with what a program prints");
   declare_peer(command, flags->peer, Side::server, {"http", "https", "ws", "wss"});
   command.add_flag("--echo", flags->echo, "Answer with the payload");
   command.add_option("--exec", flags->program, "Run this for each request")->type_name("PROGRAM");
@@ -145,9 +145,9 @@ void declare_serve(CLI::App& app, Common const& common, Action& action) {
   command.final_callback([&common, &action, flags] {
     check_peer(flags->peer, Side::server);
     if (flags->echo == !flags->program.empty()) {
-      throw CLI::ValidationError{"serve needs either --exec PROGRAM or --echo"};
+      throw UsageError{"serve needs either --exec PROGRAM or --echo"};
     }
-    if (flags->echo && !flags->arguments.empty()) throw CLI::ValidationError{"--echo takes no arguments"};
+    if (flags->echo && !flags->arguments.empty()) throw UsageError{"--echo takes no arguments"};
     action = [&common, flags] { return run_serve(common, *flags); };
   });
 }

@@ -7,6 +7,6 @@ namespace grenache::client {
 
 /// Adds the command; when it is given, `action` does it, until SIGINT or SIGTERM. `common` must live until
 /// then.
-void declare_serve(CLI::App& app, Common const& common, Action& action);
+void declare_serve(Command& app, Common const& common, Action& action);
 
 }  // namespace grenache::client

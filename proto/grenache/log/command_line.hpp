@@ -1,105 +1,161 @@
-// Command line options and error handling shared by the programs.
+// Command line options and error handling shared by the programs. CLI11 is compiled once, in command_line.cpp.
 #pragma once
 
-#include <charconv>
-#include <csignal>
+#include <cstddef>
 #include <cstdint>
-#include <iostream>
+#include <functional>
+#include <initializer_list>
+#include <memory>
 #include <optional>
-#include <sstream>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
-#include <CLI/CLI.hpp>
-
-#include <grenache/log/log.hpp>
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace grenache {
+
+class Log;
 
 /// Exit codes of the programs.
 inline constexpr int kExitFailure = 1;
 inline constexpr int kExitUsage = 2;
 
+/// The command line is wrong in a way that no single option shows: thrown by the callbacks of a Command.
+class UsageError : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// An option, positional or flag. Its command owns it; each member function returns the same option.
+class Option {
+ public:
+  /// What is wrong with the text, or an empty string.
+  using Check = std::function<std::string(std::string const& text)>;
+
+  explicit Option(CLI::Option& option) : option_{&option} {}
+
+  Option* required();
+  Option* check(Check check);
+  /// Accepts these values and shows them in the help.
+  Option* one_of(std::initializer_list<char const*> values);
+  /// Accepted only together with `other`.
+  Option* needs(Option const* other);
+  /// The word for the value in the help.
+  Option* type_name(std::string const& name);
+  /// The heading of the help that lists the option.
+  Option* group(std::string const& heading);
+  /// Shows the target's present value in the help as the default.
+  Option* capture_default_str();
+  Option* default_str(std::string const& text);
+  /// Of an option that may be repeated: with false, each occurrence has one value.
+  Option* allow_extra_args(bool allowed);
+
+ private:
+  CLI::Option* option_;
+};
+
+/// A command line, or one of its subcommands. Targets of options must outlive parse_command_line().
+class Command {
+ public:
+  Command(std::string const& description, std::string const& name);
+  ~Command();
+  Command(Command const&) = delete;
+  Command& operator=(Command const&) = delete;
+
+  Option* add_option(std::string const& names, std::string& target, std::string const& help);
+  /// One that may be repeated.
+  Option* add_option(std::string const& names, std::vector<std::string>& target, std::string const& help);
+  Option* add_flag(std::string const& names, bool& target, std::string const& help);
+  /// A decimal number from `min` to `max`, handed to `set`. CLI11 alone would read an empty text as 0 and a
+  /// leading zero as octal. `default_text` is for Option::capture_default_str(), and may be empty.
+  Option* add_integer(std::string const& names, std::string const& help, std::int64_t min, std::int64_t max,
+                      std::function<void(std::int64_t)> set, std::function<std::string()> default_text);
+  /// A decimal number from `min` to `max`, which need not be whole.
+  Option* add_decimal(std::string const& names, double& target, double min, double max,
+                      std::string const& help);
+  Command* add_subcommand(std::string const& name, std::string const& description);
+  void set_version_flag(std::string const& name, std::string const& version);
+  /// Shown below the options in the help.
+  void footer(std::string const& text);
+  /// Where the descriptions begin in the help.
+  void column_width(std::size_t width);
+  /// Wants exactly one subcommand, which accepts the options of this command too.
+  void require_subcommand();
+  /// Runs at the end of parsing, when the command was given. May throw UsageError.
+  void final_callback(std::function<void()> callback);
+
+  [[nodiscard]] std::string name() const;
+  /// How often the option was given.
+  [[nodiscard]] std::size_t count(std::string const& option) const;
+  /// The name of the subcommand that was given.
+  [[nodiscard]] std::string subcommand() const;
+
+ private:
+  struct Parts;
+  friend std::optional<int> parse_command_line(Command&, int, char**);
+
+  explicit Command(CLI::App& subcommand);
+  Option* own(CLI::Option& option);
+
+  std::unique_ptr<Parts> parts_;
+};
+
 struct LogOptions {
   std::string level = "info";
   std::string format = "text";
 
-  [[nodiscard]] Log make() const { return Log{*parse_log_level(level), *parse_log_format(format)}; }
+  [[nodiscard]] Log make() const;
 };
 
 /// Adds `--log-level` and `--log-format`, stored in `options`, which must outlive `app`.
-inline void add_log_options(CLI::App& app, LogOptions& options) {
-  app.add_option("--log-level", options.level, "Level of the log on stderr: error, warn, info or debug")
-      ->check(CLI::IsMember{{"error", "warn", "info", "debug"}})
-      ->capture_default_str();
-  app.add_option("--log-format", options.format, "Format of the log: text, or json (one object per line)")
-      ->check(CLI::IsMember{{"text", "json"}})
-      ->capture_default_str();
-}
+void add_log_options(Command& app, LogOptions& options);
 
-/// Accepts only decimal numbers from `min` to `max`. CLI11 alone would read an empty text as 0, a leading
-/// zero as octal, and a NaN as within any range; so the number is passed to it in its shortest form.
+/// Adds an option with a decimal number from `min` to `max`; the target is an integer, or an optional one.
 template <class Number>
-[[nodiscard]] CLI::Validator number_from(Number min, Number max) {
-  std::ostringstream range;
-  range << min << " to " << max;
-  auto const check = [min, max, range = range.str()](std::string& text) -> std::string {
-    Number value{};
-    char const* const end = text.data() + text.size();
-    auto const [rest, error] = std::from_chars(text.data(), end, value);
-    if (error != std::errc{} || rest != end || !(value >= min && value <= max)) {
-      return "'" + text + "' is not a number from " + range;
-    }
-    if constexpr (std::is_integral_v<Number>) text = std::to_string(value);
-    return {};
-  };
-  return CLI::Validator{check, ""};
+Option* add_bounded(Command& app, std::string const& names, Number& target, std::int64_t min,
+                    std::int64_t max, std::string const& help) {
+  return app.add_integer(
+      names, help, min, max, [&target](std::int64_t value) { target = static_cast<Number>(value); },
+      [&target] { return std::to_string(target); });
 }
 
-/// Adds an option with a decimal number from `min` to `max`; the range is appended to `help`.
+template <class Number>
+Option* add_bounded(Command& app, std::string const& names, std::optional<Number>& target, std::int64_t min,
+                    std::int64_t max, std::string const& help) {
+  return app.add_integer(names, help, min, max,
+                         [&target](std::int64_t value) { target = static_cast<Number>(value); }, {});
+}
+
+/// The same, with the range appended to `help`.
 template <class Target>
-CLI::Option* add_number(CLI::App& app, std::string const& names, Target& target, std::int64_t min,
-                        std::int64_t max, std::string const& help) {
-  return app.add_option(names, target, help + ", " + std::to_string(min) + " to " + std::to_string(max))
-      ->type_name("N")
-      ->transform(number_from(min, max));
+Option* add_number(Command& app, std::string const& names, Target& target, std::int64_t min, std::int64_t max,
+                   std::string const& help) {
+  std::string const range = ", " + std::to_string(min) + " to " + std::to_string(max);
+  return add_bounded(app, names, target, min, max, help + range);
 }
 
 /// Adds an option with a port number, including 0.
 template <class Target>
-CLI::Option* add_port(CLI::App& app, std::string const& names, Target& target, std::string const& help) {
-  return app.add_option(names, target, help)
-      ->type_name("PORT")
-      ->transform(number_from<std::int64_t>(0, 65535));
+Option* add_port(Command& app, std::string const& names, Target& target, std::string const& help) {
+  return add_bounded(app, names, target, 0, 65535, help)->type_name("PORT");
 }
 
 /// Ignores SIGPIPE, so that writing to a closed pipe or socket is an error of write(2) and does not kill the
 /// program.
-inline void ignore_broken_pipes() { std::signal(SIGPIPE, SIG_IGN); }
+void ignore_broken_pipes();
 
 /// For servers: ignores SIGHUP, so that closing the terminal does not end them. An empty handler, unlike
 /// SIG_IGN, is not inherited by programs that they start. Keeps the SIG_IGN of nohup(1).
-inline void survive_hangup() {
-  auto const former = std::signal(SIGHUP, [](int) {});
-  if (former == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
-}
+void survive_hangup();
 
 /// Parses the command line. Returns the exit code if the program must exit: 0 after --help and --version, 2
 /// after an error, which is printed as one line on stderr.
-[[nodiscard]] inline std::optional<int> parse_command_line(CLI::App& app, int argc, char** argv) {
-  try {
-    app.parse(argc, argv);
-    return std::nullopt;
-  } catch (CLI::ParseError const& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    std::cerr << app.get_name() << ": " << error.what() << " (see " << app.get_name() << " --help)\n";
-    return kExitUsage;
-  }
-}
+[[nodiscard]] std::optional<int> parse_command_line(Command& app, int argc, char** argv);
 
 /// Prints `reason` as one line on stderr and returns the exit code.
-inline int fail(CLI::App const& app, std::string const& reason) {
-  std::cerr << app.get_name() << ": " << reason << '\n';
-  return kExitFailure;
-}
+int fail(Command const& app, std::string const& reason);
 
 }  // namespace grenache

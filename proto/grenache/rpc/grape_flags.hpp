@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <boost/system/result.hpp>
 
+#include <grenache/log/command_line.hpp>
 #include <grenache/net/tls.hpp>
 #include <grenache/rpc/grape_url.hpp>
 
@@ -40,7 +40,7 @@ struct GrapeTlsFlags {
 };
 
 /// Adds --grape-ca, --grape-cert and --grape-key; `flags` must outlive `app`.
-inline void add_grape_tls(CLI::App& app, GrapeTlsFlags& flags) {
+inline void add_grape_tls(Command& app, GrapeTlsFlags& flags) {
   auto const add = [&app](char const* name, std::string& path, char const* help) {
     app.add_option(name, path, help)->type_name("FILE");
   };
@@ -49,14 +49,14 @@ inline void add_grape_tls(CLI::App& app, GrapeTlsFlags& flags) {
   add("--grape-key", flags.key, "Its private key (PEM), not encrypted");
 }
 
-/// Throws CLI::ValidationError when the flags are inconsistent with each other or with the grapes.
+/// Throws UsageError when the flags are inconsistent with each other or with the grapes.
 inline void check_grape_tls(GrapeTlsFlags const& flags, std::vector<GrapeUrl> const& grapes) {
   bool const any = !flags.ca.empty() || !flags.certificate.empty() || !flags.key.empty();
   if (any && std::ranges::none_of(grapes, &GrapeUrl::uses_tls)) {
-    throw CLI::ValidationError{"--grape-ca, --grape-cert and --grape-key need a --grape https://…"};
+    throw UsageError{"--grape-ca, --grape-cert and --grape-key need a --grape https://…"};
   }
   if (flags.certificate.empty() != flags.key.empty()) {
-    throw CLI::ValidationError{"--grape-cert and --grape-key belong together"};
+    throw UsageError{"--grape-cert and --grape-key belong together"};
   }
 }
 
