@@ -14,6 +14,10 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <grenache/rpc/client.hpp>
+#include <grenache/rpc/link.hpp>
+#include <grenache/rpc/server.hpp>
+
 namespace grenache::rpc {
 
 namespace asio = boost::asio;
@@ -72,7 +76,7 @@ class OwnThread {
 }  // namespace
 
 struct BlockingClient::Impl {
-  Impl(std::string_view grapes, Client::Options options) : thread{grapes} {
+  Impl(std::string_view grapes, ClientOptions options) : thread{grapes} {
     if (!thread.bad_grape()) {
       client.emplace(thread.executor(), thread.link(), std::move(options), Random::from_system());
     }
@@ -87,7 +91,7 @@ struct BlockingClient::Impl {
   std::optional<Client> client;
 };
 
-BlockingClient::BlockingClient(std::string_view grapes, Client::Options options)
+BlockingClient::BlockingClient(std::string_view grapes, ClientOptions options)
     : impl_{std::make_unique<Impl>(grapes, std::move(options))} {}
 BlockingClient::~BlockingClient() = default;
 
@@ -96,8 +100,7 @@ RpcResult<Value> BlockingClient::request(std::string name, Value payload, Reques
   return impl_->thread.run(impl_->client->request(std::move(name), std::move(payload), options));
 }
 
-RpcResult<std::vector<Client::MapEntry>> BlockingClient::map(std::string name, Value payload,
-                                                             MapOptions options) {
+RpcResult<std::vector<MapEntry>> BlockingClient::map(std::string name, Value payload, MapOptions options) {
   if (auto const& bad = impl_->thread.bad_grape()) return *bad;
   return impl_->thread.run(impl_->client->map(std::move(name), std::move(payload), options));
 }

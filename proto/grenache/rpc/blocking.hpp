@@ -8,8 +8,13 @@
 #include <string_view>
 #include <vector>
 
-#include <grenache/rpc/client.hpp>
-#include <grenache/rpc/server.hpp>
+#include <grenache/base/endpoint.hpp>
+#include <grenache/base/time.hpp>
+#include <grenache/json/json.hpp>
+#include <grenache/rpc/client_options.hpp>
+#include <grenache/rpc/request.hpp>
+#include <grenache/rpc/rpc_error.hpp>
+#include <grenache/rpc/server_options.hpp>
 
 namespace grenache::rpc {
 
@@ -20,7 +25,7 @@ class BlockingClient {
 
   /// `grapes` is "http://host:port", or several separated by commas. If it is invalid, every call fails with
   /// grape_unreachable.
-  explicit BlockingClient(std::string_view grapes, Client::Options options = {});
+  explicit BlockingClient(std::string_view grapes, ClientOptions options = {});
   /// No call may be running.
   ~BlockingClient();
   BlockingClient(BlockingClient const&) = delete;
@@ -29,20 +34,20 @@ class BlockingClient {
   /// As Client::request, Client::map and Link::lookup.
   [[nodiscard]] RpcResult<json::Value> request(std::string name, json::Value payload,
                                                RequestOptions options = {});
-  [[nodiscard]] RpcResult<std::vector<Client::MapEntry>> map(std::string name, json::Value payload,
-                                                             MapOptions options = {});
+  [[nodiscard]] RpcResult<std::vector<MapEntry>> map(std::string name, json::Value payload,
+                                                     MapOptions options = {});
   [[nodiscard]] RpcResult<std::vector<std::string>> lookup(std::string name);
 
  private:
   std::unique_ptr<Impl> impl_;
 };
 
-/// A Link and a Server with their own threads: one for the link, and Server::Options::threads, at least one,
+/// A Link and a Server with their own threads: one for the link, and ServerOptions::threads, at least one,
 /// for handlers, which may block.
 class BlockingServer {
  public:
   struct Options {
-    Server::Options server;
+    ServerOptions server;
     Endpoint bind{IpAddress{0, 0, 0, 0}, 0};        // port 0 chooses a free one
     Duration ready_max = std::chrono::seconds{10};  // limit for the confirmation of the announcement
     Duration drain_max = std::chrono::seconds{10};  // limit for requests in progress when it is stopped

@@ -1,12 +1,10 @@
 // Server: a Grenache service.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,12 +12,10 @@
 #include <grenache/base/result.hpp>
 #include <grenache/base/time.hpp>
 #include <grenache/net/asio.hpp>
-#include <grenache/net/tls.hpp>
-#include <grenache/net/web_access.hpp>
 #include <grenache/rpc/link.hpp>
 #include <grenache/rpc/request.hpp>
 #include <grenache/rpc/rpc_error.hpp>
-#include <grenache/rpc/transport.hpp>
+#include <grenache/rpc/server_options.hpp>
 
 namespace grenache::rpc {
 
@@ -55,33 +51,7 @@ class ServerStream {
 /// handler throws, the answer is ERR_REQUEST_HANDLER.
 class Server {
  public:
-  struct Options {
-    Transport transport = Transport::http;
-    /// For https and wss. Needs a certificate and a key; with `ca` or fingerprints callers must present a
-    /// certificate too.
-    net::TlsOptions tls;
-    /// Number of own threads. Connections are distributed over them, and handlers run concurrently, each on
-    /// the thread of its connection. 0: everything runs on the thread of the executor.
-    unsigned threads = 0;
-    std::size_t body_bytes_max = 8 * 1024 * 1024;       // of a request as sent
-    std::size_t expanded_bytes_max = 32 * 1024 * 1024;  // of a gzipped request after decompression
-    std::size_t connection_count_max = 4096;
-    /// Total bytes of requests and answers of all connections, those below 64 KiB not counted. When it is
-    /// reached, requests are not read until others have been answered, except for one at a time.
-    std::size_t held_bytes_max = 512 * 1024 * 1024;
-    /// WebSocket: in progress; beyond this the connection is not read.
-    std::size_t requests_per_connection_max = 1024;
-    std::size_t write_queue_bytes_max = 64 * 1024 * 1024;  // WebSocket: queued answers for a slow caller
-    Duration idle_max = std::chrono::seconds{120};         // as in Grenache's transports
-    Duration handshake_max = std::chrono::seconds{10};     // TLS and WebSocket handshake
-    /// HTTP: for a body; extended while it arrives at 16 KiB/s or more.
-    Duration body_max = std::chrono::seconds{30};
-    /// HTTP: of a stream without a byte in either direction.
-    Duration stream_idle_max = std::chrono::seconds{60};
-    /// Refuses requests of web pages of other origins with status 403. None: Host and Origin are not checked,
-    /// as in Node.js, so a web page in a browser on this network can call the service.
-    std::optional<net::WebAccess> web_access;
-  };
+  using Options = ServerOptions;
 
   /// Counts since the start. With threads, the values may not be from the same instant.
   struct Counters {
