@@ -37,6 +37,23 @@ class Install(support.TestCase):
         result = subprocess.run([self.consumer / "service", grape.url], timeout=support.LIMIT_S)
         self.assertEqual(result.returncode, 0)
 
+    def test_pkg_config_is_enough_to_build_and_the_package_may_move(self):
+        moved = self.consumer / "moved"
+        shutil.copytree(self.prefix, moved)
+        folder = next(moved.rglob("grenache.pc")).parent
+        search = [str(folder), os.environ.get("PKG_CONFIG_PATH", "")]
+        flags = subprocess.run(
+            ["pkg-config", "--cflags", "--libs", "--static", "grenache"], check=True, capture_output=True, text=True,
+            env={**os.environ, "PKG_CONFIG_PATH": ":".join(filter(None, search))}).stdout.split()
+        self.assertFalse([flag for flag in flags if str(self.prefix) in flag])
+        program = self.consumer / "by_pkg_config"
+        source = TESTS.parent / "proto" / "grenache" / "rpc" / "examples" / "service.cpp"
+        subprocess.run([os.environ["GRENACHE_CXX"], "-std=c++20", source, "-o", program, *flags], check=True)
+        grape = self.start(support.Grape)
+        service = self.start(support.Process, program, grape.url)
+        grape.wait_found("rpc_test")
+        self.assertEqual(service.stop()[0], 0)
+
     def test_the_client_of_the_readme_calls_its_service(self):
         grape = self.start(support.Grape)
         service = self.start(support.Process, self.consumer / "readme_service", grape.url)

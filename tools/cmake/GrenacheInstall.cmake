@@ -1,4 +1,4 @@
-# `cmake --install` puts libraries and headers where find_package(grenache) finds them.
+# `cmake --install` puts libraries and headers where find_package(grenache) and pkg-config find them.
 
 include(CMakePackageConfigHelpers)
 get_property(libraries GLOBAL PROPERTY GRENACHE_LIBRARIES)
@@ -11,3 +11,20 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/grenache-config.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/grenache-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/grenache-config.cmake ${PROJECT_BINARY_DIR}/grenache-config-version.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/grenache)
+
+# grenache.pc: users before what they use, as the linker reads static libraries.
+set(GRENACHE_PC_LIBS)
+foreach(library rpc net json dht base asio)
+  string(APPEND GRENACHE_PC_LIBS "-lgrenache_${library} ")
+endforeach()
+get_target_property(definitions grenache_asio INTERFACE_COMPILE_DEFINITIONS)
+list(TRANSFORM definitions PREPEND "-D")
+list(JOIN definitions " " GRENACHE_PC_CFLAGS)
+get_target_property(boost_folder Boost::headers INTERFACE_INCLUDE_DIRECTORIES)
+if(NOT boost_folder STREQUAL "/usr/include")
+  string(APPEND GRENACHE_PC_CFLAGS " -I${boost_folder}")
+endif()
+file(RELATIVE_PATH GRENACHE_PC_TO_PREFIX "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
+string(REGEX REPLACE "/$" "" GRENACHE_PC_TO_PREFIX "${GRENACHE_PC_TO_PREFIX}")
+configure_file(${CMAKE_CURRENT_LIST_DIR}/grenache.pc.in ${PROJECT_BINARY_DIR}/grenache.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/grenache.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
