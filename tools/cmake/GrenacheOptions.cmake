@@ -82,12 +82,12 @@ function(grenache_library name)
   endif()
 endfunction()
 
-# grenache_program(name SOURCES … LINK target… [COLD]) makes bin/<name>; with COLD its own files are hardly optimized.
+# grenache_program(name SOURCES … LINK target…) makes bin/<name>.
 function(grenache_program name)
-  cmake_parse_arguments(arg "COLD" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name}_program ${arg_SOURCES})
   set_target_properties(${name}_program PROPERTIES OUTPUT_NAME ${name})
-  target_link_libraries(${name}_program PRIVATE ${arg_LINK} $<IF:$<BOOL:${arg_COLD}>,grenache_cold_options,grenache_options>)
+  target_link_libraries(${name}_program PRIVATE ${arg_LINK} grenache_options)
   target_include_directories(${name}_program PRIVATE "${PROJECT_SOURCE_DIR}")
   target_compile_definitions(${name}_program PRIVATE GRENACHE_VERSION="${PROJECT_VERSION}")
   install(TARGETS ${name}_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
