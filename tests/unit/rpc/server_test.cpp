@@ -157,7 +157,7 @@ TEST_P(HttpServerTest, aCallerThatHasGoneIsNotWaitedFor) {
       called.notify_all();
     };
     Server callbacks{io.get_executor(), server_options(transport), Server::CallbackHandler{keep}};
-    TestService& coroutines = serve("A");
+    TestService& coroutines = *co_await serve("A");
     RawClient first{io.get_executor()};
     RawClient second{io.get_executor()};
     co_await first.connect(callbacks.listen(kFreePort).value());
