@@ -78,7 +78,7 @@ void declare_identity(Command& app, Flags& flags) {
 }
 
 void declare(Command& app, Flags& flags) {
-  app.get_formatter()->column_width(27);
+  app.column_width(27);
   app.add_flag("--playbook", flags.playbook,
                "Play Alice, Bob and Carol in this process: announce, ping,\npublish, match, execute, refuse; "
                "exit 0 when every check held.\nWith --grape, --service, --redis, --json and --log-* alone");
