@@ -4,11 +4,14 @@
 #include <stdexcept>
 
 #include <grenache/json/grape_api.hpp>
+#include <grenache/net/address.hpp>
 #include <grenache/net/async_event.hpp>
 #include <grenache/net/steady_clock.hpp>
 
 namespace grenache::test {
 namespace {
+
+using boost::asio::ip::udp;
 
 IpAddress const kLoopback{127, 0, 0, 1};
 constexpr char kRid[] = "test";
@@ -76,8 +79,12 @@ std::vector<std::string> InProcessDht::urls() const {
 }
 
 net::Awaitable<void> InProcessDht::stop(std::size_t index) {
-  auto const grape = std::move(grapes_.at(index).grape);
-  if (grape) co_await grape->stop();
+  Place& place = grapes_.at(index);
+  auto const grape = std::move(place.grape);
+  if (!grape) co_return;
+  Endpoint const dht = grape->dht_endpoint();
+  co_await grape->stop();
+  place.former_dht_ports.emplace_back(executor_, net::to_asio<udp>(dht));
 }
 
 net::Awaitable<void> InProcessDht::stop() {

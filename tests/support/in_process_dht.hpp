@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/ip/udp.hpp>
+
 #include "grape/grape.hpp"
 #include "tests/support/reserved_port.hpp"
 #include <grenache/base/endpoint.hpp>
@@ -50,7 +52,8 @@ class InProcessDht {
   /// The grape must be running.
   [[nodiscard]] grape::Grape& grape(std::size_t index = 0) const { return *grapes_.at(index).grape; }
 
-  /// Stops a grape gracefully; its services are not unannounced. Does nothing if it is stopped.
+  /// Stops a grape gracefully; its services are not unannounced. Does nothing if it is stopped. Its ports
+  /// stay reserved, so that no grape of another process gets the UDP port that the others still query.
   [[nodiscard]] net::Awaitable<void> stop(std::size_t index);
   /// Stops all grapes.
   [[nodiscard]] net::Awaitable<void> stop();
@@ -71,6 +74,7 @@ class InProcessDht {
   struct Place {
     std::unique_ptr<ReservedPort> api_port = std::make_unique<ReservedPort>();
     std::unique_ptr<grape::Grape> grape;  // null: stopped
+    std::vector<boost::asio::ip::udp::socket> former_dht_ports;
   };
 
   [[nodiscard]] bool is_ready() const;

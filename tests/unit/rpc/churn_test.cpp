@@ -1,5 +1,6 @@
 // Services that come and go under load.
 #include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <utility>
@@ -37,7 +38,7 @@ struct ChurnTest : testing::TestWithParam<Transport>, RpcFixture {
     };
     auto server =
         std::make_unique<Server>(io.get_executor(), server_options(transport), Server::Handler{handler});
-    EXPECT_TRUE(server->listen(kFreePort));
+    EXPECT_TRUE(server->listen(ports.emplace_back().endpoint()));
     return server;
   }
   static Awaitable<void> drain(std::unique_ptr<Server> server) { (void)co_await server->stop(10s); }
@@ -104,6 +105,7 @@ struct ChurnTest : testing::TestWithParam<Transport>, RpcFixture {
     EXPECT_EQ(fates.size(), std::size_t{kRequests});
   }
 
+  std::list<test::ReservedPort> ports;  // nobody else answers where a server has gone
   std::vector<std::unique_ptr<Server>> servers{kServices};
   std::deque<std::uint16_t> dead_ports;
   net::AsyncEvent pause{io.get_executor()};

@@ -1,4 +1,5 @@
 // Publisher and Subscriber together, found in a DHT.
+#include <list>
 #include <set>
 #include <thread>
 
@@ -8,6 +9,7 @@
 
 #include "tests/support/in_process_dht.hpp"
 #include "tests/support/raw_client.hpp"
+#include "tests/support/reserved_port.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/tls_files.hpp"
 #include <grenache/net/steady_clock.hpp>
@@ -22,7 +24,6 @@ using namespace std::chrono_literals;
 using net::Awaitable;
 using test::InProcessDht;
 
-Endpoint const kFreePort{IpAddress{127, 0, 0, 1}, 0};
 std::string const kUpgrade =
     "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -30,6 +31,7 @@ std::string const kUpgrade =
 struct PubSub : testing::Test {
   boost::asio::io_context io{1};
   InProcessDht dht{io.get_executor(), {.grape_count = 2}};
+  std::list<test::ReservedPort> ports;
   std::optional<Link> link;   // to the first grape; publishers are announced at the second
   Subscriber::Options quick;  // in everything that a test would have to wait for
 
@@ -53,15 +55,18 @@ struct PubSub : testing::Test {
     EXPECT_TRUE(publisher->listen(at));
     return publisher;
   }
+  /// A port that is nobody else's when its publisher has gone.
+  Endpoint new_port() { return ports.emplace_back().endpoint(); }
   /// A publisher of "news"; not from inside of a coroutine.
-  std::unique_ptr<Publisher> publish_at(Endpoint const& at, Publisher::Options const& options = {}) {
-    auto publisher = listen_at(at, options);
+  std::unique_ptr<Publisher> publish(Publisher::Options const& options) {
+    auto publisher = listen_at(new_port(), options);
     test::run(io, announce("news", publisher->local_endpoint()));
     return publisher;
   }
+  std::unique_ptr<Publisher> publish() { return publish(Publisher::Options{}); }
   /// The same from inside.
-  Awaitable<std::unique_ptr<Publisher>> publish() {
-    auto publisher = listen_at(kFreePort);
+  Awaitable<std::unique_ptr<Publisher>> publish_now() {
+    auto publisher = listen_at(new_port());
     co_await announce("news", publisher->local_endpoint());
     co_return publisher;
   }
@@ -81,12 +86,12 @@ struct PubSub : testing::Test {
 TEST_F(PubSub, aSubscriberHearsAllPublishersOfTheName) {
   auto test = [this]() -> Awaitable<void> {
     auto const first = std::make_unique<Publisher>(io.get_executor(), Publisher::Options{});
-    Endpoint const at = first->listen(kFreePort).value();
+    Endpoint const at = first->listen(new_port()).value();
     first->announce(*link, "news");
     auto const ready = co_await first->ready(10s);
     EXPECT_TRUE(ready);
-    auto const second = co_await publish();
-    auto const other = listen_at(kFreePort);
+    auto const second = co_await publish_now();
+    auto const other = listen_at(new_port());
     co_await announce("other", other->local_endpoint());
     auto const subscriber = subscribe();
     subscriber->start();
@@ -115,7 +120,7 @@ TEST_F(PubSub, aSubscriberHearsAllPublishersOfTheName) {
 }
 
 TEST_F(PubSub, messagesOfAPublisherComeOnceAndInTheirOrder) {
-  auto const publisher = publish_at(kFreePort);
+  auto const publisher = publish();
   auto const subscriber = subscribe();
   auto test = [&]() -> Awaitable<void> {
     subscriber->start();
@@ -139,10 +144,10 @@ TEST_F(PubSub, publishersThatComeLaterAreFound) {
     co_await until([&] { return subscriber->counters().lookups > 1; });
     auto connected = co_await subscriber->connected(1, 1ms);
     EXPECT_EQ(connected.error().code, Errc::lookup_empty);
-    auto const first = co_await publish();
+    auto const first = co_await publish_now();
     connected = co_await subscriber->connected(1, 10s);
     EXPECT_TRUE(connected);
-    auto const second = co_await publish();
+    auto const second = co_await publish_now();
     connected = co_await subscriber->connected(2, 10s);
     EXPECT_TRUE(connected);
     second->publish("new");
@@ -153,8 +158,8 @@ TEST_F(PubSub, publishersThatComeLaterAreFound) {
 }
 
 TEST_F(PubSub, aDeadPublisherThatComesBackIsHeardAgain) {
-  auto publisher = publish_at(kFreePort);
-  auto const steady = publish_at(kFreePort);
+  auto publisher = publish();
+  auto const steady = publish();
   Endpoint const at = publisher->local_endpoint();
   auto const subscriber = subscribe();
   auto test = [&]() -> Awaitable<void> {
@@ -179,7 +184,7 @@ TEST_F(PubSub, aDeadPublisherThatComesBackIsHeardAgain) {
 }
 
 TEST_F(PubSub, aPublisherThatTheGrapeHasForgottenIsTriedNoMore) {
-  auto publisher = publish_at(kFreePort);
+  auto publisher = publish();
   auto const subscriber = subscribe();
   auto test = [&]() -> Awaitable<void> {
     subscriber->start();
@@ -205,7 +210,7 @@ TEST_F(PubSub, aDestinationThatIsNoPublisherFailsAlone) {
     co_await until([&] { return subscriber->counters().failed_attempts > 0; });
     auto connected = co_await subscriber->connected(1, 1ms);
     EXPECT_EQ(connected.error().code, Errc::request_generic) << connected.error().text();
-    auto const publisher = co_await publish();
+    auto const publisher = co_await publish_now();
     connected = co_await subscriber->connected(1, 10s);
     EXPECT_TRUE(connected);
     publisher->publish("good");
@@ -233,7 +238,7 @@ TEST_F(PubSub, aGrapeThatIsGoneIsToldFromNobodyFound) {
 }
 
 TEST_F(PubSub, aHandlerIsCalledForEachMessage) {
-  auto const publisher = publish_at(kFreePort);
+  auto const publisher = publish();
   auto const subscriber = subscribe();
   std::vector<std::string> heard;
   auto test = [&]() -> Awaitable<void> {
@@ -254,7 +259,7 @@ TEST_F(PubSub, aHandlerIsCalledForEachMessage) {
 TEST_F(PubSub, aSubscriberThatDoesNotReadIsDroppedWhileOthersGoOn) {
   Publisher::Options options;
   options.queue_bytes_max = 1'000'000;
-  auto const publisher = publish_at(kFreePort, options);
+  auto const publisher = publish(options);
   auto const subscriber = subscribe();
   auto test = [&]() -> Awaitable<void> {
     test::RawClient lazy{io.get_executor()};
@@ -282,7 +287,7 @@ TEST_F(PubSub, aSubscriberThatDoesNotReadIsDroppedWhileOthersGoOn) {
 }
 
 TEST_F(PubSub, aFullQueueStopsReadingAndLosesNothing) {
-  auto const publisher = publish_at(kFreePort);
+  auto const publisher = publish();
   Subscriber::Options options = quick;
   options.queue_bytes_max = 2000;
   auto const subscriber = subscribe(options);
@@ -301,7 +306,7 @@ TEST_F(PubSub, aFullQueueStopsReadingAndLosesNothing) {
 }
 
 TEST_F(PubSub, whatWasReceivedBeforeAStopIsStillThere) {
-  auto const publisher = publish_at(kFreePort);
+  auto const publisher = publish();
   auto const subscriber = subscribe();
   auto test = [&]() -> Awaitable<void> {
     subscriber->start();
@@ -319,7 +324,7 @@ TEST_F(PubSub, whatWasReceivedBeforeAStopIsStillThere) {
 }
 
 TEST_F(PubSub, aPublisherThatStopsSendsEverythingFirst) {
-  auto const publisher = publish_at(kFreePort);
+  auto const publisher = publish();
   auto const subscriber = subscribe();
   auto test = [&]() -> Awaitable<void> {
     subscriber->start();
@@ -340,7 +345,7 @@ TEST_F(PubSub, aPublisherThatStopsSendsEverythingFirst) {
 TEST_F(PubSub, anyThreadMayPublish) {
   Publisher::Options options;
   options.threads = 2;
-  auto const publisher = publish_at(kFreePort, options);
+  auto const publisher = publish(options);
   auto const one = subscribe();
   auto const two = subscribe();
   auto test = [&]() -> Awaitable<void> {
@@ -382,7 +387,7 @@ TEST_F(PubSub, overTlsOnlyWhoIsTrustedHearsAnything) {
   };
   Publisher::Options options;
   options.tls = net::TlsContext::make_server(options_of("server", authority.certificate)).value();
-  auto const publisher = publish_at(kFreePort, options);
+  auto const publisher = publish(options);
   quick.tls = net::TlsContext::make_client(options_of("client", authority.certificate)).value();
   auto const subscriber = subscribe();
   quick.tls =
