@@ -300,14 +300,14 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
   }
 }
 
-void HttpConnection::begin_head(unsigned status, bool keep_alive, bool http_1_0) {
+void HttpConnection::begin_head(unsigned status, bool persistent, bool http_1_0) {
   head = "HTTP/1.1 ";
   head += std::to_string(status);
   head += ' ';
   head += std::string_view{http::obsolete_reason(http::int_to_status(status))};
   head += "\r\nDate: ";
   head += here().date.now();
-  if (!keep_alive) {
+  if (!persistent) {
     head += "\r\nConnection: close";
   } else if (http_1_0) {
     head += "\r\nConnection: keep-alive";
@@ -337,9 +337,9 @@ Awaitable<bool> HttpConnection::write_large(asio::const_buffer body) {
 }
 
 /// One write, unless the body is large. False when the peer has gone.
-Awaitable<bool> HttpConnection::answer(HttpReply const& reply, bool keep_alive, bool http_1_0,
+Awaitable<bool> HttpConnection::answer(HttpReply const& reply, bool persistent, bool http_1_0,
                                        bool head_only) {
-  begin_head(reply.status, keep_alive, http_1_0);
+  begin_head(reply.status, persistent, http_1_0);
   if (has_body(reply.status)) {
     head += "\r\nContent-Length: ";
     head += std::to_string(reply.body.size());

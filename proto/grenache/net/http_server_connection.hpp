@@ -121,7 +121,7 @@ struct HttpConnection : Worker::Connection {
   Awaitable<bool> until_room_for_body();
   /// Returns false when the peer has disconnected or the deadline has passed.
   Awaitable<bool> read_some();
-  Awaitable<bool> answer(HttpReply const& reply, bool keep_alive, bool http_1_0, bool head_only);
+  Awaitable<bool> answer(HttpReply const& reply, bool persistent, bool http_1_0, bool head_only);
   Awaitable<bool> write_large(asio::const_buffer body);
   Awaitable<void> refuse(HttpReply const& reply);
   /// Closes after the last reply so that the peer receives it; see Stream::linger().
@@ -133,7 +133,7 @@ struct HttpConnection : Worker::Connection {
   Awaitable<bool> serve_stream();
   Awaitable<void> end_badly(Read outcome);
   /// Writes status line, Date and Connection; the caller adds the headers of the reply and the empty line.
-  void begin_head(unsigned status, bool keep_alive, bool http_1_0);
+  void begin_head(unsigned status, bool persistent, bool http_1_0);
 
   ByteBudget::Share held{worker().budget()};
   TaskGroup::Handle task;  // run()

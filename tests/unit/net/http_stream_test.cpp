@@ -209,7 +209,7 @@ TEST_P(HttpStreamTest, aReplyThatStopsInTheMiddleIsAnErrorForTheClient) {
 TEST_P(HttpStreamTest, aHandlerThatThrowsOrSaysNothingIsAnsweredWith500) {
   auto test = [this]() -> Awaitable<void> {
     start();
-    for (std::string const& target : {"/s/throw", "/s/silent"}) {
+    for (std::string const target : {"/s/throw", "/s/silent"}) {
       HttpCall head = call(target);
       auto stream = co_await client->open(std::move(head));
       auto const response = co_await stream->response();

@@ -188,7 +188,7 @@ TEST_P(StreamTest, oneThatIsDroppedIsSeenByTheService) {
 TEST_P(StreamTest, aRefusedCertificateIsNamed) {
   if (!uses_tls(transport)) GTEST_SKIP() << "without certificates";
   auto test = [this]() -> Awaitable<void> {
-    serve_streams(echo);
+    co_await serve_streams(echo);
     Client::Options options = client_options(transport);
     options.tls.host_name = "other.test";
     make_client(options);
