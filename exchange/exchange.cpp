@@ -23,6 +23,9 @@ using net::Awaitable;
 
 namespace {
 
+/// A lookup that returns so many endpoints may have left out ours (grape::Service::Options::peer_count_max).
+constexpr std::size_t kShownMax = 100;
+
 rpc::Link::Options link_options(Exchange::Options const& options) {
   rpc::Link::Options out;
   out.grapes = options.grapes;
@@ -341,7 +344,7 @@ Awaitable<std::optional<std::string>> Exchange::Impl::start_redis() {
 /// this host.
 Awaitable<std::optional<std::string>> Exchange::Impl::find_own_address(Endpoint local) {
   auto const found = co_await link.lookup(options.service);
-  if (!found) co_return std::nullopt;
+  if (!found || found->size() >= kShownMax) co_return std::nullopt;
   bool const grape_is_here = rpc::may_be_here(options.grapes, net::is_of_this_host);
   auto const shown = rpc::shown_at(*found, local, grape_is_here, net::is_of_this_host);
   std::optional<Endpoint> own = shown.here;
@@ -349,13 +352,17 @@ Awaitable<std::optional<std::string>> Exchange::Impl::find_own_address(Endpoint 
   if (!shown.here && !shown.elsewhere.empty()) {
     std::string const where = shown.elsewhere.back().to_string();
     if (options.requires_own_address) {
-      co_return "the DHT shows it at " + where + ", where nothing of this host listens: the grape at " +
-          join(options.grapes) + " runs on another host; use one on this host";
+      std::string const why = grape_is_here ? "a router stands between this host and the other grapes"
+                                            : "the grape at " + join(options.grapes) +
+                                                  " runs on another host; use one on this host";
+      co_return "the DHT shows it at " + where + ", which is no address of this host: " + why;
     }
-    log.warn("shown_elsewhere", {{"endpoint", where},
-                                 {"text",
-                                  "the DHT shows this peer where it does not listen; announce "
-                                  "through a grape on the same host"}});
+    if (options.advertised_host.empty()) {
+      log.warn("shown_elsewhere", {{"endpoint", where},
+                                   {"text",
+                                    "the DHT shows this peer at an address of another host: behind a router "
+                                    "forward the port, else announce through a grape on this host"}});
+    }
   }
   if (own && options.advertised_host.empty() && options.bind.is_unspecified()) {
     core.listening(own->to_string());

@@ -23,7 +23,7 @@ std::string why(std::string const& what, Path const& path, Error const& error) {
 KeyResult load(Path const& path) {
   auto const text = read_private_file(path, kFileBytesMax);
   if (!text && text.error() == errc::permission_denied) {
-    return "others may read " + path.string() + ": change that with chmod 600";
+    return "cannot read " + path.string() + ", or others can: only its owner may (chmod 600)";
   }
   if (!text) return why("cannot read", path, text.error());
   auto const bytes = from_hex(std::string_view{*text}.substr(0, text->find('\n')));

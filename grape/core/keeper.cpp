@@ -15,8 +15,13 @@ bool Keeper::keep(Service const& service, TimePoint now, Random& random) {
   bool const is_new = !lapses_.contains(service);
   if (is_new && lapses_.size() >= options_.service_count_max) return false;
   lapses_[service] = now + options_.owner_patience;
-  Duration const again = std::min(options_.announce_again, options_.announce_every);
-  services_.set(service, now + jittered(is_new ? again : options_.announce_every, random));
+  bool const is_first = is_new || restored_.erase(service) > 0;
+  if (is_first && options_.announce_again < options_.announce_every) {
+    again_.insert(service);
+    services_.set(service, now + jittered(options_.announce_again, random));
+  } else if (!again_.contains(service)) {
+    services_.set(service, now + jittered(options_.announce_every, random));
+  }
   return true;
 }
 
@@ -24,11 +29,14 @@ void Keeper::restore(Service const& service, TimePoint lapse, TimePoint now, Ran
   if (lapses_.contains(service) || lapses_.size() >= options_.service_count_max) return;
   lapse = std::min(lapse, now + options_.owner_patience);
   lapses_.emplace(service, lapse);
+  restored_.insert(service);
   services_.set(service, std::min(lapse, now + random.between(Duration{}, options_.announce_every)));
 }
 
 void Keeper::release(Service const& service) {
   lapses_.erase(service);
+  again_.erase(service);
+  restored_.erase(service);
   services_.erase(service);
 }
 
@@ -40,8 +48,10 @@ void Keeper::keep_item(NodeId const& target, TimePoint now, Random& random, bool
 std::optional<Keeper::Duty> Keeper::next(TimePoint now, Random& random) {
   if (auto const service = services_.due(now)) {
     TimePoint const lapse = lapses_.at(*service);
+    again_.erase(*service);
     if (lapse <= now) {
       lapses_.erase(*service);
+      restored_.erase(*service);
       return Unannounce{*service};
     }
     services_.set(*service, std::min(now + jittered(options_.announce_every, random), lapse));

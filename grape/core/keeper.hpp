@@ -86,7 +86,9 @@ class Keeper {
 
   explicit Keeper(Options options) : options_{options} {}
 
-  /// Records an announcement of `service` by its owner. Returns false when service_count_max is reached.
+  /// Records an announcement of `service` by its owner. The first one since the start of this node makes the
+  /// next due after announce_again, and others before that do not defer it. Returns false when
+  /// service_count_max is reached.
   bool keep(Service const& service, TimePoint now, Random& random);
   /// Adds a service that its owner announced before a restart of this node. It is kept until `lapse`, but no
   /// longer than owner_patience from now: it is re-announced soon, or unannounced at once when `lapse` has
@@ -110,6 +112,8 @@ class Keeper {
  private:
   Options options_;
   std::map<Service, TimePoint> lapses_;  // when each service lapses unless its owner announces it again
+  std::set<Service> again_;              // whose second announcement is due after announce_again
+  std::set<Service> restored_;           // which their owners have not announced since the restart
   Schedule<Service> services_;
   Schedule<NodeId> items_;
 };

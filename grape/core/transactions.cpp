@@ -11,6 +11,7 @@ namespace {
 // The bytes before our transaction id, for any order of the keys.
 constexpr std::string_view kTidKey = "1:t2:";
 constexpr std::size_t kFalseMax = 3;
+constexpr int kKeysMax = 8;  // an answer has one, or few more by chance
 
 }  // namespace
 
@@ -45,7 +46,7 @@ bool Transactions::is_open(std::string_view tid, Endpoint const& from) const {
 bool Transactions::may_answer(std::string_view datagram, Endpoint const& from) const {
   auto const destination = open_to_.find(from);
   if (destination == open_to_.end() || destination->second.false_count >= kFalseMax) return false;
-  for (;;) {
+  for (int keys = 0; keys < kKeysMax; ++keys) {
     // Unlike string_view::find(), always linear.
     void const* const key = ::memmem(datagram.data(), datagram.size(), kTidKey.data(), kTidKey.size());
     if (key == nullptr) return false;
@@ -53,6 +54,7 @@ bool Transactions::may_answer(std::string_view datagram, Endpoint const& from) c
     datagram.remove_prefix(at + kTidKey.size());
     if (is_open(datagram.substr(0, 2), from)) return true;
   }
+  return false;
 }
 
 void Transactions::was_no_answer(Endpoint const& from) {
@@ -65,6 +67,7 @@ std::optional<Transactions::Query> Transactions::close(std::string_view tid, End
   if (!is_open(tid, from)) return std::nullopt;
   auto const found = find(tid);
   round_trip_ += (now - found->second.sent - round_trip_) / 8;
+  open_to_.at(from).false_count = 0;
   return remove(found);
 }
 

@@ -65,8 +65,9 @@ class Transactions {
   /// Returns whether a query with `tid` to any endpoint is open.
   [[nodiscard]] bool is_open(std::string_view tid) const;
   /// Returns whether `datagram` from `from` may be an answer to an open query: it contains the id of a query
-  /// to that endpoint. Costs one pass over the bytes, or nothing while no query to `from` is open. Returns
-  /// false after three datagrams that only looked like answers, until no query to `from` is open.
+  /// to that endpoint. Costs one pass over the bytes at most, or nothing while no query to `from` is open.
+  /// Returns false after three datagrams that only looked like answers, until an answer comes or no query to
+  /// `from` is open.
   [[nodiscard]] bool may_answer(std::string_view datagram, Endpoint const& from) const;
   /// Reports that a datagram accepted by may_answer() was not an answer.
   void was_no_answer(Endpoint const& from);

@@ -1,8 +1,9 @@
 #include "grenache/file/private_file.hpp"
 
 #include <array>
-#include <atomic>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <utility>
 
@@ -37,9 +38,8 @@ bool write_all(FileDescriptor const& file, std::string_view bytes) {
   return true;
 }
 
-/// Writes and syncs the temporary file `path`; removes it on failure.
-Result<void> write_draft(std::filesystem::path const& path, int flags, std::string_view bytes) {
-  FileDescriptor file = open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW | flags);
+/// Writes and syncs the temporary file `path`, and closes it; removes it on failure.
+Result<void> write_draft(FileDescriptor file, std::filesystem::path const& path, std::string_view bytes) {
   if (!file.is_open()) return last_error();
   // An existing file may have another mode.
   bool const is_written = ::fchmod(file.number(), kOwnerOnly) == 0 && write_all(file, bytes) &&
@@ -48,6 +48,16 @@ Result<void> write_draft(std::filesystem::path const& path, int flags, std::stri
   Error const error = last_error();
   ::unlink(path.c_str());
   return error;
+}
+
+/// Gives the file `draft` the name `path`, unless there is one already.
+Result<void> rename_to_new(std::filesystem::path const& draft, std::filesystem::path const& path) {
+  if (::renameat2(AT_FDCWD, draft.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) return {};
+  if (errno != EINVAL && errno != ENOSYS) return last_error();
+  // A file system without this flag.
+  if (::link(draft.c_str(), path.c_str()) != 0) return last_error();
+  ::unlink(draft.c_str());
+  return {};
 }
 
 /// Syncs a rename to the disk. Errors are ignored, since not every file system supports it.
@@ -63,7 +73,8 @@ void sync_folder(std::filesystem::path const& path) {
 Result<void> replace_private_file(std::filesystem::path const& path, std::string_view bytes) {
   auto draft = path;
   draft += ".new";
-  if (auto const written = write_draft(draft, O_TRUNC, bytes); !written) return written.error();
+  FileDescriptor file = open_file(draft, O_WRONLY | O_CREAT | O_NOFOLLOW | O_TRUNC);
+  if (auto const written = write_draft(std::move(file), draft, bytes); !written) return written.error();
   if (::rename(draft.c_str(), path.c_str()) != 0) {
     Error const error = last_error();
     ::unlink(draft.c_str());
@@ -75,13 +86,11 @@ Result<void> replace_private_file(std::filesystem::path const& path, std::string
 
 Result<void> create_private_file(std::filesystem::path const& path, std::string_view bytes) {
   if (::access(path.c_str(), F_OK) == 0) return errc::make_error_code(errc::file_exists);
-  static std::atomic<unsigned> count = 0;
-  auto draft = path;
-  draft += "." + std::to_string(::getpid()) + "." + std::to_string(++count) + ".new";
-  if (auto const written = write_draft(draft, O_EXCL, bytes); !written) return written.error();
-  Result<void> made;
-  if (::link(draft.c_str(), path.c_str()) != 0) made = last_error();
-  ::unlink(draft.c_str());
+  std::string draft = path.string() + ".XXXXXX";
+  FileDescriptor file{::mkostemp(draft.data(), O_CLOEXEC)};
+  if (auto const written = write_draft(std::move(file), draft, bytes); !written) return written.error();
+  auto const made = rename_to_new(draft, path);
+  if (!made) ::unlink(draft.c_str());
   if (made) sync_folder(path);
   return made;
 }

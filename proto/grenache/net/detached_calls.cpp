@@ -1,9 +1,9 @@
 #include "grenache/net/detached_calls.hpp"
 
 #include <csignal>
+#include <exception>
 #include <mutex>
 #include <optional>
-#include <system_error>
 #include <thread>
 
 #include <boost/asio/post.hpp>
@@ -35,7 +35,7 @@ bool DetachedCalls::start(std::function<void()> thread) {
   bool started = true;
   try {
     std::thread{std::move(thread)}.detach();
-  } catch (std::system_error const&) {
+  } catch (std::exception const&) {  // no thread, or no memory
     started = false;
   }
   pthread_sigmask(SIG_SETMASK, &former, nullptr);

@@ -215,11 +215,11 @@ Awaitable<Error> HttpClient::Impl::resolve(std::shared_ptr<Impl> self, HostPort 
   if (self->stopping) co_return HttpClientErrc::stopped;
   if (found) out = std::move(*found);
   if (!out.empty()) co_return Error{};
-  if (found || found.error() != asio::error::timed_out) {
-    bool const aborted = !found && found.error() == asio::error::operation_aborted;
-    co_return aborted ? found.error() : make_error_code(HttpClientErrc::not_resolved);
-  }
-  co_return HttpClientErrc::timed_out;
+  if (found) co_return HttpClientErrc::not_resolved;
+  if (found.error() == asio::error::timed_out) co_return HttpClientErrc::timed_out;
+  bool const is_kept =
+      found.error() == asio::error::operation_aborted || found.error() == asio::error::try_again;
+  co_return is_kept ? found.error() : make_error_code(HttpClientErrc::not_resolved);
 }
 
 Awaitable<Error> HttpClient::Impl::shake_hands(std::shared_ptr<Impl> self, Connection& connection) {

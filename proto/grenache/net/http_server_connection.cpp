@@ -246,6 +246,7 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
   if (may_stream) parser->body_limit(boost::none);  // until it is known that it has one
   parser->eager(false);  // up to the end of the header: what is in the trailer must not count
   enum class Part { none, header, slow_header, body, slow_body } part = Part::none;
+  bool late = false;  // the deadline has passed during a read that succeeded
   for (;;) {
     if (part == Part::none) skip_empty_lines();
     if (buffer.size() > 0) {
@@ -270,6 +271,7 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
       if (buffer.size() > 0 && !parser->is_done()) continue;
     }
     if (parser->is_done()) co_return Read::request;
+    if (late && part == Part::slow_header) co_return Read::timed_out;
     if (part == Part::body) {
       part = Part::slow_body;
       begun = steady_now();
@@ -290,7 +292,7 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
     collecting = false;
     bool const too_slow = expired && phase() == Phase::reading;
     if (!more) co_return too_slow ? Read::timed_out : Read::closed;
-    expired = false;  // too late: the bytes were already there
+    late = std::exchange(expired, false);  // bytes that were already there may complete the header
     if (part == Part::slow_body) {
       within(options().body_max, received);
       bool const has_room = co_await until_room_for_body();
@@ -373,7 +375,7 @@ Awaitable<void> HttpConnection::refuse(HttpReply const& reply) {
 Awaitable<HttpReply> HttpConnection::handle(HttpRequest& request) {
   enter(Phase::serving);
   served_since = here().served();
-  watched = true;
+  watched = options().cancels_abandoned;
   count(&HttpServer::Counters::requests);
   HttpReply reply;
   bool failed = false;

@@ -5,7 +5,8 @@
 
 namespace grenache::net {
 
-/// Returns whether this host has the address, by binding it, which succeeds only for local addresses.
+/// Returns whether this host has the address, by binding it. With the sysctl
+/// ip_nonlocal_bind, which some load balancers set, every address counts as local.
 [[nodiscard]] bool is_of_this_host(IpAddress const& address);
 
 /// Returns the address to bind for all addresses of the host: `::`, which includes IPv4, or 0.0.0.0 if the

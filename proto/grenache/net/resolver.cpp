@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,7 +23,7 @@ namespace {
 
 std::atomic<int> lookup_count{0};
 
-Result<TcpEndpoints> system_lookup(HostPort const& host) {
+Result<TcpEndpoints> system_lookup(HostPort const& host) try {
   // Not the resolver of the caller's io_context, whose destructor waits for what is being looked up.
   asio::io_context context{1};
   tcp::resolver resolver{context};
@@ -32,6 +33,8 @@ Result<TcpEndpoints> system_lookup(HostPort const& host) {
   TcpEndpoints endpoints;
   for (auto const& entry : found) endpoints.push_back(entry.endpoint());
   return endpoints;
+} catch (std::exception const&) {  // the thread is detached: nobody could catch it
+  return Error{asio::error::no_memory};
 }
 
 }  // namespace
@@ -53,9 +56,8 @@ struct Resolver::State {
 /// The lookup that is under way, or a new one. Empty until it has ended.
 std::shared_ptr<Resolver::State::Outcome> Resolver::State::begin(HostPort const& host) {
   std::string const key = host_text(host);
-  auto const [known, is_new] = under_way.try_emplace(key);
-  if (!is_new) return known->second;
-  auto const outcome = known->second = std::make_shared<Outcome>();
+  if (auto const known = under_way.find(key); known != under_way.end()) return known->second;
+  auto const outcome = std::make_shared<Outcome>();
   auto look_up = [call = lookup, host] {
     auto found = call(host);
     --lookup_count;
@@ -66,8 +68,16 @@ std::shared_ptr<Resolver::State::Outcome> Resolver::State::begin(HostPort const&
     outcome->emplace(found);
     changed.notify_all();
   };
-  bool const may = ++lookup_count <= kLookupsMax;
-  if (may && calls.run(std::move(look_up), std::move(done))) return outcome;
+  bool started = false;
+  if (++lookup_count <= kLookupsMax) {
+    try {
+      under_way.emplace(key, outcome);
+      started = calls.run(std::move(look_up), std::move(done));
+    } catch (std::exception const&) {  // no memory
+      started = false;
+    }
+  }
+  if (started) return outcome;
   --lookup_count;
   under_way.erase(key);
   outcome->emplace(Error{asio::error::try_again});

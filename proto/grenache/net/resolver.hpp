@@ -19,7 +19,7 @@ using TcpEndpoints = std::vector<asio::ip::tcp::endpoint>;
 
 /// Looks up names as the operating system does (getaddrinfo), on threads that nobody waits for: neither a
 /// call that has reached its deadline nor the end of the io_context waits for a name server that does not
-/// answer. Lookups of one name are shared. One thread.
+/// answer. Lookups of one name by one Resolver are shared. Not thread-safe.
 class Resolver {
  public:
   /// Called on threads of its own; may block, must not throw, and may outlast the resolver.

@@ -15,7 +15,7 @@ namespace {
 
 Error error_of(Error const& failure) {
   if (failure == asio::error::timed_out) return WebSocketErrc::timed_out;
-  if (failure == asio::error::operation_aborted) return failure;
+  if (failure == asio::error::operation_aborted || failure == asio::error::try_again) return failure;
   return WebSocketErrc::not_resolved;
 }
 

@@ -9,6 +9,7 @@
 #include <boost/beast/websocket/error.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
+#include <grenache/net/http_wire.hpp>
 #include <grenache/net/websocket_channel.hpp>
 
 namespace grenache::net {
@@ -138,6 +139,7 @@ Awaitable<void> WebSocketChannel::refuse(unsigned status, std::string text) {
 }
 
 Awaitable<Error> WebSocketChannel::open(std::string host, std::string path, TimePoint deadline) {
+  if (!is_valid_word(host) || !is_valid_word(path)) co_return asio::error::invalid_argument;
   prepare();
   deadline_.set(deadline);
   Error error = co_await socket_.next_layer().below().handshake();

@@ -115,7 +115,7 @@ bool WebSocketWorker::call(Handler const& handler, Arguments&&... arguments) {
   try {
     handler(std::forward<Arguments>(arguments)...);
     return true;
-  } catch (std::exception const&) {
+  } catch (...) {
     count(&Counters::handler_failures);
     return false;
   }
@@ -141,7 +141,7 @@ Awaitable<void> Peer::serve() {
     here().tasks().spawn_isolated(Channel::write_loop(channel));
     try {
       co_await receive();
-    } catch (std::exception const&) {
+    } catch (...) {
       here().count_failure();
       channel->drop(asio::error::no_memory);
     }
@@ -156,7 +156,7 @@ Awaitable<bool> Peer::upgrade() {
   Error error;
   try {
     error = co_await channel->accept(address, options, steady_deadline(options.handshake_max));
-  } catch (std::exception const&) {
+  } catch (...) {
     here().count_failure();
     error = asio::error::no_memory;
   }

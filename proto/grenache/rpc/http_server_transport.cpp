@@ -244,6 +244,8 @@ net::HttpServer::Options http_options(std::shared_ptr<Service> const& service,
   http.stream_idle_max = options.stream_idle_max;
   http.too_large.body = kTooLarge;
   http.web_access = options.web_access;
+  // A callback goes on without its caller, so the connection keeps its place: it bounds their number.
+  http.cancels_abandoned = !service->callback;
   if (service->stream) {
     http.wants_stream = is_stream;
     http.stream_handler = [service](net::HttpExchange& exchange) { return handle_stream(service, exchange); };

@@ -465,6 +465,7 @@ Awaitable<RpcResult<void>> Link::Impl::wait_ready(std::shared_ptr<Impl> self, Du
     auto const answer = co_await ask(self, std::move(inquiry), self->options.grapes.size());
     if (answer) co_return RpcResult<void>{};
     failure = answer.error();
+    if (failure.code == Errc::stopped) break;  // cancelled while it asked
     TimePoint const next = std::min(deadline, net::steady_deadline(self->options.ready_poll));
     Wake const wake = co_await self->halt.wait(next);
     if (wake == Wake::cancelled) co_return Errc::stopped;

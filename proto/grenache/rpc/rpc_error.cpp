@@ -51,7 +51,7 @@ bool is_never_connected(Error const& error) {
   namespace asio_error = boost::asio::error;
   return error == asio_error::connection_refused || error == asio_error::host_unreachable ||
          error == asio_error::network_unreachable || error == net::HttpClientErrc::not_resolved ||
-         error == net::WebSocketErrc::not_resolved ||
+         error == net::WebSocketErrc::not_resolved || error == asio_error::try_again ||
          error.category() == net::certificate_category();  // refused by us, before anything was sent
 }
 

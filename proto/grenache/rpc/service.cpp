@@ -7,9 +7,15 @@ namespace grenache::rpc {
 
 void Responder::operator()(Reply reply) const { state_->answer(std::move(reply)); }
 
+namespace {
+
+Reply failure_reply() { return Reply::failure("ERR_REQUEST_HANDLER"); }
+
+}  // namespace
+
 Reply Service::handler_failure() {
   ++handler_failures;
-  return Reply::failure("ERR_REQUEST_HANDLER");
+  return failure_reply();
 }
 
 net::Awaitable<Reply> Service::call(Request& request) {
@@ -17,18 +23,21 @@ net::Awaitable<Reply> Service::call(Request& request) {
   bool thrown = false;
   try {
     reply = co_await handler(request);
-  } catch (std::exception const&) {
+  } catch (...) {
     thrown = true;
   }
-  if (thrown) reply = handler_failure();
-  co_return reply;
+  if (!thrown) co_return reply;
+  // A handler that was cancelled has not failed: its caller disconnected, or the server stops.
+  auto const cancellation = co_await boost::asio::this_coro::cancellation_state;
+  if (cancellation.cancelled() != boost::asio::cancellation_type::none) co_return failure_reply();
+  co_return handler_failure();
 }
 
 void Service::call_back(Request request, std::unique_ptr<Responder::State> state) {
   Responder const responder{std::move(state)};
   try {
     callback(std::move(request), responder);
-  } catch (std::exception const&) {
+  } catch (...) {
     responder(handler_failure());
   }
 }

@@ -105,11 +105,22 @@ TEST(Keeper, announcesASecondTimeSoonAndThenInItsPeriod) {
   TimePoint const second = keeper.next_deadline();
   EXPECT_GE(second, kNow + seconds{45});
   EXPECT_LE(second, kNow + seconds{60});
+  ASSERT_TRUE(keeper.keep(service("x"), kNow + seconds{5}, random));  // a retry of its owner
+  EXPECT_EQ(keeper.next_deadline(), second);
   ASSERT_TRUE(keeper.next(second, random));
   EXPECT_GE(keeper.next_deadline(), second + minutes{11});
   EXPECT_LE(keeper.next_deadline(), second + minutes{15});
   ASSERT_TRUE(keeper.keep(service("x"), second, random));  // its owner again
   EXPECT_GE(keeper.next_deadline(), second + minutes{11});
+}
+
+TEST(Keeper, aRestoredServiceIsAnnouncedSoonAfterItsOwnerCameBack) {
+  Keeper keeper{{.announce_every = minutes{15}, .announce_again = minutes{1}, .owner_patience = minutes{45}}};
+  Random random{1};
+  keeper.restore(service("x"), kNow + hours{1}, kNow, random);
+  ASSERT_TRUE(keeper.keep(service("x"), kNow, random));
+  EXPECT_GE(keeper.next_deadline(), kNow + seconds{45});
+  EXPECT_LE(keeper.next_deadline(), kNow + seconds{60});
 }
 
 TEST(Keeper, aShortPeriodHoldsForTheSecondTimeToo) {

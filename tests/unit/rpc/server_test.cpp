@@ -122,33 +122,43 @@ TEST_P(ServerTest, aResponderAnswersOnceAndNoMatterWhoHasGone) {
   test::run(io, test());
 }
 
-TEST_P(WsServerTest, anExceptionThatNobodyCatchesClosesTheSession) {
+TEST_P(ServerTest, whateverAHandlerThrowsIsAnsweredForIt) {
   auto test = [this]() -> Awaitable<void> {
     auto fail = [](Request&) -> Awaitable<Reply> {
       throw 42;
       co_return Reply{};
     };
-    Server server{io.get_executor(), server_options(transport), Server::Handler{fail}};
-    Endpoint const at = server.listen(kFreePort).value();
-    RawClient raw{io.get_executor()};
-    co_await raw.connect(at);
-    co_await raw.send(
-        "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
-    co_await raw.read_until("\r\n\r\n");
-    std::string const mask(4, '\0');
-    co_await raw.send("\x81" + std::string(1, static_cast<char>(0x80 | kGood.size())) + mask + kGood);
-    std::string const internal_error = "\x88\x02\x03\xf3";
-    std::string const text = co_await raw.read_until(internal_error);
-    EXPECT_TRUE(text.ends_with(internal_error)) << testing::PrintToString(text);
-    raw.close();
-    bool const graceful = co_await server.stop(10s);
-    EXPECT_TRUE(graceful);
+    auto fail_back = [](Request const&, Responder const&) { throw 42; };
+    Server coroutines{io.get_executor(), server_options(transport), Server::Handler{fail}};
+    Server callbacks{io.get_executor(), server_options(transport), Server::CallbackHandler{fail_back}};
+    for (Server* const server : {&coroutines, &callbacks}) {
+      std::string const name = server == &coroutines ? "coroutines" : "callbacks";
+      co_await announce(name, server->listen(kFreePort).value());
+      auto const reply = co_await client->request(name, "x");
+      EXPECT_EQ(reply.error().text(), "ERR_REQUEST_HANDLER");
+      EXPECT_EQ(server->counters().handler_failures, 1u);
+    }
   };
   test::run(io, test());
 }
 
 TEST_P(HttpServerTest, aCallerThatHasGoneIsNotWaitedFor) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = *co_await serve("A");
+    RawClient caller{io.get_executor()};
+    co_await caller.connect(service.at);
+    co_await caller.send(post(R"(["rid","svc","wait"])"));
+    co_await service.until_entered(1);
+    caller.reset();
+    co_await until([&] { return service.server->counters().aborted == 1; });
+    bool const ended = co_await service.server->stop(10s);
+    EXPECT_TRUE(ended);
+    EXPECT_EQ(service.server->counters().handler_failures, 0u);
+  };
+  test::run(io, test());
+}
+
+TEST_P(HttpServerTest, aCallbackKeepsThePlaceOfACallerThatHasGone) {
   auto test = [this]() -> Awaitable<void> {
     std::vector<Responder> kept;
     net::AsyncEvent called{io.get_executor()};
@@ -156,26 +166,23 @@ TEST_P(HttpServerTest, aCallerThatHasGoneIsNotWaitedFor) {
       kept.push_back(respond);
       called.notify_all();
     };
-    Server callbacks{io.get_executor(), server_options(transport), Server::CallbackHandler{keep}};
-    TestService& coroutines = *co_await serve("A");
+    Server::Options options = server_options(transport);
+    options.connection_count_max = 1;
+    Server server{io.get_executor(), options, Server::CallbackHandler{keep}};
+    Endpoint const at = server.listen(kFreePort).value();
     RawClient first{io.get_executor()};
-    RawClient second{io.get_executor()};
-    co_await first.connect(callbacks.listen(kFreePort).value());
+    co_await first.connect(at);
     co_await first.send(post(R"(["rid","svc","x"])"));
-    co_await second.connect(coroutines.at);
-    co_await second.send(post(R"(["rid","svc","wait"])"));
     while (kept.empty()) co_await called.wait();
-    co_await coroutines.until_entered(1);
     first.close();
-    second.reset();
-    co_await until([&] { return callbacks.counters().aborted == 1; });
-    co_await until([&] { return coroutines.server->counters().aborted == 1; });
+    RawClient second{io.get_executor()};
+    co_await second.connect(at);
+    co_await until([&] { return server.counters().connections_refused == 1; });
     kept.front()(Reply{"to one who has gone"});
-    bool const graceful = co_await callbacks.stop(10s);
+    kept.clear();
+    bool const graceful = co_await server.stop(10s);
     EXPECT_TRUE(graceful);
-    bool const ended = co_await coroutines.server->stop(10s);
-    EXPECT_TRUE(ended);
-    EXPECT_EQ(callbacks.counters().handler_failures, 0u);
+    EXPECT_EQ(server.counters().aborted, 0u);
   };
   test::run(io, test());
 }
