@@ -17,6 +17,7 @@
 #include "exchange/identity.hpp"
 #include <grenache/log/command_line.hpp>
 #include <grenache/log/log.hpp>
+#include <grenache/net/async_event.hpp>
 #include <grenache/net/descriptors.hpp>
 #include <grenache/net/local_address.hpp>
 #include <grenache/rpc/grape_flags.hpp>
@@ -129,13 +130,21 @@ Exchange::Options options_of(Flags const& flags) {
 
 net::Awaitable<std::optional<std::string>> run_until_signal(Exchange& peer, asio::signal_set& signals) {
   using namespace asio::experimental::awaitable_operators;
-  std::optional<std::string> failure;
-  auto starting = peer.start() || signals.async_wait(net::kTuple);
+  // One wait for the whole run: a signal that comes while start() completes must not be lost with its wait.
+  bool has_come = false;
+  auto const executor = co_await asio::this_coro::executor;
+  net::AsyncEvent came{executor};
+  signals.async_wait([&](boost::system::error_code error, int) {
+    if (error) return;
+    has_come = true;
+    came.notify_all();
+  });
+  auto starting = peer.start() || came.wait();
   auto const first = co_await std::move(starting);
-  if (first.index() == 0) {
-    failure = std::get<0>(first);
-    if (!failure) (void)co_await signals.async_wait(net::kTuple);
-  }
+  std::optional<std::string> failure;
+  if (first.index() == 0) failure = std::get<0>(first);
+  while (!failure && !has_come) (void)co_await came.wait();
+  signals.cancel();
   co_await peer.stop();
   co_return failure;
 }
