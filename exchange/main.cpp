@@ -1,5 +1,4 @@
 // The program `exchange`: one trading peer, or the playbook of three.
-#include <csignal>
 #include <cstdint>
 #include <exception>
 #include <iostream>
@@ -10,16 +9,15 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 
 #include "exchange/console/playbook.hpp"
 #include "exchange/exchange.hpp"
 #include "exchange/identity.hpp"
 #include <grenache/log/command_line.hpp>
 #include <grenache/log/log.hpp>
-#include <grenache/net/async_event.hpp>
 #include <grenache/net/descriptors.hpp>
 #include <grenache/net/local_address.hpp>
+#include <grenache/net/termination_signals.hpp>
 #include <grenache/rpc/grape_flags.hpp>
 #include <grenache/rpc/link.hpp>
 
@@ -128,23 +126,14 @@ Exchange::Options options_of(Flags const& flags) {
   return out;
 }
 
-net::Awaitable<std::optional<std::string>> run_until_signal(Exchange& peer, asio::signal_set& signals) {
+net::Awaitable<std::optional<std::string>> run_until_signal(Exchange& peer,
+                                                            net::TerminationSignals& signals) {
   using namespace asio::experimental::awaitable_operators;
-  // One wait for the whole run: a signal that comes while start() completes must not be lost with its wait.
-  bool has_come = false;
-  auto const executor = co_await asio::this_coro::executor;
-  net::AsyncEvent came{executor};
-  signals.async_wait([&](boost::system::error_code error, int) {
-    if (error) return;
-    has_come = true;
-    came.notify_all();
-  });
-  auto starting = peer.start() || came.wait();
+  auto starting = peer.start() || signals.received();
   auto const first = co_await std::move(starting);
   std::optional<std::string> failure;
   if (first.index() == 0) failure = std::get<0>(first);
-  while (!failure && !has_come) (void)co_await came.wait();
-  signals.cancel();
+  if (!failure) co_await signals.received();
   co_await peer.stop();
   co_return failure;
 }
@@ -185,7 +174,7 @@ int serve(Command const& app, Flags const& flags, Log const& log, Random random)
     key = *loaded;
   }
   asio::io_context io{1};
-  asio::signal_set signals{io, SIGINT, SIGTERM};
+  net::TerminationSignals signals{io.get_executor()};
   Exchange peer{io.get_executor(), options_of(flags), key, std::move(random), log};
   if (auto const failure = run(io, run_until_signal(peer, signals))) {
     log.flush();

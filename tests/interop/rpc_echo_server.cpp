@@ -38,6 +38,7 @@ net::Awaitable<void> echo_stream(rpc::ServerStream& stream) {
 }
 
 net::Awaitable<int> serve(net::Executor executor, RpcFlags flags) {
+  net::TerminationSignals signals{executor};
   rpc::Link link{executor, link_options(flags), Random::from_system()};
   rpc::Server::Options options;
   options.transport = flags.transport;
@@ -53,7 +54,7 @@ net::Awaitable<int> serve(net::Executor executor, RpcFlags flags) {
   auto const ready = co_await server.ready(kLimit);
   if (ready) {
     report(json::Value::object({{"event", "ready"}, {"port", unsigned{bound->port}}}));
-    co_await stop_signal(executor);
+    co_await signals.received();
   } else {
     std::cerr << ready.error().text() << '\n';
   }

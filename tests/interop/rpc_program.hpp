@@ -1,7 +1,6 @@
 // What the programs on our peer library have in common: flags, stdin, reports, the end.
 #pragma once
 
-#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -16,12 +15,12 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/read_until.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <unistd.h>
 
 #include <grenache/json/json.hpp>
 #include <grenache/log/command_line.hpp>
 #include <grenache/net/asio.hpp>
+#include <grenache/net/termination_signals.hpp>
 #include <grenache/net/tls.hpp>
 #include <grenache/rpc/link.hpp>
 #include <grenache/rpc/transport.hpp>
@@ -54,10 +53,8 @@ inline rpc::Link::Options link_options(RpcFlags const& flags) {
 class Lines {
  public:
   explicit Lines(net::Executor const& executor)
-      : input_{executor, ::dup(STDIN_FILENO)}, signals_{executor, SIGTERM, SIGINT} {
-    signals_.async_wait([this](boost::system::error_code error, int) {
-      if (!error) input_.close();
-    });
+      : input_{executor, ::dup(STDIN_FILENO)}, signals_{executor} {
+    signals_.on_signal([this] { input_.close(); });
   }
 
   net::Awaitable<std::optional<std::string>> next() {
@@ -71,15 +68,9 @@ class Lines {
 
  private:
   net::asio::posix::stream_descriptor input_;
-  net::asio::signal_set signals_;
+  net::TerminationSignals signals_;
   std::string read_;
 };
-
-/// Completes at SIGTERM or SIGINT.
-inline net::Awaitable<void> stop_signal(net::Executor executor) {
-  net::asio::signal_set signals{executor, SIGTERM, SIGINT};
-  co_await signals.async_wait(net::kTuple);
-}
 
 using RpcMain = std::function<net::Awaitable<int>(net::Executor executor, RpcFlags flags)>;
 

@@ -8,6 +8,7 @@ namespace {
 constexpr Duration kLimit = std::chrono::seconds{60};
 
 net::Awaitable<int> publish(net::Executor executor, RpcFlags flags) {
+  Lines lines{executor};
   rpc::Link link{executor, link_options(flags), Random::from_system()};
   rpc::Publisher::Options options;
   if (rpc::uses_tls(flags.transport)) options.tls = net::TlsContext::make_server(flags.tls).value();
@@ -21,7 +22,6 @@ net::Awaitable<int> publish(net::Executor executor, RpcFlags flags) {
   auto const ready = co_await publisher.ready(kLimit);
   if (ready) {
     report(json::Value::object({{"event", "ready"}, {"port", unsigned{bound->port}}}));
-    Lines lines{executor};
     while (auto line = co_await lines.next()) publisher.publish(std::move(*line));
   } else {
     std::cerr << ready.error().text() << '\n';

@@ -10,6 +10,7 @@ namespace {
 constexpr Duration kLimit = std::chrono::seconds{60};
 
 net::Awaitable<int> subscribe(net::Executor executor, RpcFlags flags) {
+  net::TerminationSignals signals{executor};
   rpc::Link link{executor, link_options(flags), Random::from_system()};
   rpc::Subscriber::Options options;
   if (rpc::uses_tls(flags.transport)) options.tls = net::TlsContext::make_client(flags.tls).value();
@@ -20,7 +21,7 @@ net::Awaitable<int> subscribe(net::Executor executor, RpcFlags flags) {
   auto const connected = co_await subscriber.connected(flags.publishers, kLimit);
   if (connected) {
     report(json::Value::object({{"event", "connected"}}));
-    co_await stop_signal(executor);
+    co_await signals.received();
   } else {
     std::cerr << connected.error().text() << '\n';
   }

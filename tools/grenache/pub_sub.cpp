@@ -1,7 +1,6 @@
 #include "tools/grenache/pub_sub.hpp"
 
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <iostream>
 #include <limits>
@@ -13,7 +12,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <unistd.h>
@@ -57,14 +55,14 @@ std::string count_of(std::uint64_t count, std::string const& what) {
 
 /// False after a signal.
 net::Awaitable<bool> wait_subscribers(rpc::Publisher const& publisher, std::size_t count,
-                                      bool const& interrupted) {
+                                      net::TerminationSignals const& signals) {
   auto const executor = co_await asio::this_coro::executor;
   asio::steady_timer timer{executor};
-  while (publisher.subscriber_count() < count && !interrupted) {
+  while (publisher.subscriber_count() < count && signals.count() == 0) {
     timer.expires_after(kSubscriberPoll);
     (void)co_await timer.async_wait(net::kTuple);
   }
-  co_return !interrupted;
+  co_return signals.count() == 0;
 }
 
 /// Publishes the lines of stdin until its end, or `stop`.
@@ -104,26 +102,20 @@ void tell_published(Common const& common, rpc::Publisher::Counters const& counte
 net::Awaitable<std::optional<Failure>> pub(Common const& common, PubFlags const& flags,
                                            rpc::Publisher::Options options) {
   auto const executor = co_await asio::this_coro::executor;
-  asio::signal_set signals{executor, SIGINT, SIGTERM};
+  net::TerminationSignals signals{executor};
   rpc::Link link{executor, link_options(common), Random::from_system()};
   rpc::Publisher publisher{executor, std::move(options)};
   auto const opened = co_await open_service(publisher, common, flags.peer, flags.listen, link, signals);
   std::optional<Failure> failure;
   StopSignal stop;
-  bool interrupted = opened && !*opened;
-  signals.async_wait([&](boost::system::error_code error, int) {
-    if (error) return;
-    interrupted = true;
-    stop.raise();
-  });
   if (!opened) {
     failure = opened.error();
   } else {
-    bool const there = co_await wait_subscribers(publisher, flags.subscribers, interrupted);
+    signals.on_signal([&stop] { stop.raise(); });
+    bool const there = co_await wait_subscribers(publisher, flags.subscribers, signals);
     if (there) failure = co_await publish_lines(publisher, stop);
   }
   bool const all_sent = co_await publisher.stop(common.timeout());
-  signals.cancel();
   co_await link.stop();
   if (failure) co_return failure;
   auto const counters = publisher.counters();
@@ -173,22 +165,19 @@ net::Awaitable<Written> write_out(asio::thread_pool& writer, std::string line, S
 net::Awaitable<std::optional<Failure>> sub(Common const& common, SubFlags const& flags,
                                            rpc::Subscriber::Options options) {
   auto const executor = co_await asio::this_coro::executor;
-  asio::signal_set signals{executor, SIGINT, SIGTERM};
+  net::TerminationSignals signals{executor};
   rpc::Link link{executor, link_options(common), Random::from_system()};
   rpc::Subscriber subscriber{executor, link, flags.peer.name, std::move(options), Random::from_system()};
-  bool interrupted = false;
   StopSignal stop;
   asio::thread_pool writer{1};
-  signals.async_wait([&](boost::system::error_code error, int) {
-    if (error) return;
-    interrupted = true;
+  signals.on_signal([&stop, &subscriber, executor] {
     stop.raise();
     asio::co_spawn(executor, subscriber.stop(), asio::detached);
   });
   subscriber.start();
   std::optional<Failure> failure;
   auto const connected = co_await subscriber.connected(1, common.timeout());
-  if (!connected && !interrupted) failure = Failure{explain(connected.error(), flags.peer.name)};
+  if (!connected && signals.count() == 0) failure = Failure{explain(connected.error(), flags.peer.name)};
   for (std::uint64_t left = flags.count.value_or(UINT64_MAX); left > 0 && !failure; --left) {
     auto const publication = co_await subscriber.next();
     if (!publication) break;
@@ -196,7 +185,6 @@ net::Awaitable<std::optional<Failure>> sub(Common const& common, SubFlags const&
     if (written == Written::failed) failure = Failure{"cannot write the message"};
     if (written != Written::all) break;
   }
-  signals.cancel();
   co_await subscriber.stop();
   co_await link.stop();
   co_return failure;

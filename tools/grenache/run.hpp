@@ -5,11 +5,11 @@
 #include <string>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/signal_set.hpp>
 
 #include "tools/grenache/common.hpp"
 #include "tools/grenache/peer_options.hpp"
 #include <grenache/net/asio.hpp>
+#include <grenache/net/termination_signals.hpp>
 #include <grenache/rpc/link.hpp>
 
 namespace grenache::client {
@@ -30,7 +30,7 @@ namespace grenache::client {
 template <class Service>
 [[nodiscard]] net::Awaitable<Outcome<bool>> open_service(Service& service, Common const& common,
                                                          PeerOptions const& peer, ListenOptions const& listen,
-                                                         rpc::Link& link, net::asio::signal_set& signals) {
+                                                         rpc::Link& link, net::TerminationSignals& signals) {
   using namespace net::asio::experimental::awaitable_operators;
   auto const listening = service.listen(listen.endpoint());
   if (!listening) {
@@ -38,9 +38,9 @@ template <class Service>
                       listening.error().message()};
   }
   service.announce(link, peer.name);
-  auto waiting = service.ready(common.timeout()) || signals.async_wait(net::kTuple);
+  auto waiting = service.ready(common.timeout()) || signals.received();
   auto const first = co_await std::move(waiting);
-  if (first.index() == 1) co_return false;
+  if (signals.count() > 0) co_return false;
   auto const& ready = std::get<0>(first);
   if (!ready) co_return Failure{explain(ready.error(), peer.name)};
   co_await tell_serving(common, peer, link, *listening);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -11,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "tools/grenache/peer_options.hpp"
@@ -74,19 +72,21 @@ void tell_stopped(Common const& common, rpc::Server const& server) {
 net::Awaitable<std::optional<Failure>> serve(Common const& common, ServeFlags const& flags,
                                              rpc::Server::Options options, std::string path) {
   auto const executor = co_await asio::this_coro::executor;
-  asio::signal_set signals{executor, SIGINT, SIGTERM};
+  net::TerminationSignals signals{executor};
   rpc::Link link{executor, link_options(common), Random::from_system()};
-  auto programs = make_programs(common, flags, path);
+  std::shared_ptr<ProgramPool> programs = make_programs(common, flags, path);
   auto const server = make_server(executor, std::move(options), programs.get());
   auto const opened = co_await open_service(*server, common, flags.peer, flags.listen, link, signals);
-  if (opened && *opened) (void)co_await signals.async_wait(net::kTuple);
+  if (opened && *opened) co_await signals.received();
 
-  auto const kill = [&programs](boost::system::error_code error, auto...) {
-    if (!error && programs) programs->stop();
+  auto const kill = [running = std::weak_ptr{programs}] {
+    if (auto const programs = running.lock()) programs->stop();
   };
   asio::steady_timer drain{executor, kDrain};
-  drain.async_wait(kill);
-  signals.async_wait(kill);
+  drain.async_wait([kill](boost::system::error_code error) {
+    if (!error) kill();
+  });
+  signals.on_signal(kill);
   (void)co_await server->stop(kDrain + kAnswer);
   drain.cancel();
   programs.reset();  // answers what is left, for which the server must be there

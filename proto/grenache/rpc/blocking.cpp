@@ -1,7 +1,6 @@
 #include "grenache/rpc/blocking.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <exception>
 #include <future>
 #include <optional>
@@ -10,10 +9,11 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <grenache/net/termination_signals.hpp>
 #include <grenache/rpc/client.hpp>
 #include <grenache/rpc/link.hpp>
 #include <grenache/rpc/server.hpp>
@@ -146,10 +146,12 @@ Awaitable<RpcResult<Endpoint>> BlockingServer::Impl::start(Impl& self) {
 }
 
 Awaitable<RpcResult<void>> BlockingServer::Impl::run(Impl& self) {
-  asio::signal_set signals{self.thread.executor(), SIGINT, SIGTERM};  // before anyone can ask us to stop
-  auto const started = co_await start(self);
-  if (!started) co_return started.error();
-  co_await signals.async_wait(net::kTuple);
+  using namespace asio::experimental::awaitable_operators;
+  net::TerminationSignals signals{self.thread.executor()};  // before anyone can ask us to stop
+  auto starting = start(self) || signals.received();
+  auto const first = co_await std::move(starting);
+  if (first.index() == 0 && !std::get<0>(first)) co_return std::get<0>(first).error();
+  co_await signals.received();
   co_return RpcResult<void>{};
 }
 

@@ -1,7 +1,6 @@
 // Shared setup of the examples.
 #pragma once
 
-#include <csignal>
 #include <exception>
 #include <fstream>
 #include <iostream>
@@ -11,7 +10,6 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 
 #include <grenache/base/random.hpp>
 #include <grenache/net/asio.hpp>
@@ -25,13 +23,6 @@ namespace asio = boost::asio;
 inline std::string read_file(std::string const& path) {
   std::ifstream file{path, std::ios::binary};
   return {std::istreambuf_iterator<char>{file}, {}};
-}
-
-/// Completes when the user presses Ctrl-C.
-inline asio::awaitable<void> interrupted() {
-  auto const executor = co_await asio::this_coro::executor;
-  asio::signal_set signals{executor, SIGINT, SIGTERM};
-  co_await signals.async_wait(grenache::net::kTuple);
 }
 
 /// Runs `body(link)` on a new io_context, with a link to `grape`. Returns the exit code of the program, the

@@ -4,6 +4,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <grenache/net/termination_signals.hpp>
 #include <grenache/rpc/examples/example.hpp>
 #include <grenache/rpc/publisher.hpp>
 
@@ -26,6 +27,7 @@ awaitable<void> publish(rpc::Publisher& publisher) {
 awaitable<int> serve(rpc::Link& link) {
   using namespace example::asio::experimental::awaitable_operators;
   auto const executor = co_await example::asio::this_coro::executor;
+  grenache::net::TerminationSignals signals{executor};
   rpc::Publisher::Options const options;
   rpc::Publisher publisher{executor, options};
   auto const listening = publisher.listen(grenache::Endpoint{});
@@ -37,7 +39,7 @@ awaitable<int> serve(rpc::Link& link) {
   auto const ready = co_await publisher.ready(10s);
   if (ready) {
     std::cout << "listening on port " << listening->port << std::endl;
-    co_await (publish(publisher) || example::interrupted());
+    co_await (publish(publisher) || signals.received());
   } else {
     std::cerr << ready.error().text() << '\n';
   }

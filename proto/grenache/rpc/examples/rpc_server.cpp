@@ -2,6 +2,7 @@
 // and -ws.
 //
 //   rpc_server [GRAPE [TRANSPORT]]
+#include <grenache/net/termination_signals.hpp>
 #include <grenache/rpc/examples/example.hpp>
 #include <grenache/rpc/server.hpp>
 
@@ -17,6 +18,7 @@ awaitable<rpc::Reply> answer(rpc::Request&) {
 
 awaitable<int> serve(rpc::Link& link, rpc::Transport transport) {
   auto const executor = co_await example::asio::this_coro::executor;
+  grenache::net::TerminationSignals signals{executor};
   rpc::Server::Options options;
   options.transport = transport;
   rpc::Server server{executor, options, answer};
@@ -29,7 +31,7 @@ awaitable<int> serve(rpc::Link& link, rpc::Transport transport) {
   auto const ready = co_await server.ready(10s);
   if (ready) {
     std::cout << "listening on port " << listening->port << std::endl;
-    co_await example::interrupted();
+    co_await signals.received();
   } else {
     std::cerr << ready.error().text() << '\n';
   }

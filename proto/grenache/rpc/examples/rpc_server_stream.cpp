@@ -2,6 +2,7 @@
 // grenache-nodejs-http.
 //
 //   rpc_server_stream [GRAPE]
+#include <grenache/net/termination_signals.hpp>
 #include <grenache/rpc/examples/example.hpp>
 #include <grenache/rpc/server.hpp>
 
@@ -31,6 +32,7 @@ awaitable<void> print(rpc::ServerStream& stream) {
 
 awaitable<int> serve(rpc::Link& link) {
   auto const executor = co_await example::asio::this_coro::executor;
+  grenache::net::TerminationSignals signals{executor};
   rpc::Server::Options const options;
   rpc::Server server{executor, options, refuse};
   server.on_stream(print);
@@ -43,7 +45,7 @@ awaitable<int> serve(rpc::Link& link) {
   auto const ready = co_await server.ready(10s);
   if (ready) {
     std::cout << "listening on port " << listening->port << std::endl;
-    co_await example::interrupted();
+    co_await signals.received();
   } else {
     std::cerr << ready.error().text() << '\n';
   }

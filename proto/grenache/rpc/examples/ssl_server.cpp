@@ -2,6 +2,7 @@
 // examples/ssl/rpc_server.js of grenache-nodejs-http.
 //
 //   ssl_server GRAPE CERTIFICATE KEY AUTHORITY       PEM files
+#include <grenache/net/termination_signals.hpp>
 #include <grenache/rpc/examples/example.hpp>
 #include <grenache/rpc/server.hpp>
 
@@ -20,6 +21,7 @@ awaitable<rpc::Reply> answer(rpc::Request& request) {
 
 awaitable<int> serve(rpc::Link& link, grenache::net::TlsOptions tls) {
   auto const executor = co_await example::asio::this_coro::executor;
+  grenache::net::TerminationSignals signals{executor};
   rpc::Server::Options options;
   options.transport = rpc::Transport::https;
   options.tls = std::move(tls);
@@ -33,7 +35,7 @@ awaitable<int> serve(rpc::Link& link, grenache::net::TlsOptions tls) {
   auto const ready = co_await server.ready(10s);
   if (ready) {
     std::cout << "listening on port " << listening->port << std::endl;
-    co_await example::interrupted();
+    co_await signals.received();
   } else {
     std::cerr << ready.error().text() << '\n';
   }

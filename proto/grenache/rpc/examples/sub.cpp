@@ -4,6 +4,7 @@
 //   sub [GRAPE]
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
+#include <grenache/net/termination_signals.hpp>
 #include <grenache/rpc/examples/example.hpp>
 #include <grenache/rpc/subscriber.hpp>
 
@@ -20,13 +21,14 @@ awaitable<void> print(rpc::Subscriber& subscriber) {
 awaitable<int> subscribe(rpc::Link& link) {
   using namespace example::asio::experimental::awaitable_operators;
   auto const executor = co_await example::asio::this_coro::executor;
+  grenache::net::TerminationSignals signals{executor};
   rpc::Subscriber::Options const options;
   rpc::Subscriber subscriber{executor, link, "pub_test", options, grenache::Random::from_system()};
   subscriber.start();
   auto const connected = co_await subscriber.connected(1, 10s);
   if (connected) {
     std::cout << "connected" << std::endl;
-    co_await (print(subscriber) || example::interrupted());
+    co_await (print(subscriber) || signals.received());
   } else {  // it goes on looking; this example does not
     std::cerr << connected.error().text() << '\n';
   }
