@@ -179,6 +179,11 @@ class HttpServer {
   /// handler has no deadline, but is cancelled (terminal) when stop() exceeds its limit, and when the peer
   /// disconnects, that is, resets the connection or closes its sending half. This is detected within 0.3 s
   /// and closes the connection; a handler that continues to wait is cancelled again every 0.1 s.
+  ///
+  /// A child coroutine that a handler awaits on another executor must be shielded from this: Boost 1.81's
+  /// co_spawn forwards the cancellation through a pointer that dangles when the child ends at that moment
+  /// (chriskohlhoff/asio issue 1332). Spawn it with
+  /// `asio::bind_cancellation_slot(asio::cancellation_slot{}, asio::use_awaitable)`.
   using Handler = std::function<Awaitable<HttpReply>(HttpRequest& request)>;
 
   struct Impl;  // of the .cpp alone

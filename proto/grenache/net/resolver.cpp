@@ -42,7 +42,8 @@ Result<TcpEndpoints> system_lookup(HostPort const& host) try {
 struct Resolver::State {
   using Outcome = std::optional<Result<TcpEndpoints>>;
 
-  State(Executor const& executor, Lookup l) : lookup{std::move(l)}, changed{executor}, calls{executor} {}
+  State(Executor const& executor, Lookup l)
+      : lookup{std::move(l)}, changed{executor}, calls{std::in_place, executor} {}
 
   std::shared_ptr<Outcome> begin(HostPort const& host);
 
@@ -50,7 +51,7 @@ struct Resolver::State {
   AsyncEvent changed;                                         // a lookup has ended, or all are cancelled
   std::map<std::string, std::shared_ptr<Outcome>> under_way;  // by host_text()
   std::uint64_t cancel_count = 0;
-  DetachedCalls calls;
+  std::optional<DetachedCalls> calls;  // ends with the Resolver: a coroutine may keep the rest until ~io_context
 };
 
 /// The lookup that is under way, or a new one. Empty until it has ended.
@@ -58,6 +59,10 @@ std::shared_ptr<Resolver::State::Outcome> Resolver::State::begin(HostPort const&
   std::string const key = host_text(host);
   if (auto const known = under_way.find(key); known != under_way.end()) return known->second;
   auto const outcome = std::make_shared<Outcome>();
+  if (!calls) {
+    outcome->emplace(Error{asio::error::operation_aborted});
+    return outcome;
+  }
   auto look_up = [call = lookup, host] {
     auto found = call(host);
     --lookup_count;
@@ -72,7 +77,7 @@ std::shared_ptr<Resolver::State::Outcome> Resolver::State::begin(HostPort const&
   if (++lookup_count <= kLookupsMax) {
     try {
       under_way.emplace(key, outcome);
-      started = calls.run(std::move(look_up), std::move(done));
+      started = calls->run(std::move(look_up), std::move(done));
     } catch (std::exception const&) {  // no memory
       started = false;
     }
@@ -87,7 +92,10 @@ std::shared_ptr<Resolver::State::Outcome> Resolver::State::begin(HostPort const&
 Resolver::Resolver(Executor const& executor) : Resolver{executor, system_lookup} {}
 Resolver::Resolver(Executor const& executor, Lookup lookup)
     : state_{std::make_shared<State>(executor, std::move(lookup))} {}
-Resolver::~Resolver() { cancel(); }
+Resolver::~Resolver() {
+  cancel();
+  state_->calls.reset();
+}
 
 Awaitable<Result<TcpEndpoints>> Resolver::resolve(HostPort to, TimePoint deadline) {
   return resolve(state_, std::move(to), deadline);

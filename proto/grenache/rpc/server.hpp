@@ -73,7 +73,8 @@ class Server {
 
   /// Returns the reply. The request is valid until the awaitable completes; it may be moved from. Runs on the
   /// executor of its connection and must return to it; cancelled (terminal) when stop() exceeds its limit
-  /// and, over HTTP, when the caller disconnects (net::HttpServer::Handler).
+  /// and, over HTTP, when the caller disconnects; see net::HttpServer::Handler, also for child coroutines on
+  /// other executors.
   using Handler = std::function<net::Awaitable<Reply>(Request& request)>;
   /// Answers through the responder, at any time and from any thread.
   using CallbackHandler = std::function<void(Request request, Responder respond)>;
