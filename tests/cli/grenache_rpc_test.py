@@ -412,7 +412,7 @@ class Tls(Peers):
         self.assertIn("authorities", self.error)
         self.grenache("serve", "x", "--echo", "--transport", "wss", "--cert", self.certificates["server.pem"], "--key",
                       self.certificates["client.key"], *self.grape, code=1)
-        self.assertIn("does not fit the key", self.error)
+        self.assertIn("does not match the key", self.error)
         self.grenache("sub", "x", "--transport", "wss", "--insecure", "--cert", self.certificates["server.pem"], "--key", "/dev/zero",
                       *self.grape, code=1)
         self.assertIn("1 MiB", self.error)

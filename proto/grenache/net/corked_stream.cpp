@@ -10,8 +10,8 @@ namespace grenache::net {
 
 namespace {
 
-constexpr std::size_t kPieceBytes = 64 * 1024;   // the most that Asio gives the system at once
-constexpr std::size_t kRecordBytes = 16 * 1024;  // the most of one buffer that TLS takes at once
+constexpr std::size_t kPieceBytes = 64 * 1024;   // the most that Asio passes to one system call
+constexpr std::size_t kRecordBytes = 16 * 1024;  // the most that one TLS record holds
 
 }  // namespace
 
@@ -27,7 +27,7 @@ void CorkedStream::write(FirstBuffers<asio::const_buffer> const& from, IoHandler
   std::size_t const before = kept_.size();
   try {
     kept_.resize(before + size);
-  } catch (std::bad_alloc const&) {  // not into the operation that called: it would leave run()
+  } catch (std::bad_alloc const&) {  // passed to the handler: thrown from here, it would leave run()
     Error const failure = asio::error::no_memory;
     asio::post(get_executor(), boost::beast::bind_front_handler(std::move(handler), failure, std::size_t{0}));
     return;

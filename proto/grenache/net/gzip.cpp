@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kGzipWindow = 15 + 16;  // the largest window, with a gzip header
 
-/// zlib counts in 32 bits: hands it the input in parts.
+/// Passes the next part of the input to zlib, which counts in 32 bits.
 void feed(z_stream& stream, std::string_view& left) {
   if (stream.avail_in > 0) return;
   std::size_t const part = std::min<std::size_t>(left.size(), std::numeric_limits<uInt>::max());

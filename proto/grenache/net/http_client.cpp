@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::string_view kTimeout = "timeout=";  // of a Keep-Alive header
+constexpr std::string_view kTimeout = "timeout=";  // in a Keep-Alive header
 
 }  // namespace
 
@@ -63,7 +63,7 @@ std::string_view describe(HttpClientErrc code) {
   return "unknown HTTP client error";
 }
 
-/// A call that waits for a lease; first come, first served.
+/// A call that waits for a lease. The waiters of a host are served in FIFO order.
 struct HttpClient::Impl::Waiter {
   Waiter(Impl& i, std::string const& h) : impl{i}, host{h}, pool{i.pools[h]}, granted{i.executor} {
     place = pool.waiters.insert(pool.waiters.end(), this);
@@ -97,7 +97,7 @@ struct HttpClient::Impl::Waiter {
   std::list<Waiter*>::iterator place;
 };
 
-bool HttpClient::Impl::take_slot(std::string const& host) {
+bool HttpClient::Impl::acquire_slot(std::string const& host) {
   auto const known = pools.find(host);
   if (known != pools.end() && known->second.open >= options.connections_per_host_max) return false;
   if (!has_room()) return false;
@@ -109,7 +109,7 @@ bool HttpClient::Impl::take_slot(std::string const& host) {
   return true;
 }
 
-void HttpClient::Impl::give_slot(std::string const& host) {
+void HttpClient::Impl::release_slot(std::string const& host) {
   Pool& pool = pools.find(host)->second;
   --open;
   --pool.open;
@@ -117,7 +117,7 @@ void HttpClient::Impl::give_slot(std::string const& host) {
   forget_if_empty(host);
 }
 
-/// After its number of connections or waiters has changed.
+/// Adds the pool to `starved` or removes it. Called when its number of connections or waiters has changed.
 void HttpClient::Impl::update(Pool& pool) {
   bool const is_starved = !pool.waiters.empty() && pool.open < options.connections_per_host_max;
   if (is_starved == pool.is_starved) return;
@@ -145,7 +145,7 @@ void HttpClient::Impl::keep(std::unique_ptr<Connection> connection) {
 void HttpClient::Impl::drop_idle(Connection& connection) {
   std::string const host = connection.host;
   pools.find(host)->second.idle.remove_if([&](auto const& each) { return each.get() == &connection; });
-  give_slot(host);
+  release_slot(host);
 }
 
 std::unique_ptr<HttpClient::Impl::Connection> HttpClient::Impl::take_idle(std::string const& host) {
@@ -170,9 +170,9 @@ void HttpClient::Impl::serve_waiters() {
   while (!starved.empty() && has_room()) {
     Pool& pool = *starved.front();
     Waiter& waiter = *pool.waiters.front();
-    (void)take_slot(waiter.host);
+    (void)acquire_slot(waiter.host);
     waiter.grant(nullptr);
-    if (pool.is_starved) starved.splice(starved.end(), starved, pool.place);  // in turn with the others
+    if (pool.is_starved) starved.splice(starved.end(), starved, pool.place);  // round-robin
   }
 }
 
@@ -193,7 +193,7 @@ Awaitable<Error> HttpClient::Impl::acquire(std::shared_ptr<Impl> self, std::stri
     out.emplace(self, host, std::move(kept));
     co_return Error{};
   }
-  if (self->take_slot(host)) {
+  if (self->acquire_slot(host)) {
     out.emplace(self, host, nullptr);
     co_return Error{};
   }
@@ -222,7 +222,7 @@ Awaitable<Error> HttpClient::Impl::resolve(std::shared_ptr<Impl> self, HostPort 
   co_return is_kept ? found.error() : make_error_code(HttpClientErrc::not_resolved);
 }
 
-Awaitable<Error> HttpClient::Impl::shake_hands(std::shared_ptr<Impl> self, Connection& connection) {
+Awaitable<Error> HttpClient::Impl::handshake(std::shared_ptr<Impl> self, Connection& connection) {
   if (!connection.stream.is_tls()) co_return Error{};
   Error const error = co_await connection.stream.handshake();
   if (error) co_return connection.reason(error);
@@ -244,7 +244,7 @@ Awaitable<Error> HttpClient::Impl::connect(std::shared_ptr<Impl> self, HostPort 
       ++self->counters.connections;
       Error ignored;
       socket.set_option(tcp::no_delay(true), ignored);
-      co_return co_await shake_hands(self, connection);
+      co_return co_await handshake(self, connection);
     }
     failure = connection.reason(error ? error : make_error_code(HttpClientErrc::connection_lost));
     if (connection.timed_out || self->stopping || error == asio::error::operation_aborted) break;
@@ -283,14 +283,14 @@ Awaitable<Result<HttpResponse>> HttpClient::Impl::Connection::read_response(bool
     buffer.commit(size);
     if (size > 0) answered = true;
     if (failure == asio::error::eof && parser->is_header_done()) {
-      parser->put_eof(error);  // complete if its end was to be marked so
+      parser->put_eof(error);  // complete if the end of the connection delimits the body
       if (error) co_return HttpClientErrc::connection_lost;
     } else if (failure) {
       co_return reason(failure);
     }
   }
   auto& message = parser->get();
-  judge_keeping(*parser);
+  update_idle_max(*parser);
   HttpResponse response;
   response.status = message.result_int();
   response.body = std::move(message.body());
@@ -300,14 +300,15 @@ Awaitable<Result<HttpResponse>> HttpClient::Impl::Connection::read_response(bool
 Awaitable<Result<HttpResponse>> HttpClient::Impl::Connection::exchange(HttpCall const& call,
                                                                        std::string const& head) {
   answered = false;
-  idle_max = Duration::zero();  // not to be kept unless the response comes to its end
+  idle_max = Duration::zero();  // not reused unless the response is complete
   std::array<asio::const_buffer, 3> const buffers{asio::buffer(head), asio::buffer(call.body),
                                                   asio::const_buffer{}};
   auto const [error, size] = co_await write_all(stream, buffers, joined);
   if (error && (timed_out || impl.stopping || error == asio::error::operation_aborted)) {
     co_return reason(error);
   }
-  // A server that refuses a body may answer and close before it has read it: look for the answer first.
+  // A server that refuses a body may answer and close before it has read all of it, so read the answer even
+  // if writing has failed.
   auto response = co_await read_response(call.method == "HEAD");
   if (error && !response) co_return reason(error);
   if (error) idle_max = Duration::zero();

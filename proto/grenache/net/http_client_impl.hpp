@@ -47,8 +47,8 @@ struct HttpClient::Impl : std::enable_shared_from_this<Impl> {
   Impl(Executor const& e, Options o) : executor{e}, options{o}, resolver{e}, changed{e} {}
 
   [[nodiscard]] bool has_room() const { return open < options.connections_max || !idle_order.empty(); }
-  bool take_slot(std::string const& host);
-  void give_slot(std::string const& host);
+  bool acquire_slot(std::string const& host);
+  void release_slot(std::string const& host);
   void keep(std::unique_ptr<Connection> connection);
   void drop_idle(Connection& connection);
   std::unique_ptr<Connection> take_idle(std::string const& host);
@@ -68,7 +68,7 @@ struct HttpClient::Impl : std::enable_shared_from_this<Impl> {
                                   TcpEndpoints& out);
   static Awaitable<Error> connect(std::shared_ptr<Impl> self, HostPort const& to, TimePoint deadline,
                                   Connection& connection);
-  static Awaitable<Error> shake_hands(std::shared_ptr<Impl> self, Connection& connection);
+  static Awaitable<Error> handshake(std::shared_ptr<Impl> self, Connection& connection);
   static Awaitable<void> stop(std::shared_ptr<Impl> self);
 
   Executor executor;
@@ -141,7 +141,7 @@ struct HttpClient::Impl::Connection {
   Awaitable<Result<HttpResponse>> read_response(bool head_only);
   /// Sets how long the connection may be reused after a response.
   template <class Parser>
-  void judge_keeping(Parser const& parser) {
+  void update_idle_max(Parser const& parser) {
     idle_max = Duration::zero();
     if (!parser.keep_alive() || buffer.size() > 0) return;
     idle_max = std::min(impl.options.idle_max, server_idle_max(parser.get()[http::field::keep_alive]));
@@ -172,7 +172,7 @@ struct HttpClient::Impl::Lease {
       impl->keep(std::move(connection));
     } else {
       connection.reset();
-      impl->give_slot(host);
+      impl->release_slot(host);
     }
     impl->serve_waiters();
   }

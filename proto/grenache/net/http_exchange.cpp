@@ -4,7 +4,7 @@
 namespace grenache::net {
 
 struct HttpExchange::Impl {
-  /// While an operation waits for the peer, the connection can be evicted.
+  /// An operation that waits for the peer, during which the connection can be evicted.
   class Wait {
    public:
     Wait(Impl& impl, HttpConnection::Phase phase) : impl_{impl}, idle_{impl.idle} {
@@ -41,7 +41,7 @@ struct HttpExchange::Impl {
     request.fields = &fields;
   }
 
-  /// What an operation that failed with `error` means to the handler.
+  /// Maps the `error` of an operation to the error that the handler gets, and keeps it in `failure`.
   [[nodiscard]] Error reason(Error const& error) {
     bool const cut = is_end_of_stream(error);
     failure = error;
@@ -58,16 +58,16 @@ struct HttpExchange::Impl {
 
   HttpConnection& connection;
   HttpConnection::PieceParser parser;
-  http::fields fields;  // without the trailer
+  http::fields fields;  // without trailers
   HttpRequest request;
   bool http_1_0;
   bool head_only;
-  bool wants_continue;  // the peer waits for our word before it sends the body
+  bool wants_continue;  // the peer waits for 100 Continue before it sends the body
   bool keep_alive;
-  Error failure;  // of the connection
+  Error failure;  // the error of the last operation that failed
   bool begun = false;
   bool finished = false;
-  bool without_body = false;  // the reply has none, whatever is written
+  bool without_body = false;  // the reply has no body; what is written is discarded
   PieceWriter writer;
   IdleWatch idle;
   int wait_count = 0;
@@ -99,7 +99,7 @@ Awaitable<Result<void>> HttpExchange::Impl::begin(unsigned status, HttpHeaders h
   GRN_CHECK(!begun);
   if (!is_valid(headers)) co_return reason(HttpServerErrc::invalid_header);
   begun = true;
-  if (http_1_0) keep_alive = false;  // nothing but its end tells where the reply ends
+  if (http_1_0) keep_alive = false;  // the end of the connection delimits the reply
   without_body = head_only || !has_body(status);
   connection.begin_head(status, keep_alive, http_1_0);
   append_headers(connection.head, headers);
@@ -133,7 +133,7 @@ Awaitable<Result<void>> HttpExchange::Impl::finish() {
   co_return Result<void>{};
 }
 
-/// An answer in place of the handler, which has sent nothing.
+/// Sends an error reply for a handler that has sent nothing.
 Awaitable<void> HttpExchange::Impl::answer_instead(bool handler_failed) {
   HttpReply reply;
   reply.status = 500;

@@ -8,7 +8,7 @@ namespace {
 
 using Counters = HttpServer::Counters;
 
-/// Those that the workers of this server count; a Worker counts the others.
+/// The counters of an HttpWorker; its base class Worker has the others.
 constexpr std::array kCounters{
     &Counters::handshakes_failed, &Counters::requests,  &Counters::malformed,        &Counters::too_large,
     &Counters::forbidden,         &Counters::timed_out, &Counters::handler_failures, &Counters::aborted,
@@ -20,7 +20,7 @@ static_assert(sizeof(Counters) == sizeof(Worker::Counters) + kCounters.size() * 
 std::string_view describe(HttpServerErrc code) {
   switch (code) {
     case HttpServerErrc::timed_out:
-      return "the peer of a stream is silent";
+      return "no data on the stream for too long";
     case HttpServerErrc::connection_lost:
       return "connection closed before the request was complete";
     case HttpServerErrc::malformed_request:
@@ -65,7 +65,7 @@ struct HttpServer::Impl {
   }
 
   std::shared_ptr<WorkerPool> pool;
-  std::vector<std::shared_ptr<HttpWorker>> workers;  // of the pool; end before the threads they live on
+  std::vector<std::shared_ptr<HttpWorker>> workers;  // those of the pool; destroyed before its threads
   Counters sum;
 };
 

@@ -9,8 +9,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// The page may send what it asks for. `Private-Network` is asked by pages of the internet about addresses
-/// that are not.
+/// Grants the method and the headers that the page asks for. Browsers ask for `Private-Network` when a page
+/// from the internet calls a private address.
 HttpReply preflight_reply(HttpRequest const& request) {
   HttpReply reply;
   reply.status = 204;
@@ -61,25 +61,25 @@ void HttpWorker::start(tcp::socket socket, Endpoint const& peer) {
 }
 
 std::uint64_t HttpWorker::served() {
-  if (!will_look) look_later();
-  return look_count;
+  if (!poll_scheduled) schedule_poll();
+  return poll_count;
 }
 
-void HttpWorker::look_later() {
-  timer.expires_after(kLookEvery);
+void HttpWorker::schedule_poll() {
+  timer.expires_after(kPollInterval);
   timer.async_wait([weak = weak_from_this()](Error const& error) {
     auto const self = std::static_pointer_cast<HttpWorker>(weak.lock());
-    if (self && !error) self->look();
+    if (self && !error) self->poll_peers();
   });
-  will_look = true;
+  poll_scheduled = true;
 }
 
-void HttpWorker::look() {
-  will_look = false;
-  ++look_count;
+void HttpWorker::poll_peers() {
+  poll_scheduled = false;
+  ++poll_count;
   try {
     abort_those_without_peer();
-    if (admission().is_serving()) look_later();
+    if (admission().is_serving()) schedule_poll();
   } catch (std::bad_alloc const&) {  // the next request starts it again
   }
 }
@@ -89,10 +89,10 @@ void HttpWorker::abort_those_without_peer() {
   sockets.clear();
   admission().for_each_served([this](Admission::Entry& entry) {
     auto& connection = static_cast<HttpConnection&>(entry);
-    if (connection.served_since + 2 > look_count) return false;
+    if (connection.served_since + 2 > poll_count) return false;
     if (!connection.watched) return true;
     watched.push_back(&connection);
-    // Also set when bytes come before the end: a pipelined request, or what TLS says as it closes.
+    // POLLRDHUP is set even if unread bytes precede the end: a pipelined request, or the close_notify of TLS.
     sockets.push_back({connection.stream.socket().native_handle(), POLLRDHUP, 0});
     return true;
   });
@@ -107,37 +107,37 @@ void HttpWorker::abort_those_without_peer() {
 HttpConnection::HttpConnection(std::shared_ptr<HttpWorker> w, tcp::socket accepted, Endpoint const& from)
     : Worker::Connection{std::move(w)},
       stream{std::move(accepted), options().tls},
-      deadline{here().executor(), [this] { expire(); }},
+      deadline{http_worker().executor(), [this] { expire(); }},
       buffer{options().header_bytes_max + kPieceBytes},
       peer{from} {}
 
 void HttpConnection::expire() {
   expired = true;
-  bool const amid_request = phase() == Phase::reading || phase() == Phase::writing;
-  bool const will_be_told = collecting && phase() == Phase::reading;
-  if (amid_request && !will_be_told && !told) count(&HttpServer::Counters::timed_out);
-  if (!will_be_told) return close();
+  bool const in_request = phase() == Phase::reading || phase() == Phase::writing;
+  bool const will_answer = collecting && phase() == Phase::reading;
+  if (in_request && !will_answer && !answered_408) count(&HttpServer::Counters::timed_out);
+  if (!will_answer) return close();
   Error ignored;
-  stream.socket().cancel(ignored);  // the read ends, and the peer is told why
+  stream.socket().cancel(ignored);  // ends the read, after which the peer is sent 408
 }
 
 void HttpConnection::abort() {
   if (!aborted) count(&HttpServer::Counters::aborted);
   aborted = true;
   close();
-  task.cancel(asio::cancellation_type::terminal);  // again at the next look: the handler may wait again
+  task.cancel(asio::cancellation_type::terminal);  // repeated at the next poll: the handler may wait again
 }
 
-void HttpConnection::wind_up() {
+void HttpConnection::drain() {
   if (phase() == Phase::handshake || phase() == Phase::idle) close();
 }
 
-Awaitable<bool> HttpConnection::shake_hands() {
+Awaitable<bool> HttpConnection::handshake() {
   within(options().handshake_max);
   Error const error = co_await stream.handshake();
   if (error) {
     count(&HttpServer::Counters::handshakes_failed);
-    if (!expired) co_await linger();  // the alert says why
+    if (!expired) co_await linger();  // so that the peer receives the TLS alert
     co_return false;
   }
   certificate = stream.peer_certificate();
@@ -145,7 +145,7 @@ Awaitable<bool> HttpConnection::shake_hands() {
 }
 
 Awaitable<bool> HttpConnection::read_some() {
-  // A chunk header without end would fill the buffer; no sane one is that long.
+  // No valid chunk header is longer than the buffer.
   std::size_t const size_max = room(buffer, kReadBytes);
   if (size_max == 0) co_return false;
   auto const [error, size] = co_await stream.async_read_some(buffer.prepare(size_max), kTuple);
@@ -167,7 +167,7 @@ Awaitable<bool> HttpConnection::until_room() {
   while (!held.may_grow()) {
     TimePoint const now = steady_now();
     if (now >= limit || !stream.socket().is_open()) co_return false;
-    Wake const wake = co_await here().room().wait(std::min(limit, now + Worker::kLookAgain));
+    Wake const wake = co_await http_worker().room().wait(std::min(limit, now + Worker::kRecheckInterval));
     if (wake == Wake::cancelled) co_return false;
   }
   co_return true;
@@ -214,8 +214,8 @@ HttpConnection::Read HttpConnection::check_header() {
   auto const& message = parser->get();
   auto const encodings = message.count(http::field::transfer_encoding);
   if (encodings > 0) {
-    // Where Beast sees no chunks, or HTTP/1.0 no encoding, a proxy before us may see another end of the
-    // request than we do (RFC 9112 6.1).
+    // If Beast does not read it as chunked, or in HTTP/1.0, which has no encodings, a proxy in front of us
+    // may see another end of the request than we do (RFC 9112 6.1).
     if (!parser->chunked() || message.version() < 11) return Read::malformed;
     bool const only_chunked =
         encodings == 1 && boost::beast::iequals(message[http::field::transfer_encoding], "chunked");
@@ -227,7 +227,7 @@ HttpConnection::Read HttpConnection::check_header() {
   return is_allowed() ? Read::request : Read::forbidden;
 }
 
-/// Empty lines before a request (RFC 9112 2.2).
+/// Skips empty lines before a request (RFC 9112 2.2).
 void HttpConnection::skip_empty_lines() {
   auto const* const bytes = static_cast<char const*>(buffer.data().data());
   std::size_t size = 0;
@@ -243,8 +243,8 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
   cross_origin.clear();
   parser->header_limit(static_cast<std::uint32_t>(options().header_bytes_max));
   parser->body_limit(options().body_bytes_max);
-  if (may_stream) parser->body_limit(boost::none);  // until it is known that it has one
-  parser->eager(false);  // up to the end of the header: what is in the trailer must not count
+  if (may_stream) parser->body_limit(boost::none);  // set later, unless it is a stream
+  parser->eager(false);  // stop after the header, so that `fields` gets no trailers
   enum class Part { none, header, slow_header, body, slow_body } part = Part::none;
   bool late = false;  // the deadline has passed during a read that succeeded
   for (;;) {
@@ -283,7 +283,7 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
       part = Part::slow_header;
       within(options().header_max);
     } else if (part == Part::none) {
-      if (here().stopping()) co_return Read::closed;
+      if (http_worker().stopping()) co_return Read::closed;
       within(options().idle_max);
     }
     enter(part == Part::none ? Phase::idle : Phase::reading);
@@ -292,7 +292,7 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
     collecting = false;
     bool const too_slow = expired && phase() == Phase::reading;
     if (!more) co_return too_slow ? Read::timed_out : Read::closed;
-    late = std::exchange(expired, false);  // bytes that were already there may complete the header
+    late = std::exchange(expired, false);  // the bytes read may complete the header
     if (part == Part::slow_body) {
       within(options().body_max, received);
       bool const has_room = co_await until_room_for_body();
@@ -308,7 +308,7 @@ void HttpConnection::begin_head(unsigned status, bool persistent, bool http_1_0)
   head += ' ';
   head += std::string_view{http::obsolete_reason(http::int_to_status(status))};
   head += "\r\nDate: ";
-  head += here().date.now();
+  head += http_worker().date.now();
   if (!persistent) {
     head += "\r\nConnection: close";
   } else if (http_1_0) {
@@ -320,7 +320,7 @@ void HttpConnection::begin_head(unsigned status, bool persistent, bool http_1_0)
   }
 }
 
-/// The head and a body that may take long: the deadline moves on with what the peer has taken.
+/// Sends the head and a large body. Each part that was written extends the deadline.
 Awaitable<bool> HttpConnection::write_large(asio::const_buffer body) {
   begun = steady_now();
   std::size_t sent = 0;
@@ -338,7 +338,7 @@ Awaitable<bool> HttpConnection::write_large(asio::const_buffer body) {
   co_return true;
 }
 
-/// One write, unless the body is large. False when the peer has gone.
+/// Sends a reply, in one write unless the body is large. Returns false when that fails.
 Awaitable<bool> HttpConnection::answer(HttpReply const& reply, bool persistent, bool http_1_0,
                                        bool head_only) {
   begin_head(reply.status, persistent, http_1_0);
@@ -374,13 +374,13 @@ Awaitable<void> HttpConnection::refuse(HttpReply const& reply) {
 
 Awaitable<HttpReply> HttpConnection::handle(HttpRequest& request) {
   enter(Phase::serving);
-  served_since = here().served();
+  served_since = http_worker().served();
   watched = options().cancels_abandoned;
   count(&HttpServer::Counters::requests);
   HttpReply reply;
   bool failed = false;
   try {
-    reply = co_await here().settings->handler(request);
+    reply = co_await http_worker().settings->handler(request);
   } catch (...) {
     failed = true;
   }
@@ -394,7 +394,7 @@ Awaitable<HttpReply> HttpConnection::handle(HttpRequest& request) {
   co_return reply;
 }
 
-Awaitable<void> HttpConnection::end_badly(Read outcome) {
+Awaitable<void> HttpConnection::send_error(Read outcome) {
   if (outcome == Read::malformed) {
     count(&HttpServer::Counters::malformed);
     co_await refuse(options().malformed);
@@ -408,7 +408,7 @@ Awaitable<void> HttpConnection::end_badly(Read outcome) {
     co_await refuse(options().too_large);
   } else if (outcome == Read::timed_out) {
     count(&HttpServer::Counters::timed_out);
-    told = true;
+    answered_408 = true;
     HttpReply timed_out;
     timed_out.status = 408;
     co_await refuse(timed_out);
@@ -420,8 +420,8 @@ Awaitable<void> HttpConnection::end_badly(Read outcome) {
 
 Awaitable<void> HttpConnection::serve() {
   if (stream.is_tls()) {
-    bool const shaken = co_await shake_hands();
-    if (!shaken) co_return;
+    bool const is_secure = co_await handshake();
+    if (!is_secure) co_return;
   }
   for (bool more = true; more;) {
     Read const outcome = co_await read_request();
@@ -430,7 +430,7 @@ Awaitable<void> HttpConnection::serve() {
       continue;
     }
     if (outcome != Read::request) {
-      co_await end_badly(outcome);
+      co_await send_error(outcome);
       co_return;
     }
     deadline.clear();
@@ -448,7 +448,7 @@ Awaitable<void> HttpConnection::serve() {
       reply = co_await handle(request);
     }
     if (aborted) co_return;
-    if (here().stopping()) keep_alive = false;
+    if (http_worker().stopping()) keep_alive = false;
     bool const head_only = message.method() == http::verb::head;
     request.body = {};
     held.set(reply.body.size());

@@ -47,28 +47,28 @@ class DateText {
 
 /// The connections of one thread.
 ///
-/// Every kLookEvery it polls the system, in one call for all, whether the peers of requests in progress are
-/// still connected. A request that is answered within that time costs only a comparison.
+/// Every kPollInterval it polls the system, in one call for all, whether the peers of requests in progress
+/// are still connected. A request that is answered within that time costs only a comparison.
 struct HttpWorker : Worker {
   HttpWorker(std::shared_ptr<HttpSettings const> s, Executor const& executor, Limits limits)
       : Worker{executor, limits}, settings{std::move(s)}, timer{executor} {}
 
-  static constexpr Duration kLookEvery = std::chrono::milliseconds{100};
+  static constexpr Duration kPollInterval = std::chrono::milliseconds{100};
 
   void start(asio::ip::tcp::socket socket, Endpoint const& peer) override;
   void stopped() override { timer.cancel(); }
   /// A request is passed to a handler; its peer is checked from the second poll on.
   std::uint64_t served();
-  void look_later();
-  void look();
+  void schedule_poll();
+  void poll_peers();
   void abort_those_without_peer();
 
   std::shared_ptr<HttpSettings const> settings;
   Tally<HttpServer::Counters> tally;
   DateText date;
   asio::steady_timer timer;
-  bool will_look = false;
-  std::uint64_t look_count = 0;
+  bool poll_scheduled = false;
+  std::uint64_t poll_count = 0;
   /// This and the next are used only while polling; members to reuse their memory.
   std::vector<HttpConnection*> watched;
   std::vector<pollfd> sockets;
@@ -86,11 +86,11 @@ struct HttpConnection : Worker::Connection {
   using PieceParser = http::request_parser<PieceBody>;
   enum class Read { request, stream, closed, malformed, unsupported, too_large, forbidden, timed_out };
 
-  [[nodiscard]] HttpWorker& here() const { return static_cast<HttpWorker&>(worker()); }
-  [[nodiscard]] HttpServer::Options const& options() const { return here().settings->options; }
-  void count(std::uint64_t HttpServer::Counters::*what) const { here().tally.count(what); }
+  [[nodiscard]] HttpWorker& http_worker() const { return static_cast<HttpWorker&>(worker()); }
+  [[nodiscard]] HttpServer::Options const& options() const { return http_worker().settings->options; }
+  void count(std::uint64_t HttpServer::Counters::*what) const { http_worker().tally.count(what); }
   void cut(Cut) override { close(); }
-  void wind_up() override;
+  void drain() override;
   void close() { stream.close(); }
   /// Closes the connection and cancels the handler after the peer has disconnected.
   void abort();
@@ -102,7 +102,7 @@ struct HttpConnection : Worker::Connection {
   }
 
   void skip_empty_lines();
-  Awaitable<bool> shake_hands();
+  Awaitable<bool> handshake();
   Awaitable<void> serve();
   Awaitable<Read> read_request();
   /// Returns false for a request of a web page of another origin. Stores the origin that needs CORS headers.
@@ -131,7 +131,7 @@ struct HttpConnection : Worker::Connection {
   [[nodiscard]] bool is_preflight(HttpRequest const& request) const;
   /// Returns false when the connection ends.
   Awaitable<bool> serve_stream();
-  Awaitable<void> end_badly(Read outcome);
+  Awaitable<void> send_error(Read outcome);
   /// Writes status line, Date and Connection; the caller adds the headers of the reply and the empty line.
   void begin_head(unsigned status, bool persistent, bool http_1_0);
 
@@ -153,10 +153,10 @@ struct HttpConnection : Worker::Connection {
   bool keep_alive = false;             // according to the header of the request
   bool collecting = false;             // reading a complete request
   bool expired = false;
-  bool told = false;  // the peer was sent 408
+  bool answered_408 = false;
   bool aborted = false;
   bool watched = false;            // a handler is running
-  std::uint64_t served_since = 0;  // the worker's look_count when it started
+  std::uint64_t served_since = 0;  // the worker's poll_count when it started
 };
 
 /// Returns "host/path" of a target "http://host/path"; empty for other targets.

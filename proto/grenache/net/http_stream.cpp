@@ -9,7 +9,7 @@ using Impl = HttpClient::Impl;
 
 }  // namespace
 
-/// Owned by the handle and by the calls under way.
+/// Shared by the handle and its running calls.
 struct HttpStream::State {
   State(std::shared_ptr<Impl> i, Impl::Lease l, bool head_only)
       : impl{std::move(i)},
@@ -22,7 +22,7 @@ struct HttpStream::State {
   [[nodiscard]] Impl::Connection& connection() { return *lease->connection; }
   void begin_response();
   void close();
-  void settle();
+  void release_if_done();
   Awaitable<Error> read_more();
   Awaitable<Error> read_head();
 
@@ -32,7 +32,7 @@ struct HttpStream::State {
   static Awaitable<Result<std::string_view>> read(std::shared_ptr<State> self);
 
   std::shared_ptr<Impl> impl;
-  std::optional<Impl::Lease> lease;  // until both directions have come to their end
+  std::optional<Impl::Lease> lease;  // until both directions have ended
   bool skip_body;
   IdleWatch idle;
   PieceWriter writer{true};
@@ -55,7 +55,7 @@ void HttpStream::State::begin_response() {
   parser->skip(skip_body);
 }
 
-/// Calls under way end, and the connection with the last of them.
+/// Closes the connection; running calls fail.
 void HttpStream::State::close() {
   if (!lease) return;
   if (!send_failure) send_failure = asio::error::operation_aborted;
@@ -64,8 +64,8 @@ void HttpStream::State::close() {
   connection().close();
 }
 
-/// Gives the connection back when nothing will use it here any more.
-void HttpStream::State::settle() {
+/// Returns the connection to its pool when both directions have ended.
+void HttpStream::State::release_if_done() {
   if (sent && received) lease.reset();
 }
 
@@ -77,7 +77,7 @@ Awaitable<Error> HttpStream::State::read_more() {
   from.buffer.commit(size);
   if (failure == asio::error::eof && head_read) {
     Error error;
-    parser->put_eof(error);  // complete if its end was to be marked so
+    parser->put_eof(error);  // complete if the end of the connection delimits the body
     if (error) co_return HttpClientErrc::connection_lost;
   } else if (failure) {
     co_return from.reason(failure);
@@ -133,7 +133,7 @@ Awaitable<Result<void>> HttpStream::State::finish(std::shared_ptr<State> self) {
   }
   if (self->send_failure) co_return self->send_failure;
   self->sent = true;
-  self->settle();
+  self->release_if_done();
   co_return Result<void>{};
 }
 
@@ -170,8 +170,8 @@ Awaitable<Result<std::string_view>> HttpStream::State::read(std::shared_ptr<Stat
     if (error) co_return error;
   }
   self->received = true;
-  self->connection().judge_keeping(*self->parser);
-  self->settle();
+  self->connection().update_idle_max(*self->parser);
+  self->release_if_done();
   co_return std::string_view{};
 }
 
@@ -191,7 +191,7 @@ Awaitable<Error> HttpClient::Impl::begin_stream(std::shared_ptr<Impl> self, Http
     if (unreachable) co_return unreachable;
   }
   Connection& connection = *lease->connection;
-  connection.idle_max = Duration::zero();  // not to be kept unless both directions come to their end
+  connection.idle_max = Duration::zero();  // not reused unless both directions end
   connection.deadline.set(deadline);
   auto const [error, size] = co_await asio::async_write(connection.stream, asio::buffer(head), kTuple);
   if (error) co_return connection.reason(error);

@@ -24,10 +24,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration kPause = 50ms;  // after an accept that failed for want of descriptors
-constexpr int kBatch = 16;         // accepted at a time, before others have their turn
+constexpr Duration kPause = 50ms;  // after an accept that failed for lack of descriptors or memory
+constexpr int kBatch = 16;         // accepted in a row, before other handlers run
 
-/// What accept(2) says of a connection that has failed before it was accepted; the next one may be well.
+/// True for an error of accept(2) that concerns one connection, which failed before it was accepted.
 bool is_of_one_connection(Error const& error) {
   using namespace boost::system::errc;
   for (errc_t const each : {connection_aborted, protocol_error, network_down, network_unreachable,
@@ -37,7 +37,7 @@ bool is_of_one_connection(Error const& error) {
   return error.value() == ENONET || error.value() == EHOSTDOWN;
 }
 
-bool is_want_of_resources(Error const& error) {
+bool is_resource_shortage(Error const& error) {
   using namespace boost::system::errc;
   return error == too_many_files_open || error == too_many_files_open_in_system || error == no_buffer_space ||
          error == not_enough_memory;
@@ -61,25 +61,25 @@ struct Listener::Thread {
   std::thread thread;
 };
 
-/// Shared with the loop, which ends a moment after the listener.
+/// Shared with the accept loop, which ends shortly after the listener.
 struct Listener::Acceptor {
   Acceptor(Executor const& executor, std::vector<Executor> const& l, bool threads)
-      : lanes{l}, has_threads{threads}, socket{executor}, pause{executor} {}
+      : executors{l}, has_threads{threads}, socket{executor}, pause{executor} {}
 
   Result<void> open(Endpoint const& bind);
   void close();
-  void hand_over(std::size_t lane, tcp::socket accepted);
-  bool tell_exhausted();
+  void hand_over(std::size_t worker, tcp::socket accepted);
+  bool report_exhausted();
   Error accept_some();
   static Awaitable<void> run(std::shared_ptr<Acceptor> self);
 
-  std::vector<Executor> lanes;
+  std::vector<Executor> executors;
   bool has_threads;
   std::shared_ptr<Handlers const> handlers;
   tcp::acceptor socket;
   asio::steady_timer pause;
   Endpoint local;
-  std::size_t next = 0;  // the lane whose turn it is
+  std::size_t next = 0;  // worker of the next connection
 };
 
 Result<void> Listener::Acceptor::open(Endpoint const& bind) {
@@ -89,7 +89,7 @@ Result<void> Listener::Acceptor::open(Endpoint const& bind) {
   if (error) return error;
   socket.set_option(tcp::acceptor::reuse_address(true), error);
   if (error) return error;
-  // Else accept() would wait for the next connection, and the thread with it, when one has gone again.
+  // Otherwise accept() would block the thread until the next connection when one was aborted.
   socket.set_option(asio::socket_base::enable_connection_aborted(true), error);
   if (endpoint.protocol() == tcp::v6()) socket.set_option(asio::ip::v6_only(false), error);
   socket.bind(endpoint, error);
@@ -110,44 +110,44 @@ void Listener::Acceptor::close() {
   pause.cancel();
 }
 
-void Listener::Acceptor::hand_over(std::size_t lane, tcp::socket accepted) {
+void Listener::Acceptor::hand_over(std::size_t worker, tcp::socket accepted) {
   Error error;
   accepted.set_option(tcp::no_delay(true), error);
   auto const remote = accepted.remote_endpoint(error);
-  if (error) return;  // it has gone already
+  if (error) return;  // it has already disconnected
   Endpoint const peer = from_asio(remote);
-  if (!has_threads) return handlers->accepted(lane, std::move(accepted), peer);
-  auto arrive = [h = handlers, lane, connection = std::move(accepted), peer]() mutable {
-    h->accepted(lane, std::move(connection), peer);
+  if (!has_threads) return handlers->accepted(worker, std::move(accepted), peer);
+  auto arrive = [h = handlers, worker, connection = std::move(accepted), peer]() mutable {
+    h->accepted(worker, std::move(connection), peer);
   };
-  asio::post(lanes[lane], std::move(arrive));
+  asio::post(executors[worker], std::move(arrive));
 }
 
-/// True when there is room already.
-bool Listener::Acceptor::tell_exhausted() {
+/// Asks each worker to close a connection that can be spared. Returns true if one was closed at once.
+bool Listener::Acceptor::report_exhausted() {
   bool room = false;
-  for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
+  for (std::size_t worker = 0; worker < executors.size(); ++worker) {
     if (has_threads) {
-      asio::post(lanes[lane], [h = handlers, lane] { (void)h->exhausted(lane); });
+      asio::post(executors[worker], [h = handlers, worker] { (void)h->exhausted(worker); });
     } else {
-      room |= handlers->exhausted(lane);
+      room |= handlers->exhausted(worker);
     }
   }
   return room;
 }
 
-/// Not async_accept: that keeps a socket of the lane while it waits, which may be longer than the lane
-/// exists.
+/// Not with async_accept(), which holds a socket of a worker's executor while it waits, possibly for longer
+/// than that executor exists.
 Error Listener::Acceptor::accept_some() {
   for (int i = 0; i < kBatch; ++i) {
     Error error;
-    auto accepted = socket.accept(lanes[next], error);
+    auto accepted = socket.accept(executors[next], error);
     if (is_of_one_connection(error)) continue;
     if (error) return error;
-    std::size_t const lane = next;
-    next = (next + 1) % lanes.size();
+    std::size_t const worker = next;
+    next = (next + 1) % executors.size();
     try {
-      hand_over(lane, std::move(accepted));
+      hand_over(worker, std::move(accepted));
     } catch (std::bad_alloc const&) {
       return asio::error::no_memory;
     }
@@ -162,7 +162,7 @@ Awaitable<void> Listener::Acceptor::run(std::shared_ptr<Acceptor> self) {
     Error const error = self->accept_some();
     if (!self->socket.is_open()) co_return;
     if (!error || error == asio::error::would_block) continue;
-    bool const evicted = is_want_of_resources(error) && self->tell_exhausted();
+    bool const evicted = is_resource_shortage(error) && self->report_exhausted();
     if (evicted && error == asio::error::no_descriptors) continue;
     // Accepting again at once would spin.
     self->pause.expires_after(kPause);
@@ -174,10 +174,10 @@ Awaitable<void> Listener::Acceptor::run(std::shared_ptr<Acceptor> self) {
 Listener::Listener(Executor const& executor, unsigned thread_count) {
   for (unsigned i = 0; i < thread_count; ++i) {
     threads_.push_back(std::make_unique<Thread>());
-    lanes_.emplace_back(threads_.back()->io.get_executor());
+    executors_.emplace_back(threads_.back()->io.get_executor());
   }
-  if (lanes_.empty()) lanes_.push_back(executor);
-  acceptor_ = std::make_shared<Acceptor>(executor, lanes_, thread_count > 0);
+  if (executors_.empty()) executors_.push_back(executor);
+  acceptor_ = std::make_shared<Acceptor>(executor, executors_, thread_count > 0);
 }
 
 Listener::~Listener() {
@@ -192,7 +192,7 @@ Result<Endpoint> Listener::listen(Endpoint const& bind, Handlers handlers) {
     return opened.error();
   }
   acceptor_->handlers = std::make_shared<Handlers const>(std::move(handlers));
-  // Without its acceptor the server would be deaf: an exception leaves run().
+  // An exception leaves run(): without its accept loop the server would be useless.
   asio::co_spawn(acceptor_->socket.get_executor(), Acceptor::run(acceptor_), [](std::exception_ptr failure) {
     if (failure) std::rethrow_exception(std::move(failure));
   });

@@ -24,7 +24,7 @@ namespace {
 std::atomic<int> lookup_count{0};
 
 Result<TcpEndpoints> system_lookup(HostPort const& host) try {
-  // Not the resolver of the caller's io_context, whose destructor waits for what is being looked up.
+  // With a resolver of the caller's io_context, the destructor of that would wait for running lookups.
   asio::io_context context{1};
   tcp::resolver resolver{context};
   Error error;
@@ -33,7 +33,7 @@ Result<TcpEndpoints> system_lookup(HostPort const& host) try {
   TcpEndpoints endpoints;
   for (auto const& entry : found) endpoints.push_back(entry.endpoint());
   return endpoints;
-} catch (std::exception const&) {  // the thread is detached: nobody could catch it
+} catch (std::exception const&) {  // nothing could catch it on a detached thread
   return Error{asio::error::no_memory};
 }
 
@@ -48,13 +48,13 @@ struct Resolver::State {
   std::shared_ptr<Outcome> begin(HostPort const& host);
 
   Lookup lookup;
-  AsyncEvent changed;                                         // a lookup has ended, or all are cancelled
+  AsyncEvent changed;  // notified when a lookup has ended, or all are cancelled
   std::map<std::string, std::shared_ptr<Outcome>> under_way;  // by host_text()
   std::uint64_t cancel_count = 0;
   std::optional<DetachedCalls> calls;  // ends with the Resolver: a coroutine may keep the rest until ~io_context
 };
 
-/// The lookup that is under way, or a new one. Empty until it has ended.
+/// Returns the outcome of the running lookup of `host`, or of a new one; empty until it has ended.
 std::shared_ptr<Resolver::State::Outcome> Resolver::State::begin(HostPort const& host) {
   std::string const key = host_text(host);
   if (auto const known = under_way.find(key); known != under_way.end()) return known->second;

@@ -21,7 +21,7 @@ Stream::Stream(Socket socket, std::shared_ptr<TlsContext> tls, std::string const
 }
 
 Stream::~Stream() {
-  // OpenSSL forgets the session of a connection that goes without a farewell; peers often go like that.
+  // OpenSSL discards the session of a connection that ends without close_notify, as many peers end it.
   if (tls_) SSL_set_shutdown(tls_->native_handle(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 }
 
@@ -35,7 +35,7 @@ Awaitable<Error> Stream::handshake() {
 Awaitable<void> Stream::finish() {
   Error ignored;
   if (tls_) {
-    // A shutdown of Asio's waits for the other side's as well, which may never come.
+    // Claim that the peer's close_notify was received: Asio would wait for it, and it may never come.
     SSL_set_quiet_shutdown(tls_->native_handle(), 0);
     SSL_set_shutdown(tls_->native_handle(), SSL_RECEIVED_SHUTDOWN);
     auto const [error] = co_await tls_->async_shutdown(kTuple);
@@ -51,7 +51,7 @@ Awaitable<void> Stream::linger() {
   std::array<char, 4096> unread;
   std::size_t read = 0;
   for (bool more = true; more && read < kLingerBytesMax;) {
-    // What is below TLS: nobody reads what this says any more.
+    // Read below TLS, since the input is discarded.
     auto const [error, size] = co_await socket_.async_read_some(asio::buffer(unread), kTuple);
     read += size;
     more = !error;

@@ -17,7 +17,7 @@ struct TaskGroup::State {
 
   Executor executor;
   AsyncEvent emptied;
-  std::list<asio::cancellation_signal> signals;  // one for each task
+  std::list<asio::cancellation_signal> signals;  // one per task
   std::uint64_t failure_count = 0;
   bool stopping = false;
 };

@@ -9,7 +9,7 @@
 
 namespace grenache::net {
 
-/// Outlives the object while a handler that has its signal is queued.
+/// Shared with a queued handler, which may run after the object was destroyed.
 struct TerminationSignals::State {
   explicit State(Executor const& executor) : set{executor, SIGINT, SIGTERM}, arrived{executor} {}
 

@@ -28,7 +28,7 @@ namespace ssl = boost::asio::ssl;
 std::string_view describe(TlsErrc code) {
   switch (code) {
     case TlsErrc::bad_certificate:
-      return "the TLS certificate is not PEM, or does not fit the key";
+      return "the TLS certificate is not PEM, or does not match the key";
     case TlsErrc::bad_key:
       return "the TLS key is not PEM, or is encrypted";
     case TlsErrc::bad_ca:
@@ -38,7 +38,7 @@ std::string_view describe(TlsErrc code) {
     case TlsErrc::no_certificate:
       return "a TLS server needs a certificate and a key";
     case TlsErrc::unusable_name:
-      return "the name to look for in the TLS certificate is none";
+      return "the name that the TLS certificate must match is not a host name";
   }
   return "unknown TLS error";
 }
@@ -58,8 +58,8 @@ using Session = std::unique_ptr<SSL_SESSION, Free>;
 using Names = std::unique_ptr<GENERAL_NAMES, Free>;
 
 constexpr unsigned char kSessionContext[] = "grenache";
-constexpr Duration kTicketKeyRotation = std::chrono::hours{2};  // as long as OpenSSL lets a session live
-constexpr std::size_t kNamesShown = 4;  // of a certificate that was refused; a stranger may list thousands
+constexpr Duration kTicketKeyRotation = std::chrono::hours{2};  // OpenSSL's lifetime of a session
+constexpr std::size_t kNamesShown = 4;  // of a refused certificate, which may list thousands
 constexpr std::size_t kNameShownMax = 64;
 
 class CertificateCategory final : public boost::system::error_category {
@@ -95,7 +95,7 @@ std::string pem_of(X509* certificate) {
   return text_of(bio.get());
 }
 
-/// One line of what a stranger may have written.
+/// Shortens a text that may come from a peer, and replaces its control characters.
 std::string shown(std::string_view text) {
   std::string out{text.substr(0, kNameShownMax)};
   std::ranges::replace_if(
@@ -117,7 +117,7 @@ std::string address_text(ASN1_OCTET_STRING const* address) {
   return IpAddress{v6}.to_string();
 }
 
-/// "server.test, 127.0.0.1": the first names of the subjectAltName.
+/// Returns the first names of the subjectAltName: "server.test, 127.0.0.1".
 std::string names_of(X509* certificate) {
   Names const names{
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr))};
@@ -154,11 +154,11 @@ std::string issuer_of(X509* certificate) {
 
 bool has_expired(X509* certificate) { return X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0; }
 
-/// Of "host:port"; all of a text that is none, which no certificate is made for.
+/// Returns the host of "host:port", or a text of another form, which no certificate matches.
 std::string host_of(std::string const& destination) {
   auto const parts = HostPort::parse(destination);
   std::string const host = parts ? parts->host : destination;
-  return host.substr(0, host.find('%'));  // the zone of a link-local address is ours alone
+  return host.substr(0, host.find('%'));  // the zone of a link-local address is local to this host
 }
 
 std::string refuse_password(std::size_t, ssl::context_base::password_purpose) { return {}; }
@@ -168,7 +168,7 @@ int context_slot() {
   return slot;
 }
 
-// Which TlsContext::Impl::Sessions entry a connection belongs to: its destination, owned by the connection.
+// The ex_data of a connection with its destination, the key of its session. The connection owns the string.
 void free_destination(void*, void* data, CRYPTO_EX_DATA*, int, long, void*) {
   delete static_cast<std::string*>(data);
 }
@@ -184,7 +184,7 @@ struct TlsContext::Impl {
       : server{is_server}, native{is_server ? ssl::context::tls_server : ssl::context::tls_client} {}
 
   Result<void> load(TlsOptions const& options);
-  void demand(TlsOptions const& options);
+  void configure(TlsOptions const& options);
   void keep(std::string const& destination, Session session);
   bool trusts(X509_STORE_CTX* store) const;
 
@@ -194,9 +194,9 @@ struct TlsContext::Impl {
                         EVP_MAC_CTX* mac, int seal);
   static SSL_TICKET_RETURN opened_ticket(SSL* connection, SSL_SESSION* session, unsigned char const*,
                                          std::size_t, SSL_TICKET_STATUS status, void*);
-  [[nodiscard]] std::string wanted(std::string const& destination) const;
-  void refused(SSL* connection, X509_STORE_CTX* store);
-  [[nodiscard]] bool demand_name(SSL* connection, std::string const& destination) const;
+  [[nodiscard]] std::string expected_identity(std::string const& destination) const;
+  void record_refusal(SSL* connection, X509_STORE_CTX* store);
+  [[nodiscard]] bool require_name(SSL* connection, std::string const& destination) const;
   static Impl* of(SSL* connection) {
     return static_cast<Impl*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), context_slot()));
   }
@@ -209,8 +209,8 @@ struct TlsContext::Impl {
   bool verify_address = true;
   std::string host_name;
   TicketKeys tickets{kTicketKeyRotation};       // a server's
-  std::map<std::string, std::string> refusals;  // of a client, by destination: who was wanted and found
-  // A client's last session with each destination; the one used last is first.
+  std::map<std::string, std::string> refusals;  // of a client, by destination: the identity wanted and found
+  // A client's last session with each destination, most recently used first.
   std::list<std::pair<std::string, Session>> sessions;
   std::map<std::string, decltype(sessions)::iterator, std::less<>> session_of;
 };
@@ -242,22 +242,22 @@ Result<void> TlsContext::Impl::load(TlsOptions const& options) {
   return {};
 }
 
-void TlsContext::Impl::demand(TlsOptions const& options) {
+void TlsContext::Impl::configure(TlsOptions const& options) {
   check = options.peer_check;
   pins = options.fingerprints;
   host_name = options.host_name;
   verify_address = options.verify_address;
   SSL_CTX* const context = native.native_handle();
   GRN_CHECK(SSL_CTX_set_ex_data(context, context_slot(), this) == 1);
-  bool const can_tell = has_ca || !pins.empty();
+  bool const can_verify = has_ca || !pins.empty();
   int mode = SSL_VERIFY_NONE;
-  if (!server || can_tell || check == PeerCheck::requested) mode = SSL_VERIFY_PEER;
-  if (server && can_tell && check == PeerCheck::required) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+  if (!server || can_verify || check == PeerCheck::requested) mode = SSL_VERIFY_PEER;
+  if (server && can_verify && check == PeerCheck::required) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
   SSL_CTX_set_verify(context, mode, &Impl::verify);
-  // What is given as an authority is trusted, an intermediate one without its root too.
+  // Trust every given authority, including an intermediate one without its root.
   GRN_CHECK(X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN) == 1);
   if (server) {
-    // Tickets carry the certificate that the client has shown; the server keeps nothing.
+    // Tickets contain the client's certificate, so the server stores no sessions.
     SSL_CTX_set_session_id_context(context, kSessionContext, sizeof kSessionContext - 1);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context, &Impl::ticket_key);
@@ -269,7 +269,7 @@ void TlsContext::Impl::demand(TlsOptions const& options) {
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
 }
 
-/// The certificate that the other side itself has shown is pinned.
+/// Returns whether the peer's own certificate is pinned.
 bool TlsContext::Impl::trusts(X509_STORE_CTX* store) const {
   X509* const leaf = X509_STORE_CTX_get0_cert(store);
   return leaf != nullptr && std::ranges::find(pins, fingerprint_of(leaf)) != pins.end();
@@ -285,37 +285,37 @@ int TlsContext::Impl::verify(int preverified, X509_STORE_CTX* store) {
     X509_STORE_CTX_set_error(store, X509_V_OK);
     return 1;
   }
-  // A pin is a demand: a good signature is not enough beside it.
+  // If there are pins, the certificate must be one of them; a valid signature is not enough.
   if (!self->pins.empty() && X509_STORE_CTX_get_error_depth(store) == 0) {
     if (preverified == 1) X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
     preverified = 0;
   }
-  if (preverified == 0) self->refused(connection, store);
+  if (preverified == 0) self->record_refusal(connection, store);
   return preverified;
 }
 
-/// Of the certificate, for messages.
-std::string TlsContext::Impl::wanted(std::string const& destination) const {
+/// Returns the identity that the certificate must have, for messages.
+std::string TlsContext::Impl::expected_identity(std::string const& destination) const {
   if (!pins.empty()) return "a pinned certificate";
   if (!host_name.empty()) return host_name;
   return verify_address ? host_of(destination) : "a known authority";
 }
 
-void TlsContext::Impl::refused(SSL* connection, X509_STORE_CTX* store) {
+void TlsContext::Impl::record_refusal(SSL* connection, X509_STORE_CTX* store) {
   auto const* const destination =
       static_cast<std::string const*>(SSL_get_ex_data(connection, destination_slot()));
   X509* const leaf = X509_STORE_CTX_get0_cert(store);
   if (server || destination == nullptr || leaf == nullptr) return;
-  std::string text = "wanted " + wanted(*destination) + ", found " + shown(subject_of(leaf));
+  std::string text = "wanted " + expected_identity(*destination) + ", found " + shown(subject_of(leaf));
   if (auto const names = names_of(leaf); !names.empty()) text += " for " + names;
   text += " by " + issuer_of(leaf) + " until " + expiry_of(leaf);
   if (refusals.size() >= kRefusalCountMax) refusals.clear();
   refusals[*destination] = std::move(text);
 }
 
-/// Names the server in the handshake and demands its name of the certificate. False when OpenSSL takes no
-/// such name.
-bool TlsContext::Impl::demand_name(SSL* connection, std::string const& destination) const {
+/// Sends the server's name in the handshake (SNI) and requires the certificate to match it. Returns false if
+/// OpenSSL rejects the name.
+bool TlsContext::Impl::require_name(SSL* connection, std::string const& destination) const {
   std::string const host = host_name.empty() ? host_of(destination) : host_name;
   bool const is_address = IpAddress::parse(host).has_value();
   if (!is_address) {  // RFC 6066, 3: no addresses here
@@ -324,8 +324,8 @@ bool TlsContext::Impl::demand_name(SSL* connection, std::string const& destinati
         SSL_ctrl(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
     if (set != 1) return false;
   }
-  bool const is_demanded = !host_name.empty() || (verify_address && pins.empty());
-  if (!is_demanded) return true;
+  bool const is_required = !host_name.empty() || (verify_address && pins.empty());
+  if (!is_required) return true;
   X509_VERIFY_PARAM* const param = SSL_get0_param(connection);
   if (is_address) return X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1;
   return SSL_set1_host(connection, host.c_str()) == 1;
@@ -359,17 +359,17 @@ int TlsContext::Impl::ticket_key(SSL* connection, unsigned char* name, unsigned 
   return is_current ? 1 : 2;
 }
 
-/// A session is not resumed once the certificate that began it has expired: a full handshake judges the
-/// client anew.
+/// Does not resume a session after the client's certificate has expired: a full handshake verifies the client
+/// again.
 SSL_TICKET_RETURN TlsContext::Impl::opened_ticket(SSL* connection, SSL_SESSION* session, unsigned char const*,
                                                   std::size_t, SSL_TICKET_STATUS status, void*) {
   bool const is_open = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
   if (!is_open) return SSL_TICKET_RETURN_IGNORE_RENEW;
   Impl const* const self = of(connection);
   X509* const certificate = SSL_SESSION_get0_peer(session);
-  bool const is_pinned = self != nullptr && !self->pins.empty();  // however old they are
+  bool const is_pinned = self != nullptr && !self->pins.empty();  // accepted even when expired
   if (certificate != nullptr && !is_pinned && has_expired(certificate)) return SSL_TICKET_RETURN_IGNORE_RENEW;
-  // A ticket of TLS 1.3 is to be used once.
+  // A ticket of TLS 1.3 should be used only once.
   bool const renews = status == SSL_TICKET_SUCCESS_RENEW || SSL_version(connection) >= TLS1_3_VERSION;
   return renews ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
 }
@@ -380,7 +380,7 @@ int TlsContext::Impl::new_session(SSL* connection, SSL_SESSION* session) {
       static_cast<std::string const*>(SSL_get_ex_data(connection, destination_slot()));
   if (self == nullptr || destination == nullptr) return 0;
   self->keep(*destination, Session{session});
-  return 1;  // the reference is ours now
+  return 1;  // we own the reference now
 }
 
 void TlsContext::Impl::keep(std::string const& destination, Session session) {
@@ -399,14 +399,15 @@ void TlsContext::Impl::keep(std::string const& destination, Session session) {
 
 Result<std::shared_ptr<TlsContext>> TlsContext::make(TlsOptions const& options, bool server) {
   if (server && (options.certificate.empty() || options.key.empty())) return TlsErrc::no_certificate;
-  bool const can_tell = !options.ca.empty() || options.system_ca || !options.fingerprints.empty();
-  if (!server && !can_tell && options.peer_check == PeerCheck::required) return TlsErrc::nothing_to_verify_by;
+  bool const can_verify = !options.ca.empty() || options.system_ca || !options.fingerprints.empty();
+  if (!server && !can_verify && options.peer_check == PeerCheck::required)
+    return TlsErrc::nothing_to_verify_by;
   auto impl = std::make_unique<Impl>(server);
   if (auto const loaded = impl->load(options); !loaded) {
     ERR_clear_error();
     return loaded.error();
   }
-  impl->demand(options);
+  impl->configure(options);
   return std::shared_ptr<TlsContext>{new TlsContext{std::move(impl)}};
 }
 
@@ -449,17 +450,17 @@ Error TlsContext::prepare(SSL* connection, std::string const& destination) {
   if (impl_->server) return {};
   auto name = std::make_unique<std::string>(destination);
   if (SSL_set_ex_data(connection, destination_slot(), name.get()) == 1) (void)name.release();
-  if (!impl_->demand_name(connection, destination)) {
+  if (!impl_->require_name(connection, destination)) {
     ERR_clear_error();
     return TlsErrc::unusable_name;
   }
   auto const known = impl_->session_of.find(destination);
   if (known == impl_->session_of.end()) return {};
-  // Once the certificate that began it has expired a full handshake judges the server anew.
+  // After the server's certificate has expired, a full handshake verifies the server again.
   X509* const certificate = SSL_SESSION_get0_peer(known->second->second.get());
   bool const may_resume = !impl_->pins.empty() || certificate == nullptr || !has_expired(certificate);
   if (may_resume) SSL_set_session(connection, known->second->second.get());
-  // A session of TLS 1.3 is to be used once; the server sends a new one.
+  // A session of TLS 1.3 should be used only once; the server sends a new one.
   impl_->sessions.erase(known->second);
   impl_->session_of.erase(known);
   return {};

@@ -50,7 +50,7 @@ bool is_browser(WebRequest const& request) {
   return !request.origin.empty() || request.user_agent.starts_with("Mozilla/");
 }
 
-/// Whether the page comes from the server that it asks.
+/// Returns whether the page comes from the server that it calls.
 bool is_same(std::string_view origin, Authority const& asked) {
   auto const scheme_end = origin.find("://");
   if (scheme_end == std::string_view::npos) return false;  // "null"

@@ -18,8 +18,8 @@ namespace websocket = beast::websocket;
 
 namespace {
 
-constexpr std::size_t kMaskBytes = 16 * 1024;  // a client masks and writes so much at once
-constexpr std::size_t kMessageBytes = 64;      // what a message costs beside its bytes
+constexpr std::size_t kMaskBytes = 16 * 1024;  // a client masks and writes this much at a time
+constexpr std::size_t kMessageBytes = 64;      // memory of a queued message besides its bytes
 
 Error parse_error(Error const& error) {
   bool const malformed = error.category() == make_error_code(http::error::bad_method).category() &&
@@ -34,15 +34,15 @@ std::string_view describe(WebSocketErrc code) {
     case WebSocketErrc::closed:
       return "the connection was closed";
     case WebSocketErrc::connection_lost:
-      return "the connection has gone without being closed";
+      return "the connection was lost without a close frame";
     case WebSocketErrc::timed_out:
       return "the other side was silent for too long";
     case WebSocketErrc::not_resolved:
       return "host name not found";
     case WebSocketErrc::refused:
-      return "the other side does not speak WebSocket here";
+      return "the WebSocket upgrade failed";
     case WebSocketErrc::malformed:
-      return "the other side has sent what is not WebSocket, or not UTF-8";
+      return "the other side has sent invalid WebSocket frames, or text that is not UTF-8";
     case WebSocketErrc::message_too_large:
       return "message larger than the limit";
     case WebSocketErrc::queue_full:
@@ -55,7 +55,7 @@ std::string_view describe(WebSocketErrc code) {
   return "unknown WebSocket error";
 }
 
-// What is said of a session from other threads
+// WebSocketSession, which other threads use
 
 WebSocketSession::WebSocketSession(Executor executor, std::size_t write_queue_bytes_max)
     : executor_{std::move(executor)}, write_queue_bytes_max_{write_queue_bytes_max} {}
@@ -129,8 +129,8 @@ WebSocketChannel::WebSocketChannel(asio::ip::tcp::socket socket, WebSocketOption
       socket_{std::move(socket), options.tls, destination},
       session_{std::make_shared<WebSocketSession>(socket_.get_executor(), options.write_queue_bytes_max)},
       changed_{socket_.get_executor()},
-      deadline_{socket_.get_executor(), [this] { writing_too_long(); }},
-      idle_{socket_.get_executor(), [this] { quiet(); }} {
+      deadline_{socket_.get_executor(), [this] { check_write_rate(); }},
+      idle_{socket_.get_executor(), [this] { check_idle(); }} {
   session_->channel_ = this;
 }
 
@@ -167,45 +167,47 @@ Error WebSocketChannel::reason(Error error) const {
 
 // Reading
 
-// Pongs are noticed below, as bytes: with a control callback, Beast 1.81 has both sides of a closing
-// handshake wait for each other when the close frame comes right behind another one.
+// Pongs are detected as bytes that the stream below has read. With a control callback of Beast 1.81, both
+// sides of a closing handshake wait for each other if the close frame directly follows another frame.
 
-void WebSocketChannel::await_word() {
+void WebSocketChannel::start_idle_timer() {
   pinged_at_ = TimePoint::max();
   idle_.set(steady_deadline(options_.idle_max / 2));
 }
 
-void WebSocketChannel::quiet() {
-  TimePoint const heard = socket_.next_layer().read_at();
+void WebSocketChannel::check_idle() {
+  TimePoint const last_read = socket_.next_layer().read_at();
   TimePoint const now = steady_now();
-  if (heard >= pinged_at_) pinged_at_ = TimePoint::max();
-  if (on_progress && now < later_by(heard, options_.idle_max / 2)) on_progress();
-  // Pings, pongs and empty frames come without an end of the read, and keep no message alive.
+  if (last_read >= pinged_at_) pinged_at_ = TimePoint::max();
+  if (on_progress && now < later_by(last_read, options_.idle_max / 2)) on_progress();
+  // Pings, pongs and empty frames do not complete a read, and do not count as progress of a message.
   MinimumRate const rate{options_.message_max, options_.rate_min};
-  bool const is_stalled = amid_message_ && now > rate.deadline(message_begun_, buffer_.size());
+  bool const is_stalled = in_message_ && now > rate.deadline(message_begun_, buffer_.size());
   if (is_stalled) return drop(WebSocketErrc::timed_out);
-  if (amid_write_ && socket_.is_open()) {  // a ping would wait behind the message; the write has a limit
+  if (in_write_ && socket_.is_open()) {  // a ping would wait behind the message, whose write has a deadline
     pinged_at_ = TimePoint::max();
     return idle_.set(later_by(now, options_.idle_max / 2));
   }
   if (pinged_at_ != TimePoint::max() || !socket_.is_open()) return drop(WebSocketErrc::timed_out);
-  if (now < later_by(heard, options_.idle_max / 2)) return idle_.set(later_by(heard, options_.idle_max / 2));
+  if (now < later_by(last_read, options_.idle_max / 2))
+    return idle_.set(later_by(last_read, options_.idle_max / 2));
   pinged_at_ = now;
   idle_.set(later_by(now, options_.idle_max / 2));
   if (std::exchange(ping_under_way_, true)) return;
   socket_.async_ping({}, [self = shared_from_this()](Error const&) { self->ping_under_way_ = false; });
 }
 
-/// Of a message that has not come to its end. Its time is that of the reads below, which need no clock here.
+/// Returns whether the incomplete message arrives below the minimum rate. Uses the time of the last read,
+/// which saves a call of the clock.
 bool WebSocketChannel::is_too_slow() {
   TimePoint const now = socket_.next_layer().read_at();
-  if (!std::exchange(amid_message_, true)) message_begun_ = now;
+  if (!std::exchange(in_message_, true)) message_begun_ = now;
   MinimumRate const rate{options_.message_max, options_.rate_min};
   return now > rate.deadline(message_begun_, buffer_.size());
 }
 
-/// The time of the message does not run while its owner makes it wait.
-Awaitable<void> WebSocketChannel::wait_part() {
+/// Awaits `on_part`; this time does not count for the rate of the message.
+Awaitable<void> WebSocketChannel::await_part_handler() {
   idle_.clear();
   TimePoint const before = steady_now();
   co_await on_part(buffer_.size());
@@ -216,7 +218,7 @@ Awaitable<Result<std::string>> WebSocketChannel::read(std::shared_ptr<WebSocketC
   auto& buffer = self->buffer_;
   for (;;) {
     if (self->dropped_) co_return self->why_;
-    self->await_word();
+    self->start_idle_timer();
     auto const [error, size] = co_await self->socket_.async_read_some(buffer, kReadBytes, kTuple);
     if (error) {
       self->drop(self->reason(error));
@@ -224,10 +226,10 @@ Awaitable<Result<std::string>> WebSocketChannel::read(std::shared_ptr<WebSocketC
     }
     if (!self->socket_.is_message_done()) {
       if (self->is_too_slow()) self->drop(WebSocketErrc::timed_out);
-      if (self->on_part && buffer.size() > kReadBytes) co_await self->wait_part();
+      if (self->on_part && buffer.size() > kReadBytes) co_await self->await_part_handler();
       continue;
     }
-    self->amid_message_ = false;
+    self->in_message_ = false;
     self->idle_.clear();
     std::string message{static_cast<char const*>(buffer.data().data()), buffer.size()};
     buffer.clear();
@@ -252,14 +254,14 @@ Awaitable<void> WebSocketChannel::room(std::shared_ptr<WebSocketChannel> self, s
 
 // Writing
 
-/// What the writer has to do next. It is used again and again, to keep its memory.
+/// The messages that the writer sends next. Reused, to keep its memory.
 struct WebSocketChannel::Batch {
   std::deque<WebSocketSession::Message> messages;
   std::uint16_t close_code = 0;  // after the messages; 0: not yet
 };
 
-/// False when there is nothing to do.
-bool WebSocketChannel::take(Batch& batch) {
+/// Moves the queue and the close code of the session into `batch`. Returns false when there are none.
+bool WebSocketChannel::fill(Batch& batch) {
   WebSocketSession& session = *session_;
   std::lock_guard const lock{session.mutex_};
   batch.messages.swap(session.queue_);
@@ -271,9 +273,9 @@ bool WebSocketChannel::take(Batch& batch) {
   return session.writer_awake_;
 }
 
-/// The deadline has passed: drops a peer that has taken less than `rate_min` since the write began.
-void WebSocketChannel::writing_too_long() {
-  if (!amid_write_) return drop(WebSocketErrc::timed_out);
+/// Drops a peer that has read at less than `rate_min` since the write began; otherwise extends the deadline.
+void WebSocketChannel::check_write_rate() {
+  if (!in_write_) return drop(WebSocketErrc::timed_out);
   std::size_t const size = socket_.next_layer().bytes_written() - written_before_;
   TimePoint const limit = MinimumRate{options_.write_max, options_.rate_min}.deadline(write_begun_, size);
   if (limit <= steady_now()) return drop(WebSocketErrc::timed_out);
@@ -285,11 +287,11 @@ Awaitable<Error> WebSocketChannel::write(std::string const& message, bool more) 
   socket_.next_layer().cork(more && socket_.next_layer().can_keep(message.size()));
   write_begun_ = steady_now();
   written_before_ = socket_.next_layer().bytes_written();
-  amid_write_ = true;
+  in_write_ = true;
   deadline_.set(write_begun_ + options_.write_max);
   auto const [error, size] = co_await socket_.async_write(asio::buffer(message), kTuple);
   deadline_.clear();
-  amid_write_ = false;
+  in_write_ = false;
   {
     std::lock_guard const lock{session_->mutex_};
     session_->queued_bytes_ -= message.size() + kMessageBytes;
@@ -298,12 +300,12 @@ Awaitable<Error> WebSocketChannel::write(std::string const& message, bool more) 
   co_return error;
 }
 
-/// Until the session is closed or the connection has ended.
+/// Sends messages until the session is closed or the connection has ended.
 Awaitable<Error> WebSocketChannel::write_messages(std::shared_ptr<WebSocketChannel> self) {
   Batch batch;
   Error error;
   while (!error && !self->dropped_) {
-    if (!self->take(batch)) {
+    if (!self->fill(batch)) {
       Wake const wake = co_await self->changed_.wait();
       if (wake == Wake::cancelled) break;
       continue;
@@ -326,7 +328,7 @@ Awaitable<void> WebSocketChannel::write_loop(std::shared_ptr<WebSocketChannel> s
   } catch (std::exception const&) {
     error = asio::error::no_memory;
   }
-  // After operation_aborted it is the reader who knows why.
+  // After operation_aborted the reader reports the reason.
   self->end_session();
   if (error && error != asio::error::operation_aborted) self->drop(self->reason(error));
   self->writing_ = false;
@@ -334,7 +336,7 @@ Awaitable<void> WebSocketChannel::write_loop(std::shared_ptr<WebSocketChannel> s
 }
 
 Awaitable<void> WebSocketChannel::close(std::uint16_t code) {
-  if (!socket_.is_open()) co_return;  // the reader is at it
+  if (!socket_.is_open()) co_return;  // the reader has closed it
   deadline_.set(steady_deadline(options_.close_max));
   websocket::close_reason const reason{code};
   auto const [error] = co_await socket_.async_close(reason, kTuple);
@@ -365,7 +367,7 @@ void WebSocketChannel::end_session() {
 }
 
 void WebSocketChannel::write_close_now(std::uint16_t code) {
-  bool const is_busy = amid_write_ || ping_under_way_ || !session_->is_open();
+  bool const is_busy = in_write_ || ping_under_way_ || !session_->is_open();
   if (!writing_ || dropped_ || is_busy || !socket_.is_open()) return;
   std::array<unsigned char, 4> const frame{0x88, 2, static_cast<unsigned char>(code >> 8),
                                            static_cast<unsigned char>(code & 0xff)};

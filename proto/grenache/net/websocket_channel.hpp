@@ -72,15 +72,15 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   /// Requested per read, independent of the length that a frame claims.
   static constexpr std::size_t kReadBytes = 64 * 1024;
 
-  void await_word();
-  void writing_too_long();
+  void start_idle_timer();
+  void check_write_rate();
   [[nodiscard]] bool is_too_slow();
-  void quiet();
+  void check_idle();
   void prepare();
   [[nodiscard]] Error opened(Error error);
   [[nodiscard]] Error reason(Error error) const;
-  [[nodiscard]] bool take(Batch& batch);
-  [[nodiscard]] Awaitable<void> wait_part();
+  [[nodiscard]] bool fill(Batch& batch);
+  [[nodiscard]] Awaitable<void> await_part_handler();
   void end_session();
   static Awaitable<Error> write_messages(std::shared_ptr<WebSocketChannel> self);
   [[nodiscard]] Awaitable<Error> upgrade(WebSocketServer::Options const& options);
@@ -101,8 +101,8 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   TimePoint write_begun_;
   std::size_t written_before_ = 0;  // the stream's written() when that write began
   bool ping_under_way_ = false;
-  bool amid_message_ = false;
-  bool amid_write_ = false;
+  bool in_message_ = false;
+  bool in_write_ = false;
   bool writing_ = false;
   bool draining_ = false;
   bool dropped_ = false;

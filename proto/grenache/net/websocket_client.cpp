@@ -19,7 +19,7 @@ Error error_of(Error const& failure) {
   return WebSocketErrc::not_resolved;
 }
 
-/// To the first address that answers.
+/// Connects to the first address that accepts the connection.
 Awaitable<Result<tcp::socket>> connect_tcp(Executor executor, HostPort to, TimePoint deadline) {
   Resolver resolver{executor};
   auto const addresses = co_await resolver.resolve(std::move(to), deadline);
@@ -74,7 +74,7 @@ Awaitable<Result<WebSocketConnection>> WebSocketConnection::connect(Executor exe
     co_return error;
   }
   auto ended = [channel](std::exception_ptr const& thrown) {
-    if (thrown) channel->drop(WebSocketErrc::closed);  // there was no memory; whoever reads has to know
+    if (thrown) channel->drop(WebSocketErrc::closed);  // out of memory: ends receive() too
   };
   asio::co_spawn(executor, WebSocketChannel::write_loop(channel), std::move(ended));
   co_return WebSocketConnection{std::move(channel)};

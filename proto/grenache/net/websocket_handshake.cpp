@@ -1,4 +1,4 @@
-// How a WebSocketChannel becomes open. In a file of its own because these templates take the longest to
+// The handshakes of a WebSocketChannel, in a file of their own because these templates are the slowest to
 // compile.
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -20,7 +20,7 @@ namespace websocket = beast::websocket;
 
 namespace {
 
-constexpr std::size_t kFirstBytes = 1024;  // a usual upgrade request
+constexpr std::size_t kFirstBytes = 1024;  // holds a typical upgrade request
 
 bool is_allowed(WebSocketServer::Options const& options, http::fields const& fields) {
   if (!options.web_access) return true;
@@ -30,7 +30,7 @@ bool is_allowed(WebSocketServer::Options const& options, http::fields const& fie
   return verdict == WebVerdict::allowed || verdict == WebVerdict::allowed_cross_origin;
 }
 
-/// Reads until there is something that is no empty line: those before a request are ignored (RFC 9112 2.2).
+/// Reads until there is more than empty lines; those before a request are ignored (RFC 9112 2.2).
 Awaitable<Error> read_past_empty_lines(CorkedStream& stream, beast::flat_buffer& buffer) {
   for (;;) {
     auto const [error, size] = co_await stream.async_read_some(buffer.prepare(kFirstBytes), kTuple);
@@ -44,7 +44,7 @@ Awaitable<Error> read_past_empty_lines(CorkedStream& stream, beast::flat_buffer&
   }
 }
 
-/// A header in several lines is the same as one with commas (RFC 9110 5.3).
+/// Joins the lines of a repeated header with commas, which is equivalent (RFC 9110 5.3).
 void join_lines(http::fields& fields, http::field name) {
   if (fields.count(name) < 2) return;
   std::string all;
@@ -56,8 +56,8 @@ void join_lines(http::fields& fields, http::field name) {
   fields.set(name, all);
 }
 
-/// Of the subprotocols that a client offers, the one that Node.js's ws chooses: the first. A client fails a
-/// handshake in which none was chosen.
+/// Returns the first subprotocol that the client offers, the one that Node.js' ws chooses; empty if there is
+/// none. A client that offers some fails the handshake if none is chosen.
 std::string first_protocol(http::fields const& fields) {
   http::token_list const offered{fields[http::field::sec_websocket_protocol]};
   auto const first = offered.begin();
@@ -99,7 +99,7 @@ Awaitable<Error> WebSocketChannel::upgrade(WebSocketServer::Options const& optio
     co_return failure;
   }
   auto& request = parser.get();
-  // Beast looks at the first line of each.
+  // Beast reads only the first line of each.
   join_lines(request, http::field::connection);
   join_lines(request, http::field::upgrade);
   if (!websocket::is_upgrade(request)) {
@@ -110,7 +110,7 @@ Awaitable<Error> WebSocketChannel::upgrade(WebSocketServer::Options const& optio
     co_await refuse(403, "Forbidden");
     co_return WebSocketErrc::refused;
   }
-  if (buffer.size() > 0) {  // a client has nothing to say before the answer
+  if (buffer.size() > 0) {  // a client must not send frames before the answer
     co_await refuse(400, "Bad Request");
     co_return WebSocketErrc::refused;
   }
@@ -126,7 +126,7 @@ Awaitable<Error> WebSocketChannel::upgrade(WebSocketServer::Options const& optio
   co_return failure;
 }
 
-/// As Node's ws answers who asks for something else.
+/// Sends the same answer as Node.js' ws to a request that is not accepted.
 Awaitable<void> WebSocketChannel::refuse(unsigned status, std::string text) {
   http::response<http::string_body> response{http::int_to_status(status), 11};
   response.set(http::field::content_type, "text/plain");

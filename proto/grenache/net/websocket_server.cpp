@@ -15,18 +15,18 @@ using Channel = WebSocketChannel;
 using Counters = WebSocketServer::Counters;
 using Phase = Worker::Phase;
 
-/// Those that the workers of this server count; a Worker counts the others.
+/// The counters of a WebSocketWorker; its base class Worker has the others.
 constexpr std::array kCounters{
     &Counters::failed_upgrades, &Counters::sessions, &Counters::messages,  &Counters::malformed,
     &Counters::too_large,       &Counters::slow,     &Counters::timed_out, &Counters::handler_failures,
 };
 static_assert(sizeof(Counters) == sizeof(Worker::Counters) + kCounters.size() * sizeof(std::uint64_t));
 
-/// What all connections share, as long as one is left.
+/// Shared by the server and all connections.
 struct Settings {
   WebSocketServer::Options options;
   WebSocketServer::Handlers handlers;
-  std::atomic<bool> gone{false};  // no handler may be called any more
+  std::atomic<bool> destroyed{false};  // the server was destroyed; no handler may be called any more
   std::atomic<std::size_t> session_count{0};
 };
 
@@ -65,21 +65,21 @@ struct Peer : Worker::Connection {
   Awaitable<void> serve();
   Awaitable<bool> upgrade();
   Awaitable<void> receive();
-  /// Whether more may be read after so many bytes of a message, 0 between messages.
+  /// Returns whether reading must wait for the budget after `bytes` of a message; 0: between messages.
   [[nodiscard]] bool must_wait(std::size_t bytes);
-  /// After so many bytes of a message have come, 0 between messages: until the budget has room for more.
+  /// Waits until reading may continue after `bytes` of a message; 0: between messages.
   Awaitable<void> until_room(std::size_t bytes);
 
   void cut(Cut why) override {
     if (why == Cut::evicted) channel->write_close_now(close_code::kTryAgainLater);
     channel->drop(why == Cut::evicted ? WebSocketErrc::evicted : WebSocketErrc::stopped);
   }
-  void wind_up() override {
+  void drain() override {
     if (phase() == Phase::handshake) return cut(Cut::stopped);
     channel->drain();
   }
   [[nodiscard]] bool is_served() const override { return channel->session()->is_held(); }
-  [[nodiscard]] WebSocketWorker& here() const { return static_cast<WebSocketWorker&>(worker()); }
+  [[nodiscard]] WebSocketWorker& ws_worker() const { return static_cast<WebSocketWorker&>(worker()); }
 
   std::shared_ptr<Channel> channel;
   Endpoint address;
@@ -108,10 +108,10 @@ void WebSocketWorker::start(asio::ip::tcp::socket socket, Endpoint const& peer) 
   tasks().spawn_isolated(Peer::run(std::move(connection)));
 }
 
-/// False when the handler has thrown.
+/// Calls a handler of the user. Returns false when it has thrown.
 template <class Handler, class... Arguments>
 bool WebSocketWorker::call(Handler const& handler, Arguments&&... arguments) {
-  if (!handler || settings->gone) return true;
+  if (!handler || settings->destroyed) return true;
   try {
     handler(std::forward<Arguments>(arguments)...);
     return true;
@@ -134,72 +134,73 @@ Awaitable<void> Peer::serve() {
   bool const open = co_await upgrade();
   if (!open) co_return;
   {
-    here().count(&Counters::sessions);
-    Counted const session{here().settings};
+    ws_worker().count(&Counters::sessions);
+    Counted const session{ws_worker().settings};
     enter(Phase::idle);
-    if (here().stopping()) channel->drain();
-    here().tasks().spawn_isolated(Channel::write_loop(channel));
+    if (ws_worker().stopping()) channel->drain();
+    ws_worker().tasks().spawn_isolated(Channel::write_loop(channel));
     try {
       co_await receive();
     } catch (...) {
-      here().count_failure();
+      ws_worker().count_failure();
       channel->drop(asio::error::no_memory);
     }
     co_await Channel::written(channel);
   }
-  here().count_end(channel->why());
-  here().call(here().settings->handlers.on_close, channel->session(), channel->why());
+  ws_worker().count_end(channel->why());
+  ws_worker().call(ws_worker().settings->handlers.on_close, channel->session(), channel->why());
 }
 
 Awaitable<bool> Peer::upgrade() {
-  auto const& options = here().settings->options;
+  auto const& options = ws_worker().settings->options;
   Error error;
   try {
     error = co_await channel->accept(address, options, steady_deadline(options.handshake_max));
   } catch (...) {
-    here().count_failure();
+    ws_worker().count_failure();
     error = asio::error::no_memory;
   }
   if (!error) co_return true;
-  here().count(&Counters::failed_upgrades);
-  here().count_end(error);
+  ws_worker().count(&Counters::failed_upgrades);
+  ws_worker().count_end(error);
   channel->drop(error);
   co_return false;
 }
 
 bool Peer::must_wait(std::size_t bytes) {
   if (bytes > 0) return bytes > ByteBudget::kFreeBytes && !incoming.may_grow();
-  // One that is sent much must read it before it asks for more. It ends without going over the budget.
+  // A peer with many queued bytes must read them before it may send more requests. This wait also ends when
+  // it has read them, even if the budget is still full.
   return worker().budget().is_full() && channel->session()->queued_bytes() > ByteBudget::kFreeBytes;
 }
 
 Awaitable<void> Peer::until_room(std::size_t bytes) {
   incoming.set(bytes);
-  TimePoint const limit = steady_deadline(here().settings->options.message_max);
+  TimePoint const limit = steady_deadline(ws_worker().settings->options.message_max);
   while (!channel->is_dropped() && must_wait(bytes)) {
     TimePoint const now = steady_now();
     if (bytes > 0 && now >= limit) co_return channel->drop(WebSocketErrc::timed_out);
-    Wake const wake = co_await here().room().wait(now + Worker::kLookAgain);
+    Wake const wake = co_await ws_worker().room().wait(now + Worker::kRecheckInterval);
     if (wake == Wake::cancelled) co_return;
   }
 }
 
 Awaitable<void> Peer::receive() {
   auto const& session = channel->session();
-  auto const& handlers = here().settings->handlers;
-  bool well = here().call(handlers.on_open, session);
+  auto const& handlers = ws_worker().settings->handlers;
+  bool succeeded = ws_worker().call(handlers.on_open, session);
   for (;;) {
-    if (!well) session->close(close_code::kInternalError);
+    if (!succeeded) session->close(close_code::kInternalError);
     auto message = co_await Channel::read(channel);
     if (!message) co_return;
     enter(Phase::idle);
-    if (!well || channel->is_draining()) continue;
-    here().count(&Counters::messages);
-    well = here().call(handlers.on_message, session, std::move(*message));
+    if (!succeeded || channel->is_draining()) continue;
+    ws_worker().count(&Counters::messages);
+    succeeded = ws_worker().call(handlers.on_message, session, std::move(*message));
     queued.set(session->queued_bytes());
     incoming.set(0);
     if (must_wait(0)) co_await until_room(0);
-    std::size_t const hold_count_max = here().settings->options.hold_count_max;
+    std::size_t const hold_count_max = ws_worker().settings->options.hold_count_max;
     if (!channel->has_room(hold_count_max)) co_await Channel::room(channel, hold_count_max);
   }
 }
@@ -220,14 +221,14 @@ struct WebSocketServer::Impl {
 
   std::shared_ptr<Settings> settings = std::make_shared<Settings>();
   std::shared_ptr<WorkerPool> pool;
-  std::vector<std::shared_ptr<WebSocketWorker>> workers;  // end before the threads they live on
+  std::vector<std::shared_ptr<WebSocketWorker>> workers;  // destroyed before the threads of the pool
 };
 
 WebSocketServer::WebSocketServer(Executor const& executor, Options options, Handlers handlers)
     : impl_{std::make_shared<Impl>(executor, std::move(options), std::move(handlers))} {}
 
 WebSocketServer::~WebSocketServer() {
-  impl_->settings->gone = true;
+  impl_->settings->destroyed = true;
   impl_->pool->drop();
 }
 

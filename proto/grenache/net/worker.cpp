@@ -13,8 +13,8 @@ using asio::ip::tcp;
 
 namespace {
 
-/// How long connections that were cut off may take to end: longer than the last bytes of a WebSocket.
-constexpr Duration kCutOff = std::chrono::seconds{2};
+/// How long aborted connections may take to end; longer than Stream::kLinger.
+constexpr Duration kAbortMax = std::chrono::seconds{2};
 constexpr Duration kCancelAgain = std::chrono::milliseconds{100};
 
 }  // namespace
@@ -69,14 +69,14 @@ void Worker::cut_all() {
 
 Awaitable<bool> Worker::stop(std::shared_ptr<Worker> self, Duration limit) {
   self->stopping_ = true;
-  self->admission_.for_each([](Admission::Entry& each) { static_cast<Connection&>(each).wind_up(); });
+  self->admission_.for_each([](Admission::Entry& each) { static_cast<Connection&>(each).drain(); });
   bool const drained = co_await self->tasks_.drained(limit);
   bool const graceful = drained || self->tasks_.size() == self->admission_.closing_count();
   if (!drained) {
     self->cut_all();
     // Cancellation is not sticky: a handler may wait again.
     bool ended = false;
-    for (Duration waited{}; !ended && waited < kCutOff; waited += kCancelAgain) {
+    for (Duration waited{}; !ended && waited < kAbortMax; waited += kCancelAgain) {
       self->tasks_.cancel(asio::cancellation_type::terminal);
       ended = co_await self->tasks_.drained(kCancelAgain);
     }
@@ -88,11 +88,12 @@ Awaitable<bool> Worker::stop(std::shared_ptr<Worker> self, Duration limit) {
 WorkerPool::WorkerPool(Executor const& executor, unsigned thread_count, Worker::Limits const& limits,
                        MakeWorker const& make_worker)
     : executor_{executor}, listener_{executor, thread_count}, stopped_{executor} {
-  std::size_t const worker_count = listener_.lane_count();
+  std::size_t const worker_count = listener_.worker_count();
   std::size_t const count_max = std::min(limits.connection_count_max, connection_count_allowed());
   Worker::Limits const each{(count_max + worker_count - 1) / worker_count,
                             limits.held_bytes_max / worker_count};
-  for (std::size_t i = 0; i < worker_count; ++i) workers_.push_back(make_worker(listener_.lane(i), each));
+  for (std::size_t i = 0; i < worker_count; ++i)
+    workers_.push_back(make_worker(listener_.worker_executor(i), each));
 }
 
 Result<Endpoint> WorkerPool::listen(Endpoint const& bind) {

@@ -66,7 +66,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
     virtual void cut(Cut why) = 0;
     /// Called at the start of a graceful stop: the connection ends at once, or when its requests in progress
     /// are answered.
-    virtual void wind_up() = 0;
+    virtual void drain() = 0;
 
     void enter(Phase phase) { worker_->admission_.enter(*this, phase); }
     [[nodiscard]] Worker& worker() const { return *worker_; }
@@ -94,10 +94,10 @@ class Worker : public std::enable_shared_from_this<Worker> {
   [[nodiscard]] TaskGroup& tasks() { return tasks_; }
   [[nodiscard]] bool stopping() const { return stopping_; }
   [[nodiscard]] ByteBudget& budget() { return budget_; }
-  /// Notified when the budget has room again. Waiters also re-check every kLookAgain, because the closing of
-  /// a waiting connection is not notified.
+  /// Notified when the budget has room again. Waiters also re-check every kRecheckInterval, because the
+  /// closing of a waiting connection is not notified.
   [[nodiscard]] AsyncEvent& room() { return room_; }
-  static constexpr Duration kLookAgain = std::chrono::milliseconds{100};
+  static constexpr Duration kRecheckInterval = std::chrono::milliseconds{100};
 
   /// Starts a connection if there is room, or one can be evicted. When all others are being served it waits
   /// until the ready handlers of this thread have run, because a request may just have been answered.

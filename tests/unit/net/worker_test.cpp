@@ -19,7 +19,7 @@ struct TestWorker : Worker {
   struct Guest : Connection {
     using Connection::Connection;
     void cut(Cut) override { ++static_cast<TestWorker&>(worker()).cuts; }
-    void wind_up() override { ++static_cast<TestWorker&>(worker()).wind_ups; }
+    void drain() override { ++static_cast<TestWorker&>(worker()).drain_count; }
   };
   void start(asio::ip::tcp::socket, Endpoint const&) override {
     if (out_of_memory) throw std::bad_alloc{};
@@ -28,7 +28,7 @@ struct TestWorker : Worker {
 
   std::vector<std::unique_ptr<Guest>> guests;
   int cuts = 0;
-  int wind_ups = 0;
+  int drain_count = 0;
   bool out_of_memory = false;
 };
 
@@ -99,7 +99,7 @@ TEST_F(WorkerTest, nobodyIsStartedOnceAStopHasBegun) {
     EXPECT_TRUE(graceful);
   };
   test::run(io, test());
-  EXPECT_EQ(worker->wind_ups, 1);
+  EXPECT_EQ(worker->drain_count, 1);
   come();
   EXPECT_EQ(worker->guests.size(), 1u);
 }
