@@ -88,7 +88,7 @@ class Playbook(TestCase):
     def test_a_server_that_is_no_grape_is_called_that(self):
         grape = self.start(FakeGrape, status=404)
         play = self.start(Process, BIN / "exchange", "--playbook", "--grape", grape.url)
-        play.wait_line(lambda line: f"{grape.url} answers, but is no grape (404)" in line)
+        play.wait_line(lambda line: f"{grape.url} answers, but is not a grape (404)" in line)
         play.process.kill()
         play.wait()
         self.assertNotIn("a grape answers", "\n".join(play.lines))

@@ -29,7 +29,7 @@ GrapeWatch::Change GrapeWatch::see(Sight sight) {
   if (last_->answers && !last && !last_->id.empty()) ids_.push_back(last_->id);
   if (!last) return Change::none;
   if (!last_->answers) return last->answers ? Change::lost : Change::none;
-  // Several grapes behind one address take turns to answer: none of them was restarted.
+  // Several grapes may answer alternately behind one address, so a known id is no sign of a restart.
   bool const is_known = std::ranges::find(ids_, last_->id) != ids_.end();
   bool const has_other_id = !last->id.empty() && !last_->id.empty() && !is_known;
   if (!last_->id.empty() && !is_known) {

@@ -29,7 +29,7 @@ namespace {
 /// An io_context that runs on a thread of its own, and a link on it.
 class OwnThread {
  public:
-  explicit OwnThread(std::string_view grapes) : bad_grape_{read(grapes)} {
+  explicit OwnThread(std::string_view grapes) : bad_grape_{parse(grapes)} {
     if (!bad_grape_) link_.emplace(executor(), options_, Random::from_system());
     thread_ = std::thread{[this] { io_.run(); }};
   }
@@ -41,19 +41,19 @@ class OwnThread {
   OwnThread(OwnThread const&) = delete;
   OwnThread& operator=(OwnThread const&) = delete;
 
-  /// What is wrong with the grapes; then there is no link.
+  /// The error of the grapes' URLs; when set, there is no link.
   [[nodiscard]] std::optional<Failure> const& bad_grape() const { return bad_grape_; }
   [[nodiscard]] Link& link() { return *link_; }
   [[nodiscard]] net::Executor executor() { return io_.get_executor(); }
 
-  /// Runs `task` there and returns its result.
+  /// Runs `task` on the thread and returns its result.
   template <class T>
   T run(Awaitable<T> task) {
     return asio::co_spawn(io_, std::move(task), asio::use_future).get();
   }
 
  private:
-  std::optional<Failure> read(std::string_view grapes) {
+  std::optional<Failure> parse(std::string_view grapes) {
     while (!grapes.empty()) {
       std::string_view const url = grapes.substr(0, grapes.find(','));
       grapes.remove_prefix(std::min(grapes.size(), url.size() + 1));
@@ -147,7 +147,7 @@ Awaitable<RpcResult<Endpoint>> BlockingServer::Impl::start(Impl& self) {
 
 Awaitable<RpcResult<void>> BlockingServer::Impl::run(Impl& self) {
   using namespace asio::experimental::awaitable_operators;
-  net::TerminationSignals signals{self.thread.executor()};  // before anyone can ask us to stop
+  net::TerminationSignals signals{self.thread.executor()};  // first, so that no signal is lost
   auto starting = start(self) || signals.received();
   auto const first = co_await std::move(starting);
   if (first.index() == 0 && !std::get<0>(first)) co_return std::get<0>(first).error();

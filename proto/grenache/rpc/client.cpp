@@ -34,10 +34,10 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
 
   Impl(net::Executor const& e, Link& l, Options o, Random r)
       : executor{e}, link{l}, options{std::move(o)}, random{std::move(r)}, tasks{e}, dead{options.dead} {
-    make_carrier();
+    make_transport();
   }
 
-  void make_carrier();
+  void make_transport();
   static Awaitable<Attempt> attempt(std::shared_ptr<Impl> self, std::string const& destination,
                                     std::string const& name, std::string const& payload, TimePoint deadline,
                                     bool compress, bool repeatable);
@@ -65,32 +65,32 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
   net::TaskGroup tasks;
   DeadList dead;
   std::set<std::string> excluded;
-  std::shared_ptr<net::TlsContext> tls;      // null for plain TCP
-  std::unique_ptr<ClientTransport> carrier;  // null when there is nothing to send with
-  Failure why_not;                           // then
+  std::shared_ptr<net::TlsContext> tls;        // null for plain TCP
+  std::unique_ptr<ClientTransport> transport;  // null if TLS failed or the client was destroyed
+  Failure no_transport;                        // the reason
   bool stopping = false;
 };
 
-void Client::Impl::make_carrier() {
+void Client::Impl::make_transport() {
   if (uses_tls(options.transport)) {
     auto made = net::TlsContext::make_client(options.tls);
     if (!made) {
-      why_not = generic_failure(made.error().message());
+      no_transport = generic_failure(made.error().message());
       return;
     }
     tls = std::move(*made);
   }
   auto const make = uses_websocket(options.transport) ? make_ws_client_transport : make_http_client_transport;
-  carrier = make(executor, options, tls);
+  transport = make(executor, options, tls);
 }
 
-/// `payload` is JSON text: it is printed once, whatever the number of attempts.
+/// Sends a request to one destination. `payload` is JSON text, serialized once for all attempts.
 Awaitable<Attempt> Client::Impl::attempt(std::shared_ptr<Impl> self, std::string const& destination,
                                          std::string const& name, std::string const& payload,
                                          TimePoint deadline, bool compress, bool repeatable) {
   auto const to = HostPort::parse(destination);
   if (!to) co_return final_attempt(generic_failure("not a destination: " + destination));
-  if (!self->carrier) co_return final_attempt(self->why_not);
+  if (!self->transport) co_return final_attempt(self->no_transport);
   Outgoing outgoing;
   outgoing.to = *to;
   outgoing.rid = make_uuid(self->random);
@@ -99,13 +99,13 @@ Awaitable<Attempt> Client::Impl::attempt(std::shared_ptr<Impl> self, std::string
   outgoing.compress = compress;
   outgoing.repeatable = repeatable;
   if (outgoing.text.size() > self->options.request_bytes_max) co_return final_attempt(Errc::request_size);
-  auto outcome = co_await self->carrier->send(std::move(outgoing));
+  auto outcome = co_await self->transport->send(std::move(outgoing));
   if (outcome.answered) self->dead.remove(destination);
   if (outcome.transport_failed) self->dead.add(destination, net::steady_now());
   co_return outcome;
 }
 
-/// The destinations of a service without those that are excluded.
+/// Looks up a service and removes the excluded destinations.
 Awaitable<RpcResult<std::vector<std::string>>> Client::Impl::find(std::shared_ptr<Impl> self,
                                                                   std::string const& name,
                                                                   TimePoint deadline) {
@@ -118,7 +118,7 @@ Awaitable<RpcResult<std::vector<std::string>>> Client::Impl::find(std::shared_pt
   co_return std::move(*found);
 }
 
-/// The last attempt: an answer, or a failure of the transport when no more may be asked.
+/// Tries destinations until one answers or no further attempt is allowed. Returns the last attempt.
 Awaitable<Attempt> Client::Impl::try_all(std::shared_ptr<Impl> self, std::vector<std::string> destinations,
                                          std::string const& name, std::string const& payload,
                                          TimePoint deadline, RequestOptions const& options) {
@@ -146,7 +146,7 @@ Awaitable<RpcResult<Value>> Client::Impl::request(std::shared_ptr<Impl> self, st
   if (!found) co_return found.error();
   std::string const text = json::to_text(payload);
   Attempt outcome = co_await try_all(self, std::move(*found), name, text, deadline, options);
-  // What the grape knew of may be dead; its next answer may be better.
+  // The destinations may be dead: the next request asks the grape again.
   if (outcome.transport_failed && !self->stopping) self->link.forget(name);
   co_return std::move(outcome.reply);
 }
@@ -207,10 +207,10 @@ struct ClientStream::State {
 
   std::string destination;
   net::HttpStream stream;
-  std::optional<RpcResult<void>> status;  // of the answer, once it is known
+  std::optional<RpcResult<void>> status;  // see accepted(); empty until the answer has arrived
 };
 
-/// Why `headers` cannot be sent as they are: a line break would begin a header of its own.
+/// Returns a failure if a header contains control characters: a line break would inject another header.
 std::optional<Failure> bad_header(net::HttpHeaders const& headers) {
   auto const is_bad = [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == '\x7f'; };
   for (auto const& [name, value] : headers) {
@@ -231,7 +231,7 @@ net::HttpHeaders stream_headers(std::string_view rid, std::string const& name, S
 
 Awaitable<RpcResult<ClientStream>> Client::Impl::stream(std::shared_ptr<Impl> self, std::string name,
                                                         StreamOptions options) {
-  if (!self->carrier) co_return self->why_not;
+  if (!self->transport) co_return self->no_transport;
   if (uses_websocket(self->options.transport)) co_return generic_failure("streams need HTTP");
   TimePoint const deadline = net::steady_deadline(options.timeout);
   std::string const rid = make_uuid(self->random);
@@ -242,12 +242,12 @@ Awaitable<RpcResult<ClientStream>> Client::Impl::stream(std::shared_ptr<Impl> se
   std::set<std::string> tried;
   Failure last;
   while (auto const to = choose_destination(*found, tried, self->dead, net::steady_now(), self->random)) {
-    if (!tried.insert(*to).second || !self->carrier) break;
+    if (!tried.insert(*to).second || !self->transport) break;
     net::HttpCall head;
     head.destination = HostPort::parse(*to).value();
     head.headers = headers;
     head.timeout = deadline - net::steady_now();
-    auto opened = co_await self->carrier->open(std::move(head));
+    auto opened = co_await self->transport->open(std::move(head));
     if (opened) co_return ClientStream{std::make_unique<ClientStream::State>(*to, std::move(*opened))};
     std::string const text =
         self->tls ? self->tls->explain(opened.error(), HostPort::parse(*to).value()) : "";
@@ -262,13 +262,13 @@ Awaitable<RpcResult<ClientStream>> Client::Impl::stream(std::shared_ptr<Impl> se
 
 void Client::Impl::shut_down() {
   stopping = true;
-  why_not = Errc::stopped;
-  carrier.reset();
+  no_transport = Errc::stopped;
+  transport.reset();
 }
 
 Awaitable<void> Client::Impl::stop(std::shared_ptr<Impl> self) {
   self->stopping = true;
-  if (self->carrier) co_await self->carrier->stop();
+  if (self->transport) co_await self->transport->stop();
   self->tasks.cancel(net::asio::cancellation_type::terminal);
   while (self->tasks.size() > 0) co_await self->tasks.drained(std::chrono::seconds{1});
 }
@@ -279,7 +279,7 @@ Awaitable<RpcResult<void>> ClientStream::State::checked(Awaitable<Result<void>> 
   co_return RpcResult<void>{};
 }
 
-/// Whether the service has taken the stream; the first bytes of the text of one that has not.
+/// Waits for the answer. Returns an error with the beginning of its body if its status is not 2xx.
 Awaitable<RpcResult<void>> ClientStream::State::accepted() {
   auto const head = co_await stream.response();
   if (!head) co_return failure_of(head.error());
@@ -311,9 +311,9 @@ Awaitable<RpcResult<std::string_view>> ClientStream::read() { return state_->rea
 
 namespace {
 
-/// A call for those without coroutines. Its callback never runs inside of the function that was called.
+/// Runs `call` and passes the result to `callback`, never within the function that started it.
 template <class T>
-Awaitable<void> tell(net::Executor executor, Awaitable<T> call, std::function<void(T)> callback) {
+Awaitable<void> call_with(net::Executor executor, Awaitable<T> call, std::function<void(T)> callback) {
   co_await net::asio::post(executor, net::kTuple);
   auto result = co_await std::move(call);
   callback(std::move(result));
@@ -335,7 +335,7 @@ Awaitable<RpcResult<Value>> Client::request(std::string name, Value payload) {
 }
 void Client::request(std::string name, Value payload, RequestOptions options, RequestCallback callback) {
   auto call = Impl::request(impl_, std::move(name), std::move(payload), options);
-  impl_->tasks.spawn(tell<RpcResult<Value>>(impl_->executor, std::move(call), std::move(callback)));
+  impl_->tasks.spawn(call_with<RpcResult<Value>>(impl_->executor, std::move(call), std::move(callback)));
 }
 Awaitable<RpcResult<Value>> Client::request_to(std::string destination, std::string name, Value payload,
                                                RequestOptions options) {
@@ -348,14 +348,14 @@ Awaitable<RpcResult<std::vector<Client::MapEntry>>> Client::map(std::string name
 void Client::map(std::string name, Value payload, MapOptions options, MapCallback callback) {
   using Entries = RpcResult<std::vector<MapEntry>>;
   auto call = Impl::map(impl_, std::move(name), std::move(payload), options);
-  impl_->tasks.spawn(tell<Entries>(impl_->executor, std::move(call), std::move(callback)));
+  impl_->tasks.spawn(call_with<Entries>(impl_->executor, std::move(call), std::move(callback)));
 }
 Awaitable<RpcResult<ClientStream>> Client::stream(std::string name, StreamOptions options) {
   return Impl::stream(impl_, std::move(name), std::move(options));
 }
 Awaitable<void> Client::stop() { return Impl::stop(impl_); }
 std::size_t Client::connection_count() const {
-  return impl_->carrier ? impl_->carrier->connection_count() : 0;
+  return impl_->transport ? impl_->transport->connection_count() : 0;
 }
 
 }  // namespace grenache::rpc

@@ -12,7 +12,7 @@ using net::WebSocketErrc;
 
 namespace {
 
-constexpr std::size_t kDetailMax = 300;  // of what a peer may put into our messages
+constexpr std::size_t kDetailMax = 300;  // of a peer's text in our messages
 
 }  // namespace
 

@@ -9,7 +9,8 @@ namespace {
 constexpr std::string_view kHttp = "http://";
 constexpr std::string_view kHttps = "https://";
 
-/// What may stand in the path of a URL (RFC 3986, 3.3): nothing that ends the target of a request line.
+/// Returns whether `c` is allowed in the path of a URL (RFC 3986, 3.3), which excludes all characters that
+/// could end the target of a request line.
 bool is_path_character(char c) {
   bool const is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
   bool const is_digit = c >= '0' && c <= '9';

@@ -31,7 +31,7 @@ RpcResult<Value> read_reply(net::HttpResponse const& response, std::string_view 
   }
   auto reply = json::parse_rpc_reply(body);
   if (!reply) return Errc::reply_empty;
-  // Node would wait on for the rid until its timeout; on this connection nothing else will come.
+  // Node.js would wait for the rid until its timeout, but no other reply can arrive on this connection.
   std::string const* const answered = reply->rid.as_string();
   if (!answered || *answered != rid) return Failure(Errc::reply_empty, "the answer to another request");
   return result_of(std::move(*reply));

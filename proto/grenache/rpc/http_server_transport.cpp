@@ -34,7 +34,7 @@ HttpReply refusal(Service& service, RpcEnvelopeErrc code) {
   return reply;
 }
 
-/// Everything but rid, key and payload.
+/// Returns the request without rid, key and payload.
 Request request_of(Service const& service, HttpRequest const& http) {
   Request request;
   request.transport = service.options.transport;
@@ -48,7 +48,7 @@ Request request_of(Service const& service, HttpRequest const& http) {
   return request;
 }
 
-/// Where a connection waits for a reply that a responder may set_reply from any thread.
+/// Passes the reply of a responder, which may come on any thread, to the coroutine that waits for it.
 class ReplySlot {
  public:
   explicit ReplySlot(net::Executor const& executor) : executor_{executor}, arrived_{executor} {}
@@ -59,7 +59,7 @@ class ReplySlot {
     if (has_waiter_) asio::post(executor_, [self = self_.lock()] { self->arrived_.notify_all(); });
   }
 
-  /// Nothing when the wait was cancelled.
+  /// Returns the reply, or nothing when the wait was cancelled.
   static Awaitable<std::optional<Reply>> wait(std::shared_ptr<ReplySlot> self) {
     self->self_ = self;
     WaitScope const scope{*self};
@@ -71,7 +71,7 @@ class ReplySlot {
   }
 
  private:
-  /// While somebody waits. Only then may the executor be used: it may go soon after.
+  /// Marks that wait() is running. Only then may the executor be used; it may be destroyed soon after.
   struct WaitScope {
     explicit WaitScope(ReplySlot& s) : slot{s} { set(true); }
     ~WaitScope() { set(false); }
@@ -111,7 +111,8 @@ Awaitable<Reply> call_back(std::shared_ptr<Service> const& service, Request requ
 Awaitable<HttpReply> handle(std::shared_ptr<Service> service, HttpRequest& http) {
   bool const compressed = http.header("grc-compress").find("gzip") != std::string_view::npos;
   if (compressed) {
-    // As Node: a body that does not expand is taken as it is. A bomb ends here too, and then is no JSON.
+    // Like Node.js, use a body that cannot be decompressed as it is. So a decompression bomb is not expanded
+    // either, and is refused as invalid JSON.
     bool const has_room = co_await http.until_room();
     if (!has_room) {
       HttpReply busy;
@@ -132,7 +133,7 @@ Awaitable<HttpReply> handle(std::shared_ptr<Service> service, HttpRequest& http)
 
   ++service->requests;
   Request request = request_of(*service, http);
-  request.rid = envelope->rid;  // kept: the handler may move from its request
+  request.rid = envelope->rid;  // copied: the handler may move from its request
   request.key = std::move(envelope->key);
   request.payload = std::move(envelope->payload);
   Reply outcome;
@@ -151,9 +152,9 @@ bool is_stream(HttpRequest const& http) {
   return http.has_header("_gr") && http.header("transfer-encoding") == "chunked";
 }
 
-class HttpStreamOfCaller : public ServerStream {
+class HttpServerStream : public ServerStream {
  public:
-  HttpStreamOfCaller(net::HttpExchange& exchange, Request request)
+  HttpServerStream(net::HttpExchange& exchange, Request request)
       : exchange_{exchange}, request_{std::move(request)} {}
 
   [[nodiscard]] Request const& request() const override { return request_; }
@@ -180,7 +181,7 @@ class HttpStreamOfCaller : public ServerStream {
     co_return begun;
   }
   [[nodiscard]] bool begun() const { return begun_; }
-  /// The request was cut off or is malformed: a whole answer would look as if it were not.
+  /// The request is incomplete or malformed. A complete answer would hide that from the caller.
   [[nodiscard]] bool broken() const { return broken_; }
 
  private:
@@ -190,8 +191,8 @@ class HttpStreamOfCaller : public ServerStream {
   bool broken_ = false;
 };
 
-Awaitable<void> send_whole(HttpStreamOfCaller& stream, net::HttpExchange& exchange, unsigned status,
-                           std::string_view body) {
+Awaitable<void> send_complete(HttpServerStream& stream, net::HttpExchange& exchange, unsigned status,
+                              std::string_view body) {
   if (!stream.begun()) {
     auto const begun = co_await stream.begin(status);
     if (!begun) co_return;
@@ -206,10 +207,10 @@ Awaitable<void> handle_stream(std::shared_ptr<Service> service, net::HttpExchang
   Request request = request_of(*service, exchange.request());
   request.rid = std::move(envelope.rid);
   request.key = std::move(envelope.key);
-  HttpStreamOfCaller stream{exchange, std::move(request)};
+  HttpServerStream stream{exchange, std::move(request)};
   if (!applied) {
     HttpReply const reply = refusal(*service, RpcEnvelopeErrc::header_parse_gr);
-    co_await send_whole(stream, exchange, reply.status, reply.body);
+    co_await send_complete(stream, exchange, reply.status, reply.body);
     co_return;
   }
   ++service->streams;
@@ -223,9 +224,9 @@ Awaitable<void> handle_stream(std::shared_ptr<Service> service, net::HttpExchang
   if (stream.broken()) co_return;
   if (!thrown) {
     std::string_view const nothing;
-    co_await send_whole(stream, exchange, 200, nothing);
+    co_await send_complete(stream, exchange, 200, nothing);
   } else if (!stream.begun()) {
-    co_await send_whole(stream, exchange, 500, kHandlerFailed);
+    co_await send_complete(stream, exchange, 500, kHandlerFailed);
   }
 }
 
@@ -244,7 +245,8 @@ net::HttpServer::Options http_options(std::shared_ptr<Service> const& service,
   http.stream_idle_max = options.stream_idle_max;
   http.too_large.body = kTooLarge;
   http.web_access = options.web_access;
-  // A callback goes on without its caller, so the connection keeps its place: it bounds their number.
+  // A callback handler continues when its caller disconnects, so its connection is not closed: the limit of
+  // connections also limits the running callbacks.
   http.cancels_abandoned = !service->callback;
   if (service->stream) {
     http.wants_stream = is_stream;

@@ -27,9 +27,9 @@ using GrapeIndex = std::size_t;  // into Options::grapes
 
 namespace {
 
-constexpr std::size_t kReplyBytesMax = 1024 * 1024;  // of a grape: 100 peers are 3 KiB, an item 1 KiB
+constexpr std::size_t kReplyBytesMax = 1024 * 1024;  // 100 peers are 3 KiB, an item 1 KiB
 constexpr unsigned kUnavailable = 503;
-constexpr std::string_view kGrapeBusy = "ERR_GRAPE_BUSY";  // of our grapes, which took nothing back then
+constexpr std::string_view kGrapeBusy = "ERR_GRAPE_BUSY";  // from one of our grapes that did not unannounce
 
 net::HttpClient::Options http_options(std::shared_ptr<net::TlsContext> tls) {
   net::HttpClient::Options options;
@@ -38,8 +38,8 @@ net::HttpClient::Options http_options(std::shared_ptr<net::TlsContext> tls) {
   return options;
 }
 
-/// What GET /health says. Grapes of Node.js have no such page and say so. A proxy that answers for a grape
-/// which is gone says neither.
+/// Evaluates the answer to GET /health. A Node.js grape has no such page and answers with an error of a
+/// grape. A proxy whose grape does not run answers with neither.
 GrapeWatch::Sight sight_of(net::HttpResponse const& response) {
   GrapeWatch::Sight sight;
   auto const health = json::parse(response.body);
@@ -53,12 +53,12 @@ GrapeWatch::Sight sight_of(net::HttpResponse const& response) {
 }  // namespace
 
 Duration jittered(Duration interval, Random& random) {
-  if (interval > Duration::max() / 2) return interval;  // never, as good as
+  if (interval > Duration::max() / 2) return interval;  // practically never
   return random.between(interval / 2, interval / 2 * 3);
 }
 
 struct Link::Impl : std::enable_shared_from_this<Impl> {
-  /// A lookup under way and all who wait for it.
+  /// A running lookup, shared by all callers.
   struct SharedLookup {
     explicit SharedLookup(net::Executor const& executor) : done{executor} {}
     net::AsyncEvent done;
@@ -81,7 +81,7 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
     std::string target;
     std::string body;
     TimePoint deadline = TimePoint::max();    // of every try
-    std::shared_ptr<Announcement> announces;  // when it is one
+    std::shared_ptr<Announcement> announces;  // set for an announcement
     std::set<GrapeIndex> asked;               // grapes that have not answered yet
     std::optional<Answer> answer;
     std::string last_failure;
@@ -96,7 +96,7 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
     }
     net::AsyncEvent changed;  // confirmed, failed, due or stopped
     AnnouncementState state;
-    std::shared_ptr<Inquiry> inquiry;  // while it is being made
+    std::shared_ptr<Inquiry> inquiry;  // while it is running
     bool is_stopped = false;
   };
   using AnnouncementKey = std::pair<std::string, std::uint16_t>;
@@ -143,7 +143,7 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
   static Awaitable<void> unannounce_at(std::shared_ptr<Impl> self, AnnouncementKey key, GrapeIndex grape,
                                        std::set<GrapeIndex> holders);
   static Awaitable<void> watch(std::shared_ptr<Impl> self, GrapeIndex grape);
-  static Awaitable<GrapeWatch::Sight> look_at(std::shared_ptr<Impl> self, GrapeIndex grape);
+  static Awaitable<GrapeWatch::Sight> poll_health(std::shared_ptr<Impl> self, GrapeIndex grape);
   void react(GrapeIndex grape, GrapeWatch::Change change);
   static Awaitable<RpcResult<void>> wait_ready(std::shared_ptr<Impl> self, Duration limit);
   static Awaitable<void> stop(std::shared_ptr<Impl> self);
@@ -159,9 +159,9 @@ struct Link::Impl : std::enable_shared_from_this<Impl> {
   Options options;
   Random random;
   net::HttpClient http;
-  std::optional<net::HttpClient> https;  // when a URL needs it and the TLS options are right
+  std::optional<net::HttpClient> https;  // if a URL needs it and the TLS options are valid
   std::shared_ptr<net::TlsContext> https_context;
-  Error https_failure;  // when they are not
+  Error https_failure;  // if they are not valid
   net::TaskGroup tasks;
   net::TaskGroup announcers;
   net::AsyncEvent halt;
@@ -186,7 +186,7 @@ void Link::Impl::make_https() {
   }
 }
 
-/// `call` has a target below the base path; it may be made twice.
+/// Sends `call`, possibly twice, to a grape. Its target is relative to the base path.
 Awaitable<Result<net::HttpResponse>> Link::Impl::request(std::shared_ptr<Impl> self, GrapeIndex grape,
                                                          net::HttpCall call) {
   GrapeUrl const& url = self->options.grapes[grape];
@@ -198,7 +198,8 @@ Awaitable<Result<net::HttpResponse>> Link::Impl::request(std::shared_ptr<Impl> s
   co_return co_await client.request(std::move(call));
 }
 
-/// An error of the grape is an answer; a page of a proxy whose grape is gone, or of another server, is not.
+/// Sends the request to one grape. An error of the grape is an answer; a page of another server, such as a
+/// proxy whose grape does not run, is a failure.
 Awaitable<void> Link::Impl::try_at(std::shared_ptr<Impl> self, std::shared_ptr<Inquiry> inquiry,
                                    GrapeIndex grape) {
   if (inquiry->is_abandoned || self->stopping) co_return;
@@ -212,7 +213,7 @@ Awaitable<void> Link::Impl::try_at(std::shared_ptr<Impl> self, std::shared_ptr<I
   inquiry->asked.erase(grape);
   if (response && !json::is_grape_answer(response->status, response->body)) {
     self->selector.failed(grape, net::steady_now());
-    inquiry->last_failure = self->options.grapes[grape].to_string() + " answers, but is no grape (" +
+    inquiry->last_failure = self->options.grapes[grape].to_string() + " answers, but is not a grape (" +
                             std::to_string(response->status) + ")";
   } else if (response) {
     self->selector.answered(grape);
@@ -256,7 +257,8 @@ Awaitable<RpcResult<Link::Impl::Answer>> Link::Impl::ask(std::shared_ptr<Impl> s
   co_return Errc::stopped;
 }
 
-/// Whether a grape that knows nobody can know better soon: ours tells with /health. Node.js has no such page.
+/// Returns `not_ready` if /health says that the grape has not joined its network yet, so that a later lookup
+/// may succeed; otherwise `lookup_empty`. Node.js grapes have no /health.
 Awaitable<Failure> Link::Impl::why_empty(std::shared_ptr<Impl> self, GrapeIndex grape) {
   net::HttpCall call;
   call.method = "GET";
@@ -284,7 +286,7 @@ Awaitable<RpcResult<Destinations>> Link::Impl::ask_for(std::shared_ptr<Impl> sel
   co_return std::move(*reply.value);
 }
 
-/// An exception (there is no memory, no thread for the resolver) fails the lookup for all who wait for it.
+/// Runs a lookup. An exception (no memory, no thread for the resolver) fails it for all callers.
 Awaitable<void> Link::Impl::run(std::shared_ptr<Impl> self, std::string name,
                                 std::shared_ptr<SharedLookup> lookup) {
   try {
@@ -310,7 +312,7 @@ Awaitable<RpcResult<Destinations>> Link::Impl::lookup(std::shared_ptr<Impl> self
     }
     shared = std::make_shared<SharedLookup>(self->executor);
     self->lookups.emplace(name, shared);
-    // A task of its own: the one who asked first may give up without the others noticing.
+    // A separate task: the first caller may give up without an effect on the others.
     self->tasks.spawn(run(self, name, shared));
   }
   while (!shared->result) {
@@ -380,7 +382,7 @@ Awaitable<RpcResult<void>> Link::Impl::announced(std::shared_ptr<Impl> self, Ann
 
 void Link::Impl::unannounce(AnnouncementKey const& key, std::set<GrapeIndex> const& holders) {
   if (auto const again = announcements.find(key); again != announcements.end()) {
-    again->second->state.adopt(holders);  // announced again already
+    again->second->state.adopt(holders);  // it has been announced again
     return;
   }
   for (GrapeIndex const grape : holders) {
@@ -388,7 +390,7 @@ void Link::Impl::unannounce(AnnouncementKey const& key, std::set<GrapeIndex> con
   }
 }
 
-/// `holders` are asked already, `grape` by this task.
+/// Asks `grape` to unannounce the service; other tasks ask the other `holders`.
 Awaitable<void> Link::Impl::unannounce_at(std::shared_ptr<Impl> self, AnnouncementKey key, GrapeIndex grape,
                                           std::set<GrapeIndex> holders) {
   net::HttpCall call;
@@ -399,11 +401,11 @@ Awaitable<void> Link::Impl::unannounce_at(std::shared_ptr<Impl> self, Announceme
   bool const is_done = response && json::is_grape_answer(response->status, response->body) &&
                        response->body.find(kGrapeBusy) == std::string::npos;
   if (!is_done) {
-    // The nodes that this grape told are still there, and any other grape reaches them.
+    // The DHT nodes to which this grape announced it still run, and any other grape can reach them.
     auto const other = self->selector.pick(net::steady_now(), holders);
     if (other) (void)co_await request(self, *other, call);
   }
-  // Who began to announce it meanwhile may have been taken back with it.
+  // If it has been announced again meanwhile, this request may have removed the new announcement.
   auto const again = self->announcements.find(key);
   if (again == self->announcements.end()) co_return;
   again->second->state.adopt(holders);
@@ -411,7 +413,7 @@ Awaitable<void> Link::Impl::unannounce_at(std::shared_ptr<Impl> self, Announceme
   again->second->changed.notify_all();
 }
 
-Awaitable<GrapeWatch::Sight> Link::Impl::look_at(std::shared_ptr<Impl> self, GrapeIndex grape) {
+Awaitable<GrapeWatch::Sight> Link::Impl::poll_health(std::shared_ptr<Impl> self, GrapeIndex grape) {
   net::HttpCall call;
   call.method = "GET";
   call.target = "/health";
@@ -424,12 +426,12 @@ Awaitable<GrapeWatch::Sight> Link::Impl::look_at(std::shared_ptr<Impl> self, Gra
 
 /// Polls a grape for as long as services are announced.
 Awaitable<void> Link::Impl::watch(std::shared_ptr<Impl> self, GrapeIndex grape) {
-  GrapeWatch seen;
+  GrapeWatch grape_watch;
   while (!self->stopping) {
     if (!self->announcements.empty()) {
-      auto sight = co_await look_at(self, grape);
+      auto sight = co_await poll_health(self, grape);
       if (self->stopping) break;
-      self->react(grape, seen.see(std::move(sight)));
+      self->react(grape, grape_watch.see(std::move(sight)));
     }
     Duration const pause = jittered(self->options.watch_interval, self->random);
     Wake const wake = co_await self->halt.wait(net::steady_deadline(pause));
@@ -459,13 +461,13 @@ Awaitable<RpcResult<void>> Link::Impl::wait_ready(std::shared_ptr<Impl> self, Du
   TimePoint const deadline = net::steady_deadline(limit);
   Failure failure = Errc::grape_unreachable;
   while (!self->stopping && net::steady_now() < deadline) {
-    // ERR_REQ_NOTFOUND comes at once and costs the DHT nothing.
+    // The answer, ERR_REQ_NOTFOUND, comes at once and needs no DHT query.
     auto inquiry = std::make_shared<Inquiry>(self->executor, "/", "{}");
     inquiry->deadline = deadline;
     auto const answer = co_await ask(self, std::move(inquiry), self->options.grapes.size());
     if (answer) co_return RpcResult<void>{};
     failure = answer.error();
-    if (failure.code == Errc::stopped) break;  // cancelled while it asked
+    if (failure.code == Errc::stopped) break;  // cancelled while it was waiting
     TimePoint const next = std::min(deadline, net::steady_deadline(self->options.ready_poll));
     Wake const wake = co_await self->halt.wait(next);
     if (wake == Wake::cancelled) co_return Errc::stopped;

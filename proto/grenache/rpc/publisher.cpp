@@ -17,7 +17,7 @@ using Session = net::WebSocketServer::Session;
 
 namespace {
 
-constexpr std::size_t kIncomingBytesMax = 64 * 1024;  // subscribers have nothing to say
+constexpr std::size_t kIncomingBytesMax = 64 * 1024;  // subscribers send no messages
 
 net::WebSocketServer::Options server_options(Publisher::Options const& options) {
   net::WebSocketServer::Options server;
@@ -76,7 +76,7 @@ struct Publisher::Impl {
   static Awaitable<RpcResult<void>> ready(std::shared_ptr<Impl> self, Duration limit);
   static Awaitable<bool> stop(std::shared_ptr<Impl> self, Duration limit);
 
-  std::mutex mutex;  // of the subscribers
+  std::mutex mutex;  // guards `subscribers`
   std::set<Session> subscribers;
   std::atomic<std::uint64_t> published{0};
   std::atomic<std::uint64_t> delivered{0};

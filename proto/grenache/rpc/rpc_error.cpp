@@ -52,7 +52,7 @@ bool is_never_connected(Error const& error) {
   return error == asio_error::connection_refused || error == asio_error::host_unreachable ||
          error == asio_error::network_unreachable || error == net::HttpClientErrc::not_resolved ||
          error == net::WebSocketErrc::not_resolved || error == asio_error::try_again ||
-         error.category() == net::certificate_category();  // refused by us, before anything was sent
+         error.category() == net::certificate_category();  // refused before anything was sent
 }
 
 void throw_exception_from_error(Failure const& failure, boost::source_location const&) {

@@ -21,11 +21,13 @@ struct Server::Impl {
 
   static Awaitable<RpcResult<void>> ready(std::shared_ptr<Impl> self, Duration limit);
   static Awaitable<bool> stop(std::shared_ptr<Impl> self, Duration limit);
-  [[nodiscard]] Endpoint at() const { return front ? front->local_endpoint() : Endpoint{}; }
+  [[nodiscard]] Endpoint local_endpoint() const {
+    return transport ? transport->local_endpoint() : Endpoint{};
+  }
 
   net::Executor executor;
   std::shared_ptr<Service> service = std::make_shared<Service>();
-  std::unique_ptr<ServerTransport> front;  // once it listens
+  std::unique_ptr<ServerTransport> transport;  // null until it listens
   std::vector<Announced> announced;
 };
 
@@ -34,7 +36,7 @@ Awaitable<RpcResult<void>> Server::Impl::ready(std::shared_ptr<Impl> self, Durat
   std::vector<Announced> const expected = self->announced;
   for (Announced const& each : expected) {
     Duration const left = deadline - net::steady_now();
-    auto const confirmed = co_await each.link->announced(each.name, self->at().port, left);
+    auto const confirmed = co_await each.link->announced(each.name, self->local_endpoint().port, left);
     if (!confirmed) co_return confirmed.error();
   }
   co_return RpcResult<void>{};
@@ -42,10 +44,10 @@ Awaitable<RpcResult<void>> Server::Impl::ready(std::shared_ptr<Impl> self, Durat
 
 Awaitable<bool> Server::Impl::stop(std::shared_ptr<Impl> self, Duration limit) {
   for (Announced const& each : std::exchange(self->announced, {})) {
-    each.link->stop_announcing(each.name, self->at().port);
+    each.link->stop_announcing(each.name, self->local_endpoint().port);
   }
-  if (!self->front) co_return true;
-  bool const graceful = co_await self->front->stop(limit);
+  if (!self->transport) co_return true;
+  bool const graceful = co_await self->transport->stop(limit);
   co_return graceful;
 }
 
@@ -62,12 +64,12 @@ Server::Server(net::Executor const& executor, Options options, CallbackHandler h
 Server::~Server() = default;
 
 void Server::on_stream(StreamHandler handler) {
-  GRN_CHECK(!impl_->front);
+  GRN_CHECK(!impl_->transport);
   impl_->service->stream = std::move(handler);
 }
 
 Result<Endpoint> Server::listen(Endpoint const& bind) {
-  GRN_CHECK(!impl_->front);
+  GRN_CHECK(!impl_->transport);
   Options const& options = impl_->service->options;
   std::shared_ptr<net::TlsContext> tls;
   if (uses_tls(options.transport)) {
@@ -75,15 +77,15 @@ Result<Endpoint> Server::listen(Endpoint const& bind) {
     if (!made) return made.error();
     tls = std::move(*made);
   }
-  auto const make_front =
+  auto const make_transport =
       uses_websocket(options.transport) ? make_ws_server_transport : make_http_server_transport;
-  auto front = make_front(impl_->executor, impl_->service, std::move(tls));
-  auto const bound = front->listen(bind);
-  if (bound) impl_->front = std::move(front);
+  auto transport = make_transport(impl_->executor, impl_->service, std::move(tls));
+  auto const bound = transport->listen(bind);
+  if (bound) impl_->transport = std::move(transport);
   return bound;
 }
 
-Endpoint Server::local_endpoint() const { return impl_->at(); }
+Endpoint Server::local_endpoint() const { return impl_->local_endpoint(); }
 
 void Server::announce(Link& link, std::string name) {
   GRN_CHECK(local_endpoint().port != 0);
@@ -102,7 +104,7 @@ Server::Counters Server::counters() const {
   counters.handler_failures = service.handler_failures;
   counters.not_json = service.not_json;
   counters.bad_gr_header = service.bad_gr_header;
-  if (impl_->front) impl_->front->count(counters);
+  if (impl_->transport) impl_->transport->count(counters);
   return counters;
 }
 

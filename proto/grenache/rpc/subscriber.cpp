@@ -21,18 +21,17 @@ using net::WebSocketConnection;
 
 namespace {
 
-constexpr std::size_t kMessageBytes = 64;  // what a message costs beside its bytes
+constexpr std::size_t kMessageBytes = 64;  // memory of a queued message besides its bytes
 
 }  // namespace
 
 struct Subscriber::Impl : std::enable_shared_from_this<Impl> {
-  struct Attached;
-  /// A publisher with a task that follows it.
+  struct ConnectedScope;
+  /// A publisher, with a task that keeps a connection to it.
   struct Followed {
-    bool known = true;                          // by the last lookup that had an answer
-    WebSocketConnection* connection = nullptr;  // while there is one
+    bool known = true;                          // found by the last successful lookup
+    WebSocketConnection* connection = nullptr;  // null while not connected
   };
-  using Followers = std::map<std::string, std::shared_ptr<Followed>>;
 
   Impl(net::Executor const& e, Link& l, std::string n, Options o, Random r)
       : executor{e},
@@ -42,22 +41,22 @@ struct Subscriber::Impl : std::enable_shared_from_this<Impl> {
         random{std::move(r)},
         tasks{e},
         halt{e},
-        seek_sooner{e},
+        lookup_moved{e},
         arrived{e},
         room{e},
         changed{e} {}
 
-  static Awaitable<void> seek(std::shared_ptr<Impl> self);
+  static Awaitable<void> poll_lookups(std::shared_ptr<Impl> self);
   static Awaitable<void> follow(std::shared_ptr<Impl> self, std::string destination,
                                 std::shared_ptr<Followed> followed);
-  static Awaitable<bool> hear(std::shared_ptr<Impl> self, std::string destination, Followed& followed);
+  static Awaitable<bool> receive(std::shared_ptr<Impl> self, std::string destination, Followed& followed);
   static Awaitable<void> deliver(std::shared_ptr<Impl> self, Publication publication);
   static Awaitable<RpcResult<Publication>> next(std::shared_ptr<Impl> self);
   static Awaitable<RpcResult<void>> connected(std::shared_ptr<Impl> self, std::size_t count, Duration limit);
   static Awaitable<void> stop(std::shared_ptr<Impl> self);
 
   void update(std::vector<std::string> const& found);
-  void look_again_soon();
+  void look_up_soon();
   void call_handler(Publication publication);
   void shut_down();
 
@@ -67,18 +66,19 @@ struct Subscriber::Impl : std::enable_shared_from_this<Impl> {
   Options options;
   Random random;
   net::TaskGroup tasks;
-  net::AsyncEvent halt;         // notified at the stop alone
-  net::AsyncEvent seek_sooner;  // the next lookup was moved, or the stop
-  net::AsyncEvent arrived;      // a message is in the queue
-  net::AsyncEvent room;         // a message has left it
-  net::AsyncEvent changed;      // who is connected
+  // All of these are also notified at the stop.
+  net::AsyncEvent halt;
+  net::AsyncEvent lookup_moved;  // next_lookup is earlier
+  net::AsyncEvent arrived;       // a message is in the queue
+  net::AsyncEvent room;          // a message was taken from the queue
+  net::AsyncEvent changed;       // a publisher is connected
   Handler handler;
-  Followers followed;
+  std::map<std::string, std::shared_ptr<Followed>> followed;  // by destination
   std::deque<Publication> queue;
   std::size_t queue_bytes = 0;
   std::size_t connected_count = 0;
   TimePoint next_lookup{};
-  Failure failure{Errc::timeout};  // what is in the way of a publisher
+  Failure failure{Errc::timeout};  // the last failure to find or to reach a publisher
   Counters counters;
   bool started = false;
   bool stopping = false;
@@ -97,13 +97,13 @@ void Subscriber::Impl::update(std::vector<std::string> const& found) {
   }
 }
 
-void Subscriber::Impl::look_again_soon() {
+void Subscriber::Impl::look_up_soon() {
   link.forget(name);
   next_lookup = std::min(next_lookup, net::steady_deadline(jittered(options.lookup_retry, random)));
-  seek_sooner.notify_all();
+  lookup_moved.notify_all();
 }
 
-Awaitable<void> Subscriber::Impl::seek(std::shared_ptr<Impl> self) {
+Awaitable<void> Subscriber::Impl::poll_lookups(std::shared_ptr<Impl> self) {
   while (!self->stopping) {
     ++self->counters.lookups;
     auto const found = co_await self->link.lookup(self->name);
@@ -114,11 +114,11 @@ Awaitable<void> Subscriber::Impl::seek(std::shared_ptr<Impl> self) {
       self->failure = found.error();
       if (found.error().code == Errc::lookup_empty) self->update({});
     }
-    bool const all_here = found && self->connected_count == self->followed.size();
-    Duration const pause = all_here ? self->options.lookup_interval : self->options.lookup_retry;
+    bool const all_connected = found && self->connected_count == self->followed.size();
+    Duration const pause = all_connected ? self->options.lookup_interval : self->options.lookup_retry;
     self->next_lookup = net::steady_deadline(jittered(pause, self->random));
     while (!self->stopping && net::steady_now() < self->next_lookup) {
-      Wake const wake = co_await self->seek_sooner.wait(self->next_lookup);
+      Wake const wake = co_await self->lookup_moved.wait(self->next_lookup);
       if (wake == Wake::cancelled) co_return;
     }
   }
@@ -129,12 +129,12 @@ Awaitable<void> Subscriber::Impl::follow(std::shared_ptr<Impl> self, std::string
   Duration pause = self->options.retry_min;
   while (!self->stopping && followed->known) {
     TimePoint const begin = net::steady_now();
-    bool const was_connected = co_await hear(self, destination, *followed);
+    bool const was_connected = co_await receive(self, destination, *followed);
     if (self->stopping) break;
-    if (was_connected) self->look_again_soon();
-    // Only who stays for a while is worth hurrying for.
-    bool const stayed = was_connected && net::steady_now() - begin >= self->options.retry_max;
-    if (stayed) pause = self->options.retry_min;
+    if (was_connected) self->look_up_soon();
+    // Reconnect quickly only after a connection that lasted for a while.
+    bool const has_lasted = was_connected && net::steady_now() - begin >= self->options.retry_max;
+    if (has_lasted) pause = self->options.retry_min;
     TimePoint const next = net::steady_deadline(jittered(pause, self->random));
     pause = std::min(2 * pause, self->options.retry_max);
     Wake const wake = co_await self->halt.wait(next);
@@ -143,26 +143,26 @@ Awaitable<void> Subscriber::Impl::follow(std::shared_ptr<Impl> self, std::string
   self->followed.erase(destination);
 }
 
-/// A connection that is there, for as long as this is.
-struct Subscriber::Impl::Attached {
-  Attached(Impl& i, Followed& f, WebSocketConnection& connection) : impl{i}, followed{f} {
+/// Registers an open connection during its lifetime.
+struct Subscriber::Impl::ConnectedScope {
+  ConnectedScope(Impl& i, Followed& f, WebSocketConnection& connection) : impl{i}, followed{f} {
     followed.connection = &connection;
     ++impl.connected_count;
     impl.changed.notify_all();
   }
-  ~Attached() {
+  ~ConnectedScope() {
     followed.connection = nullptr;
     --impl.connected_count;
   }
-  Attached(Attached const&) = delete;
-  Attached& operator=(Attached const&) = delete;
+  ConnectedScope(ConnectedScope const&) = delete;
+  ConnectedScope& operator=(ConnectedScope const&) = delete;
   Impl& impl;
   Followed& followed;
 };
 
-/// Connects and delivers until the connection ends. False when none came about.
-Awaitable<bool> Subscriber::Impl::hear(std::shared_ptr<Impl> self, std::string destination,
-                                       Followed& followed) {
+/// Connects and delivers messages until the connection ends. Returns false if it could not connect.
+Awaitable<bool> Subscriber::Impl::receive(std::shared_ptr<Impl> self, std::string destination,
+                                          Followed& followed) {
   auto const to = HostPort::parse(destination);
   WebSocketConnection::Options options;
   options.tls = self->options.tls;
@@ -182,7 +182,7 @@ Awaitable<bool> Subscriber::Impl::hear(std::shared_ptr<Impl> self, std::string d
         Failure(Errc::request_generic, options.tls ? options.tls->explain(why, *to) : why.message());
     co_return false;
   }
-  Attached const attached{*self, followed, *connection};
+  ConnectedScope const scope{*self, followed, *connection};
   ++self->counters.connections;
   while (!self->stopping) {
     auto message = co_await connection->receive();
@@ -229,7 +229,7 @@ Awaitable<RpcResult<Publication>> Subscriber::Impl::next(std::shared_ptr<Impl> s
   self->queue.pop_front();
   self->queue_bytes -= publication.text.size() + kMessageBytes;
   self->room.notify_all();
-  // Of two messages that came at once the second may have found this waiter still in the list.
+  // A waiter that was notified of a message may have been cancelled: notify another one.
   if (!self->queue.empty()) self->arrived.notify_one();
   co_return publication;
 }
@@ -251,7 +251,7 @@ void Subscriber::Impl::shut_down() {
   for (auto const& [destination, each] : followed) {
     if (each->connection) each->connection->drop();
   }
-  for (net::AsyncEvent* event : {&halt, &seek_sooner, &arrived, &room, &changed}) event->notify_all();
+  for (net::AsyncEvent* event : {&halt, &lookup_moved, &arrived, &room, &changed}) event->notify_all();
 }
 
 Awaitable<void> Subscriber::Impl::stop(std::shared_ptr<Impl> self) {
@@ -273,7 +273,7 @@ void Subscriber::start(Handler handler) {
   GRN_CHECK(!impl_->started);
   impl_->started = true;
   impl_->handler = std::move(handler);
-  impl_->tasks.spawn(Impl::seek(impl_));
+  impl_->tasks.spawn(Impl::poll_lookups(impl_));
 }
 
 Awaitable<RpcResult<Publication>> Subscriber::next() { return Impl::next(impl_); }

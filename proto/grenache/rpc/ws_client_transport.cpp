@@ -22,15 +22,15 @@ using net::WebSocketConnection;
 
 namespace {
 
-constexpr Duration kConnectMax = std::chrono::seconds{10};  // one attempt, shared by all who wait for it
-constexpr Duration kCloseMax = std::chrono::seconds{1};     // for the other side to agree that we stop
-constexpr std::size_t kQueuedBytesMax = 64 * 1024 * 1024;  // of one connection: several requests of full size
+constexpr Duration kConnectMax = std::chrono::seconds{10};  // one attempt, shared by all its requests
+constexpr Duration kCloseMax = std::chrono::seconds{1};     // for the closing handshakes at the stop
+constexpr std::size_t kQueuedBytesMax = 64 * 1024 * 1024;  // per connection: several requests of maximum size
 
 std::string key_of(HostPort const& to) { return to.host + ' ' + std::to_string(to.port); }
 
 struct Connection;
 
-/// A request that waits for its answer.
+/// A request that waits for its reply.
 struct Pending {
   Pending(net::Executor const& executor, std::shared_ptr<Connection> w, Outgoing& outgoing);
   ~Pending();
@@ -51,15 +51,15 @@ struct Pending {
   net::AsyncEvent ended;
 };
 
-/// The connection to one destination, being made or open.
+/// A connection to one destination, connecting or open.
 struct Connection {
-  Connection(net::Executor const& executor, HostPort t, Duration rest_max,
+  Connection(net::Executor const& executor, HostPort t, Duration idle_limit,
              std::function<void(Connection&)> expired)
-      : to{std::move(t)}, key{key_of(to)}, idle_max{rest_max}, idle{executor, [this, expired] {
-                                                                      expired(*this);
-                                                                    }} {}
+      : to{std::move(t)}, key{key_of(to)}, idle_max{idle_limit}, idle{executor, [this, expired] {
+                                                                        expired(*this);
+                                                                      }} {}
 
-  void rest() {
+  void start_idle_timer() {
     if (!web_socket || ended) return;
     idle_since = net::steady_now();
     idle.set(later_by(idle_since, idle_max));
@@ -92,14 +92,14 @@ Pending::Pending(net::Executor const& executor, std::shared_ptr<Connection> w, O
 }
 
 Pending::~Pending() {
-  // Answers that come from now on find nobody and are ignored.
+  // A reply that arrives later is ignored.
   connection->pending.erase(rid);
-  if (connection->pending.empty()) connection->rest();
+  if (connection->pending.empty()) connection->start_idle_timer();
 }
 
 void Pending::send() {
   sent = true;
-  connection->web_socket->send(std::move(text));  // when it fails, receiving does too
+  connection->web_socket->send(std::move(text));  // if it fails, receive() fails too
 }
 
 }  // namespace
@@ -149,12 +149,12 @@ struct WsClientTransport::Impl : std::enable_shared_from_this<Impl> {
   std::size_t connections_max;
   std::size_t waiting_max;
   Duration idle_max;
-  std::map<std::string, std::shared_ptr<Connection>> connections;  // those that take requests
+  std::map<std::string, std::shared_ptr<Connection>> connections;  // those that accept requests
   std::size_t open = 0;
   bool stopping = false;
 };
 
-/// The connection to a destination, made where there is none yet; null when there is no room for one more.
+/// Returns the connection to a destination, a new one if there is none; null at the limit of connections.
 std::shared_ptr<Connection> WsClientTransport::Impl::connection_to(HostPort const& to) {
   std::string const key = key_of(to);
   if (auto const found = connections.find(key); found != connections.end()) return found->second;
@@ -166,7 +166,7 @@ std::shared_ptr<Connection> WsClientTransport::Impl::connection_to(HostPort cons
   return connection;
 }
 
-/// Closes the connection that is idle longest; false when none is.
+/// Closes the connection that has been idle longest. Returns false if none is idle.
 bool WsClientTransport::Impl::make_room() {
   Connection* longest = nullptr;
   for (auto const& [key, connection] : connections) {
@@ -178,20 +178,20 @@ bool WsClientTransport::Impl::make_room() {
   return true;
 }
 
-/// Takes no more requests and closes; run() ends with it.
+/// Closes an open connection, which accepts no more requests; run() ends after that.
 void WsClientTransport::Impl::retire(Connection& connection) {
   connection.idle.clear();
   connection.web_socket->session()->close();
   remove(connection);
 }
 
-/// Unless another connection to the same destination has taken its place.
+/// Removes a connection, unless another one to the same destination has replaced it.
 void WsClientTransport::Impl::remove(Connection const& connection) {
   auto const known = connections.find(connection.key);
   if (known != connections.end() && known->second.get() == &connection) connections.erase(known);
 }
 
-/// Fails what waits for an answer that cannot come any more.
+/// Fails the pending requests of a connection that has ended.
 void WsClientTransport::Impl::end(Connection& connection, Error const& why) {
   std::string const text = ws.tls ? ws.tls->explain(why, connection.to) : "";
   remove(connection);
@@ -205,7 +205,8 @@ void WsClientTransport::Impl::end(Connection& connection, Error const& why) {
     }
     Attempt attempt = failed_attempt(why, text);
     attempt.surely_unseen = !pending->sent;
-    // Of several, nobody knows whose answer was too large; asked alone, it will show.
+    // If the error is a reply that is too large, it is unknown which of several requests it belongs to, so
+    // each may be tried elsewhere.
     if (several) attempt.transport_failed = true;
     pending->end(std::move(attempt));
   }
@@ -223,7 +224,7 @@ Awaitable<void> WsClientTransport::Impl::run(std::shared_ptr<Impl> self,
   connection->web_socket = std::move(*connected);
   ++self->open;
   for (auto const& [rid, pending] : connection->pending) pending->send();
-  if (connection->pending.empty()) connection->rest();
+  if (connection->pending.empty()) connection->start_idle_timer();
   for (;;) {
     auto const message = co_await connection->web_socket->receive();
     if (!message) {
@@ -233,9 +234,9 @@ Awaitable<void> WsClientTransport::Impl::run(std::shared_ptr<Impl> self,
     }
     auto reply = json::parse_rpc_reply(*message);
     std::string const* const rid = reply ? reply->rid.as_string() : nullptr;
-    auto const asked = rid ? connection->pending.find(*rid) : connection->pending.end();
-    if (asked == connection->pending.end()) continue;  // too late, or nothing that was asked for
-    asked->second->end(answered_attempt(result_of(std::move(*reply))));
+    auto const entry = rid ? connection->pending.find(*rid) : connection->pending.end();
+    if (entry == connection->pending.end()) continue;  // its request has timed out, or never existed
+    entry->second->end(answered_attempt(result_of(std::move(*reply))));
   }
 }
 

@@ -22,10 +22,10 @@ using Session = WebSocketServer::Session;
 
 namespace {
 
-constexpr Duration kCutOff = std::chrono::seconds{1};  // to close, once handlers were cancelled
+constexpr Duration kCutOff = std::chrono::seconds{1};  // for handlers that were cancelled to end
 constexpr Duration kCancelAgain = std::chrono::milliseconds{100};
 
-/// The coroutine handlers of one session, on its thread. A caller that goes does not cancel them.
+/// The coroutine handlers of one session, on its thread. They are not cancelled when the caller disconnects.
 struct SessionTasks {
   explicit SessionTasks(net::Executor const& e) : executor{e}, group{e} {}
   net::Executor executor;
@@ -34,7 +34,7 @@ struct SessionTasks {
 };
 using SessionTaskSet = std::set<std::shared_ptr<SessionTasks>>;
 
-/// What the sessions share; any thread.
+/// Shared by all sessions. Thread-safe.
 struct SessionRegistry {
   explicit SessionRegistry(std::shared_ptr<Service> s) : service{std::move(s)} {}
 
@@ -67,7 +67,7 @@ Awaitable<void> call(std::shared_ptr<SessionRegistry> registry, Session session,
     json::Value const rid = request.rid;  // the handler may move from its request
     Reply const reply = co_await registry->service->call(request);
     session->send(reply_text(rid, reply));
-  } catch (...) {  // such as want of memory: the caller would wait for a reply in vain
+  } catch (...) {  // such as bad_alloc: the caller must not wait for a reply that never comes
     session->close(net::close_code::kInternalError);
   }
   if (session_tasks->closed && session_tasks->group.size() == 1) registry->remove(session_tasks);
@@ -75,7 +75,7 @@ Awaitable<void> call(std::shared_ptr<SessionRegistry> registry, Session session,
 
 void call_back(Service& service, std::shared_ptr<Service> const& shared, Session const& session,
                Request request) {
-  // In shared_ptr: what std::function holds must be copyable.
+  // In a shared_ptr, because std::function needs copyable captures.
   auto hold = std::make_shared<WebSocketSession::Hold>(session->hold());
   auto deliver = [session, hold, rid = request.rid](Reply const& reply) {
     try {
@@ -124,7 +124,7 @@ WebSocketServer::Handlers handlers(std::shared_ptr<SessionRegistry> const& regis
   };
   handlers.on_close = [registry](Session const& session, Error const&) {
     auto const session_tasks = tasks_of(*session);
-    if (!session_tasks) return;  // there was no memory for one
+    if (!session_tasks) return;  // on_open had no memory for it
     session_tasks->closed = true;
     if (session_tasks->group.size() == 0) registry->remove(session_tasks);
   };
@@ -155,7 +155,7 @@ class WsServerTransport : public ServerTransport {
         ws_{executor, ws_options(service->options, std::move(tls)), handlers(registry_)} {}
 
   ~WsServerTransport() override {
-    if (on_own_threads()) return;  // what waits there goes with them
+    if (on_own_threads()) return;  // the handlers are destroyed with the threads
     for (auto const& each : registry_->all()) each->group.cancel(asio::cancellation_type::terminal);
   }
 
@@ -198,7 +198,7 @@ class WsServerTransport : public ServerTransport {
  private:
   [[nodiscard]] bool on_own_threads() const { return registry_->service->options.threads > 0; }
 
-  /// False when no handler was left.
+  /// Cancels all handlers. Returns false if there were none.
   bool cancel_all() {
     SessionTaskSet const left = registry_->all();
     for (auto const& each : left) {

@@ -1,4 +1,4 @@
-// Publishes "world" ten times a second; as examples/pub.js of grenache-nodejs-ws.
+// Publishes "world" ten times a second; like examples/pub.js of grenache-nodejs-ws.
 //
 //   pub [GRAPE]
 #include <boost/asio/experimental/awaitable_operators.hpp>

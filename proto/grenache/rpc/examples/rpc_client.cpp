@@ -1,4 +1,4 @@
-// A thousand requests at a time, with callbacks; as examples/rpc_client.js of grenache-nodejs-http and -ws.
+// A thousand requests at a time, with callbacks; like examples/rpc_client.js of grenache-nodejs-http and -ws.
 //
 //   rpc_client [GRAPE [TRANSPORT]]
 #include <boost/asio/steady_timer.hpp>

@@ -1,4 +1,5 @@
-// Asks every instance of a service, ten times; as examples/rpc_client_map.js of grenache-nodejs-http and -ws.
+// Asks every instance of a service, ten times; like examples/rpc_client_map.js of grenache-nodejs-http and
+// -ws.
 //
 //   rpc_client_map [GRAPE [TRANSPORT]]
 #include <grenache/rpc/client.hpp>
@@ -19,7 +20,7 @@ awaitable<int> map(rpc::Link& link, rpc::Transport transport) {
   bool failed = false;
   for (int i = 0; i < 10 && !failed; ++i) {
     auto const entries = co_await client.map("rpc_test", "hello", options);
-    if (!entries) {  // nobody was found: what a destination has not answered stands in its entry
+    if (!entries) {  // the lookup failed; a failure of one destination is in its entry
       std::cerr << entries.error().text() << '\n';
       failed = true;
       break;

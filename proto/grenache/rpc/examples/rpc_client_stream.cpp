@@ -1,4 +1,4 @@
-// Sends "hello" in a stream and prints what comes back; as examples/rpc_client_stream.js of
+// Sends "hello" in a stream and prints the answer; like examples/rpc_client_stream.js of
 // grenache-nodejs-http.
 //
 //   rpc_client_stream [GRAPE]
@@ -11,7 +11,8 @@ namespace json = grenache::json;
 namespace rpc = grenache::rpc;
 using example::asio::awaitable;
 
-// Writes little, so it may write all before it reads. Who writes much reads meanwhile, in another coroutine.
+// Writes little, so it may write everything before it reads. To write much, read at the same time in another
+// coroutine.
 awaitable<rpc::RpcResult<std::string>> talk(rpc::Client& client) {
   rpc::StreamOptions options;
   options.action = "uploadNewPublicStream";

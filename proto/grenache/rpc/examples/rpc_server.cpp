@@ -1,4 +1,4 @@
-// A service that answers "world" to whatever it is asked; as examples/rpc_server.js of grenache-nodejs-http
+// A service that answers "world" to every request; like examples/rpc_server.js of grenache-nodejs-http
 // and -ws.
 //
 //   rpc_server [GRAPE [TRANSPORT]]

@@ -1,4 +1,4 @@
-// Prints what comes in a stream, and answers as soon as one begins; as examples/rpc_server_stream.js of
+// Prints the data of each stream, and answers as soon as one begins; like examples/rpc_server_stream.js of
 // grenache-nodejs-http.
 //
 //   rpc_server_stream [GRAPE]
@@ -13,18 +13,18 @@ namespace rpc = grenache::rpc;
 using example::asio::awaitable;
 using namespace std::chrono_literals;
 
-awaitable<rpc::Reply> refuse(rpc::Request&) { co_return rpc::Reply::failure("I take streams only"); }
+awaitable<rpc::Reply> refuse(rpc::Request&) { co_return rpc::Reply::failure("only streams are supported"); }
 
 awaitable<void> print(rpc::ServerStream& stream) {
   auto const& request = stream.request();
   std::cout << "action " << request.action << ", arguments " << json::to_text(request.args)
             << ", content type " << stream.header("content-type") << std::endl;
-  // What Node's handler.reply(rid, null, 'world') writes; a stream may carry any bytes.
+  // The same bytes as Node.js' handler.reply(rid, null, 'world'); a stream may carry any bytes.
   auto const answer = json::to_text(json::Value::array({request.rid, nullptr, "world"}));
   if (!co_await stream.write(answer)) co_return;
   for (;;) {
     auto const piece = co_await stream.read();
-    if (!piece || piece->empty()) break;  // the connection has gone, or the stream has ended
+    if (!piece || piece->empty()) break;  // the connection was lost, or the stream has ended
     std::cout << *piece << std::endl;
   }
   std::cout << std::endl;

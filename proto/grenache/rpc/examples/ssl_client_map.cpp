@@ -1,4 +1,4 @@
-// Asks every instance of a service over HTTPS, with a certificate; as examples/ssl/rpc_client_map.js of
+// Asks every instance of a service over HTTPS, with a certificate; like examples/ssl/rpc_client_map.js of
 // grenache-nodejs-http.
 //
 //   ssl_client_map GRAPE CERTIFICATE KEY AUTHORITY       PEM files
@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   grenache::net::TlsOptions tls;
   tls.certificate = example::read_file(argv[2]);
   tls.key = example::read_file(argv[3]);
-  tls.ca = example::read_file(argv[4]);  // the service must be signed by it; Node's example trusts everybody
+  // Must have signed the service's certificate; Node.js' example accepts any.
+  tls.ca = example::read_file(argv[4]);
   return example::run(argv[1], [&](rpc::Link& link) { return map(link, tls); });
 }

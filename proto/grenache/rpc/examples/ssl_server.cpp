@@ -1,4 +1,4 @@
-// A service over HTTPS that wants to see certificates, and prints whose they are; as
+// A service over HTTPS that requires certificates of its callers and prints their subjects; like
 // examples/ssl/rpc_server.js of grenache-nodejs-http.
 //
 //   ssl_server GRAPE CERTIFICATE KEY AUTHORITY       PEM files
@@ -54,6 +54,7 @@ int main(int argc, char** argv) {
   grenache::net::TlsOptions tls;
   tls.certificate = example::read_file(argv[2]);
   tls.key = example::read_file(argv[3]);
-  tls.ca = example::read_file(argv[4]);  // callers must be signed by it; Node's example lets everybody in
+  // Must have signed the callers' certificates; Node.js' example accepts any.
+  tls.ca = example::read_file(argv[4]);
   return example::run(argv[1], [&](rpc::Link& link) { return serve(link, tls); });
 }

@@ -1,5 +1,5 @@
-// Prints what all publishers of a name say; as examples/sub.js of grenache-nodejs-ws, which hears one of
-// them.
+// Prints the messages of all publishers of a name; like examples/sub.js of grenache-nodejs-ws, which connects
+// to one of them.
 //
 //   sub [GRAPE]
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -29,7 +29,7 @@ awaitable<int> subscribe(rpc::Link& link) {
   if (connected) {
     std::cout << "connected" << std::endl;
     co_await (print(subscriber) || signals.received());
-  } else {  // it goes on looking; this example does not
+  } else {  // the subscriber would keep trying; this example does not
     std::cerr << connected.error().text() << '\n';
   }
   co_await subscriber.stop();
