@@ -12,11 +12,11 @@ using net::Awaitable;
 
 namespace {
 
-constexpr unsigned kTooLarge = 413;
+constexpr unsigned kTooLargeStatus = 413;
 
 RpcResult<Value> read_reply(net::HttpResponse const& response, std::string_view rid, bool compress,
                             std::size_t expanded_bytes_max) {
-  if (response.status == kTooLarge) return Failure(Errc::request_size, "refused by the service");
+  if (response.status == kTooLargeStatus) return Failure(Errc::request_size, "refused by the service");
   if (response.status < 200 || response.status > 299) {
     return generic_failure(response.body.empty() ? "status " + std::to_string(response.status)
                                                  : response.body);

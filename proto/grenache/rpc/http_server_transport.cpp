@@ -22,7 +22,7 @@ using net::HttpRequest;
 
 namespace {
 
-constexpr std::string_view kTooLarge = "[null, \"ERR_REQUEST_SIZE\", null]";
+constexpr std::string_view kTooLargeBody = "[null, \"ERR_REQUEST_SIZE\", null]";
 constexpr std::string_view kHandlerFailed = "[null, \"ERR_REQUEST_HANDLER\", null]";
 
 HttpReply refusal(Service& service, RpcEnvelopeErrc code) {
@@ -243,7 +243,7 @@ net::HttpServer::Options http_options(std::shared_ptr<Service> const& service,
   http.handshake_max = options.handshake_max;
   http.body_max = options.body_max;
   http.stream_idle_max = options.stream_idle_max;
-  http.too_large.body = kTooLarge;
+  http.too_large.body = kTooLargeBody;
   http.web_access = options.web_access;
   // A callback handler continues when its caller disconnects, so its connection is not closed: the limit of
   // connections also limits the running callbacks.
