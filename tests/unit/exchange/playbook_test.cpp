@@ -56,8 +56,8 @@ TEST_F(PlaybookTest, tellsTheWholeTradeAsJsonLines) {
     EXPECT_TRUE(ok && *ok) << line;
     steps.insert(*object->find_string("step"));
   }
-  for (auto const* const step : {"grape", "start", "sync", "ping", "publish", "poll", "match", "execute",
-                                 "check", "repeat", "refused", "done"}) {
+  for (auto const* const step : {"grape", "start", "sync", "ping", "publish", "match", "execute", "check",
+                                 "repeat", "refused", "done"}) {
     EXPECT_TRUE(steps.contains(step)) << step;
   }
 }

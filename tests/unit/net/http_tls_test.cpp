@@ -161,27 +161,27 @@ TEST_F(HttpTlsTest, connectionsAreKeptAndLaterOnesResumeTheSession) {
 
 TEST_F(HttpTlsTest, aSessionIsNotResumedOnceTheServersCertificateHasExpired) {
   auto test = [this]() -> Awaitable<void> {
-    Result<HttpResponse> first = HttpClientErrc::stopped;
+    Result<HttpResponse> last = HttpClientErrc::stopped;
     HttpCall one;
     test::IdentityOptions shown;
-    for (shown.valid_s = 1; !first && shown.valid_s < 1000; shown.valid_s *= 2) {  // until it is quick enough
+    // Until two requests are quick enough: the second resumes the session of the first.
+    for (shown.valid_s = 1; client->counters().resumed == 0 && shown.valid_s < 1000; shown.valid_s *= 2) {
       test::Identity const brief = test::make_identity("server.test", identities().authority, shown);
       use_server(test::tls_options(brief, identities().authority));
       server.reset();
       start();
       one = call("/a");
       one.headers = {{"Connection", "close"}};
-      first = co_await client->request(one);
+      (void)co_await client->request(one);
+      last = co_await client->request(one);
     }
-    EXPECT_TRUE(first);
-    Result<HttpResponse> last = first;
+    EXPECT_GT(client->counters().resumed, 0u);
     AsyncEvent never{io.get_executor()};
     while (last) {
       (void)co_await never.wait(steady_deadline(50ms));
       last = co_await client->request(one);
     }
     EXPECT_EQ(last.error().category(), certificate_category()) << last.error().message();
-    EXPECT_GT(client->counters().resumed, 0u);
   };
   test::run(io, test());
 }
