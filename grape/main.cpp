@@ -18,6 +18,7 @@
 #include <grenache/log/command_line.hpp>
 #include <grenache/log/log.hpp>
 #include <grenache/net/descriptors.hpp>
+#include <grenache/net/local_address.hpp>
 
 namespace grenache::grape {
 namespace {
@@ -150,6 +151,28 @@ NodeOptions node_options(Flags const& flags) {
   return node;
 }
 
+/// Whether strangers on the Internet can reach a socket that is bound to `address`, as far as the host knows.
+bool is_public(IpAddress const& address) {
+  if (!address.is_unspecified()) return !address.is_private();
+  return !std::ranges::all_of(net::interface_addresses(), &IpAddress::is_private);
+}
+
+void warn_of_exposure(Grape const& grape, Profile profile, Log const& log) {
+  IpAddress const api = grape.api_endpoint().address;
+  if (!api.is_loopback()) {
+    log.warn("warning", {{"text", "the HTTP API has no authentication and listens on " + api.to_string() +
+                                      ": every host that can reach it can announce and store; --api-bind "
+                                      "127.0.0.1 restricts it to this host"}});
+  }
+  IpAddress const dht = grape.dht_endpoint().address;
+  if (profile == Profile::cluster && is_public(dht)) {
+    log.warn("warning", {{"text",
+                          "this host has a public address, and the profile cluster trusts those who "
+                          "ask: forged queries can make it send up to 14 times their size to "
+                          "others; --profile public answers strangers less"}});
+  }
+}
+
 int run(int argc, char** argv) {
   Command app{"A Grenache grape: a DHT node with an HTTP API to announce and look up services.", "grape"};
   app.set_version_flag("--version", "grape " GRENACHE_VERSION);
@@ -178,12 +201,7 @@ int run(int argc, char** argv) {
     log.flush();
     return fail(app, *failure);
   }
-  IpAddress const api = grape.api_endpoint().address;
-  if (!api.is_loopback()) {
-    log.warn("warning", {{"text", "the HTTP API has no authentication and listens on " + api.to_string() +
-                                      ": every host that can reach it can announce and store; --api-bind "
-                                      "127.0.0.1 restricts it to this host"}});
-  }
+  warn_of_exposure(grape, parse_profile(flags.profile).value(), log);
   signals.async_wait([&](boost::system::error_code error, int) {
     if (!error) asio::co_spawn(io, grape.stop(), asio::detached);
   });

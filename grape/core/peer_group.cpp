@@ -163,9 +163,9 @@ Scrape PeerGroup::scrape(Family family, TimePoint now) const {
   return scrape;
 }
 
-std::optional<IpAddress> PeerGroup::only_host() const {
-  if (peers_.empty() || !starts_.empty()) return std::nullopt;
-  return host_of(peers_.front().endpoint.address);
+bool PeerGroup::has_host(IpAddress const& host) const {
+  Range const range = find(Endpoint{host, 0});
+  return range.begin < range.end;
 }
 
 void PeerGroup::check(Limits const& limits) const {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "grape/core/address_rules.hpp"
 #include "grape/core/family.hpp"
 #include "grape/core/scrape.hpp"
 #include <grenache/base/endpoint.hpp>
@@ -42,8 +43,11 @@ class PeerGroup {
   [[nodiscard]] Scrape scrape(Family family, TimePoint now) const;
 
   [[nodiscard]] std::size_t size() const { return peers_.size(); }
-  /// The host of the peers if they all share one.
-  [[nodiscard]] std::optional<IpAddress> only_host() const;
+  /// `host` as host_of() gives it.
+  [[nodiscard]] bool has_host(IpAddress const& host) const;
+  [[nodiscard]] bool has_one_host() const { return host_count() == 1; }
+  /// The host of some peer; the group must not be empty.
+  [[nodiscard]] IpAddress any_host() const { return host_of(peers_.front().endpoint.address); }
   void check(Limits const& limits) const;
 
  private:

@@ -34,11 +34,12 @@ Result<void> PeerStore::announce(dht::ServiceKey const& name, Endpoint const& pe
   if (found == names_.end()) {
     if (!may_add_name(peer.address)) return PeerStoreErrc::too_many_names;
     if (names_.size() >= options_.name_count_max) {
-      erase(names_.find(*hosts_.at(*greediest()).front().text));
+      erase(names_.find(*hosts_.at(*greediest()).oldest().text));
     }
     if (names_.empty()) sweep_at_ = now + kSweepEvery;
     found = names_.try_emplace(name.bytes()).first;
     found->second.text = &found->first;
+    found->second.host = host_of(peer.address);
   }
   Name& known = found->second;
   delist(known);
@@ -49,20 +50,20 @@ Result<void> PeerStore::announce(dht::ServiceKey const& name, Endpoint const& pe
 }
 
 void PeerStore::enlist(Name& name) {
-  auto const host = name.peers.only_host();
-  if (!host) return;
-  HostNames& names = hosts_[*host];
-  names.push_back(name);
-  if (names.size() == host_name_max() + 1) greedy_.push_back(*host);
+  if (!name.peers.has_host(name.host)) name.host = name.peers.any_host();
+  HostNames& names = hosts_[name.host];
+  names.list_of(name).push_back(name);
+  if (names.size() == host_name_max() + 1) greedy_.push_back(name.host);
 }
 
 void PeerStore::delist(Name& name) {
   if (!name.is_linked()) return;
-  auto const host = hosts_.find(*name.peers.only_host());
+  auto const host = hosts_.find(name.host);
   HostNames& names = host->second;
   if (names.size() == host_name_max() + 1) std::erase(greedy_, host->first);
-  names.erase(names.iterator_to(name));
-  if (names.empty()) hosts_.erase(host);
+  HostNames::List& list = names.list_of(name);
+  list.erase(list.iterator_to(name));
+  if (names.size() == 0) hosts_.erase(host);
 }
 
 void PeerStore::erase(Names::iterator name) {
@@ -172,9 +173,8 @@ void PeerStore::check() const {
   for (auto const& [text, name] : names_) {
     name.peers.check({options_.peer_count_max, options_.peer_per_host_max});
     count += name.peers.size();
-    auto const host = name.peers.only_host();
-    GRN_CHECK(name.text == &text && name.is_linked() == host.has_value());
-    if (host) ++of_host[*host];
+    GRN_CHECK(name.text == &text && name.is_linked() && name.peers.has_host(name.host));
+    ++of_host[name.host];
   }
   GRN_CHECK(count == peer_count_ && of_host.size() == hosts_.size());
   std::size_t greedy = 0;

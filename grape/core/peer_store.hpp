@@ -37,11 +37,11 @@ inline Error make_error_code(PeerStoreErrc code) { return make_enum_error(code);
 /// Memory is bounded by 2 * name_count_max * peer_count_max entries of 32 bytes, whatever comes in.
 ///
 /// While the table of names is full, a new name is refused, because eviction would let a flood of fresh names
-/// evict live services. One exception: the oldest names of a host that alone holds more than a quarter of all
-/// names are evicted for hosts that hold less, so that one host cannot keep the table full. Names that several
-/// hosts share count for none of them: an honest service keeps its place when a greedy host announces itself
-/// beside it. In exchange, two hosts that announce each name together (an IPv4 address and an IPv6 /64 of one
-/// machine are two) can keep the table full; names that are stored already are still served.
+/// evict live services. One exception: a host that brought more than a quarter of all names loses the one
+/// announced longest ago to a host that brought less, and a name that others share only when it has no other.
+/// A name counts for the host that announced it first, for as long as that host is among its peers: an honest
+/// service keeps its place when a greedy host announces itself beside it, and hosts that announce each name
+/// together gain nothing.
 class PeerStore {
  public:
   struct Options {
@@ -90,13 +90,22 @@ class PeerStore {
   void check() const;
 
  private:
-  /// A name whose peers all belong to one host is linked into the list of that host.
+  /// Linked into the list of the host that it counts for.
   struct Name : boost::intrusive::list_base_hook<> {
     PeerGroup peers;
+    IpAddress host;
     std::string const* text = nullptr;  // its key in names_
   };
   using Names = std::map<std::string, Name, std::less<>>;
-  using HostNames = boost::intrusive::list<Name>;  // the one announced longest ago first
+  /// The names that count for a host; those announced longest ago first.
+  struct HostNames {
+    using List = boost::intrusive::list<Name>;
+    List own;     // the host alone has peers there
+    List shared;  // others too
+    [[nodiscard]] std::size_t size() const { return own.size() + shared.size(); }
+    [[nodiscard]] Name& oldest() { return own.empty() ? shared.front() : own.front(); }
+    [[nodiscard]] List& list_of(Name const& name) { return name.peers.has_one_host() ? own : shared; }
+  };
 
   [[nodiscard]] std::size_t host_name_max() const {
     return std::max<std::size_t>(options_.name_count_max / 4, 1);
@@ -110,8 +119,8 @@ class PeerStore {
 
   Options options_;
   Names names_;
-  std::map<IpAddress, HostNames> hosts_;  // names whose peers all belong to one host
-  std::vector<IpAddress> greedy_;         // hosts with more than host_name_max() names; at most three
+  std::map<IpAddress, HostNames> hosts_;
+  std::vector<IpAddress> greedy_;  // hosts with more than host_name_max() names; at most three
   std::size_t peer_count_ = 0;
   TimePoint sweep_at_ = TimePoint::max();
 };

@@ -24,6 +24,8 @@ target_compile_options(grenache_options INTERFACE
   -Wcast-align -Wformat=2 -Wimplicit-fallthrough -Wdouble-promotion
   # g++ 12 sees false positives in "(" + std::to_string(n), and where it inlines the frame of a coroutine.
   $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond;-Wlogical-op;-Wno-restrict;-Wno-mismatched-new-delete>
+  # In a unity build g++ takes what a file keeps for itself for part of a header.
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${CMAKE_UNITY_BUILD}>>:-Wno-subobject-linkage>
   $<$<BOOL:${GRENACHE_WERROR}>:-Werror>)
 target_compile_definitions(grenache_options INTERFACE _GLIBCXX_ASSERTIONS)
 if(NOT GRENACHE_SANITIZE)

@@ -260,7 +260,37 @@ TEST(PeerStore, oneHostCannotKeepTheTableOfNamesFull) {
   EXPECT_GE(left, 25u) << "a quarter is left to everybody";
 }
 
-TEST(PeerStore, aNameThatOthersShareIsNoneOfAGreedyHost) {
+TEST(PeerStore, hostsThatAnnounceEachNameTogetherCannotKeepTheTableFull) {
+  PeerStore store{{.name_count_max = 100}};
+  for (int i = 0; i < 100; ++i) {
+    auto const text = name("flood " + std::to_string(i));
+    auto const first = static_cast<std::uint8_t>(1 + i % 2);
+    auto const second = static_cast<std::uint8_t>(2 - i % 2);
+    ASSERT_TRUE(store.announce(text, host(first, 1), kStart));
+    ASSERT_TRUE(store.announce(text, host(second, 1), kStart));
+  }
+  std::size_t taken = 0;
+  for (int i = 0; i < 100; ++i) {
+    taken += store.announce(name("live " + std::to_string(i)), host(3, 1), kStart).has_value();
+  }
+  EXPECT_GE(taken, 25u);
+  store.check();
+}
+
+TEST(PeerStore, aNameCountsForAnotherHostOnceItsOwnHasGone) {
+  PeerStore store{{.name_count_max = 4}};
+  for (char const* const text : {"a", "b", "c", "d"})
+    ASSERT_TRUE(store.announce(name(text), host(1, 1), kStart));
+  for (char const* const text : {"a", "b", "c"}) {
+    ASSERT_TRUE(store.announce(name(text), host(2, 1), kStart));
+    ASSERT_TRUE(store.remove(text, host(1, 1)));
+    store.check();
+  }
+  EXPECT_TRUE(store.has_room("new", host(1, 1).address)) << "of which one is left";
+  EXPECT_FALSE(store.has_room("new", host(2, 1).address));
+}
+
+TEST(PeerStore, aGreedyHostLosesANameThatOthersShareLast) {
   Random random{1};
   PeerStore store{{.name_count_max = 8}};
   ASSERT_TRUE(store.announce(name("shared"), host(1, 1), kStart));
