@@ -107,13 +107,13 @@ class CommandLine(TestCase):
         pin = "0" * 64
         self.assertIn("needs --ca, --fingerprint or --insecure", self.usage("call", "a", "1", "--transport", "https"))
         self.assertIn("needs --cert and --key", self.usage("serve", "a", "--echo", "--transport", "wss"))
-        self.assertIn("do not go with --transport http", self.usage("call", "a", "1", "--ca", "f"))
+        self.assertIn("cannot be used with --transport http", self.usage("call", "a", "1", "--ca", "f"))
         self.assertIn("belong together", self.usage("sub", "a", "--transport", "wss", "--insecure", "--cert", "f"))
         self.assertIn("excludes", self.usage("call", "a", "1", "--transport", "https", "--insecure", "--ca", "f"))
         self.assertIn("--host-name needs --ca", self.usage("call", "a", "1", "--transport", "https", "--fingerprint", pin, "--host-name", "x"))
         self.assertIn("need a --grape https://", self.usage("lookup", "a", "--grape-ca", "f"))
         self.assertIn("belong together", self.usage("lookup", "a", "--grape", "https://g.test", "--grape-cert", "f"))
-        self.assertIn("no SHA-256", self.usage("call", "a", "1", "--transport", "https", "--fingerprint", pin[1:]))
+        self.assertIn("not a SHA-256", self.usage("call", "a", "1", "--transport", "https", "--fingerprint", pin[1:]))
 
     def test_without_a_grape_every_command_says_so_with_exit_code_1(self):
         nowhere = ["--grape", f"http://127.0.0.1:{self.start(ReservedPort).port}", "--timeout", "1"]

@@ -106,7 +106,7 @@ class Keys(Client):
         os.chmod(self.key, 0o600)
         self.key.write_text("nonsense\n")
         self.grenache("put", "--mutable", "x", code=1)
-        self.assertIn("holds no key", self.error)
+        self.assertIn("does not contain a key", self.error)
 
 
 class Items(Client):
@@ -186,7 +186,7 @@ class Services(Client):
             for arguments in [["lookup", "a"], ["announce", "a", "1"], ["put", "x"], ["get", "0" * 40]]:
                 with self.subTest(arguments=arguments):
                     self.grenache(*arguments, "--grape", "http://" + at, code=1)
-                    self.assertIn(f"{at} answers, but is no grape (404)", self.error)
+                    self.assertIn(f"{at} answers, but is not a grape (404)", self.error)
             server.shutdown()
 
     def test_errors_of_a_strict_grape_are_told_too(self):

@@ -77,38 +77,37 @@ std::optional<Failure> show(Common const& common, CallFlags const& flags,
   }
   if (common.json) print(Value::object({{"name", name}, {"replies", std::move(out)}}));
   if (failed == 0) return std::nullopt;
-  return Failure{std::to_string(failed) + " of " + std::to_string(replies->size()) +
-                 " destinations have failed"};
+  return Failure{std::to_string(failed) + " of " + std::to_string(replies->size()) + " destinations failed"};
 }
 
 net::Awaitable<std::optional<Failure>> call(Common const& common, CallFlags const& flags,
-                                            rpc::Client::Options options, Value payload) {
+                                            rpc::Client::Options client_options, Value payload) {
   auto const executor = co_await net::asio::this_coro::executor;
   rpc::Link link{executor, link_options(common), Random::from_system()};
-  rpc::Client client{executor, link, std::move(options), Random::from_system()};
+  rpc::Client client{executor, link, std::move(client_options), Random::from_system()};
   std::string const& name = flags.peer.name;
   std::optional<Failure> failure;
   if (flags.map) {
-    rpc::MapOptions how;
-    how.timeout = common.timeout();
-    how.compress = flags.gzip;
-    auto const replies = co_await client.map(name, std::move(payload), how);
+    rpc::MapOptions options;
+    options.timeout = common.timeout();
+    options.compress = flags.gzip;
+    auto const replies = co_await client.map(name, std::move(payload), options);
     bool const all_answered =
         replies && std::ranges::all_of(*replies, [](auto const& each) { return each.reply.has_value(); });
     if (all_answered) end_at_signal();
     failure = show(common, flags, replies);
   } else {
-    rpc::RequestOptions how;
-    how.timeout = common.timeout();
-    how.compress = flags.gzip;
-    how.retry_count = flags.retry_count;
-    auto asking = flags.to.empty() ? client.request(name, std::move(payload), how)
-                                   : client.request_to(flags.to, name, std::move(payload), how);
-    auto const reply = co_await std::move(asking);
+    rpc::RequestOptions options;
+    options.timeout = common.timeout();
+    options.compress = flags.gzip;
+    options.retry_count = flags.retry_count;
+    auto request = flags.to.empty() ? client.request(name, std::move(payload), options)
+                                    : client.request_to(flags.to, name, std::move(payload), options);
+    auto const reply = co_await std::move(request);
     if (reply) end_at_signal();
     failure = show(common, flags, reply);
   }
-  std::cout.flush();  // now: from here on a signal may end the program
+  std::cout.flush();  // now, because a signal may end the program from here on
   co_await client.stop();
   co_await link.stop();
   co_return failure;
@@ -131,30 +130,31 @@ std::optional<Failure> run_call(Common const& common, CallFlags const& flags) {
 
 void declare_call(Command& app, Common const& common, Action& action) {
   auto const flags = std::make_shared<CallFlags>();
-  Command& command = *app.add_subcommand("call", "Ask a service and print its answer as JSON");
+  Command& command = *app.add_subcommand("call", "Send a request to a service and print its answer as JSON");
   declare_peer(command, flags->peer, Side::caller, {"http", "https", "ws", "wss"});
   command
       .add_option("payload", flags->payload,
-                  "What to ask, as JSON: a string needs quotes;\nfrom stdin without it or with -")
+                  "The request as JSON, a string in quotes;\nread from stdin if missing or -")
       ->type_name("")
       ->check([](std::string const& text) {
         return text == "-" || json::parse(text) ? "" : "'" + text + "' is not JSON; a string needs quotes";
       });
-  command.add_option("--to", flags->to, "Ask this one, without a lookup")
+  command.add_option("--to", flags->to, "Send it to this destination, without a lookup")
       ->type_name("HOST:PORT")
       ->check([](std::string const& text) {
         return HostPort::parse(text) ? "" : "'" + text + "' is not host:port";
       });
   command.add_flag("--map", flags->map,
-                   "Ask all who serve the name;\na line for each: who, then what, or ! and the error");
-  command.add_flag("--gzip", flags->gzip, "Compress both ways (http and https)");
+                   "Send it to all destinations of the name; prints a line\nfor each: destination and "
+                   "answer, or ! and the error");
+  command.add_flag("--gzip", flags->gzip, "Compress request and answer (http and https)");
   add_number(command, "--retry", flags->retry_count, 0, 100,
-             "How often it is asked again when the connection fails after the request\nmay have been "
-             "executed; 0: never twice")
+             "How often to repeat a request that may have been executed before its\nconnection "
+             "failed; 0: never")
       ->capture_default_str();
-  command.add_flag("--raw", flags->raw, "Print a string as it is, without quotes");
+  command.add_flag("--raw", flags->raw, "Print a string without quotes");
   command.footer(
-      "--grape, --json and --timeout, for lookup, connection and answer together: see grenache --help.\n"
+      "--timeout is for lookup, connection and answer together. --grape, --json: see grenache --help.\n"
       "  grenache call rpc_test '{\"user\":7}'\n"
       "  grenache call rpc_test '\"hello\"' --raw --timeout 2\n"
       "  echo '[1,2]' | grenache call rpc_test --map\n"

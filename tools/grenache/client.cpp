@@ -36,8 +36,8 @@ net::Awaitable<void> ask_all(Grapes const& grapes, net::HttpCall call,
   for (rpc::GrapeUrl const& url : grapes.urls) {
     auto response = co_await ask_one(url, grapes.tls, call);
     if (response && !json::is_grape_answer(response->status, response->body)) {
-      answer.emplace(
-          Failure{url.to_string() + " answers, but is no grape (" + std::to_string(response->status) + ")"});
+      answer.emplace(Failure{url.to_string() + " answers, but is not a grape (" +
+                             std::to_string(response->status) + ")"});
       continue;
     }
     if (response) {

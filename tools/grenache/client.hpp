@@ -12,12 +12,12 @@
 namespace grenache::client {
 
 struct Grapes {
-  std::vector<rpc::GrapeUrl> urls;  // at least one; asked in this order until one answers
-  net::TlsOptions tls;              // of those with https
-  Duration timeout{};               // for each
+  std::vector<rpc::GrapeUrl> urls;  // at least one; tried in this order until one answers
+  net::TlsOptions tls;              // for those with https
+  Duration timeout{};               // for each of them
 };
 
-/// The body that the first grape which can be reached answers to `body`, whatever its status.
+/// Posts `body` to the grapes, and returns the body of the first answer of a grape, whatever its status.
 [[nodiscard]] Outcome<std::string> ask(Grapes const& grapes, std::string const& target,
                                        std::string const& body);
 

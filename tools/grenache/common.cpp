@@ -23,18 +23,18 @@ Duration Common::timeout() const {
 
 void declare_common(Command& app, Common& common) {
   app.add_option("--grape", common.grapes,
-                 "HTTP API of a grape, http(s)://host:port/path\n[http://127.0.0.1:30001]; repeat it for "
-                 "more to ask when\none is away")
+                 "HTTP API of a grape, http(s)://host:port/path\n[http://127.0.0.1:30001]; repeat it to add "
+                 "others, which are\ntried if it does not answer")
       ->type_name("URL")
       ->allow_extra_args(false)
       ->check([](std::string const& text) {
-        return rpc::parse_grape_url(text) ? "" : "'" + text + "' is no URL like http://127.0.0.1:30001";
+        return rpc::parse_grape_url(text) ? "" : "'" + text + "' is not a URL like http://127.0.0.1:30001";
       });
   rpc::add_grape_tls(app, common.grape_tls_flags);
   app.add_decimal("--timeout", common.timeout_s, 0.001, 3600, "How long to wait for an answer, 0.001 to 3600")
       ->type_name("SECONDS")
       ->capture_default_str();
-  app.add_flag("--json", common.json, "Print JSON: one object, or one a line");
+  app.add_flag("--json", common.json, "Print JSON: one object, or one per line");
 }
 
 void declare_name(Command& command, std::string& name) {

@@ -1,4 +1,4 @@
-// What all commands of `grenache` share.
+// Shared by all commands of `grenache`.
 #pragma once
 
 #include <functional>
@@ -22,14 +22,14 @@ struct Common {
   double timeout_s = 10;
   bool json = false;
   rpc::GrapeTlsFlags grape_tls_flags;
-  net::TlsOptions grape_tls;  // what load_grape_tls() has made of them
+  net::TlsOptions grape_tls;  // from load_grape_tls()
 
   [[nodiscard]] std::vector<rpc::GrapeUrl> grape_urls() const;
   [[nodiscard]] Duration timeout() const;
   [[nodiscard]] Grapes asked_grapes() const { return {grape_urls(), grape_tls, timeout()}; }
 };
 
-/// What the command line has chosen; a failure ends the program with its reason and exit code 1.
+/// Runs the command of the command line. A failure ends the program with its reason and exit code 1.
 using Action = std::function<std::optional<Failure>()>;
 
 /// Adds --grape, --grape-ca and the like, --timeout and --json.
@@ -37,10 +37,10 @@ void declare_common(Command& app, Common& common);
 /// Adds the positional `name`.
 void declare_name(Command& command, std::string& name);
 
-/// Values come from strangers: on a terminal their control characters are shown, not obeyed. `file` is where
-/// the text is going to.
+/// Escapes control characters if `file`, to which the text will be written, is a terminal: received values
+/// must not control it.
 [[nodiscard]] std::string printable(std::string const& text, int file);
-/// One line of JSON on stdout.
+/// Prints a line of JSON on stdout.
 void print(json::Value const& value);
 
 }  // namespace grenache::client

@@ -30,13 +30,14 @@ std::filesystem::path default_key_path() {
 Outcome<Ed25519SecretKey> make_key(std::filesystem::path const& path, bool replace, Random& random) {
   std::error_code folder_error;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), folder_error);
-  if (folder_error) return why("cannot make", path.parent_path(), folder_error.message());
+  if (folder_error) return why("cannot create", path.parent_path(), folder_error.message());
   Ed25519SecretKey const key = Ed25519SecretKey::generate(random);
   std::string const text = to_hex(key.view()) + '\n';
   auto const written = replace ? replace_private_file(path, text) : create_private_file(path, text);
   if (written) return key;
   if (written.error() == errc::file_exists) {
-    return Failure{path.string() + " exists already; --force replaces it, and your items can change no more"};
+    return Failure{path.string() +
+                   " exists already; --force replaces it, after which its items cannot be changed any more"};
   }
   return why("cannot write", path, written.error().message());
 }
@@ -45,10 +46,11 @@ Outcome<Ed25519SecretKey> load_key(std::filesystem::path const& path) {
   auto const text = read_private_file(path, kFileSizeMax);
   if (!text) {
     if (text.error() == errc::no_such_file_or_directory) {
-      return Failure{"there is no key in " + path.string() + ": make one with `grenache keygen`"};
+      return Failure{"there is no key in " + path.string() + ": create one with `grenache keygen`"};
     }
     if (text.error() == errc::permission_denied) {
-      return Failure{"cannot read " + path.string() + ", or others can: only its owner may (chmod 600)"};
+      return Failure{"cannot read " + path.string() +
+                     ", or others can read it (chmod 600 allows its owner only)"};
     }
     return why("cannot read", path, text.error().message());
   }
@@ -56,7 +58,7 @@ Outcome<Ed25519SecretKey> load_key(std::filesystem::path const& path) {
   if (line.ends_with('\n')) line.remove_suffix(1);
   auto const bytes = from_hex(line);
   auto key = bytes ? Ed25519SecretKey::from_bytes(*bytes) : std::nullopt;
-  if (!key) return Failure{path.string() + " holds no key: 64 hex digits"};
+  if (!key) return Failure{path.string() + " does not contain a key of 64 hex digits"};
   return *key;
 }
 

@@ -11,7 +11,7 @@
 
 namespace grenache::client {
 
-/// In words for the user.
+/// A message for the user.
 struct Failure {
   std::string reason;
 };
@@ -21,8 +21,8 @@ using Outcome = boost::system::result<T, Failure>;
 /// `$XDG_CONFIG_HOME/grenache/key`, or `~/.config/grenache/key`; empty when neither variable is set.
 [[nodiscard]] std::filesystem::path default_key_path();
 
-/// Writes a new key, 64 hex digits of an Ed25519 seed, into a file that nobody else can read; makes its
-/// folder. A key that is there already stays unless `replace` is set: what was signed with it could not be
+/// Writes a new key, 64 hex digits of an Ed25519 seed, into a file that only its owner can read; creates its
+/// folder. Fails if the file exists, unless `replace` is set: items signed with a replaced key cannot be
 /// changed any more.
 [[nodiscard]] Outcome<Ed25519SecretKey> make_key(std::filesystem::path const& path, bool replace,
                                                  Random& random);

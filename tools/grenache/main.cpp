@@ -1,4 +1,4 @@
-// The program `grenache`: puts and gets items, looks up and announces services, through a grape.
+// The program `grenache`: items, announcements, requests and messages through a grape.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -52,7 +52,7 @@ std::string new_rid() {
   return make_uuid(random);
 }
 
-/// A number that grows with time, so that nobody has to remember the last one: microseconds of civil time.
+/// The default seq: microseconds since 1970, so that the user need not remember the previous one.
 std::int64_t seq_of_now() { return to_unix_ms(net::wall_now()) * 1000; }
 
 std::optional<Failure> keygen(Flags const& flags) {
@@ -70,7 +70,7 @@ std::optional<Failure> keygen(Flags const& flags) {
 
 Outcome<dht::Item> make_item(Flags const& flags) {
   if (flags.value.size() >= json::kItemStringSizeMax) {
-    return Failure{"the value has " + std::to_string(flags.value.size()) + " bytes; 999 is the most"};
+    return Failure{"the value has " + std::to_string(flags.value.size()) + " bytes; the maximum is 999"};
   }
   std::string const v = std::to_string(flags.value.size()) + ":" + flags.value;
   if (json::to_utf8(flags.value) != flags.value) return Failure{"the value is not UTF-8"};
@@ -149,10 +149,10 @@ std::optional<Failure> lookup(Flags const& flags) {
   return std::nullopt;
 }
 
-/// Whether the DHT shows nobody under the name with the port. Unknown, so false, for port 0 (the UDP port of
-/// the grape) and for a list that may be incomplete.
+/// Returns whether the DHT lists nobody with this name and port. False if that is unknown: for port 0 (the
+/// UDP port of the grape), and if the list may be incomplete.
 Outcome<bool> is_unannounced(Flags const& flags) {
-  constexpr std::size_t kWholeListMax = 99;  // a grape answers with 100 peers of many
+  constexpr std::size_t kWholeListMax = 99;  // a grape returns at most 100 peers
   if (flags.port == 0) return false;
   auto const body = ask(flags.asked_grapes(), "/lookup", json::lookup_request(new_rid(), flags.name));
   if (!body) return body.error();
@@ -163,7 +163,7 @@ Outcome<bool> is_unannounced(Flags const& flags) {
   return std::ranges::none_of(*reply.value, has_port);
 }
 
-std::optional<Failure> tell_service(Flags const& flags, char const* target, char const* count_name) {
+std::optional<Failure> send_announcement(Flags const& flags, char const* target, char const* count_name) {
   std::string const request = json::announce_request(new_rid(), flags.name, flags.port);
   auto const body = ask(flags.asked_grapes(), target, request);
   if (!body) return body.error();
@@ -183,15 +183,15 @@ std::optional<Failure> unannounce(Flags const& flags) {
   if (*unannounced) {
     return Failure{"nobody has announced '" + flags.name + "' with port " + std::to_string(flags.port)};
   }
-  return tell_service(flags, "/unannounce", "removed");
+  return send_announcement(flags, "/unannounce", "removed");
 }
 
 void declare_key(Command& command, Flags& flags) {
-  command.add_option("--key", flags.key_path, "File of the key")->capture_default_str();
+  command.add_option("--key", flags.key_path, "Key file")->capture_default_str();
 }
 
 Option* declare_salt(Command& command, Flags& flags) {
-  return command.add_option("--salt", flags.salt, "Salt of a mutable item: one key may own many")
+  return command.add_option("--salt", flags.salt, "Salt of a mutable item; a key can own an item per salt")
       ->check([](std::string const& text) {
         return text.size() <= dht::Item::kSaltSizeMax ? "" : "a salt has at most 64 bytes";
       });
@@ -199,42 +199,41 @@ Option* declare_salt(Command& command, Flags& flags) {
 
 void declare_items(Command& app, Flags& flags) {
   auto& keygen_command =
-      *app.add_subcommand("keygen", "Make the key that signs mutable items; prints its public half");
+      *app.add_subcommand("keygen", "Create the key that signs mutable items; prints its public key");
   declare_key(keygen_command, flags);
-  keygen_command.add_flag("--force", flags.force, "Replace a key that is there");
+  keygen_command.add_flag("--force", flags.force, "Replace an existing key");
 
-  auto& put_command =
-      *app.add_subcommand("put", "Store a value (BEP 44); prints the hash that finds it again");
+  auto& put_command = *app.add_subcommand("put", "Store a value (BEP 44); prints the hash for get");
   put_command.add_option("value", flags.value, "A string of at most 999 bytes")->required();
-  auto* is_mutable =
-      put_command.add_flag("--mutable", flags.is_mutable, "One that can be changed under the same hash");
+  auto* is_mutable = put_command.add_flag("--mutable", flags.is_mutable,
+                                          "Store one that can be changed under the same hash");
   declare_key(put_command, flags);
   declare_salt(put_command, flags)->needs(is_mutable);
   constexpr std::int64_t kSeqMax = std::numeric_limits<std::int64_t>::max();
   add_bounded(put_command, "--seq", flags.seq, 0, kSeqMax,
-              "Number of this change [microseconds of the clock]")
+              "Sequence number of this version\n[microseconds since 1970]")
       ->needs(is_mutable);
   add_bounded(put_command, "--cas", flags.cas, 0, kSeqMax,
-              "Only when this is the number of what is there now")
+              "Store it only if this is the current sequence number")
       ->needs(is_mutable);
 
   auto& get_command = *app.add_subcommand("get", "Print a value, after verifying its hash and signature");
   get_command.add_option("hash", flags.hash, "40 hex digits, as put prints them")
       ->required()
       ->check([](std::string const& text) {
-        return NodeId::from_hex(text) ? "" : "'" + text + "' is no hash of 40 hex digits";
+        return NodeId::from_hex(text) ? "" : "'" + text + "' is not a hash of 40 hex digits";
       });
   declare_salt(get_command, flags);
-  get_command.add_flag("--raw", flags.raw, "Print the grape's whole answer");
+  get_command.add_flag("--raw", flags.raw, "Print the complete answer of the grape");
 }
 
 void declare_services(Command& app, Flags& flags) {
-  auto& lookup_command = *app.add_subcommand("lookup", "Print who serves a name, one ip:port a line");
+  auto& lookup_command = *app.add_subcommand("lookup", "Print who serves a name, one ip:port per line");
   declare_name(lookup_command, flags.name);
-  lookup_command.add_flag("--first", flags.first, "Only one of them");
+  lookup_command.add_flag("--first", flags.first, "Print only the first");
   auto& announce_command =
-      *app.add_subcommand("announce", "Tell the network that a port of the grape's host serves a name");
-  auto& unannounce_command = *app.add_subcommand("unannounce", "Take an announcement back at once");
+      *app.add_subcommand("announce", "Announce that a port of the grape's host serves a name");
+  auto& unannounce_command = *app.add_subcommand("unannounce", "Remove an announcement at once");
   for (Command* command : {&announce_command, &unannounce_command}) {
     declare_name(*command, flags.name);
     add_port(*command, "port", flags.port, "TCP port; 0 means the UDP port of the grape")->required();
@@ -245,10 +244,10 @@ int run(int argc, char** argv) {
   Command app{"Talks to a Grenache network through a grape.", "grenache"};
   app.set_version_flag("--version", "grenache " GRENACHE_VERSION);
   app.footer(
-      "Exit codes: 0 done, 1 not done or nothing found, 2 wrong usage.\n"
-      "  grenache put hello                          an item for all time\n"
-      "  grenache keygen; grenache put --mutable v1  one that can be changed\n"
-      "  grenache serve rpc_test --exec ./answer.sh  a service; then from elsewhere\n"
+      "Exit codes: 0 success, 1 failure or nothing found, 2 wrong usage.\n"
+      "  grenache put hello                          an immutable item\n"
+      "  grenache keygen; grenache put --mutable v1  a mutable item\n"
+      "  grenache serve rpc_test --exec ./answer.sh  a service; then call it\n"
       "  grenache call rpc_test '{\"user\":7}'");
   app.column_width(27);
   app.require_subcommand();
@@ -276,7 +275,7 @@ int run(int argc, char** argv) {
   if (command == "put") failure = put(flags);
   if (command == "get") failure = get(flags);
   if (command == "lookup") failure = lookup(flags);
-  if (command == "announce") failure = tell_service(flags, "/announce", "stored");
+  if (command == "announce") failure = send_announcement(flags, "/announce", "stored");
   if (command == "unannounce") failure = unannounce(flags);
   if (!failure && !std::cout.flush()) failure = Failure{"cannot write the result"};
   return failure ? fail(app, failure->reason) : 0;

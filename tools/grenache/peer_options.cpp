@@ -24,12 +24,12 @@ std::string problem_with(PeerOptions const& options, Side side) {
   std::string const& transport = options.transport;
   if (!rpc::uses_tls(options.chosen())) {
     bool const any = verifies || has_certificate || has_key || options.insecure || !options.host_name.empty();
-    return any ? "options of TLS do not go with --transport " + transport : "";
+    return any ? "options of TLS cannot be used with --transport " + transport : "";
   }
   if (has_certificate != has_key) return "--cert and --key belong together";
   if (side == Side::server) return has_certificate ? "" : transport + " needs --cert and --key";
   if (!options.host_name.empty() && options.ca_path.empty()) return "--host-name needs --ca";
-  if (options.insecure && verifies) return "--insecure trusts anybody: it excludes --ca and --fingerprint";
+  if (options.insecure && verifies) return "--insecure excludes --ca and --fingerprint";
   if (!options.insecure && !verifies) return transport + " needs --ca, --fingerprint or --insecure";
   return "";
 }
@@ -53,33 +53,34 @@ void declare_peer(Command& command, PeerOptions& options, Side side,
       ->type_name("NAME")
       ->check([transports, words](std::string const& text) {
         bool const known = std::ranges::find(transports, text) != transports.end();
-        return known ? "" : "'" + text + "' is none of " + words;
+        return known ? "" : "'" + text + "' is not one of " + words;
       })
       ->capture_default_str();
 
   bool const calls = side == Side::caller;
-  auto* certificate = command.add_option("--cert", options.certificate_path, "Our certificate");
+  auto* certificate = command.add_option("--cert", options.certificate_path, "Own certificate");
   auto* key = command.add_option("--key", options.key_path, "Its private key, not encrypted");
-  auto* ca = command.add_option("--ca", options.ca_path,
-                                calls ? "Authorities: the peer needs a certificate of one of them"
-                                      : "Authorities: callers need a certificate of one of them");
+  auto* ca =
+      command.add_option("--ca", options.ca_path,
+                         calls ? "Authorities, of which one must have signed the peer's\ncertificate"
+                               : "Authorities, of which one must have signed the\ncertificates of callers");
   for (auto* option : {certificate, key, ca}) option->type_name("FILE")->group(kTlsGroup);
   command
       .add_option("--fingerprint", options.fingerprints,
-                  "SHA-256 of the only certificate taken, 64 hex digits;\nrepeat it for more")
+                  "SHA-256 of the only accepted certificate, 64 hex digits;\nrepeat it to accept others")
       ->type_name("HEX")
       ->allow_extra_args(false)
       ->group(kTlsGroup)
       ->check([](std::string const& text) {
-        return parse_fingerprint(text) ? "" : "'" + text + "' is no SHA-256 of 64 hex digits";
+        return parse_fingerprint(text) ? "" : "'" + text + "' is not a SHA-256 of 64 hex digits";
       });
   if (calls) {
     command
         .add_option("--host-name", options.host_name,
-                    "Name that the certificate must be made for\n[the address that is asked]; needs --ca")
+                    "Name that the certificate must match\n[the address of the peer]; needs --ca")
         ->type_name("NAME")
         ->group(kTlsGroup);
-    command.add_flag("--insecure", options.insecure, "Take any certificate")->group(kTlsGroup);
+    command.add_flag("--insecure", options.insecure, "Accept any certificate")->group(kTlsGroup);
   }
 }
 
@@ -113,9 +114,9 @@ void declare_listen(Command& command, ListenOptions& options) {
   command.add_option("--bind", options.bind, "Address to listen on [all, IPv4 and IPv6]")
       ->type_name("ADDRESS")
       ->check([](std::string const& text) {
-        return IpAddress::parse(text) ? "" : "'" + text + "' is no IP address";
+        return IpAddress::parse(text) ? "" : "'" + text + "' is not an IP address";
       });
-  add_port(command, "--port", options.port, "TCP port; 0 takes a free one")->capture_default_str();
+  add_port(command, "--port", options.port, "TCP port; 0 chooses a free one")->capture_default_str();
 }
 
 std::string explain(rpc::Failure const& failure, std::string const& name) {
@@ -131,7 +132,7 @@ std::string explain(rpc::Failure const& failure, std::string const& name) {
     case rpc::Errc::not_ready:
       return code + ": the grape has not joined its network yet";
     case rpc::Errc::reply_empty:
-      return code + ": the answer is none of Grenache's";
+      return code + ": the answer is not a reply of Grenache";
     default:
       return code;
   }

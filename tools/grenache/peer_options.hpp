@@ -1,4 +1,4 @@
-// Options of the commands that speak to peers: which transport, and whom to trust.
+// Options of the commands that connect to peers: transport and TLS.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace grenache::client {
 
-/// Which side of a connection a command is.
+/// The side of its connections that a command is on.
 enum class Side : std::uint8_t { caller, server };
 
 struct PeerOptions {
@@ -36,18 +36,18 @@ struct PeerOptions {
 void declare_peer(Command& command, PeerOptions& options, Side side,
                   std::vector<std::string> const& transports);
 
-/// Throws UsageError, wrong usage, when the options do not fit together.
+/// Throws UsageError if the options exclude each other or one is missing.
 void check_peer(PeerOptions const& options, Side side);
 
 struct Tls {
   net::TlsOptions options;
-  std::shared_ptr<net::TlsContext> context;  // made of them; null for a transport without TLS
+  std::shared_ptr<net::TlsContext> context;  // made from the options; null without TLS
 };
-/// Reads the files; what is wrong with them is told at once.
+/// Reads and checks the files.
 [[nodiscard]] Outcome<Tls> load_tls(PeerOptions const& options, Side side);
 
 struct ListenOptions {
-  std::string bind;  // empty: all addresses, IPv6 too where the system has it
+  std::string bind;  // empty: all addresses, including IPv6 if the system has it
   std::uint16_t port = 0;
 
   [[nodiscard]] Endpoint endpoint() const;
@@ -56,7 +56,7 @@ struct ListenOptions {
 /// Adds --bind and --port.
 void declare_listen(Command& command, ListenOptions& options);
 
-/// The name of the error, and what it means where the failure does not say. `name` is that of the service.
+/// Returns the name of the error and its detail, or an explanation if it has none. `name` is the service's.
 [[nodiscard]] std::string explain(rpc::Failure const& failure, std::string const& name);
 
 }  // namespace grenache::client

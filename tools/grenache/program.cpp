@@ -35,7 +35,8 @@ struct Pipe {
   FileDescriptor write;
 };
 
-// Above the standard streams: those of the program are put in their place one after the other.
+// Moves a descriptor above the standard streams, so that it is not overwritten when those are set up one by
+// one.
 FileDescriptor above_standard(int number) {
   if (number > STDERR_FILENO) return FileDescriptor{number};
   FileDescriptor const low{number};
@@ -83,7 +84,7 @@ class Run {
   Run(Run const&) = delete;
   Run& operator=(Run const&) = delete;
 
-  // 0, or an errno.
+  // Returns 0, or an errno.
   [[nodiscard]] int start();
   [[nodiscard]] ProgramResult finish(StopSignal const& stop);
 
@@ -91,10 +92,10 @@ class Run {
   [[nodiscard]] int spawn(int in, int out, int err);
   [[nodiscard]] End watch(StopSignal const& stop);
   void feed();
-  std::size_t take_output(std::size_t size_max);
-  std::size_t take_errors(std::size_t size_max);
-  void read_rest(FileDescriptor& file, std::size_t (Run::*take_some)(std::size_t));
-  [[nodiscard]] std::size_t take(FileDescriptor& from, std::size_t size_max);
+  std::size_t read_output(std::size_t size_max);
+  std::size_t read_errors(std::size_t size_max);
+  void read_rest(FileDescriptor& file, std::size_t (Run::*read_part)(std::size_t));
+  [[nodiscard]] std::size_t read_some(FileDescriptor& from, std::size_t size_max);
 
   Program const& program_;
   ProgramLimits const& limits_;
@@ -104,7 +105,7 @@ class Run {
   FileDescriptor in_;
   FileDescriptor out_;
   FileDescriptor err_;
-  std::size_t fed_ = 0;
+  std::size_t written_ = 0;
   std::array<char, 64 * 1024> buffer_;
   ProgramResult result_;
 };
@@ -144,7 +145,7 @@ int Run::start() {
   Pipe err;
   if (!make_pipe(in) || !make_pipe(out) || !make_pipe(err)) return errno;
   if (int const error = spawn(in.read.number(), out.write.number(), err.write.number())) return error;
-  // Not pidfd_open(): glibc 2.36 declares it as a function of C++.
+  // Not pidfd_open(), which glibc 2.36 declares without extern "C".
   process_ = FileDescriptor{static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0))};
   if (!process_.is_open()) {
     int const error = errno;
@@ -160,27 +161,27 @@ int Run::start() {
 }
 
 void Run::feed() {
-  std::string_view const rest = std::string_view{program_.input}.substr(fed_);
+  std::string_view const rest = std::string_view{program_.input}.substr(written_);
   auto const written = ::write(in_.number(), rest.data(), rest.size());
-  if (written > 0) fed_ += static_cast<std::size_t>(written);
+  if (written > 0) written_ += static_cast<std::size_t>(written);
   bool const gone = written < 0 && errno != EAGAIN && errno != EINTR;
-  if (gone || fed_ == program_.input.size()) in_.close();
+  if (gone || written_ == program_.input.size()) in_.close();
 }
 
-std::size_t Run::take(FileDescriptor& from, std::size_t size_max) {
+std::size_t Run::read_some(FileDescriptor& from, std::size_t size_max) {
   auto const size = ::read(from.number(), buffer_.data(), std::min(buffer_.size(), size_max));
   if (size == 0 || (size < 0 && errno != EINTR)) from.close();
   return size > 0 ? static_cast<std::size_t>(size) : 0;
 }
 
-std::size_t Run::take_output(std::size_t size_max) {
-  std::size_t const size = take(out_, size_max);
+std::size_t Run::read_output(std::size_t size_max) {
+  std::size_t const size = read_some(out_, size_max);
   result_.output.append(buffer_.data(), size);
   return size;
 }
 
-std::size_t Run::take_errors(std::size_t size_max) {
-  std::size_t const size = take(err_, size_max);
+std::size_t Run::read_errors(std::size_t size_max) {
+  std::size_t const size = read_some(err_, size_max);
   result_.errors.append(buffer_.data(), size);
   if (result_.errors.size() > limits_.error_bytes_max) {
     result_.errors.erase(0, result_.errors.size() - limits_.error_bytes_max);
@@ -202,37 +203,37 @@ End Run::watch(StopSignal const& stop) {
       continue;
     if (files[4].revents != 0) return End::stopped;
     if (files[0].revents != 0) feed();
-    if (files[1].revents != 0) take_output(buffer_.size());
-    if (files[2].revents != 0) take_errors(buffer_.size());
+    if (files[1].revents != 0) read_output(buffer_.size());
+    if (files[2].revents != 0) read_errors(buffer_.size());
     if (files[3].revents != 0) return End::exited;
   }
 }
 
-// What is in the pipe now. What else may come is of others, who hold it open.
-void Run::read_rest(FileDescriptor& file, std::size_t (Run::*take_some)(std::size_t)) {
+// Reads only what is in the pipe now: other processes may still have it open.
+void Run::read_rest(FileDescriptor& file, std::size_t (Run::*read_part)(std::size_t)) {
   int size = 0;
   if (!file.is_open() || ::ioctl(file.number(), FIONREAD, &size) != 0) return;
   for (auto left = static_cast<std::size_t>(size); left > 0 && file.is_open();) {
-    left -= (this->*take_some)(left);
+    left -= (this->*read_part)(left);
   }
 }
 
 ProgramResult Run::finish(StopSignal const& stop) {
   result_.end = watch(stop);
-  // Before it is waited for: until then the number of its group is not given to another.
+  // Before waiting for it, since after that its group's number may be reused.
   ::kill(-pid_, SIGKILL);
   siginfo_t info{};
   while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED) != 0 && errno == EINTR) continue;
   if (result_.end != End::exited) return std::move(result_);
   if (info.si_code != CLD_EXITED) result_.end = End::signalled;
   result_.code = info.si_status;
-  read_rest(out_, &Run::take_output);
-  read_rest(err_, &Run::take_errors);
+  read_rest(out_, &Run::read_output);
+  read_rest(err_, &Run::read_errors);
   if (result_.output.size() > limits_.output_bytes_max) result_.end = End::output_too_large;
   return std::move(result_);
 }
 
-bool may_be_run(std::string const& path) {
+bool is_executable(std::string const& path) {
   std::error_code error;
   return std::filesystem::is_regular_file(path, error) && ::access(path.c_str(), X_OK) == 0;
 }
@@ -263,13 +264,13 @@ ProgramResult run_program(Program const& program, ProgramLimits const& limits, S
 }
 
 std::optional<std::string> find_program(std::string const& name) {
-  if (name.find('/') != std::string::npos) return may_be_run(name) ? std::optional{name} : std::nullopt;
+  if (name.find('/') != std::string::npos) return is_executable(name) ? std::optional{name} : std::nullopt;
   char const* const variable = std::getenv("PATH");
   std::string_view rest = variable == nullptr ? "/bin:/usr/bin" : variable;
   while (!name.empty() && !rest.empty()) {
     std::size_t const end = std::min(rest.find(':'), rest.size());
     std::string path = (std::filesystem::path{rest.substr(0, end)} / name).string();
-    if (may_be_run(path)) return path;
+    if (is_executable(path)) return path;
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   return std::nullopt;

@@ -17,7 +17,7 @@ namespace {
 using json::Value;
 using rpc::Reply;
 
-constexpr std::size_t kErrorSizeMax = 1000;  // of the line that a caller gets
+constexpr std::size_t kErrorSizeMax = 1000;  // of the line that is sent to a caller
 
 Value value_of(std::string const& output) {
   if (auto value = json::parse(output)) return std::move(*value);
@@ -43,7 +43,7 @@ std::vector<std::string> environment_of(rpc::Request const& request) {
           "GRENACHE_FINGERPRINT=" + (request.certificate ? request.certificate->fingerprint.hex() : "")};
 }
 
-constexpr std::size_t kErrorsWaitingMax = 256 * 1024;  // bytes of stderr that nobody has read yet
+constexpr std::size_t kErrorsWaitingMax = 256 * 1024;  // bytes of stderr to be written to ours
 
 }  // namespace
 

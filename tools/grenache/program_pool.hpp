@@ -1,4 +1,4 @@
-// Answers requests with what a program prints.
+// Answers requests with the output of a program.
 #pragma once
 
 #include <atomic>
@@ -14,20 +14,20 @@
 
 namespace grenache::client {
 
-/// Runs the program once for each request, several at a time; others wait. It gets the payload as a line of
-/// JSON on stdin, and in its environment
+/// Runs a program once per request, several at a time; more requests wait. The program gets the payload as a
+/// line of JSON on stdin, and these variables, empty if there is no value:
 ///
 ///     GRENACHE_KEY          the name that the caller looked up
 ///     GRENACHE_RID          the id of the request
 ///     GRENACHE_PEER         ip:port of the caller
 ///     GRENACHE_ACTION       the header `_a`, over HTTP
-///     GRENACHE_FINGERPRINT  over TLS, SHA-256 of the caller's certificate when it has shown one
+///     GRENACHE_FINGERPRINT  over TLS, SHA-256 of the caller's certificate
 ///
-/// empty when there is none. What it prints is the result: JSON, a text when it is none (without the newline
-/// at its end), null when it is nothing. Errors: with an exit code other than 0 the last line of its stderr,
-/// or "ERR_REQUEST_HANDLER: …" when there is none, and when a signal has ended it; ERR_TIMEOUT,
-/// ERR_REPLY_SIZE, ERR_REQUEST_LIMIT beyond the limits; ERR_STOPPED after stop(). Its stderr is copied to
-/// ours when it has ended; a reader of ours that is too slow misses some, and delays no answer.
+/// Its output is the result: JSON, otherwise a string (without the newline at its end), null if it is empty.
+/// Errors: with an exit code other than 0 the last line of its stderr; "ERR_REQUEST_HANDLER: …" if there is
+/// none, or a signal has ended it; ERR_TIMEOUT, ERR_REPLY_SIZE and ERR_REQUEST_LIMIT beyond the limits;
+/// ERR_STOPPED after stop(). Its stderr is copied to ours when it has ended; if ours is read too slowly, some
+/// of it is dropped and no answer is delayed.
 class ProgramPool {
  public:
   struct Options {
@@ -37,14 +37,14 @@ class ProgramPool {
   };
 
   ProgramPool(std::string path, std::vector<std::string> arguments, Options options);
-  /// Stops, and waits for the programs.
+  /// Calls stop() and waits for the programs.
   ~ProgramPool();
   ProgramPool(ProgramPool const&) = delete;
   ProgramPool& operator=(ProgramPool const&) = delete;
 
-  /// Any thread. The answer comes on another.
+  /// Thread-safe. `respond` is called on another thread, unless too many requests wait.
   void run(rpc::Request request, rpc::Responder respond);
-  /// Kills what runs, and starts no more. Any thread.
+  /// Kills the running programs and starts no more. Thread-safe.
   void stop() { stop_.raise(); }
 
  private:
@@ -59,7 +59,7 @@ class ProgramPool {
   boost::asio::thread_pool threads_;
 };
 
-/// The answer that the result of a program stands for.
+/// Returns the answer for the result of a program.
 [[nodiscard]] rpc::Reply reply_of(ProgramResult const& result);
 
 }  // namespace grenache::client

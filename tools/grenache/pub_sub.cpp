@@ -33,7 +33,7 @@ namespace {
 namespace asio = boost::asio;
 using json::Value;
 
-constexpr std::size_t kMessageSizeMax = 8 * 1024 * 1024;  // what a Subscriber takes
+constexpr std::size_t kMessageSizeMax = 8 * 1024 * 1024;  // of pub and sub
 constexpr Duration kSubscriberPoll = std::chrono::milliseconds{20};
 
 struct PubFlags {
@@ -53,7 +53,7 @@ std::string count_of(std::uint64_t count, std::string const& what) {
 
 // pub
 
-/// False after a signal.
+/// Waits until there are `count` subscribers. Returns false after a signal.
 net::Awaitable<bool> wait_subscribers(rpc::Publisher const& publisher, std::size_t count,
                                       net::TerminationSignals const& signals) {
   auto const executor = co_await asio::this_coro::executor;
@@ -65,7 +65,7 @@ net::Awaitable<bool> wait_subscribers(rpc::Publisher const& publisher, std::size
   co_return signals.count() == 0;
 }
 
-/// Publishes the lines of stdin until its end, or `stop`.
+/// Publishes the lines of stdin until its end or `stop`.
 net::Awaitable<std::optional<Failure>> publish_lines(rpc::Publisher& publisher, StopSignal const& stop) {
   auto const executor = co_await asio::this_coro::executor;
   net::AsyncEvent done{executor};
@@ -86,7 +86,7 @@ net::Awaitable<std::optional<Failure>> publish_lines(rpc::Publisher& publisher, 
   co_return failure;
 }
 
-void tell_published(Common const& common, rpc::Publisher::Counters const& counters) {
+void print_published(Common const& common, rpc::Publisher::Counters const& counters) {
   if (common.json) {
     print(Value::object({{"event", "stopped"},
                          {"published", counters.published},
@@ -112,18 +112,18 @@ net::Awaitable<std::optional<Failure>> pub(Common const& common, PubFlags const&
     failure = opened.error();
   } else {
     signals.on_signal([&stop] { stop.raise(); });
-    bool const there = co_await wait_subscribers(publisher, flags.subscribers, signals);
-    if (there) failure = co_await publish_lines(publisher, stop);
+    bool const has_subscribers = co_await wait_subscribers(publisher, flags.subscribers, signals);
+    if (has_subscribers) failure = co_await publish_lines(publisher, stop);
   }
   bool const all_sent = co_await publisher.stop(common.timeout());
   co_await link.stop();
   if (failure) co_return failure;
   auto const counters = publisher.counters();
-  tell_published(common, counters);
+  print_published(common, counters);
   if (counters.slow > 0) {
-    co_return Failure{count_of(counters.slow, "subscriber") + " did not keep up, and missed messages"};
+    co_return Failure{count_of(counters.slow, "subscriber") + " read too slowly and missed messages"};
   }
-  if (!all_sent) co_return Failure{"not all subscribers took everything in time"};
+  if (!all_sent) co_return Failure{"not all subscribers received everything in time"};
   co_return std::nullopt;
 }
 
@@ -144,7 +144,7 @@ std::string line_of(Common const& common, rpc::Publication const& publication) {
   return json::to_text(Value::object({{"from", publication.publisher}, {"message", message}})) + '\n';
 }
 
-/// Writes to stdout, on the thread of `writer` when the reader has no room: this thread has to see signals.
+/// Writes to stdout, on the thread of `writer` if it would block: this thread has to handle signals.
 net::Awaitable<Written> write_out(asio::thread_pool& writer, std::string line, StopSignal const& stop) {
   if (has_room(STDOUT_FILENO, line)) co_return write_text(STDOUT_FILENO, line, stop);
   auto const executor = co_await asio::this_coro::executor;
@@ -207,11 +207,11 @@ void declare_pub(Command& app, Common const& common, Action& action) {
   declare_peer(command, flags->peer, Side::server, {"ws", "wss"});
   declare_listen(command, flags->listen);
   add_number(command, "--wait-subscribers", flags->subscribers, 0, 1'000'000,
-             "Read nothing before so many are there")
+             "Read nothing until so many are connected")
       ->capture_default_str();
   command.footer(
-      "Ends with stdin, once everything was sent, or at Ctrl-C. Subscribers hear nothing of the past:\n"
-      "without --wait-subscribers the first lines may find nobody.\n"
+      "Ends when stdin has ended and everything was sent, or at Ctrl-C. A subscriber gets no earlier\n"
+      "messages: without --wait-subscribers the first lines may reach nobody.\n"
       "The DHT shows the service at the address that its grape sees: use a grape on the same host, or one\n"
       "that reaches this host by the address that callers use.\n"
       "--grape, --json and --timeout: see grenache --help.\n"
@@ -226,14 +226,14 @@ void declare_pub(Command& app, Common const& common, Action& action) {
 
 void declare_sub(Command& app, Common const& common, Action& action) {
   auto const flags = std::make_shared<SubFlags>();
-  Command& command = *app.add_subcommand("sub", "Print the messages of all publishers, one a line");
+  Command& command = *app.add_subcommand("sub", "Print the messages of all publishers, one per line");
   declare_peer(command, flags->peer, Side::caller, {"ws", "wss"});
   add_bounded(command, "--count", flags->count, 1, std::numeric_limits<std::int64_t>::max(),
               "End after so many messages");
   command.footer(
-      "--timeout is for the first publisher to be found; then messages may take as long as they like,\n"
-      "publishers come and go. It ends with exit code 0 at Ctrl-C, after --count messages, and when the\n"
-      "reader of its output has ended. --json prints {\"from\",\"message\"}.\n"
+      "--timeout is for the first connection to a publisher; after that there is no time limit, and\n"
+      "publishers may come and go. It ends with exit code 0 at Ctrl-C, after --count messages, and when\n"
+      "the reader of its output has ended. --json prints {\"from\",\"message\"}.\n"
       "--grape, --json and --timeout: see grenache --help.\n"
       "  grenache sub news\n"
       "  grenache sub log --json --count 10\n"

@@ -12,7 +12,7 @@
 namespace grenache::client {
 
 std::optional<Failure> read_lines(int file, std::size_t size_max, StopSignal const& stop,
-                                  std::function<void(std::string)> const& take) {
+                                  std::function<void(std::string)> const& on_line) {
   std::string line;
   std::array<char, 64 * 1024> buffer;
   for (;;) {
@@ -23,13 +23,13 @@ std::optional<Failure> read_lines(int file, std::size_t size_max, StopSignal con
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (size < 0) return Failure{"cannot read: " + std::generic_category().message(errno)};
     if (size == 0) {
-      if (!line.empty()) take(std::move(line));
+      if (!line.empty()) on_line(std::move(line));
       return std::nullopt;
     }
     std::string_view rest{buffer.data(), static_cast<std::size_t>(size)};
     for (std::size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
       line += rest.substr(0, end);
-      if (line.size() <= size_max) take(std::exchange(line, {}));
+      if (line.size() <= size_max) on_line(std::exchange(line, {}));
       if (line.size() > size_max) break;
       rest.remove_prefix(end + 1);
     }

@@ -1,4 +1,4 @@
-// Lines of a file that may keep silent for long.
+// Reads the lines of a file that may block.
 #pragma once
 
 #include <cstddef>
@@ -11,10 +11,9 @@
 
 namespace grenache::client {
 
-/// Gives every line of `file`, a pipe, a terminal or any other, to `take`, without its newline; an unfinished
-/// last one too. Blocks until the end of the file, or `stop`. Fails when it cannot be read, and with a line
-/// of more than `size_max` bytes.
+/// Calls `on_line` with every line of `file`, without the newline, including an unfinished last line. Blocks
+/// until the end of the file or `stop`. Fails if it cannot be read, or a line has more than `size_max` bytes.
 [[nodiscard]] std::optional<Failure> read_lines(int file, std::size_t size_max, StopSignal const& stop,
-                                                std::function<void(std::string)> const& take);
+                                                std::function<void(std::string)> const& on_line);
 
 }  // namespace grenache::client

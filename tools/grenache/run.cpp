@@ -34,8 +34,8 @@ rpc::Link::Options link_options(Common const& common) {
   return out;
 }
 
-net::Awaitable<void> tell_serving(Common const& common, PeerOptions const& peer, rpc::Link& link,
-                                  Endpoint local) {
+net::Awaitable<void> print_serving(Common const& common, PeerOptions const& peer, rpc::Link& link,
+                                   Endpoint local) {
   auto const found = co_await link.lookup(peer.name);
   auto const shown =
       rpc::shown_at(found ? *found : std::vector<std::string>{}, local,

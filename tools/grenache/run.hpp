@@ -14,19 +14,19 @@
 
 namespace grenache::client {
 
-/// Runs `command` to its end.
+/// Runs `command` on an io_context until it has ended.
 [[nodiscard]] std::optional<Failure> run(net::Awaitable<std::optional<Failure>> command);
 
 [[nodiscard]] rpc::Link::Options link_options(Common const& common);
 
-/// Prints on stdout that `name` is served, and where: at the address that the DHT shows, or at `local` when
-/// it shows none of ours. Warns on stderr when all that it shows with our port are addresses where nothing of
-/// ours listens, see rpc::ShownAt.
-[[nodiscard]] net::Awaitable<void> tell_serving(Common const& common, PeerOptions const& peer,
-                                                rpc::Link& link, Endpoint local);
+/// Prints on stdout that the service runs, and its address: the one that the DHT shows, or `local` if it
+/// shows none of ours. Warns on stderr if the DHT shows our port only at addresses where the service does not
+/// listen; see rpc::ShownAt.
+[[nodiscard]] net::Awaitable<void> print_serving(Common const& common, PeerOptions const& peer,
+                                                 rpc::Link& link, Endpoint local);
 
-/// Listens, announces, waits until a grape has confirmed it, and tells so. True; or false after a signal.
-/// `Service` is an rpc::Server or an rpc::Publisher.
+/// Listens, announces the service, waits until a grape has confirmed it, and prints that. Returns false after
+/// a signal. `Service` is an rpc::Server or an rpc::Publisher.
 template <class Service>
 [[nodiscard]] net::Awaitable<Outcome<bool>> open_service(Service& service, Common const& common,
                                                          PeerOptions const& peer, ListenOptions const& listen,
@@ -43,7 +43,7 @@ template <class Service>
   if (signals.count() > 0) co_return false;
   auto const& ready = std::get<0>(first);
   if (!ready) co_return Failure{explain(ready.error(), peer.name)};
-  co_await tell_serving(common, peer, link, *listening);
+  co_await print_serving(common, peer, link, *listening);
   co_return true;
 }
 

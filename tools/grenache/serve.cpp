@@ -23,8 +23,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr Duration kDrain = std::chrono::seconds{3};   // for programs that run when we are to stop
-constexpr Duration kAnswer = std::chrono::seconds{2};  // to tell the callers of those that were killed
+constexpr Duration kDrain = std::chrono::seconds{3};   // for programs that are running at the stop
+constexpr Duration kAnswer = std::chrono::seconds{2};  // to answer the callers of killed programs
 
 struct ServeFlags {
   PeerOptions peer;
@@ -60,7 +60,7 @@ std::unique_ptr<ProgramPool> make_programs(Common const& common, ServeFlags cons
   return std::make_unique<ProgramPool>(path, std::move(arguments), options);
 }
 
-void tell_stopped(Common const& common, rpc::Server const& server) {
+void print_stopped(Common const& common, rpc::Server const& server) {
   std::uint64_t const requests = server.counters().requests;
   if (common.json) {
     print(json::Value::object({{"event", "stopped"}, {"requests", requests}}));
@@ -89,10 +89,10 @@ net::Awaitable<std::optional<Failure>> serve(Common const& common, ServeFlags co
   signals.on_signal(kill);
   (void)co_await server->stop(kDrain + kAnswer);
   drain.cancel();
-  programs.reset();  // answers what is left, for which the server must be there
+  programs.reset();  // answers the remaining requests, for which it needs the server
   co_await link.stop();
   if (!opened) co_return opened.error();
-  tell_stopped(common, *server);
+  print_stopped(common, *server);
   co_return std::nullopt;
 }
 
@@ -107,7 +107,7 @@ std::optional<Failure> run_serve(Common const& common, ServeFlags const& flags) 
   std::string path;
   if (!flags.echo) {
     auto const found = find_program(flags.program);
-    if (!found) return Failure{"there is no program '" + flags.program + "' that may be run"};
+    if (!found) return Failure{"there is no program '" + flags.program + "' that can be executed"};
     path = *found;
   }
   return run(serve(common, flags, std::move(options), std::move(path)));
@@ -117,27 +117,28 @@ std::optional<Failure> run_serve(Common const& common, ServeFlags const& flags) 
 
 void declare_serve(Command& app, Common const& common, Action& action) {
   auto const flags = std::make_shared<ServeFlags>();
-  Command& command = *app.add_subcommand("serve", "Answer requests with what a program prints");
+  Command& command = *app.add_subcommand("serve", "Answer requests with the output of a program");
   declare_peer(command, flags->peer, Side::server, {"http", "https", "ws", "wss"});
   command.add_flag("--echo", flags->echo, "Answer with the payload");
-  command.add_option("--exec", flags->program, "Run this for each request")->type_name("PROGRAM");
-  command.add_option("arg", flags->arguments, "Arguments of PROGRAM; after -- those that begin with -")
+  command.add_option("--exec", flags->program, "Run this program for each request")->type_name("PROGRAM");
+  command
+      .add_option("arg", flags->arguments, "Arguments of PROGRAM; -- must precede those that begin with -")
       ->type_name("");
   add_number(command, "--parallel", flags->parallel, 1, 1024,
-             "How many run at one time; more requests wait [cores]");
+             "How many programs run at a time; more requests wait [cores]");
   declare_listen(command, flags->listen);
   add_number(command, "--threads", flags->threads, 0, 256, "Threads for connections; 0: one for everything")
       ->capture_default_str();
   command.footer(
       "PROGRAM gets the payload as a line of JSON on stdin, and GRENACHE_KEY (the name), GRENACHE_RID,\n"
       "GRENACHE_PEER (ip:port), GRENACHE_ACTION and GRENACHE_FINGERPRINT (of the caller's certificate)\n"
-      "in its environment. What it prints is the answer: JSON, or else a text. If it fails, the last\n"
-      "line of its stderr is the error. It is killed after --timeout, and when it prints over 8 MiB.\n"
+      "in its environment. Its output is the answer: JSON, otherwise a string. If it fails, the last\n"
+      "line of its stderr is the error. It is killed after --timeout, and if it prints over 8 MiB.\n"
       "The DHT shows the service at the address of the grape that announces it: use a grape on the same "
       "host.\n"
-      "A warning tells when the DHT shows the service where it does not listen.\n"
+      "A warning is printed if the DHT shows the service at an address where it does not listen.\n"
       "--grape, --json and --timeout: see grenache --help.\n"
-      "Ctrl-C takes the announcement back and lets programs run for 3 s more; a second one kills them.\n"
+      "Ctrl-C removes the announcement and lets programs run for 3 s more; a second one kills them.\n"
       "  grenache serve rpc_test --echo\n"
       "  grenache serve sum --exec jq -- -c add\n"
       "  grenache serve upper --exec ./upper.sh --port 7070 --parallel 4 --timeout 2\n"

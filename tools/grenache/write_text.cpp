@@ -16,7 +16,7 @@ Written write_text(int file, std::string_view text, StopSignal const& stop) {
     std::array<pollfd, 2> files{{{file, POLLOUT, 0}, {stop.file(), POLLIN, 0}}};
     if (::poll(files.data(), files.size(), -1) < 0) continue;
     if (files[1].revents != 0) return Written::stopped;
-    // A pipe that poll(2) calls writable takes this much without blocking.
+    // A pipe that is writable for poll(2) accepts this much without blocking.
     auto const size = ::write(file, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (size < 0) return errno == EPIPE ? Written::reader_ended : Written::failed;

@@ -1,4 +1,4 @@
-// Writes to a file whose reader may be slow, or may have ended.
+// Writes to a file whose reader may be slow or may have ended.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +18,11 @@ enum class Written : std::uint8_t {
 /// Writes all of `text`; blocks until the reader has room, or `stop`. SIGPIPE must be ignored.
 [[nodiscard]] Written write_text(int file, std::string_view text, StopSignal const& stop);
 
-/// True when write_text() of `text` would not wait now.
+/// Returns true if write_text() of `text` would not block now.
 [[nodiscard]] bool has_room(int file, std::string_view text);
 
-/// From now on SIGINT and SIGTERM end the program with exit code 0: the result is there, and what is left is
-/// to print it to a reader that may never read.
+/// Lets SIGINT and SIGTERM end the program with exit code 0 from now on. For a program that has its result
+/// and only has to print it, perhaps to a reader that never reads.
 void end_at_signal();
 
 }  // namespace grenache::client
