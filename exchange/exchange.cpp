@@ -23,7 +23,7 @@ using net::Awaitable;
 
 namespace {
 
-/// A lookup that returns so many endpoints may have left out ours (grape::Service::Options::peer_count_max).
+/// A lookup that returns this many endpoints may lack ours (grape::Service::Options::peer_count_max).
 constexpr std::size_t kShownMax = 100;
 
 rpc::Link::Options link_options(Exchange::Options const& options) {
@@ -31,7 +31,7 @@ rpc::Link::Options link_options(Exchange::Options const& options) {
   out.grapes = options.grapes;
   out.tls = options.grape_tls;
   out.announce_interval = options.announce_interval;
-  // A lookup of every poll asks the grape; those of broadcasts in between use what it said.
+  // Every poll queries the grape; broadcasts in between use the cached result.
   out.cache.age_max = options.poll_interval / 2;
   return out;
 }
@@ -56,7 +56,7 @@ std::string join(std::vector<rpc::GrapeUrl> const& grapes) {
   return out;
 }
 
-/// Where we are until the DHT shows it.
+/// Our endpoint as long as the DHT does not show it.
 std::string first_endpoint(Exchange::Options const& options, std::uint16_t port) {
   if (!options.advertised_host.empty()) return options.advertised_host + ":" + std::to_string(port);
   IpAddress const loopback{127, 0, 0, 1};
@@ -111,11 +111,11 @@ struct Exchange::Impl {
   rpc::Server server;
   std::unique_ptr<RedisClient> redis;
   std::unique_ptr<ReservationStore> store;
-  RedisReservations* redis_store = nullptr;  // store, when it is one
+  RedisReservations* redis_store = nullptr;  // `store`, if it is of this type
   net::TaskGroup tasks;
   net::AsyncEvent changed;  // after each batch of outputs
   std::map<RequestId, std::shared_ptr<Waiting>> waiting;
-  std::map<CallId, std::optional<Output>> awaited;  // calls that end_of() waits for, with how they ended
+  std::map<CallId, std::optional<Output>> awaited;  // calls that end_of() waits for, with their last output
   RequestId last_request = 0;
   std::size_t relay_count = 0;
   bool has_polled = false;
@@ -152,7 +152,7 @@ void Exchange::Impl::make_store(Random random) {
   store = std::move(redis_reservations);
 }
 
-// What the core wants
+// Outputs of the core
 
 void Exchange::Impl::pump() {
   while (auto out = core.poll_output()) {
@@ -180,7 +180,7 @@ void Exchange::Impl::carry_out(output::Reserve& reserve) {
 void Exchange::Impl::carry_out(output::Release& release) {
   store->release(std::move(release.order_id), std::move(release.take_id), release.fence,
                  [this](Result<bool> const& released) {
-                   // It expires by itself anyway.
+                   // The reservation expires anyway.
                    if (!released) log.warn("release_failed", {{"reason", released.error().message()}});
                  });
 }
@@ -267,7 +267,7 @@ Awaitable<rpc::Reply> Exchange::Impl::serve(rpc::Request& request) {
 Awaitable<void> Exchange::Impl::call(output::Call wanted) {
   rpc::RequestOptions request;
   request.timeout = options.call_timeout;
-  request.retry_count = 1;  // every message may come twice: orders have a seq, takes an id
+  request.retry_count = 1;  // messages may be repeated: orders have a seq, takes an id
   auto reply = co_await client.request_to(std::move(wanted.endpoint), options.service,
                                           std::move(wanted.payload), request);
   CallAnswer answer;
@@ -340,8 +340,8 @@ Awaitable<std::optional<std::string>> Exchange::Impl::start_redis() {
   co_return "Redis is not reachable at " + options.redis->to_string() + ": " + redis_failure;
 }
 
-/// Advertises the address that the DHT shows, where that is left to it. Warns, or fails, when it is none of
-/// this host.
+/// Advertises the address that the DHT shows, unless one is configured. Warns, or fails if
+/// `requires_own_address`, when it is not an address of this host.
 Awaitable<std::optional<std::string>> Exchange::Impl::find_own_address(Endpoint local) {
   auto const found = co_await link.lookup(options.service);
   if (!found || found->size() >= kShownMax) co_return std::nullopt;
@@ -412,7 +412,7 @@ Awaitable<void> Exchange::Impl::stop() {
   co_await link.stop();
   if (redis) redis->stop();
   (void)co_await tasks.drained(std::chrono::seconds{1});
-  // What a store has posted before comes back to this object, which may go now.
+  // Let callbacks that the store has already posted run before this object is destroyed.
   (void)co_await asio::post(executor, net::kTuple);
 }
 

@@ -1,4 +1,4 @@
-// The program `exchange`: one trading peer, or the playbook of three.
+// The program `exchange`: a trading peer, or the playbook with three of them.
 #include <cstdint>
 #include <exception>
 #include <iostream>
@@ -32,7 +32,7 @@ struct Flags {
   bool signed_only = false;
   std::vector<std::string> grapes{"http://127.0.0.1:30001"};
   rpc::GrapeTlsFlags grape_tls_flags;
-  net::TlsOptions grape_tls;  // what load_grape_tls() has made of them
+  net::TlsOptions grape_tls;  // from load_grape_tls()
   std::string redis;
   std::string bind;
   std::string advertise;
@@ -138,7 +138,7 @@ net::Awaitable<std::optional<std::string>> run_until_signal(Exchange& peer,
   co_return failure;
 }
 
-// Runs `task` to its end.
+// Runs `task` on `io` until it has ended.
 std::optional<std::string> run(asio::io_context& io, net::Awaitable<std::optional<std::string>> task) {
   std::optional<std::string> failure;
   std::exception_ptr thrown;
@@ -210,7 +210,7 @@ int run(int argc, char** argv) {
   flags.grape_tls = std::move(*grape_tls);
   ignore_broken_pipes();
   survive_hangup();
-  // The playbook tells its own story.
+  // The playbook prints its own steps.
   if (flags.playbook && app.count("--log-level") == 0) flags.log.level = "error";
   if (flags.json) flags.log.format = "json";
   net::raise_descriptor_limit();

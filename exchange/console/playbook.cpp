@@ -19,7 +19,7 @@ using net::Awaitable;
 
 namespace {
 
-// What went wrong, or nothing.
+// The message of a failure; nothing on success.
 using Failure = std::optional<std::string>;
 
 constexpr Satoshi kAmount{kSatoshiPerBtc};
@@ -142,7 +142,7 @@ Awaitable<Failure> Playbook::await_grape() {
   co_return std::nullopt;
 }
 
-/// A peer that others in the DHT keep waiting says so.
+/// Starts a peer; prints a note if that takes longer than `patience`.
 Awaitable<Failure> Playbook::start(Exchange& peer) {
   asio::steady_timer slow{executor_, options_.patience};
   slow.async_wait([this, &peer](Error const& error) {
@@ -265,7 +265,7 @@ Awaitable<Failure> Playbook::poll_matches() {
     auto const [error] = co_await timer.async_wait(net::kTuple);
     if (error) co_return "interrupted";
     if (sell_failure_) co_return sell_failure_;
-    // Others may trade on the same grape; this story is about Bob's order.
+    // Other peers may trade through the same grape, so look for Bob's order.
     auto const matches = alice().matches(buy_.id);
     auto const bobs = std::ranges::find_if(
         matches, [&](Match const& match) { return match.order.maker == bob().peer().id(); });

@@ -69,7 +69,7 @@ void Peer::listening(std::string endpoint) {
 
 MessageHeader Peer::header(CreatorType creator, WallTime now) const { return {exchange_id_, creator, now}; }
 
-// Requests of others
+// Requests of other peers
 
 void Peer::reply(RequestId request, PayloadForm form, json::Value body) {
   outputs_.emplace_back(output::Reply{request, write_payload(std::move(body), form), {}});
@@ -369,7 +369,7 @@ void Peer::answered_take(CallId id, TakeCall state, CallAnswer answer, WallTime 
   outputs_.emplace_back(output::TakeGranted{id, endpoint, std::move(*response), std::move(invoice)});
 }
 
-// The rest
+// Queries, expiry, outputs
 
 std::vector<std::string> Peer::endpoints_of(PeerId const& peer) const {
   std::vector<std::string> out;

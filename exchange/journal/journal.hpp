@@ -12,7 +12,7 @@
 
 namespace grenache::exchange {
 
-/// The number of a batch; grows from batch to batch, also over restarts. 0 stands before the first.
+/// The number of a batch; increases from batch to batch, also across restarts. 0: before the first.
 using Position = std::uint64_t;
 
 /// An entity as it is kept.
@@ -58,8 +58,8 @@ class Journal {
   struct Callbacks {
     /// All batches up to this position are durable. Not called from within append().
     std::function<void(Position)> on_durable;
-    /// A batch could not be made durable, so memory is ahead of the disk: nothing may leave the process any
-    /// more, and it must end. Called once; no other callback follows.
+    /// A batch could not be made durable, so the state in memory is ahead of the disk: the process must send
+    /// nothing more and end. Called once; no other callback follows.
     std::function<void(std::string const& why)> on_failure;
   };
 
@@ -69,7 +69,8 @@ class Journal {
   [[nodiscard]] virtual Position durable() const = 0;
   /// Queues a batch; its position must be greater than those of all batches before it.
   virtual void append(Batch batch) = 0;
-  /// Batches that were appended and are not durable. There is no limit: callers stop promising when it grows.
+  /// Batches that were appended and are not durable. There is no limit: callers must accept no more work when
+  /// it grows.
   [[nodiscard]] virtual std::size_t queued_count() const = 0;
   /// Reads rows as they are after all batches appended so far; `done` is not called from within read(), nor
   /// after a failure.

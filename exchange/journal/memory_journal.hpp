@@ -21,8 +21,7 @@ class RowTable {
   std::map<std::pair<std::string, std::string>, std::string> rows_;
 };
 
-/// Batches become "durable" when run() is called. Until then they can be cut off: what a crash would leave is
-/// table().
+/// Batches become "durable" when run() is called. table() is the state that a crash before that would leave.
 class MemoryJournal final : public Journal {
  public:
   /// `wake` is called when there is something to run(), so that the owner runs it later, not within the call.

@@ -1,4 +1,4 @@
-// Holds outputs back until the journal keeps what they promise.
+// Holds outputs back until the batches that they depend on are durable.
 #pragma once
 
 #include <deque>
@@ -9,14 +9,15 @@
 
 namespace grenache::exchange {
 
-/// A queue of outputs, each with the position it waits for. Those that wait leave in the order they came, one
-/// whose position is durable already leaves at once: it may overtake only outputs that promise more than it.
+/// A queue of outputs, each with the position that must be durable before it is released. Queued outputs are
+/// released in FIFO order; one whose position is already durable is released at once, and overtakes only
+/// outputs that depend on a later batch.
 template <class Output>
 class ReleaseGate {
  public:
   explicit ReleaseGate(Position durable = 0) : durable_{durable} {}
 
-  /// Gives the output back when it may leave now.
+  /// Returns the output if it may be sent now; otherwise queues it.
   [[nodiscard]] std::optional<Output> add(Position after, Output output) {
     if (after <= durable_) return output;
     held_.emplace_back(after, std::move(output));
@@ -24,7 +25,7 @@ class ReleaseGate {
   }
   /// Batches up to `position` are durable.
   void set_durable(Position position) { durable_ = position; }
-  /// The next output that may leave now.
+  /// Removes and returns the next output that may be sent now.
   [[nodiscard]] std::optional<Output> next() {
     if (held_.empty() || held_.front().first > durable_) return std::nullopt;
     std::optional<Output> output{std::move(held_.front().second)};

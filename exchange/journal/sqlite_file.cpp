@@ -17,7 +17,7 @@ using Path = std::filesystem::path;
 template <class T>
 using R = JournalResult<T>;
 
-constexpr int kApplicationId = 0x47724a31;  // "GrJ1", so that file(1) and we know our own
+constexpr int kApplicationId = 0x47724a31;  // "GrJ1"; identifies our files, also for file(1)
 constexpr int kVersion = 1;                 // of the schema
 
 constexpr char const* kSchema = R"(
@@ -36,7 +36,7 @@ struct Finalize {
 using Database = std::unique_ptr<sqlite3, CloseDatabase>;
 using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
 
-/// Ends a use of a statement, so that it holds neither locks nor texts.
+/// Resets a statement after its use, which releases locks and bound texts.
 class Reset {
  public:
   explicit Reset(Statement const& statement) : statement_{statement.get()} {}
@@ -80,7 +80,7 @@ struct SqliteFile::Impl {
   Statement descending;
   Position position = 0;
 
-  /// What the last call failed with.
+  /// Returns the error of the last call as a message.
   [[nodiscard]] std::string why() const {
     int const code = sqlite3_errcode(database.get());
     std::string text = path.string() + ": ";
@@ -125,7 +125,7 @@ struct SqliteFile::Impl {
   [[nodiscard]] R<void> apply(Batch const& batch);
 };
 
-/// An empty file is a new journal. Everything is looked at before anything is written.
+/// Checks the file, and writes the schema if it is empty. Does not write before all checks have passed.
 R<void> SqliteFile::Impl::check_file() {
   std::string health;
   std::string application;
@@ -158,7 +158,7 @@ R<void> SqliteFile::Impl::open_database() {
   int const code = sqlite3_open_v2(path.c_str(), &made, flags, nullptr);
   database.reset(made);
   if (code != SQLITE_OK) return why();
-  // Before anything is read: in this mode WAL needs no shared memory, and keeps other processes out.
+  // Must precede the first read. In this mode WAL needs no shared memory and excludes other processes.
   if (auto done = run("PRAGMA locking_mode=EXCLUSIVE"); !done) return done;
   if (auto done = check_file(); !done) return done;
   std::string mode;
@@ -212,7 +212,7 @@ SqliteFile::~SqliteFile() = default;
 Position SqliteFile::position() const { return impl_->position; }
 
 R<SqliteFile> SqliteFile::open(Path const& path) {
-  // SQLite would make it readable for all. An empty file is an empty database.
+  // SQLite would create it readable for all users. An empty file is an empty database.
   auto const made = create_private_file(path, "");
   if (!made && made.error() != boost::system::errc::file_exists) {
     return path.string() + ": cannot be made: " + made.error().message();

@@ -1,4 +1,4 @@
-// A file of rows: the only place that speaks to SQLite.
+// A file of rows; the only code that uses SQLite.
 #pragma once
 
 #include <filesystem>
@@ -13,12 +13,12 @@ namespace grenache::exchange {
 /// One SQLite database in WAL mode with synchronous=FULL, locked for this process alone. One thread at a
 /// time.
 ///
-/// Schema: row(kind, key, position, body) and meta(name, value). It knows nothing of what the rows mean, so
-/// it does not change with them; `sqlite3 FILE` reads it while the process is down.
+/// Schema: row(kind, key, position, body) and meta(name, value). It is independent of the meaning of the
+/// rows, so it does not change with them; `sqlite3 FILE` reads it while the process is down.
 class SqliteFile {
  public:
-  /// Opens `path`, or makes it (mode 0600). Fails, and changes nothing, when another process has it open,
-  /// when it cannot be written, is damaged, is no journal, or was written by a newer version.
+  /// Opens `path`, or creates it (mode 0600). Fails, and changes nothing, if another process has it open, or
+  /// it cannot be written, is damaged, is not a journal, or was written by a newer version.
   [[nodiscard]] static JournalResult<SqliteFile> open(std::filesystem::path const& path);
   SqliteFile(SqliteFile&&) noexcept;
   SqliteFile& operator=(SqliteFile&&) noexcept;
@@ -26,7 +26,7 @@ class SqliteFile {
 
   /// The position of the last batch; 0 when there was none.
   [[nodiscard]] Position position() const;
-  /// Writes all batches in one transaction and brings it to the disk. After a failure the file holds none of
+  /// Writes all batches in one transaction and syncs it to disk. After a failure the file contains none of
   /// them.
   [[nodiscard]] JournalResult<void> commit(std::span<Batch const> batches);
   [[nodiscard]] JournalResult<std::vector<Row>> read(RowQuery const& query);

@@ -12,8 +12,8 @@ namespace grenache::exchange {
 
 namespace asio = boost::asio;
 
-/// Its members belong to the executor's thread, but for `file`: that is used by the writer while `busy` is
-/// set, and by nobody else then.
+/// Members are used on the executor's thread, except `file`, which only the writer's thread uses while `busy`
+/// is set.
 struct SqliteJournal::Impl : std::enable_shared_from_this<Impl> {
   struct Read {
     RowQuery query;
@@ -43,7 +43,7 @@ struct SqliteJournal::Impl : std::enable_shared_from_this<Impl> {
   std::size_t writing_count = 0;
   bool busy = false;
   bool ended = false;   // failed, or the journal is destroyed
-  bool failed = false;  // as `file`: a round has failed, so none may follow
+  bool failed = false;  // used like `file`: a round has failed, so none may follow
   asio::thread_pool writer{1};
 };
 
@@ -77,7 +77,7 @@ void SqliteJournal::Impl::finish(Round& round) {
     return callbacks.on_failure(round.outcome.error());
   }
   if (!round.batches.empty()) durable = round.batches.back().position;
-  start();  // the disk works on while the callbacks run
+  start();  // so that the next round is written while the callbacks run
   if (!round.batches.empty()) callbacks.on_durable(durable);
   for (Read& read : round.reads) {
     if (ended) return;
@@ -92,7 +92,7 @@ SqliteJournal::~SqliteJournal() {
   impl_->ended = true;
   impl_->writer.join();
   if (!impl_->failed) impl_->run(impl_->queued);
-  impl_->file.reset();  // callbacks under way may keep the rest
+  impl_->file.reset();  // posted callbacks may keep the rest alive
 }
 
 Position SqliteJournal::durable() const { return impl_->durable; }
