@@ -18,7 +18,7 @@
 
 namespace grenache::grape {
 
-/// What a search looks for.
+/// The subject of a search.
 struct Subject {
   enum class Kind : std::uint8_t {
     nodes,  // nodes near `target`

@@ -151,7 +151,7 @@ struct Arguments {
     return Message{std::move(made)};
   }
   [[nodiscard]] bool has_flag(std::string_view name) const { return dict.dict_find(name).as_integer() == 1; }
-  // What is not understood is ignored, as BEP 32 asks.
+  // Unknown values are ignored, as BEP 32 requires.
   [[nodiscard]] std::optional<Want> want() const {
     BencodeValue const list = dict.dict_find("want");
     if (!list.is(BencodeType::list)) return std::nullopt;

@@ -174,15 +174,15 @@ std::size_t Command::count(std::string const& option) const { return parts_->app
 
 std::string Command::subcommand() const { return parts_->app->get_subcommands().front()->get_name(); }
 
-// What the programs share
+// Shared by the programs
 
 Log LogOptions::make() const { return Log{*parse_log_level(level), *parse_log_format(format)}; }
 
 void add_log_options(Command& app, LogOptions& options) {
-  app.add_option("--log-level", options.level, "What to tell on stderr: error, warn, info or debug")
+  app.add_option("--log-level", options.level, "Lowest level to log on stderr: error, warn, info or debug")
       ->one_of({"error", "warn", "info", "debug"})
       ->capture_default_str();
-  app.add_option("--log-format", options.format, "How to tell it: text, or json (one object a line)")
+  app.add_option("--log-format", options.format, "Format of the log: text, or json (one object per line)")
       ->one_of({"text", "json"})
       ->capture_default_str();
 }

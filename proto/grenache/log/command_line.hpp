@@ -1,4 +1,5 @@
-// Command line options and error handling shared by the programs. CLI11 is compiled once, in command_line.cpp.
+// Command line options and error handling shared by the programs. CLI11 is compiled once, in
+// command_line.cpp.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +33,7 @@ class UsageError : public std::runtime_error {
 /// An option, positional or flag. Its command owns it; each member function returns the same option.
 class Option {
  public:
-  /// What is wrong with the text, or an empty string.
+  /// Returns an error message, or an empty string if the text is valid.
   using Check = std::function<std::string(std::string const& text)>;
 
   explicit Option(CLI::Option& option) : option_{&option} {}
@@ -43,14 +44,14 @@ class Option {
   Option* one_of(std::initializer_list<char const*> values);
   /// Accepted only together with `other`.
   Option* needs(Option const* other);
-  /// The word for the value in the help.
+  /// The placeholder of the value in the help.
   Option* type_name(std::string const& name);
   /// The heading of the help that lists the option.
   Option* group(std::string const& heading);
   /// Shows the target's present value in the help as the default.
   Option* capture_default_str();
   Option* default_str(std::string const& text);
-  /// Of an option that may be repeated: with false, each occurrence has one value.
+  /// For an option that may be repeated; false: each occurrence has one value.
   Option* allow_extra_args(bool allowed);
 
  private:
@@ -80,7 +81,7 @@ class Command {
   void set_version_flag(std::string const& name, std::string const& version);
   /// Shown below the options in the help.
   void footer(std::string const& text);
-  /// Where the descriptions begin in the help.
+  /// The column of the help at which descriptions begin.
   void column_width(std::size_t width);
   /// Wants exactly one subcommand, which accepts the options of this command too.
   void require_subcommand();
