@@ -1,5 +1,5 @@
-// bittorrent-dht, the node that WebTorrent is built on, and ours in one network: each answers the other, and what one
-// stores the other finds.
+// bittorrent-dht, the DHT node of WebTorrent, and our grape in one network: each answers the other's queries and finds
+// what the other stored.
 import crypto from 'node:crypto'
 import dgram from 'node:dgram'
 
@@ -10,7 +10,7 @@ if (standIn) skip('Node\'s grape refuses mutable items')
 const { default: Dht } = await loadModule('bittorrent-dht', 'index.js')
 const bencode = load('bencode')
 
-// signatures, as the package wants them from its user
+// signatures, which the package leaves to its user
 
 const kSpkiHead = Buffer.from('302a300506032b6570032100', 'hex') // before the 32 bytes of an Ed25519 key
 
@@ -28,7 +28,7 @@ function newOwner () {
   return { k, sign: message => crypto.sign(null, message, privateKey) }
 }
 
-/// The body of our /put for an item that `owner` signs.
+/// Returns the body of our /put for an item signed by `owner`.
 function signed (owner, { v, seq, salt, cas }) {
   const fields = salt === undefined ? { seq, v } : { salt, seq, v }
   const sig = owner.sign(bencode.encode(fields).subarray(1, -1))
@@ -39,7 +39,7 @@ function targetOf (owner, salt = '') {
   return crypto.createHash('sha1').update(owner.k).update(salt).digest()
 }
 
-// their node, with promises for callbacks
+// their node, with promises instead of callbacks
 
 class Theirs {
   static async start (bootstrap) {
@@ -77,7 +77,7 @@ class Theirs {
     return [...found].sort()
   }
 
-  /// The error with which it or those that it asks refuse a put.
+  /// Returns the error of a refused put, from the node itself or from the nodes that it asked.
   async refusal (item) {
     return await this.put(item).then(() => 'stored', error => error.message)
   }
@@ -88,10 +88,10 @@ class Theirs {
 // single datagrams
 
 const socket = dgram.createSocket('udp4')
-const kNobody = Buffer.from('nobody') // no id of 20 bytes: such an asker enters no routing table
+const kNobody = Buffer.from('nobody') // not an id of 20 bytes, so the sender is not added to routing tables
 let nextTransaction = 0x6161
 
-/// Asks until an answer comes, as UDP may drop; gives the whole message.
+/// Repeats a query until the answer arrives, since UDP may lose it; returns the whole message.
 function ask (port, q, args) {
   const t = Buffer.alloc(2)
   t.writeUInt16BE(nextTransaction++)
@@ -120,7 +120,7 @@ function idsIn (nodes) {
 }
 
 await suite('bittorrent-dht', async test => {
-  // Everybody but the first joins through the other kind.
+  // Each node except the first joins through one of the other implementation.
   const first = await Theirs.start(false)
   const one = await startGrape('ours', { bootstrap: [first.address] })
   await one.event('ready')
@@ -132,16 +132,16 @@ await suite('bittorrent-dht', async test => {
   const ports = [first.port, second.port, one.dht, two.dht]
   const ids = {}
 
-  await test('ping: all four answer, alike', async () => {
+  await test('ping: all four answer alike', async () => {
     for (const port of ports) {
       const { y, r } = await ask(port, 'ping', {})
       checkEqual(y.toString(), 'r', `the answer of port ${port}`)
       checkEqual(Object.keys(r), ['id'], 'its fields')
       ids[port] = r.id.toString('hex')
     }
-    for (const node of theirs) checkEqual(ids[node.port], node.id, 'the id that it says')
+    for (const node of theirs) checkEqual(ids[node.port], node.id, 'its id')
   })
-  await test('ours take theirs into the routing table, theirs take ours', async () => {
+  await test('ours add theirs to the routing table, theirs add ours', async () => {
     for (const grape of ours) {
       for (const node of theirs) await grape.event('node', event => event.peer === node.address)
     }
@@ -195,7 +195,7 @@ await suite('bittorrent-dht', async test => {
     const target = await one.ask('put', { v: 'from ours' })
     for (const node of theirs) checkEqual((await node.get(target)).v.toString(), 'from ours', 'the value')
   })
-  await test('nothing is found of what nobody has put', async () => {
+  await test('an item that nobody has put is not found', async () => {
     checkEqual((await one.http('/get', JSON.stringify({ data: '0'.repeat(40) }))).text, '', 'on ours')
     checkEqual(await first.get('0'.repeat(40)), null, 'by theirs')
   })
@@ -203,7 +203,7 @@ await suite('bittorrent-dht', async test => {
   for (const salt of [undefined, 'salt']) {
     const what = salt ? 'mutable value with a salt' : 'mutable value'
     const get = { salt: salt && Buffer.from(salt) }
-    await test(`a ${what}, put and changed in turn by theirs and ours`, async () => {
+    await test(`a ${what}, put and changed alternately by theirs and ours`, async () => {
       const owner = newOwner()
       const target = targetOf(owner, salt).toString('hex')
       const read = async (v, seq) => {
@@ -217,7 +217,7 @@ await suite('bittorrent-dht', async test => {
         }
       }
       checkEqual(await first.put({ ...owner, v: Buffer.from('one'), seq: 1, ...get }), { target, stored: 3 }, 'put by theirs')
-      // Theirs does not keep what it puts itself.
+      // Theirs does not store its own items.
       checkEqual((await two.ask('get', { hash: target, salt })).v, 'one', 'got from ours')
       checkEqual((await second.get(target, get)).v.toString(), 'one', 'got by theirs')
       checkEqual(await one.ask('put', signed(owner, { v: 'two', seq: 2, salt })), target, 'put on ours')
@@ -246,7 +246,7 @@ await suite('bittorrent-dht', async test => {
       for (const grape of ours) checkEqual((await grape.ask('get', { hash: target, salt })).v, 'five', 'still there')
     })
   }
-  await test('a forged signature is taken by nobody', async () => {
+  await test('a forged signature is refused by all', async () => {
     const owner = newOwner()
     const other = newOwner()
     const item = { ...signed(other, { v: 'x', seq: 1 }), k: owner.k.toString('hex') }
@@ -255,7 +255,7 @@ await suite('bittorrent-dht', async test => {
     checkEqual(await first.refusal(forged), 'All queries failed', 'theirs')
     checkEqual(await second.get(targetOf(owner)), null, 'got by theirs')
   })
-  await test('a newcomer of ours, which holds nothing itself, passes on why theirs and ours refuse', async () => {
+  await test('a new grape of ours, without items, passes on why theirs and ours refuse', async () => {
     const owner = newOwner()
     const target = await one.ask('put', signed(owner, { v: 'five', seq: 5 }))
     const newcomer = await startGrape('ours', { bootstrap: [first.address] })

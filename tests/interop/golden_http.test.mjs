@@ -13,7 +13,7 @@ await suite('HTTP API', async test => {
       for (const { path, body, method, status, reply } of steps) {
         const answer = await grapes[0].http(path, body, method)
         const expected = reply.replace(`:${recordedDhtPort}"`, `:${grapes[0].dht}"`)
-        // The id in a reply to get is the one of the node that answered.
+        // A reply to get contains the id of the node that answered.
         const withoutId = text => text.replace(/"id":"[0-9a-f]{40}"/, '"id":""')
         checkEqual([answer.status, withoutId(answer.text)], [status, withoutId(expected)], `${method} ${path}`)
       }

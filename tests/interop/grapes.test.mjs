@@ -1,4 +1,4 @@
-// Node grapes and ours form one network: announced on one, found on every other.
+// Node.js' grapes and ours in one network: a service announced on one is found on every other.
 import { check, checkEqual, startCircle, startGrape, startNetwork, stopAll, suite } from './harness.mjs'
 
 const names = {
@@ -58,7 +58,7 @@ await suite('Grapes', async test => {
   }
 
   let four = []
-  await test('two of each: all know another one', async () => {
+  await test('two of each: each knows another one', async () => {
     four = await startNetwork(['node', 'ours', 'node', 'ours'])
   })
   for (const [i, from] of four.entries()) {

@@ -1,8 +1,8 @@
-// Runs real processes against each other: free ports, waiting for what they report, a table at the end, nothing left
-// running. Exit code 0: all cases passed; 1: one failed; 77: not possible here, with the reason.
+// Runs real processes against each other on free ports, waits for the events that they report, prints a table at the
+// end, and leaves nothing running. Exit code 0: all cases passed; 1: one failed; 77: skipped, with the reason.
 //
 // Environment: INTEROP_MODULES folder with the installed packages; GRAPE_BIN, RPC_ECHO_SERVER_BIN, RPC_CALL_BIN,
-// RPC_PUB_BIN, RPC_SUB_BIN our programs; INTEROP_OURS=node puts Node's programs in the place of ours, which tests this harness itself.
+// RPC_PUB_BIN, RPC_SUB_BIN our programs; INTEROP_OURS=node replaces ours by Node.js' programs, which tests this harness itself.
 import { spawn, spawnSync } from 'node:child_process'
 import dgram from 'node:dgram'
 import { once } from 'node:events'
@@ -19,7 +19,7 @@ const here = path.dirname(fileURLToPath(import.meta.url))
 const modules = path.resolve(process.env.INTEROP_MODULES || here)
 export const standIn = process.env.INTEROP_OURS === 'node'
 
-// They end what hangs, and are far beyond any wait of a slow machine.
+// Limits that end a hanging test, far longer than any wait on a slow machine.
 const kWaitMsMax = 1000 * Number(process.env.GRENACHE_TEST_LIMIT_S || 120) // for one condition
 const kSuiteMsMax = Number(process.env.INTEROP_TIMEOUT_MS || 580000)
 const threadSanitized = (process.env.GRENACHE_SANITIZE || '').includes('thread')
@@ -33,7 +33,7 @@ if (!fs.existsSync(path.join(modules, 'node_modules', '.complete'))) {
   skip('the Node packages are not installed; the test interop.packages says why')
 }
 
-/// Loads a package of the real peers.
+/// Loads an installed package.
 export function load (name) {
   return createRequire(path.join(modules, 'package.json'))(name)
 }
@@ -67,7 +67,7 @@ const children = new Set()
 process.on('exit', () => { for (const child of children) child.kill('SIGKILL') })
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
 
-/// A running program and the events it reports as JSON lines on stderr or stdout.
+/// A running program, with the events that it reports as JSON lines on stderr or stdout.
 export class Program {
   constructor (name, command, args, env = {}) {
     this.name = name
@@ -102,7 +102,7 @@ export class Program {
       if (typeof value?.event === 'string') this.events.push(value)
       if (value?.id !== undefined) this.answers.set(value.id, value)
     } catch (error) {
-      // Not an event: kept for the report of a failure.
+      // Not an event; kept in `output` for the message of a failure.
     }
     this.wake()
   }
@@ -111,7 +111,7 @@ export class Program {
     for (const waiter of [...this.waiters]) waiter()
   }
 
-  /// What `look` finds, as soon as it finds something.
+  /// Waits until `look` returns something else than undefined, and returns that.
   async until (what, look) {
     return await new Promise((resolve, reject) => {
       const settle = (act, value) => {
@@ -130,12 +130,12 @@ export class Program {
     })
   }
 
-  /// The first event of that name, from the event number `since` on, for which `matches` is true.
+  /// Waits for the first event of that name, from index `since` on, for which `matches` is true.
   async event (name, matches = () => true, since = 0) {
     return await this.until(name, () => this.events.slice(since).find(event => event.event === name && matches(event)))
   }
 
-  /// The line that answers the call of that id.
+  /// Waits for the line that answers the call with that id.
   async answer (id) {
     const found = await this.until(`the answer ${id}`, () => this.answers.get(id))
     this.answers.delete(id)
@@ -146,7 +146,7 @@ export class Program {
     return new Error(`${this.name} ${what}\n    ${this.output.slice(-8).map(shorten).join('\n    ')}`)
   }
 
-  /// As a crash ends it.
+  /// Ends it like a crash.
   async kill () {
     this.killed = true
     this.child.kill('SIGKILL')
@@ -163,8 +163,8 @@ export class Program {
     return this.exit
   }
 
-  /// Sends SIGTERM once more when the program sleeps without having used any time since the last look: what
-  /// ThreadSanitizer holds back between a program's last look and the begin of a wait is delivered after that wait.
+  /// Sends SIGTERM once more when the program has used no CPU time for a second. ThreadSanitizer may hold a signal back
+  /// that arrives shortly before the program starts to wait, and delivers it only after that wait.
   repeatLostSignal () {
     let used
     const look = setInterval(() => {
@@ -190,7 +190,8 @@ function cpuTicks (pid) {
 
 // ports
 
-/// A TCP port that refuses connections, and that nobody is given as long as this process runs: our end of a connection.
+/// Returns a TCP port that refuses connections, and that is not assigned to anyone as long as this process runs: the
+/// client's port of an open connection.
 export async function refusingPort () {
   const server = net.createServer(() => {}).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -207,7 +208,7 @@ export class Grape extends Program {
     this.kind = kind
   }
 
-  /// Until it listens; then `dht`, `api` and `url` are known.
+  /// Waits until it listens, and sets `dht`, `api` and `url`.
   async listening () {
     this.dht = (await this.event('listening')).port
     this.api = (await this.event('api_listening')).port
@@ -216,12 +217,12 @@ export class Grape extends Program {
     return this
   }
 
-  /// Sends a body to the HTTP API as it stands; gives status and text.
+  /// Sends `body` unchanged to the HTTP API; returns status and text.
   async http (route, body, method = 'POST') {
     return await httpRequest({ port: this.api, path: route, method }, body)
   }
 
-  /// A request as Link makes it; gives the parsed answer.
+  /// Sends a request like Link's; returns the parsed answer.
   async ask (type, data) {
     const { text } = await this.http(`/${type}`, JSON.stringify({ rid: 'r', data }))
     return JSON.parse(text)
@@ -269,7 +270,7 @@ async function known (grapes) {
   return grapes
 }
 
-/// Starts one grape of each kind named; each has those before it as bootstrap. Resolves when each knows another one.
+/// Starts a grape of each kind in the list, with those before it as bootstrap. Resolves when each knows another one.
 export async function startNetwork (kinds, options = {}) {
   const grapes = []
   for (const kind of kinds) {
@@ -290,7 +291,7 @@ export async function startCircle (kinds) {
     try {
       return await known([first, await second.listening()])
     } catch (error) {
-      // A UDP port cannot be kept for a program: somebody may get it meanwhile.
+      // A UDP port cannot be reserved for a program, so another process may have got it meanwhile.
       if (!second.output.some(line => /EADDRINUSE|in use/.test(line))) throw error
       await stopAll([first, second])
     }
@@ -299,15 +300,15 @@ export async function startCircle (kinds) {
 
 // RPC programs
 
-/// Certificates of a test, made in a temporary folder: of an authority, of `server` and `client` whom it has signed,
-/// and of `foreign`, whom another one has signed. Nothing where openssl is missing.
+/// Certificates in a temporary folder: an authority, `server` and `client` signed by it, and `foreign` signed by another
+/// authority. make() returns null where openssl is missing.
 export class Certificates {
   static make () {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'grenache-interop-'))
     process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
     const made = new Certificates()
     made.folder = folder
-    // The system's own configuration would add extensions.
+    // The configuration of the system would add extensions.
     fs.writeFileSync(made.file('config'), '[req]\ndistinguished_name=name\n[name]\n')
     const authority = name => made.sign(name, ['-addext', 'basicConstraints=critical,CA:TRUE'])
     const identity = (name, by) => made.sign(name, ['-CA', made.file(`${by}.crt`), '-CAkey', made.file(`${by}.key`),
@@ -328,14 +329,14 @@ export class Certificates {
     return status === 0
   }
 
-  /// Flags of a program that shows the certificate of that name, or none.
+  /// Returns flags for the certificate of that name; without a name, for no certificate.
   flags (name, authority = 'authority') {
     const own = name ? ['--cert', this.file(`${name}.crt`), '--key', this.file(`${name}.key`)] : []
     return [...own, '--ca', this.file(`${authority}.crt`)]
   }
 }
 
-/// Starts one of the RPC programs, of that kind.
+/// Starts an RPC program of that kind.
 function rpcProgram (kind, role, grape, transport, flags) {
   const variable = `RPC_${role.toUpperCase()}_BIN`
   const [command, args] = program(kind, variable, `rpc_${role}.cjs`)
@@ -350,7 +351,7 @@ export async function startEchoServer (kind, grape, name, transport = 'http', fl
   return server
 }
 
-/// A client of that kind, for as many calls as one likes.
+/// A client of that kind, for any number of calls.
 export class Caller {
   constructor (kind, grape, transport = 'http', flags = []) {
     this.program = rpcProgram(kind, 'call', grape, transport, flags)
@@ -358,7 +359,7 @@ export class Caller {
     this.count = 0
   }
 
-  /// Gives {result} or {error}.
+  /// Returns {result} or {error}.
   async call (what) {
     const id = ++this.count
     this.program.child.stdin.write(JSON.stringify({ id, do: 'request', gzip: false, ...what }) + '\n')
@@ -383,16 +384,16 @@ export async function startPublisher (kind, grape, name, transport = 'ws', flags
   return publisher
 }
 
-/// Starts a subscriber of that kind, and resolves when it has a connection, or, if it is ours, so many.
+/// Starts a subscriber of that kind. Resolves when it has a connection, ours when it has connections to `publishers`.
 export async function startSubscriber (kind, grape, name, transport = 'ws', flags = [], publishers = 1) {
   const count = publishers > 1 ? ['--publishers', publishers] : []
   const subscriber = rpcProgram(kind, 'sub', grape, transport, ['--name', name, ...count, ...flags])
-  subscriber.heard = async text => await subscriber.event('message', message => message.text === text)
+  subscriber.received = async text => await subscriber.event('message', message => message.text === text)
   await subscriber.event('connected')
   return subscriber
 }
 
-/// Stops them side by side; their exit codes or signals.
+/// Stops them in parallel; returns their exit codes or signals.
 export async function stopAll (programs) {
   return await Promise.all(programs.map(program => program.stop()))
 }
@@ -400,14 +401,14 @@ export async function stopAll (programs) {
 // suites
 
 /// Runs `body(test)`, where `test(label, run)` is one case; prints the table and ends the process. A case of
-/// `test.cell(row, column, run)` is printed in the place where they meet.
+/// `test.cell(row, column, run)` is printed in that cell of a matrix.
 export async function suite (title, body) {
   const cases = []
   let current = 'start'
   const finish = () => {
     clearTimeout(timer)
     const failed = cases.filter(each => !each.passed)
-    console.log(`\n${title}${standIn ? " (Node's own programs in the place of ours)" : ''}`)
+    console.log(`\n${title}${standIn ? " (with Node.js' programs instead of ours)" : ''}`)
     for (const { label, row, passed, ms } of cases) {
       if (row === undefined) console.log(`  ${passed ? 'ok    ' : 'FAILED'} ${label}${ms === undefined ? '' : ` (${ms} ms)`}`)
     }

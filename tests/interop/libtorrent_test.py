@@ -1,4 +1,4 @@
-"""libtorrent, the DHT node of qBittorrent and Deluge, and ours in one network."""
+"""libtorrent, the DHT node of qBittorrent and Deluge, and our grapes in one network."""
 
 import collections
 import hashlib
@@ -15,19 +15,19 @@ import libtorrent as lt
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
 from support import LIMIT_S, Grape, TestCase, run  # noqa: E402
 
-# What lets libtorrent live among nodes that share 127.0.0.1, and talk to nobody else.
+# Lets libtorrent accept nodes that share 127.0.0.1, and contact no others.
 LOOPBACK = {
     "listen_interfaces": "127.0.0.1:0", "enable_dht": True, "dht_bootstrap_nodes": "",
     "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
     "dht_restrict_routing_ips": False, "dht_restrict_search_ips": False, "dht_prefer_verified_node_ids": False,
     "dht_ignore_dark_internet": False,
-    "dht_block_ratelimit": 1_000_000,  # it is 5 a second, then all of 127.0.0.1 is shut out for minutes
+    "dht_block_ratelimit": 1_000_000,  # the default is 5 per second, beyond which 127.0.0.1 is blocked for minutes
     "dht_upload_rate_limit": 10_000_000,
 }
 
 
 class Libtorrent:
-    """A session without torrents. Alerts that were looked at are gone."""
+    """A session without torrents. Alerts are discarded once they are read."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -39,7 +39,7 @@ class Libtorrent:
         self.address = f"127.0.0.1:{self.port}"
 
     def wait(self, kind, matches=lambda alert: True):
-        """The next alert of that kind that matches; what came before it is gone."""
+        """Waits for the next alert of that kind that matches, and discards those before it."""
         end = time.monotonic() + LIMIT_S
         while time.monotonic() < end:
             if not self.unread:
@@ -55,7 +55,7 @@ class Libtorrent:
         self.session.add_dht_node(("127.0.0.1", grape.dht_port))
 
     def announce(self, key):
-        """Starts a torrent, which makes its peer known; on the port that the session listens on."""
+        """Starts a torrent, which announces the port of the session under `key`."""
         torrent = lt.parse_magnet_uri(f"magnet:?xt=urn:btih:{key.hex()}")
         torrent.save_path = str(self.folder)
         self.session.add_torrent(torrent).force_dht_announce()
@@ -66,7 +66,7 @@ class Libtorrent:
         return alert.peers()
 
     def put(self, value):
-        """The target, and how many nodes stored it."""
+        """Returns the target, and how many nodes stored the item."""
         target = self.session.dht_put_immutable_item(value)
         return str(target), self.wait(lt.dht_put_alert, lambda alert: alert.target == target).num_success
 
@@ -76,19 +76,19 @@ class Libtorrent:
         return self.wait(lt.dht_immutable_item_alert, lambda alert: alert.target == wanted).item["value"]
 
     def put_mutable(self, owner, value, salt):
-        """The number that it got, and how many nodes stored it."""
+        """Returns the seq of the item, and how many nodes stored it."""
         self.session.dht_put_mutable_item(owner.secret, owner.public, value, salt)
         alert = self.wait(lt.dht_put_alert, lambda alert: alert.public_key == owner.public)
         return alert.seq, alert.num_success
 
     def get_mutable(self, owner, salt):
-        """The newest item, after all nodes were asked."""
+        """Returns the newest item, after all nodes were queried."""
         self.session.dht_get_mutable_item(owner.public, salt)
         item = self.wait(lt.dht_mutable_item_alert, lambda alert: alert.key == owner.public and alert.authoritative)
         return item.item["value"], item.seq
 
     def live_nodes(self, own_id):
-        """(id, address) of each in its routing table that has answered."""
+        """Returns (id, port) of each node in its routing table that has answered."""
         self.session.dht_live_nodes(lt.sha1_hash(own_id))
         nodes = self.wait(lt.dht_live_nodes_alert).nodes
         return {(node["nid"].to_bytes(), node["endpoint"][1]) for node in nodes}
@@ -98,7 +98,7 @@ class Libtorrent:
 
 
 class Owner:
-    """A key of the client `grenache`, as libtorrent takes it."""
+    """A key of the client `grenache`, in the form of libtorrent."""
 
     def __init__(self, folder):
         self.file = folder / "key"
@@ -126,7 +126,7 @@ class Mainline(TestCase):
         self.socket.bind(("127.0.0.1", 0))
         self.socket.settimeout(1)
         self.theirs = self.start(Libtorrent, self.folder)
-        # The first joins libtorrent, libtorrent joins the second, so each kind leads into the network.
+        # The first grape joins through libtorrent, libtorrent through the second grape.
         self.one = self.start(Grape, bootstrap=self.theirs.address)
         self.one.wait_event("ready")
         self.two = self.start(Grape)
@@ -137,7 +137,7 @@ class Mainline(TestCase):
         self.ports = [self.theirs.port, self.one.dht_port, self.two.dht_port]
 
     def ask(self, port, query, **arguments):
-        """The answer to one query. The asker has no id of 20 bytes, and so enters no routing table of ours."""
+        """Returns the answer to a query. It is read-only ("ro"), so that the sender is not added to routing tables."""
         bytes_ = lt.bencode({"t": "aa", "y": "q", "q": query, "v": "py00", "ro": 1, "a": {"id": b"q" * 20, **arguments}})
         for _ in range(10):
             self.socket.sendto(bytes_, ("127.0.0.1", port))
@@ -185,7 +185,7 @@ class Nodes(Mainline):
                 if wanted != port:
                     self.assertIn(ids[wanted], named, f"port {port}")
 
-    def test_a_query_to_come_is_answered_as_find_node(self):
+    def test_an_unknown_query_with_a_target_is_answered_as_find_node(self):
         for port in self.ports:
             self.assertIn(b"nodes", self.ask(port, "query_to_come", target=b"t" * 20)[b"r"], f"port {port}")
 
@@ -245,7 +245,7 @@ class Items(Mainline):
         owner = Owner(self.folder)
         target = hashlib.sha1(owner.public).digest()
         items = {}
-        for seq in [1, 2, 3]:  # signed on grapes that know nobody
+        for seq in [1, 2, 3]:  # signed through grapes that know no other node
             lone = self.start(Grape)
             owner.grenache("put", "--mutable", f"value {seq}", "--seq", str(seq), "--grape", lone.url)
             reply = self.ask(lone.dht_port, "get", target=target)[b"r"]

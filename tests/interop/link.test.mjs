@@ -1,9 +1,9 @@
-// Node's Link against our grape.
+// Node.js' Link with our grapes.
 import { check, checkEqual, load, startNetwork, stopAll, suite } from './harness.mjs'
 
 const Link = load('grenache-nodejs-link')
 
-// A method of Link with a callback, as a promise.
+// Calls a method of Link that takes a callback; returns a promise.
 const call = (link, method, ...args) => new Promise((resolve, reject) => {
   link[method](...args, (error, result) => error ? reject(error) : resolve(result))
 })

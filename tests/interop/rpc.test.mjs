@@ -1,4 +1,4 @@
-// The peer library and Node's, each as client and as server, over every transport.
+// Our peer library and Node.js', each as client and as server, over every transport.
 import { createHash } from 'node:crypto'
 
 import {
@@ -15,7 +15,7 @@ const payloads = {
 }
 const streamBytes = 4_000_000
 
-// Node on both sides is the case of the harness itself.
+// Node.js on both sides tests the harness itself.
 const pairs = standIn ? [['node', 'ours']] : [['node', 'ours'], ['ours', 'node'], ['ours', 'ours']]
 
 const certificates = Certificates.make()
@@ -29,8 +29,8 @@ const digest = payload => createHash('sha256').update(JSON.stringify(payload)).d
 const pattern = createHash('sha256')
   .update(Buffer.from(Uint8Array.from({ length: streamBytes }, (_, i) => i % 251))).digest('hex')
 
-// What is still running. All is stopped at the end and side by side: a service of ours asks its grape to forget it, which
-// waits until Node's grape has not answered.
+// Running programs. They are stopped at the end, in parallel: our services are unannounced at the stop, which waits for
+// Node.js' grape, and that never answers.
 const running = []
 const keep = program => {
   running.push(program)
@@ -63,15 +63,15 @@ async function requests (test, grapes, transport, client, server) {
     await test.cell(`${transport}, gzip`, column, async () => {
       for (const payload of Object.values(payloads)) {
         checkEqual(await caller.call({ name, payload, gzip: true }), echoed(payload), 'answer')
-        // What a server reports arrives on another way than its answer, earlier or later.
+        // The report of a server may arrive before or after its answer.
         if (nodeServer) await echo.event('compressed', ({ payloadSha256 }) => payloadSha256 === digest(payload))
       }
       checkEqual(await caller.call({ name, payload: 'err', gzip: true }), { error: 'boom' }, 'answer')
     })
     await test.cell(`${transport}, stream of 4 MB and back`, column, async () => {
-      const told = { action: 'upload', args: { deep: ['x', 1] }, note: 'a header' }
-      const answer = await caller.call({ do: 'stream', name, ...told, bytes: streamBytes })
-      checkEqual(answer, { result: { head: { key: name, ...told }, bytes: streamBytes, sha256: pattern } }, 'answer')
+      const sent = { action: 'upload', args: { deep: ['x', 1] }, note: 'a header' }
+      const answer = await caller.call({ do: 'stream', name, ...sent, bytes: streamBytes })
+      checkEqual(answer, { result: { head: { key: name, ...sent }, bytes: streamBytes, sha256: pattern } }, 'answer')
     })
   }
   await test.cell(`${transport}, map over two`, column, async () => {
@@ -83,7 +83,7 @@ async function requests (test, grapes, transport, client, server) {
     const one = { ...echoed(7).result, key: both }
     checkEqual(answer, { result: [one, one] }, 'answer')
   })
-  // Node's clients fail the whole map, and its one over WebSocket ends its process.
+  // Node.js' clients fail the whole map, and its client over WebSocket ends its process.
   if (client === 'ours' && !standIn) {
     await test.cell(`${transport}, map over one and a dead one`, column, async () => {
       const partly = `partly_${name}`
@@ -101,8 +101,8 @@ async function requests (test, grapes, transport, client, server) {
   }
 }
 
-// Who may not call. Node's client over WebSocket ends its process on a failed handshake, and its clients cannot do
-// without a certificate.
+// Refused certificates. Node.js' client over WebSocket ends its process after a failed handshake, and all its clients
+// need a certificate.
 async function refusals (test, grapes, transport, client, server) {
   if (client === 'node' && transport === 'wss') return
   const column = `${client} > ${server}`
@@ -124,18 +124,18 @@ async function refusals (test, grapes, transport, client, server) {
 
 async function pubSub (test, grapes, transport, subscriber, publisher) {
   const column = `${subscriber} > ${publisher}`
-  const nodeHears = subscriber === 'node' || standIn
+  const nodeSubscribes = subscriber === 'node' || standIn
   const texts = Object.values(payloads).map(payload => JSON.stringify(payload)).concat('not JSON')
   await test.cell(`${transport}, publish and subscribe`, column, async () => {
     const name = `pub_${transport}_${subscriber}_${publisher}`
     const pub = keep(await startPublisher(publisher, grapes[0], name, transport, flagsOf(transport, 'server')))
     const sub = keep(await startSubscriber(subscriber, grapes[1], name, transport, flagsOf(transport, 'client')))
     texts.forEach(pub.pub)
-    await sub.heard(texts.at(-1))
+    await sub.received(texts.at(-1))
     checkEqual(sub.events.filter(({ event }) => event === 'message').map(({ text }) => text), texts, 'messages')
   })
-  // Node's subscriber hears one of them.
-  if (nodeHears) return
+  // Node.js' subscriber connects to only one publisher.
+  if (nodeSubscribes) return
   await test.cell(`${transport}, three publishers, one crashes and comes back`, column, async () => {
     const name = `pubs_${transport}_${subscriber}_${publisher}`
     const start = async () =>
@@ -144,14 +144,14 @@ async function pubSub (test, grapes, transport, subscriber, publisher) {
     const sub = keep(await startSubscriber(
       subscriber, grapes[1], name, transport, flagsOf(transport, 'client'), pubs.length))
     pubs.forEach((pub, i) => pub.pub(`from ${i}`))
-    await Promise.all(pubs.map((_, i) => sub.heard(`from ${i}`)))
+    await Promise.all(pubs.map((_, i) => sub.received(`from ${i}`)))
     await pubs[0].kill()
     pubs[0] = await start()
-    // Nobody tells when it is connected again, and what is published before is lost.
+    // It is not reported when it is connected again, and messages published before that are lost.
     const again = setInterval(() => pubs[0].pub('back again'), 20)
-    await sub.heard('back again').finally(() => clearInterval(again))
+    await sub.received('back again').finally(() => clearInterval(again))
     pubs.forEach((pub, i) => pub.pub(`again from ${i}`))
-    await Promise.all(pubs.map((_, i) => sub.heard(`again from ${i}`)))
+    await Promise.all(pubs.map((_, i) => sub.received(`again from ${i}`)))
   })
 }
 
@@ -172,14 +172,14 @@ await suite('RPC and Pub/Sub', async test => {
   }
   for (const transport of transports.filter(each => !usesHttp(each))) {
     for (const [subscriber, publisher] of pairs) {
-      // Node's publisher and subscriber have no TLS.
+      // Node.js' publisher and subscriber do not support TLS.
       if (transport === 'ws' || (subscriber === 'ours' && publisher === 'ours' && !standIn)) {
         await pubSub(test, grapes, transport, subscriber, publisher)
       }
     }
   }
   const ends = await stopAll(running)
-  await test('our programs end in good order', async () => {
+  await test('our programs end with exit code 0', async () => {
     running.forEach((each, i) => {
       const right = each.name.startsWith('ours') && !standIn ? 0 : ends[i]
       check(ends[i] === right || each.killed, `${each.name} ended with ${ends[i]}`)

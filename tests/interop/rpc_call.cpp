@@ -1,5 +1,5 @@
-// Our RPC client, as rpc_call.cjs is Node's: each line of stdin is a call, each line of stdout its answer.
-// What a destination has not answered to a map is {"error"} in the place of its result.
+// Our RPC client, the counterpart of rpc_call.cjs: each line of stdin is a call, each line of stdout an
+// answer. In the result of a map, {"error"} replaces the result of a destination that failed.
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include "tests/interop/rpc_program.hpp"
@@ -59,7 +59,7 @@ net::Awaitable<Answer> call_stream(rpc::Client& client, json::Value const& call)
   options.headers.emplace_back("x-note", *call.find_string("note"));
   auto stream = co_await client.stream(*call.find_string("name"), options);
   if (!stream) co_return stream.error();
-  // Both at a time: what is echoed and not read stops the service from reading.
+  // At the same time, because the service stops reading when its echo is not read.
   auto const [sent, all] = co_await (send_bytes(*stream, *call.find_int("bytes")) && receive_bytes(*stream));
   if (!sent) co_return sent.error();
   if (!all) co_return all.error();

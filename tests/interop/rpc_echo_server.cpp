@@ -1,5 +1,5 @@
-// Our RPC server, as rpc_echo_server.cjs is Node's: answers {key, payload, caller}, the payload "err" with
-// the error "boom", and a stream with a line about it and its own bytes. Serves until SIGTERM.
+// Our RPC server, the counterpart of rpc_echo_server.cjs: answers {key, payload, caller}, the payload "err"
+// with the error "boom", and a stream with a line that describes it and its own bytes. Runs until SIGTERM.
 #include "tests/interop/rpc_program.hpp"
 #include <grenache/rpc/server.hpp>
 
@@ -8,7 +8,7 @@ namespace {
 
 constexpr Duration kLimit = std::chrono::seconds{60};
 
-// What stands in "CN=client".
+// Returns the name in "CN=name"; null if the certificate is not verified or has another form.
 json::Value common_name(std::optional<net::PeerCertificate> const& certificate) {
   if (!certificate || !certificate->verified || !certificate->subject.starts_with("CN=")) return {};
   return certificate->subject.substr(3);

@@ -1,4 +1,4 @@
-// What the programs on our peer library have in common: flags, stdin, reports, the end.
+// Shared by the programs that use our peer library: flags, stdin, reports, termination.
 #pragma once
 
 #include <cstdlib>
@@ -40,7 +40,7 @@ inline std::string read_file(std::string const& path) {
   return {std::istreambuf_iterator<char>{file}, {}};
 }
 
-/// One line of JSON on stdout, at once.
+/// Prints and flushes a line of JSON on stdout.
 inline void report(json::Value const& value) { std::cout << json::to_text(value) << std::endl; }
 
 inline rpc::Link::Options link_options(RpcFlags const& flags) {
@@ -49,11 +49,10 @@ inline rpc::Link::Options link_options(RpcFlags const& flags) {
   return options;
 }
 
-/// The lines of stdin, until its end, SIGTERM or SIGINT.
+/// Reads the lines of stdin until its end, SIGTERM or SIGINT.
 class Lines {
  public:
-  explicit Lines(net::Executor const& executor)
-      : input_{executor, ::dup(STDIN_FILENO)}, signals_{executor} {
+  explicit Lines(net::Executor const& executor) : input_{executor, ::dup(STDIN_FILENO)}, signals_{executor} {
     signals_.on_signal([this] { input_.close(); });
   }
 
@@ -74,7 +73,7 @@ class Lines {
 
 using RpcMain = std::function<net::Awaitable<int>(net::Executor executor, RpcFlags flags)>;
 
-/// Reads the flags and runs `body` in a loop of its own; the exit code.
+/// Parses the flags and runs `body` on an io_context. Returns the exit code of the program.
 inline int run_rpc_program(int argc, char** argv, bool wants_name, RpcMain const& body) {
   Command app{"One side of a test between implementations.", "rpc_program"};
   std::string grape;
@@ -92,13 +91,13 @@ inline int run_rpc_program(int argc, char** argv, bool wants_name, RpcMain const
   if (wants_name) app.add_option("--name", flags.name, "service name")->required();
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
   auto const host = rpc::parse_grape_url(grape);
-  auto const carrier = rpc::parse_transport(transport);
-  if (!host || !carrier) {
-    std::cerr << "not the URL of a grape, or no transport\n";
+  auto const protocol = rpc::parse_transport(transport);
+  if (!host || !protocol) {
+    std::cerr << "not the URL of a grape, or not a transport\n";
     return 2;
   }
   flags.grape = *host;
-  flags.transport = *carrier;
+  flags.transport = *protocol;
   if (!certificate.empty()) flags.tls.certificate = read_file(certificate);
   if (!key.empty()) flags.tls.key = read_file(key);
   if (!ca.empty()) flags.tls.ca = read_file(ca);

@@ -1,4 +1,4 @@
-// Our publisher, as rpc_pub.cjs is Node's: publishes each line of stdin until SIGTERM.
+// Our publisher, the counterpart of rpc_pub.cjs: publishes each line of stdin until SIGTERM.
 #include "tests/interop/rpc_program.hpp"
 #include <grenache/rpc/publisher.hpp>
 

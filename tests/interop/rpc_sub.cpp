@@ -1,5 +1,5 @@
-// Our subscriber, as rpc_sub.cjs is Node's: reports when --publishers of them are connected, and each
-// message, until SIGTERM.
+// Our subscriber, the counterpart of rpc_sub.cjs: reports when it is connected to --publishers publishers,
+// and each message, until SIGTERM.
 #include "tests/interop/rpc_program.hpp"
 #include <grenache/net/task_group.hpp>
 #include <grenache/rpc/subscriber.hpp>

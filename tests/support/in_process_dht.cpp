@@ -20,7 +20,7 @@ constexpr Duration kPoll = std::chrono::milliseconds{1};
 
 template <class T>
 T value_of(json::GrapeReply<T> reply) {
-  if (!reply.value) throw std::runtime_error{"the grape refuses: " + reply.error};
+  if (!reply.value) throw std::runtime_error{"the grape refused: " + reply.error};
   return std::move(*reply.value);
 }
 

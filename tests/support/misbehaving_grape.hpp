@@ -20,7 +20,7 @@ namespace grenache::test {
 /// Listens on a free port of 127.0.0.1 as soon as it is constructed.
 class MisbehavingGrape {
  public:
-  /// `port` 0 takes a free one. Routes are found below `base_path` alone.
+  /// `port` 0 chooses a free one. Routes exist only below `base_path`.
   explicit MisbehavingGrape(net::Executor const& executor, std::uint16_t port = 0,
                             net::HttpServer::Options options = {}, std::string base_path = {});
 
@@ -33,8 +33,8 @@ class MisbehavingGrape {
 
   std::map<std::string, std::vector<std::string>> services;
   std::string error;   // when set, the body of every answer
-  std::string health;  // when set, what GET /health says with status 503
-  std::string id;      // when set, what GET /health shows with status 200; Node's Grape has no such page
+  std::string health;  // when set, the status in the answer 503 to GET /health
+  std::string id;      // when set, the id in the answer 200 to GET /health; Node.js' Grape has no such page
   bool knows_unannounce = true;
   int lookup_count = 0;
   int announce_count = 0;

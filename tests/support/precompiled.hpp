@@ -1,4 +1,4 @@
-// What most tests without Asio include, precompiled: see grenache_test() in tests/CMakeLists.txt.
+// The precompiled header of most tests without Asio; see grenache_test() in tests/CMakeLists.txt.
 #pragma once
 
 #include <algorithm>

@@ -26,7 +26,7 @@ inline void run(boost::asio::io_context& io, net::Awaitable<void> task,
   });
   io.restart();
   io.run_for(guard);
-  if (!done) throw std::runtime_error{"the test did not come to an end"};
+  if (!done) throw std::runtime_error{"the test exceeded its time limit"};
   if (failure) std::rethrow_exception(failure);
 }
 

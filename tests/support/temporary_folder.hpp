@@ -13,7 +13,7 @@ class TemporaryFolder {
  public:
   TemporaryFolder() {
     std::string pattern = (std::filesystem::temp_directory_path() / "grenache-test-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error{"cannot make a folder"};
+    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error{"cannot create a folder"};
     path_ = pattern;
   }
   ~TemporaryFolder() {

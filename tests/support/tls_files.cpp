@@ -21,7 +21,7 @@ template <class T>
 using Owned = std::unique_ptr<T, Free>;
 
 void check(bool good) {
-  if (!good) throw std::runtime_error{"OpenSSL refuses"};
+  if (!good) throw std::runtime_error{"OpenSSL failed"};
 }
 
 template <class Write>

@@ -1,6 +1,6 @@
-// Loaded before an example of Node's packages: it asks the grape in GRAPE instead of http://127.0.0.1:30001, and
-// listens on a free port instead of one by chance, which may be taken. Its certificates have expired in 2020: those in the
-// folder CERTIFICATES take their place.
+// Loaded before an example of Node.js' packages. Lets it use the grape in GRAPE instead of http://127.0.0.1:30001, and
+// listen on a free port instead of a random one, which may be in use. Replaces its certificates, which expired in 2020,
+// by those in the folder CERTIFICATES.
 'use strict'
 
 const fs = require('fs')
@@ -21,7 +21,7 @@ fs.readFileSync = (name, ...rest) => {
   return read(other ? path.join(process.env.CERTIFICATES, other) : name, ...rest)
 }
 
-// An example chooses its port before it listens, so a listening socket is made for it at that time.
+// An example chooses its port before it listens, so a listening socket is created when it chooses.
 const chosen = new Map()
 const listen = net.Server.prototype.listen
 net.Server.prototype.listen = function (where, ...rest) {

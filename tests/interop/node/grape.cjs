@@ -1,4 +1,4 @@
-// Node's grape with the flags of ours that the tests use, reporting its events as JSON lines.
+// Node.js' grape with those flags of our grape that the tests use. Reports its events as JSON lines.
 'use strict'
 
 const path = require('path')
@@ -23,7 +23,7 @@ const report = (event, fields) => console.error(JSON.stringify({ event, ...field
 const grape = new Grape({
   host: values.bind,
   dht_port: Number(values.dp),
-  api_port: values.aph, // it refuses the number 0
+  api_port: values.aph, // the number 0 is refused
   dht_bootstrap: values.bn ? values.bn.split(',') : [],
   check_maxPayloadSize: Number(values.check_maxPayloadSize)
 })
@@ -33,7 +33,7 @@ grape.on('announce', name => report('announce', { name }))
 grape.on('peer', peer => report('peer', { peer }))
 grape.start(error => {
   if (error) throw error
-  // An announcement of port 0 is one of this port.
+  // Used for an announcement of port 0.
   grape.conf.dht_port = grape.node.address().port
   report('listening', { port: grape.conf.dht_port })
   report('api_listening', { port: grape._interface.http.address().port })

@@ -1,4 +1,4 @@
-// What the programs on Node's peer libraries have in common: packages, flags, transports, TLS.
+// Shared by the programs that use Node.js' peer libraries: packages, flags, transports, TLS.
 'use strict'
 
 const fs = require('fs')
@@ -23,7 +23,7 @@ const Link = load('grenache-nodejs-link')
 const link = new Link({ grape: values.grape })
 link.start()
 
-/// `PeerRPCServer`, … of the package for the transport.
+/// Creates a peer of the class `kind`, such as `PeerRPCServer`, of the package for the transport.
 function makePeer (kind, conf) {
   const websocket = values.transport.startsWith('ws')
   const Peer = load(websocket ? 'grenache-nodejs-ws' : 'grenache-nodejs-http')[kind]
@@ -32,17 +32,17 @@ function makePeer (kind, conf) {
   return peer
 }
 
-/// Keys as Node's peers want them; undefined without TLS.
+/// Returns the TLS options of Node.js' peers; undefined without TLS.
 function secure () {
   if (!['https', 'wss'].includes(values.transport)) return undefined
   return {
-    // All three must be there, on a client too.
+    // All three are required, also for a client.
     key: fs.readFileSync(values.key),
     cert: fs.readFileSync(values.cert),
     ca: fs.readFileSync(values.ca),
     requestCert: true,
     rejectUnauthorized: true,
-    // Its WebSocket server refuses to start without this, although TLS has decided already.
+    // Required by the WebSocket server, although TLS has already verified the client.
     verifyClient: () => true
   }
 }

@@ -1,9 +1,9 @@
-// Node's RPC client. Each line of stdin is a call {"id","do","name","payload",…}, each line of stdout its answer
-// {"id","result"} or {"id","error"}; calls run side by side.
+// Node.js' RPC client. Each line of stdin is a call {"id","do","name","payload",…}, each line of stdout an answer
+// {"id","result"} or {"id","error"}; calls run in parallel.
 //   request  payload, gzip
 //   map      payload; the result is a list
-//   stream   bytes, action, args, note: sends so many bytes; the result has the line about it that the service sends
-//            first, and the number and SHA-256 of the bytes that follow
+//   stream   bytes, action, args, note: sends that many bytes; the result contains the line with which the service
+//            describes the stream, and the number and SHA-256 of the bytes that follow
 'use strict'
 
 const crypto = require('crypto')

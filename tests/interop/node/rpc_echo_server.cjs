@@ -1,6 +1,6 @@
-// Node's RPC server: answers {key, payload, caller}, `caller` being the name in the client's certificate or null; the
-// payload "err" with the error "boom". A stream is answered with a line of JSON about it, then with its own bytes.
-// Reports each request over HTTP whose body was compressed: the server itself would take a plain one as well.
+// Node.js' RPC server. Answers {key, payload, caller}, where `caller` is the name in the client's certificate or null;
+// the payload "err" with the error "boom"; a stream with a line of JSON that describes it, then with its own bytes.
+// Reports each request over HTTP with a compressed body, since the server itself also accepts plain ones.
 'use strict'
 
 const { createHash } = require('crypto')
@@ -15,7 +15,7 @@ service.on('request', (rid, key, payload, handler, cert) => {
   else handler.reply(null, { key, payload, caller: cert?.subject?.CN ?? null })
 })
 
-// Emitted for every request over HTTP, also for those that are none.
+// Emitted for every request over HTTP, including those that are not streams.
 service.on('stream', (request, response, meta) => {
   if (!meta.isStream) return
   const [, key] = meta.infoHeaders
@@ -35,5 +35,5 @@ socket.on('request', request => {
     report('compressed', { payloadSha256: createHash('sha256').update(JSON.stringify(payload)).digest('hex') })
   })
 })
-// A WebSocket server over TLS emits this event of the HTTPS server that it stands on.
+// A WebSocket server over TLS emits this event of its HTTPS server.
 socket.once('listening', () => announce(socket.address().port))

@@ -1,4 +1,4 @@
-// Node's publisher: announces, then publishes each line of stdin. Over plain WebSocket only: it has no TLS.
+// Node.js' publisher: announces, then publishes each line of stdin. Plain WebSocket only, since it does not support TLS.
 'use strict'
 
 const readline = require('readline')

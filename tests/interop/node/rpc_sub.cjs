@@ -1,5 +1,5 @@
-// Node's subscriber: reports when it is connected, and each message. It hears one publisher of the name, and does not
-// come back to it.
+// Node.js' subscriber: reports when it is connected, and each message. It connects to one publisher of the name, and does
+// not reconnect.
 'use strict'
 
 const { makePeer, report, values } = require('./peers.cjs')

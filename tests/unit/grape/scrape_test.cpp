@@ -33,7 +33,7 @@ TEST(BloomFilter, isThatOfTheBep) {
 
 class ScrapeTest : public NodeTest {
  protected:
-  // What announces a name of 20 bytes from 10.0.0.`host`.
+  // Announces a name of 20 bytes from 10.0.0.`host`.
   void announce_from(std::uint8_t host, bool is_seed) {
     Endpoint const from{IpAddress{10, 0, 0, host}, 5000};
     std::string const token = token_for(from, id_of('A'), kName);

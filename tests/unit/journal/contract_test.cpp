@@ -1,4 +1,4 @@
-// What every journal must do.
+// The contract of every journal.
 #include <algorithm>
 #include <map>
 #include <memory>

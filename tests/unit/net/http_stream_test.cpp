@@ -10,7 +10,7 @@ namespace {
 using test::RawClient;
 
 constexpr std::size_t kMiB = 1024 * 1024;
-// What the system itself holds of one connection: its two socket buffers grow to some MiB each.
+// Buffered by the system per connection: its two socket buffers grow to some MiB each.
 constexpr std::size_t kSystemBytes = 24 * kMiB;
 
 #if defined(__SANITIZE_ADDRESS__)

@@ -21,7 +21,7 @@ struct HttpThreadsTest : testing::TestWithParam<bool>, HttpPair {
       co_await echo(exchange);
     };
   }
-  // What its threads use goes after it.
+  // Before the members that its threads use.
   ~HttpThreadsTest() override { server.reset(); }
 
   Endpoint start() {

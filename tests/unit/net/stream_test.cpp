@@ -16,8 +16,8 @@ namespace {
 using asio::ip::tcp;
 using test::Identity;
 
-/// What one handshake came to.
-struct Meeting {
+/// The outcome of a handshake.
+struct HandshakeOutcome {
   Error server_error;
   Error client_error;
   std::optional<PeerCertificate> client_seen;  // by the server
@@ -46,105 +46,106 @@ struct StreamTest : testing::Test {
     return options;
   }
 
-  Awaitable<void> serve(tcp::acceptor& acceptor, std::shared_ptr<TlsContext> tls, Meeting& meeting) {
+  Awaitable<void> serve(tcp::acceptor& acceptor, std::shared_ptr<TlsContext> tls, HandshakeOutcome& outcome) {
     auto [error, socket] = co_await acceptor.async_accept(kTuple);
     Stream stream{std::move(socket), std::move(tls)};
-    meeting.server_error = co_await stream.handshake();
-    if (meeting.server_error) co_return;
-    meeting.client_seen = stream.peer_certificate();
+    outcome.server_error = co_await stream.handshake();
+    if (outcome.server_error) co_return;
+    outcome.client_seen = stream.peer_certificate();
     char bytes[4];
     auto const [failed, size] = co_await stream.async_read_some(asio::buffer(bytes), kTuple);
     if (failed) {
-      meeting.server_error = failed;
+      outcome.server_error = failed;
       co_return;
     }
     (void)co_await asio::async_write(stream, asio::buffer(bytes, size), kTuple);
     co_await stream.finish();
   }
-  Awaitable<void> call(tcp::acceptor& acceptor, std::shared_ptr<TlsContext> tls, Meeting& meeting) {
+  Awaitable<void> call(tcp::acceptor& acceptor, std::shared_ptr<TlsContext> tls, HandshakeOutcome& outcome) {
     tcp::socket socket{io};
     (void)co_await socket.async_connect(acceptor.local_endpoint(), kTuple);
     Stream stream{std::move(socket), std::move(tls), destination};
-    meeting.client_error = co_await stream.handshake();
-    if (meeting.client_error) co_return;
-    meeting.server_seen = stream.peer_certificate();
-    meeting.resumed = stream.resumed();
+    outcome.client_error = co_await stream.handshake();
+    if (outcome.client_error) co_return;
+    outcome.server_seen = stream.peer_certificate();
+    outcome.resumed = stream.resumed();
     (void)co_await asio::async_write(stream, asio::buffer("ping", 4), kTuple);
     char bytes[16];
     // To the end: a refusal of our certificate comes after the handshake in TLS 1.3.
     auto const [failed, size] = co_await asio::async_read(stream, asio::buffer(bytes), kTuple);
-    meeting.echo.assign(bytes, size);
-    if (size == 0) meeting.client_error = failed;
+    outcome.echo.assign(bytes, size);
+    if (size == 0) outcome.client_error = failed;
   }
-  Meeting meet(std::shared_ptr<TlsContext> const& server, std::shared_ptr<TlsContext> const& client) {
-    Meeting meeting;
+  HandshakeOutcome handshake(std::shared_ptr<TlsContext> const& server,
+                             std::shared_ptr<TlsContext> const& client) {
+    HandshakeOutcome outcome;
     tcp::acceptor acceptor{io, tcp::endpoint{asio::ip::address_v4::loopback(), 0}};
-    asio::co_spawn(io, serve(acceptor, server, meeting), asio::detached);
-    test::run(io, call(acceptor, client, meeting));
+    asio::co_spawn(io, serve(acceptor, server, outcome), asio::detached);
+    test::run(io, call(acceptor, client, outcome));
     io.restart();
     io.run_for(std::chrono::seconds{5});  // ends as soon as the server's side has
-    return meeting;
+    return outcome;
   }
-  Meeting meet(TlsOptions const& server, TlsOptions const& client) {
+  HandshakeOutcome handshake(TlsOptions const& server, TlsOptions const& client) {
     auto const a = TlsContext::make_server(server);
     auto const b = TlsContext::make_client(client);
     EXPECT_TRUE(a && b);
-    return a && b ? meet(*a, *b) : Meeting{};
+    return a && b ? handshake(*a, *b) : HandshakeOutcome{};
   }
 };
 
 TEST_F(StreamTest, withoutTlsBytesGoPlain) {
-  Meeting const meeting = meet(std::shared_ptr<TlsContext>{}, std::shared_ptr<TlsContext>{});
-  EXPECT_EQ(meeting.echo, "ping");
-  EXPECT_FALSE(meeting.server_seen || meeting.client_seen);
+  HandshakeOutcome const outcome = handshake(std::shared_ptr<TlsContext>{}, std::shared_ptr<TlsContext>{});
+  EXPECT_EQ(outcome.echo, "ping");
+  EXPECT_FALSE(outcome.server_seen || outcome.client_seen);
 }
 
 TEST_F(StreamTest, aServerOfTheAuthorityIsTrusted) {
-  Meeting const meeting = meet(server_options(), client_options());
-  EXPECT_EQ(meeting.echo, "ping");
-  ASSERT_TRUE(meeting.server_seen);
-  EXPECT_EQ(meeting.server_seen->subject, "CN=server.test");
-  EXPECT_TRUE(meeting.server_seen->verified);
-  EXPECT_EQ(meeting.server_seen->pem, server_identity.certificate);
-  EXPECT_FALSE(meeting.client_seen);
+  HandshakeOutcome const outcome = handshake(server_options(), client_options());
+  EXPECT_EQ(outcome.echo, "ping");
+  ASSERT_TRUE(outcome.server_seen);
+  EXPECT_EQ(outcome.server_seen->subject, "CN=server.test");
+  EXPECT_TRUE(outcome.server_seen->verified);
+  EXPECT_EQ(outcome.server_seen->pem, server_identity.certificate);
+  EXPECT_FALSE(outcome.client_seen);
 }
 
 TEST_F(StreamTest, aServerOfAnotherAuthorityIsRefused) {
   TlsOptions client = client_options();
   client.ca = foreign.certificate;
-  Meeting const meeting = meet(server_options(), client);
-  EXPECT_TRUE(meeting.client_error);
-  EXPECT_TRUE(meeting.server_error);
-  EXPECT_EQ(meeting.echo, "");
+  HandshakeOutcome const outcome = handshake(server_options(), client);
+  EXPECT_TRUE(outcome.client_error);
+  EXPECT_TRUE(outcome.server_error);
+  EXPECT_EQ(outcome.echo, "");
 }
 
 TEST_F(StreamTest, theHostNameIsDemandedWhenGiven) {
   TlsOptions client = client_options();
   client.host_name = "server.test";
-  EXPECT_EQ(meet(server_options(), client).echo, "ping");
+  EXPECT_EQ(handshake(server_options(), client).echo, "ping");
   client.host_name = "another.test";
-  EXPECT_TRUE(meet(server_options(), client).client_error);
+  EXPECT_TRUE(handshake(server_options(), client).client_error);
 }
 
 TEST_F(StreamTest, theCertificateMustBeMadeForTheAddressThatWasDialled) {
-  EXPECT_EQ(meet(server_options(), client_options()).echo, "ping");
+  EXPECT_EQ(handshake(server_options(), client_options()).echo, "ping");
   destination = "server.test:1";
-  EXPECT_EQ(meet(server_options(), client_options()).echo, "ping");
+  EXPECT_EQ(handshake(server_options(), client_options()).echo, "ping");
   destination = "[::1]:1";
-  EXPECT_EQ(meet(server_options(), client_options()).echo, "ping");
+  EXPECT_EQ(handshake(server_options(), client_options()).echo, "ping");
   for (std::string const another : {"127.0.0.2:1", "[::2]:1", "another.test:1"}) {
     destination = another;
-    Meeting const meeting = meet(server_options(), client_options());
-    EXPECT_EQ(meeting.client_error.category(), certificate_category()) << another;
+    HandshakeOutcome const outcome = handshake(server_options(), client_options());
+    EXPECT_EQ(outcome.client_error.category(), certificate_category()) << another;
     TlsOptions any = client_options();
     any.verify_address = false;
-    EXPECT_EQ(meet(server_options(), any).echo, "ping") << another;
+    EXPECT_EQ(handshake(server_options(), any).echo, "ping") << another;
     TlsOptions named = client_options();
     named.host_name = "server.test";
-    EXPECT_EQ(meet(server_options(), named).echo, "ping") << another;
+    EXPECT_EQ(handshake(server_options(), named).echo, "ping") << another;
     TlsOptions asking = client_options();
     asking.peer_check = PeerCheck::requested;
-    Meeting const asked = meet(server_options(), asking);
+    HandshakeOutcome const asked = handshake(server_options(), asking);
     EXPECT_EQ(asked.echo, "ping") << another;
     EXPECT_FALSE(asked.server_seen->verified) << another;
   }
@@ -153,7 +154,7 @@ TEST_F(StreamTest, theCertificateMustBeMadeForTheAddressThatWasDialled) {
 TEST_F(StreamTest, aNameThatIsNoneFailsBeforeAnythingIsSent) {
   TlsOptions client = client_options();
   client.host_name = std::string(300, 'x');  // longer than SNI allows
-  EXPECT_EQ(meet(server_options(), client).client_error, TlsErrc::unusable_name);
+  EXPECT_EQ(handshake(server_options(), client).client_error, TlsErrc::unusable_name);
 }
 
 TEST_F(StreamTest, anIntermediateAuthorityIsEnough) {
@@ -166,14 +167,14 @@ TEST_F(StreamTest, anIntermediateAuthorityIsEnough) {
   server.key = leaf.key;
   TlsOptions client;
   client.ca = intermediate.certificate;
-  EXPECT_EQ(meet(server, client).echo, "ping");
+  EXPECT_EQ(handshake(server, client).echo, "ping");
 }
 
 TEST_F(StreamTest, aRefusalSaysWhyAndWhoWasWantedAndFound) {
   auto const why = [this](TlsOptions const& server, TlsOptions const& client) {
     auto const a = TlsContext::make_server(server).value();
     auto const b = TlsContext::make_client(client).value();
-    return b->explain(meet(a, b).client_error, HostPort::parse(destination).value());
+    return b->explain(handshake(a, b).client_error, HostPort::parse(destination).value());
   };
   TlsOptions stranger = client_options();
   stranger.ca = foreign.certificate;
@@ -212,8 +213,8 @@ TEST_F(StreamTest, anExpiredClientCertificateEndsResumption) {
   client.key = old.key;
   auto const a = TlsContext::make_server(server).value();
   auto const b = TlsContext::make_client(client).value();
-  EXPECT_FALSE(meet(a, b).resumed);
-  Meeting const again = meet(a, b);
+  EXPECT_FALSE(handshake(a, b).resumed);
+  HandshakeOutcome const again = handshake(a, b);
   EXPECT_EQ(again.echo, "ping");
   EXPECT_FALSE(again.resumed);
   EXPECT_FALSE(again.client_seen->verified);
@@ -239,26 +240,26 @@ TEST(TicketKeys, openWhatTheySealedForTwiceTheirTimeAndAreErasedThen) {
 }
 
 TEST_F(StreamTest, aPinStandsForAnAuthorityAndIsTheOnlyOneTaken) {
-  auto const seen = meet(server_options(), client_options()).server_seen;
+  auto const seen = handshake(server_options(), client_options()).server_seen;
   ASSERT_TRUE(seen);
   TlsOptions client;
   client.fingerprints = {seen->fingerprint};
-  Meeting const pinned = meet(server_options(), client);
+  HandshakeOutcome const pinned = handshake(server_options(), client);
   EXPECT_EQ(pinned.echo, "ping");
   EXPECT_TRUE(pinned.server_seen && pinned.server_seen->verified);
   client = client_options();
   client.fingerprints = {sha256("another certificate")};
-  EXPECT_TRUE(meet(server_options(), client).client_error);
+  EXPECT_TRUE(handshake(server_options(), client).client_error);
 }
 
 TEST_F(StreamTest, clientsWithoutAGoodCertificateAreRefusedWhenItIsRequired) {
   TlsOptions server = server_options();
   server.ca = authority.certificate;
   TlsOptions client = client_options();
-  EXPECT_EQ(meet(server, client).echo, "");
+  EXPECT_EQ(handshake(server, client).echo, "");
   client.certificate = client_identity.certificate;
   client.key = client_identity.key;
-  Meeting const good = meet(server, client);
+  HandshakeOutcome const good = handshake(server, client);
   EXPECT_EQ(good.echo, "ping");
   ASSERT_TRUE(good.client_seen);
   EXPECT_EQ(good.client_seen->subject, "CN=client.test");
@@ -266,7 +267,7 @@ TEST_F(StreamTest, clientsWithoutAGoodCertificateAreRefusedWhenItIsRequired) {
   Identity const stranger = test::make_identity("client.test", foreign);
   client.certificate = stranger.certificate;
   client.key = stranger.key;
-  Meeting const bad = meet(server, client);
+  HandshakeOutcome const bad = handshake(server, client);
   EXPECT_TRUE(bad.server_error);
   EXPECT_EQ(bad.echo, "");
 }
@@ -276,17 +277,17 @@ TEST_F(StreamTest, requestedCertificatesAreShownGoodOrNot) {
   server.ca = authority.certificate;
   server.peer_check = PeerCheck::requested;
   TlsOptions client = client_options();
-  Meeting const without = meet(server, client);
+  HandshakeOutcome const without = handshake(server, client);
   EXPECT_EQ(without.echo, "ping");
   EXPECT_FALSE(without.client_seen);
   Identity const stranger = test::make_identity("stranger", foreign);
   client.certificate = stranger.certificate;
   client.key = stranger.key;
-  Meeting const meeting = meet(server, client);
-  EXPECT_EQ(meeting.echo, "ping");
-  ASSERT_TRUE(meeting.client_seen);
-  EXPECT_EQ(meeting.client_seen->subject, "CN=stranger");
-  EXPECT_FALSE(meeting.client_seen->verified);
+  HandshakeOutcome const outcome = handshake(server, client);
+  EXPECT_EQ(outcome.echo, "ping");
+  ASSERT_TRUE(outcome.client_seen);
+  EXPECT_EQ(outcome.client_seen->subject, "CN=stranger");
+  EXPECT_FALSE(outcome.client_seen->verified);
 }
 
 TEST_F(StreamTest, sessionsAreResumedWithTheCertificatesOfTheFirstTime) {
@@ -298,8 +299,8 @@ TEST_F(StreamTest, sessionsAreResumedWithTheCertificatesOfTheFirstTime) {
   auto const a = TlsContext::make_server(server);
   auto const b = TlsContext::make_client(client);
   ASSERT_TRUE(a && b);
-  EXPECT_FALSE(meet(*a, *b).resumed);
-  Meeting const again = meet(*a, *b);
+  EXPECT_FALSE(handshake(*a, *b).resumed);
+  HandshakeOutcome const again = handshake(*a, *b);
   EXPECT_TRUE(again.resumed);
   EXPECT_EQ(again.echo, "ping");
   ASSERT_TRUE(again.client_seen && again.server_seen);

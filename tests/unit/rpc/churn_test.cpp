@@ -15,8 +15,8 @@ constexpr int kRequests = 2000;
 constexpr int kInFlight = 64;
 
 struct ChurnTest : testing::TestWithParam<Transport>, RpcFixture {
-  /// What has become of one request.
-  struct Fate {
+  /// The outcome of one request.
+  struct RequestOutcome {
     int handled = 0;
     int returned = 0;
     bool right = false;
@@ -32,7 +32,7 @@ struct ChurnTest : testing::TestWithParam<Transport>, RpcFixture {
   std::unique_ptr<Server> start() {
     auto handler = [this](Request& request) -> Awaitable<Reply> {
       std::int64_t const number = *request.payload.as_int();
-      ++fates[number].handled;
+      ++outcomes[number].handled;
       if (number % 3 == 0) (void)co_await pause.wait();
       co_return Reply{Value::array({request.payload})};
     };
@@ -71,11 +71,11 @@ struct ChurnTest : testing::TestWithParam<Transport>, RpcFixture {
     while (next < kRequests) {
       std::int64_t const number = next++;
       auto const reply = co_await client->request("svc", number, options);
-      Fate& fate = fates[number];
-      ++fate.returned;
+      RequestOutcome& outcome = outcomes[number];
+      ++outcome.returned;
       if (reply) {
-        fate.right = *reply == Value::array({number});
-        EXPECT_TRUE(fate.right) << number;
+        outcome.right = *reply == Value::array({number});
+        EXPECT_TRUE(outcome.right) << number;
       } else {
         ++failures[reply.error().text()];
       }
@@ -102,7 +102,7 @@ struct ChurnTest : testing::TestWithParam<Transport>, RpcFixture {
     };
     test::run(io, test(), 50s);
     EXPECT_EQ(loads_ended, kInFlight);
-    EXPECT_EQ(fates.size(), std::size_t{kRequests});
+    EXPECT_EQ(outcomes.size(), std::size_t{kRequests});
   }
 
   std::list<test::ReservedPort> ports;  // nobody else answers where a server has gone
@@ -110,7 +110,7 @@ struct ChurnTest : testing::TestWithParam<Transport>, RpcFixture {
   std::deque<std::uint16_t> dead_ports;
   net::AsyncEvent pause{io.get_executor()};
   Random random{7};
-  std::map<std::int64_t, Fate> fates;
+  std::map<std::int64_t, RequestOutcome> outcomes;
   std::map<std::string, int> failures;
   std::int64_t next = 0;
   int loads_ended = 0;
@@ -121,10 +121,10 @@ INSTANTIATE_TEST_SUITE_P(Over, ChurnTest, testing::Values(Transport::http, Trans
 TEST_P(ChurnTest, withoutRetryNoRequestIsHandledTwiceAndEachReturnsOnce) {
   run_with(0);
   int right = 0;
-  for (auto const& [number, fate] : fates) {
-    EXPECT_EQ(fate.returned, 1) << number;
-    EXPECT_LE(fate.handled, 1) << number;
-    right += fate.right ? 1 : 0;
+  for (auto const& [number, outcome] : outcomes) {
+    EXPECT_EQ(outcome.returned, 1) << number;
+    EXPECT_LE(outcome.handled, 1) << number;
+    right += outcome.right ? 1 : 0;
   }
   int failed = 0;
   for (auto const& [text, count] : failures) {
@@ -138,10 +138,10 @@ TEST_P(ChurnTest, withoutRetryNoRequestIsHandledTwiceAndEachReturnsOnce) {
 TEST_P(ChurnTest, withRetriesNearlyEveryRequestIsAnswered) {
   run_with(3);
   int right = 0;
-  for (auto const& [number, fate] : fates) {
-    EXPECT_EQ(fate.returned, 1) << number;
-    EXPECT_LE(fate.handled, 4) << number;
-    right += fate.right ? 1 : 0;
+  for (auto const& [number, outcome] : outcomes) {
+    EXPECT_EQ(outcome.returned, 1) << number;
+    EXPECT_LE(outcome.handled, 4) << number;
+    right += outcome.right ? 1 : 0;
   }
   EXPECT_GE(right, kRequests - 5) << failures.begin()->first;
 }

@@ -90,7 +90,7 @@ struct StreamWalk : RpcFixture {
       if (!written) co_return;
     }
   }
-  /// What came back; nothing when it was cut off or refused.
+  /// Returns the echoed bytes; nothing when the stream was cut off or refused.
   Awaitable<std::optional<std::string>> use() {
     StreamOptions options;
     auto stream = co_await client->stream("svc", options);

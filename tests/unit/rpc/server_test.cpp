@@ -23,7 +23,7 @@ std::string post(std::string_view body, std::string_view headers = "") {
 struct ServerTest : testing::TestWithParam<Transport>, RpcFixture {
   ServerTest() : RpcFixture{GetParam()} {}
 
-  /// What the server says to one who sends `bytes` and nothing more.
+  /// Sends `bytes` and returns everything that the server answers.
   Awaitable<std::string> exchange(Endpoint to, std::string bytes, bool half_close = true) {
     RawClient raw{io.get_executor()};
     bool const connected = co_await raw.connect(to);
