@@ -48,7 +48,8 @@ void TerminationSignals::wait(std::shared_ptr<State> const& state) {
 
 Awaitable<void> TerminationSignals::received(std::shared_ptr<State> state, unsigned count) {
   while (state->count < count) {
-    if (co_await state->arrived.wait() == Wake::cancelled) co_return;
+    Wake const wake = co_await state->arrived.wait();
+    if (wake == Wake::cancelled) co_return;
   }
 }
 

@@ -84,7 +84,10 @@ TEST_F(HttpServerTest, theLastReplyIsNotLostToBytesThatNobodyReads) {
     bool const sent = co_await client.send(post("/last", "l", "Connection: close\r\n") + unread);
     EXPECT_TRUE(sent);
     client.shutdown_send();
-    co_await until([this] { return server->connection_count() == 0; });
+    auto const closed = [this] {
+      return server->counters().connections == 1 && server->connection_count() == 0;
+    };
+    co_await until(closed);
     std::string const text = co_await client.read_all();
     EXPECT_EQ(body_of(text), "POST /last l");
   };

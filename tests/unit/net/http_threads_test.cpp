@@ -17,7 +17,8 @@ struct HttpThreadsTest : testing::TestWithParam<bool>, HttpPair {
 
   HttpThreadsTest() : HttpPair{GetParam()} {
     server_options.threads = 2;
-    server_options.stream_handler = [](HttpExchange& exchange) -> Awaitable<void> {
+    server_options.stream_handler = [this](HttpExchange& exchange) -> Awaitable<void> {
+      note_thread();
       co_await echo(exchange);
     };
   }
@@ -29,11 +30,17 @@ struct HttpThreadsTest : testing::TestWithParam<bool>, HttpPair {
     client.emplace(io.get_executor(), options);
     return server->listen(kLoopback).value();
   }
+  void note_thread() {
+    std::lock_guard const lock{mutex};
+    threads.insert(std::this_thread::get_id());
+  }
+  void expect_both_threads() {
+    std::lock_guard const lock{mutex};
+    EXPECT_EQ(threads.size(), 2u);
+    EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
+  }
   Awaitable<HttpReply> note(HttpRequest& request) {
-    {
-      std::lock_guard const lock{mutex};
-      threads.insert(std::this_thread::get_id());
-    }
+    note_thread();
     if (request.target == "/wait") {
       auto const here = co_await asio::this_coro::executor;
       AsyncEvent never{here};
@@ -67,9 +74,7 @@ TEST_P(HttpThreadsTest, connectionsAreSpreadOverTheThreads) {
     bool const graceful = co_await server->stop(10s);
     EXPECT_TRUE(graceful);
     EXPECT_EQ(server->connection_count(), 0u);
-    std::lock_guard const lock{mutex};
-    EXPECT_EQ(threads.size(), 2u);
-    EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
+    expect_both_threads();
   };
   test::run(io, test());
 }
@@ -84,6 +89,7 @@ TEST_P(HttpThreadsTest, streamsRunThereToo) {
     for (int i = 0; i < 4; ++i) tasks.spawn(stream_once());
     co_await tasks.drained(20s);
     EXPECT_EQ(tasks.size(), 0u);
+    expect_both_threads();
   };
   test::run(io, test());
 }
@@ -118,6 +124,7 @@ TEST_P(HttpThreadsTest, stopCutsOffWhatDoesNotFinishInTime) {
     EXPECT_FALSE(graceful);
     EXPECT_EQ(server->connection_count(), 0u);
     co_await tasks.drained(20s);
+    EXPECT_EQ(tasks.size(), 0u);
   };
   test::run(io, test());
 }

@@ -5,6 +5,7 @@
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
 #include "tests/support/run.hpp"
@@ -75,7 +76,8 @@ TEST_F(ResolverTest, aLookupThatHangsIsSharedAndHoldsUpNobody) {
     resolver.cancel();
     co_await tasks.drained(10s);
     EXPECT_EQ(failure, asio::error::operation_aborted);
-    EXPECT_LE(names->asked, 1);
+    while (names->asked == 0) co_await asio::post(*io, kTuple);
+    EXPECT_EQ(names->asked, 1);
   };
   test::run(*io, test());
 }
