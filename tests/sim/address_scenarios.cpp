@@ -135,7 +135,7 @@ Report ipv6(std::uint64_t seed, std::size_t nodes) {
     if (can_meet(asker, owner)) lookups.look(asker, owner);
     net.run_for(milliseconds{10});
   }
-  lookups.settle();
+  lookups.settle_all();
   run.expect(lookups.succeeded(), lookups.text());
   run.note = lookups.text();
   return run.finish();
@@ -258,7 +258,7 @@ Report sybil(std::uint64_t seed, std::size_t nodes) {
       lookups.look(asker == owner ? 0 : asker, owner);
       net.run_for(milliseconds{50});
     }
-    lookups.settle();
+    lookups.settle_all();
     std::string const text = std::to_string(networks) + " hostile networks: " + lookups.text();
     run.note += (run.note.empty() ? "" : "; ") + text;
     run.expect(lookups.succeeded(), text);

@@ -66,7 +66,7 @@ Report unannounce(std::uint64_t seed, std::size_t nodes) {
   net.run_for(seconds{20});
   Lookups before{run};
   for (std::size_t i = 1; i < owners; ++i) before.look(below(run.random, net.size()), i);
-  before.settle();
+  before.settle_all();
   run.expect(before.found() == owners - 1, "before: " + before.text());
 
   Lookups at_once{run};
@@ -78,7 +78,7 @@ Report unannounce(std::uint64_t seed, std::size_t nodes) {
     });
   }
   net.run_for(seconds{10});
-  at_once.settle();
+  at_once.settle_all();
   run.expect(at_once.done() >= 5 * (owners / 2) && at_once.found() == 0, "unannounced: " + at_once.text());
   run.expect(removed_nowhere == 0, "some were unannounced at no node");
 
@@ -86,7 +86,7 @@ Report unannounce(std::uint64_t seed, std::size_t nodes) {
   net.run_for(seconds{241});
   Lookups aged{run};
   for (std::size_t i = 2; i < owners; i += 2) aged.look(owners + below(run.random, net.size() - owners), i);
-  aged.settle();
+  aged.settle_all();
   run.expect(aged.done() > 0 && aged.found() == 0, "stopped: " + aged.text());
   return run.finish();
 }
@@ -104,7 +104,7 @@ Report restart_storm(std::uint64_t seed, std::size_t nodes) {
   net.run_for(seconds{90});
   Lookups lookups{run};
   for (std::size_t i = 0; i < nodes; ++i) lookups.look(below(run.random, nodes), i);
-  lookups.settle();
+  lookups.settle_all();
   run.expect(lookups.succeeded() && lookups.done() == nodes, lookups.text());
   std::uint64_t const per_node_second = (net.delivered_count() - delivered) / nodes / 90;
   run.expect(per_node_second < 50, "a storm: " + std::to_string(per_node_second) + " datagrams per second");
@@ -201,7 +201,7 @@ Report hostile(std::uint64_t seed, std::size_t nodes) {
       net.run_for(milliseconds{20});
     }
   }
-  lookups.settle();
+  lookups.settle_all();
   run.expect(lookups.succeeded() && lookups.done() > nodes, lookups.text());
   run.note = lookups.text();
   return run.finish();
@@ -231,7 +231,7 @@ Report alone(std::uint64_t seed, std::size_t nodes) {
     for (std::size_t const asker : {1u, 2u}) lookups.look(asker, i);
     if (i > 2) lookups.look(i, 1 + i % 2);
   }
-  lookups.settle();
+  lookups.settle_all();
   run.expect(lookups.found() == 2 * (nodes - 1) + (nodes - 3), lookups.text());
   run.note = lookups.text() + ", " + std::to_string(per_minute) + " datagrams a minute while alone";
   return run.finish();
@@ -246,7 +246,7 @@ Report clock_jumps(std::uint64_t seed, std::size_t nodes) {
     net.run_for(seconds{20});
     Lookups lookups{run};
     for (std::size_t i = 0; i < nodes; ++i) lookups.look(below(run.random, nodes), i);
-    lookups.settle();
+    lookups.settle_all();
     net.check();
     run.expect(lookups.found() == nodes, when + ": " + lookups.text());
   };
@@ -332,7 +332,7 @@ Report growth(std::uint64_t seed, std::size_t nodes) {
     lookups.look(below(run.random, nodes), below(run.random, services));
     net.run_for(milliseconds{20});
   }
-  lookups.settle();
+  lookups.settle_all();
   run.expect(lookups.found() == lookups.done(), lookups.text());
   auto const after = effort();
   auto const searches = static_cast<double>(after[0] - before[0]);

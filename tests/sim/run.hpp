@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -61,43 +62,46 @@ class Run {
     });
   }
 
-  // Every running node announces a service of its own, in intervals of `between`.
-  void announce_all(Duration between) {
-    auto const left = std::make_shared<std::size_t>(0);
+  // Every running node announces a service of its own, in intervals of `between`. Those that are not `steady`
+  // may crash meanwhile.
+  void announce_all(Duration between, std::vector<bool> const& steady) {
+    auto const open = std::make_shared<std::set<std::size_t>>();
     for (std::size_t i = 0; i < net.size(); ++i) {
-      ++*left;
-      net.post(between * static_cast<std::int64_t>(i), [this, i, left] {
+      open->insert(i);
+      net.post(between * static_cast<std::int64_t>(i), [this, i, open] {
         if (!net.is_up(i)) {
-          --*left;
+          open->erase(i);
           return;
         }
-        net.announce(i, name_of(i), 1337, [this, i, left](std::size_t stored) {
-          --*left;
+        net.announce(i, name_of(i), 1337, [this, i, open](std::size_t stored) {
+          open->erase(i);
           if (stored == 0) report.failures.push_back(name_of(i) + " is stored nowhere");
           stored_total += stored;
         });
       });
     }
-    net.run_until([left] { return *left == 0; },
-                  between * static_cast<std::int64_t>(net.size()) + std::chrono::seconds{30});
+    run_until_none(*open, between);
+    for (std::size_t const i : *open)
+      expect(!steady[i], "the announcement of " + name_of(i) + " does not end");
   }
 
-  // Each running node looks up the service of another one; those of `wanted` nodes must be found.
+  // Each running node looks up the service of another one; those of `wanted` nodes must be found. The others
+  // may crash meanwhile.
   void lookup_all(Duration between, std::vector<bool> const& wanted) {
-    auto const left = std::make_shared<std::size_t>(0);
+    auto const open = std::make_shared<std::set<std::size_t>>();
     for (std::size_t i = 0; i < net.size(); ++i) {
       std::size_t const other = static_cast<std::size_t>(random.below(net.size()));
       if (!wanted[other]) continue;
-      ++*left;
-      net.post(between * static_cast<std::int64_t>(i), [this, i, other, left] {
+      open->insert(i);
+      net.post(between * static_cast<std::int64_t>(i), [this, i, other, open] {
         if (!net.is_up(i)) {
-          --*left;
+          open->erase(i);
           return;
         }
         ++lookups;
         TimePoint const begin = net.now();
-        net.lookup(i, name_of(other), [this, i, other, left, begin](std::vector<Endpoint> const& peers) {
-          --*left;
+        net.lookup(i, name_of(other), [this, i, other, open, begin](std::vector<Endpoint> const& peers) {
+          open->erase(i);
           slowest = std::max(slowest, net.now() - begin);
           if (!is_found(other, peers)) {
             report.failures.push_back("node " + std::to_string(i) + " does not find " + name_of(other));
@@ -105,7 +109,15 @@ class Run {
         });
       });
     }
-    net.run_until([left] { return *left == 0; },
+    run_until_none(*open, between);
+    for (std::size_t const i : *open) {
+      expect(!wanted[i], "the lookup of node " + std::to_string(i) + " does not end");
+    }
+    expect(lookups > 0, "nobody looks up anything");
+  }
+  // Runs until each node has ended what it began, one after the other in intervals of `between`.
+  void run_until_none(std::set<std::size_t> const& open, Duration between) {
+    net.run_until([&open] { return open.empty(); },
                   between * static_cast<std::int64_t>(net.size()) + std::chrono::seconds{30});
   }
 
@@ -148,6 +160,11 @@ class Lookups {
   /// Runs until all lookups are done, except those of crashed nodes.
   void settle() {
     run_.net.run_until([this] { return done_ == started_; }, std::chrono::seconds{15});
+  }
+  /// The same where no node has crashed.
+  void settle_all() {
+    settle();
+    run_.expect(started_ > 0 && done_ == started_, std::to_string(started_ - done_) + " lookups do not end");
   }
   [[nodiscard]] std::size_t done() const { return done_; }
   [[nodiscard]] std::size_t found() const { return found_; }

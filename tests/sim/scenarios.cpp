@@ -27,7 +27,7 @@ Report everywhere(std::uint64_t seed, std::size_t nodes) {
     net.post(milliseconds{200} * static_cast<std::int64_t>(i) + seconds{4},
              [&net, victim] { net.restart(victim); });
   }
-  run.announce_all(milliseconds{5});
+  run.announce_all(milliseconds{5}, steady);
   net.check();
   run.lookup_all(milliseconds{5}, steady);
   return run.finish();
@@ -41,7 +41,7 @@ Report partition(std::uint64_t seed, std::size_t nodes) {
   // Long enough for each half to forget the other.
   net.run_for(minutes{20});
   net.check();
-  run.announce_all(milliseconds{5});
+  run.announce_all(milliseconds{5}, std::vector<bool>(net.size(), true));
   for (std::size_t i = 0; i < nodes; ++i) net.set_group(i, 0);
   // The half without the bootstrap node tries it every 30 s at least.
   net.run_for(minutes{2});
@@ -55,7 +55,7 @@ Report restart_all(std::uint64_t seed, std::size_t nodes) {
   Run run{seed, kLossy};
   SimNetwork& net = run.net;
   run.grow(nodes, milliseconds{10});
-  run.announce_all(milliseconds{5});
+  run.announce_all(milliseconds{5}, std::vector<bool>(net.size(), true));
   std::vector<std::size_t> order(nodes);
   for (std::size_t i = 0; i < nodes; ++i) order[i] = i;
   run.random.shuffle(order);
@@ -66,7 +66,7 @@ Report restart_all(std::uint64_t seed, std::size_t nodes) {
   run.expect(net.run_until_ready(minutes{1}), "not all nodes got ready after the restart");
   net.run_for(minutes{1});
   net.check();
-  run.announce_all(milliseconds{5});
+  run.announce_all(milliseconds{5}, std::vector<bool>(net.size(), true));
   run.lookup_all(milliseconds{5}, std::vector<bool>(nodes, true));
   return run.finish();
 }
@@ -84,7 +84,7 @@ Report pair(std::uint64_t seed, std::size_t) {
   bool const met = net.run_until(
       [&] { return net.node(0).node_count() == 1 && net.node(1).node_count() == 1; }, seconds{1});
   run.expect(met, "the two do not know each other after a second");
-  run.announce_all(milliseconds{5});
+  run.announce_all(milliseconds{5}, std::vector<bool>(net.size(), true));
   run.lookup_all(milliseconds{5}, {true, true});
   return run.finish();
 }
