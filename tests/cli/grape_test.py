@@ -62,11 +62,13 @@ class CommandLine(TestCase):
 class Running(TestCase):
     def test_a_name_that_does_not_resolve_does_not_keep_it_from_ending(self):
         for seconds in [1, 3600]:
-            with self.subTest(seconds=seconds):
+            with self.subTest(seconds=seconds), tempfile.TemporaryDirectory() as folder:
+                entered = pathlib.Path(folder, "entered")
                 grape = Process(
-                    BIN / "grape", *BASE[:-1], "no.such.host:20001", "--log-format", "json", env=slow_names(seconds))
+                    BIN / "grape", *BASE[:-1], "no.such.host:20001", "--log-format", "json", env=slow_names(seconds, entered))
                 self.addCleanup(grape.process.kill)
                 grape.wait_event("api_listening")
+                self.wait_until(entered.exists)
                 if seconds == 1:
                     grape.wait_event("warning", host="no.such.host")
                 code, _ = grape.stop(signal.SIGTERM)

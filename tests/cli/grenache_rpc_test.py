@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import select
 import signal
 import socket
@@ -40,7 +41,8 @@ class Peers(TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
-        self.grape = ["--grape", self.start(Grape).url]
+        self.one_grape = self.start(Grape)
+        self.grape = ["--grape", self.one_grape.url]
 
     def grenache(self, *arguments, code=0, text=""):
         """Runs it; its standard output."""
@@ -474,8 +476,14 @@ class PubSub(Peers):
             self.grenache("lookup", "news", *self.grape, code=1)
         waiting = self.publisher("--wait-subscribers", "1")
         self.assertEqual(waiting.stop(signal.SIGINT)[0], 0)
+        before = self.lookups()
         waiting = self.start(Process, BIN / "grenache", "sub", "nobody", *self.grape)
-        self.assertEqual(waiting.process.poll(), None)
+        self.wait_until(lambda: self.lookups() > before)
+        self.assertEqual(waiting.stop(signal.SIGINT)[0], 0, waiting.lines)
+
+    def lookups(self):
+        """How many lookups the grape has been asked for."""
+        return int(re.search(r"^grape_lookups_total (\d+)$", self.one_grape.request("GET", "/metrics")[2], re.MULTILINE)[1])
 
     def publish_until_heard(self, publisher, subscriber):
         def heard():

@@ -79,8 +79,10 @@ class Names(Client):
         self.assert_one_line(result.stderr, "grenache: ", "no.such.host")
 
     def test_an_interrupt_ends_the_wait_for_a_name(self):
-        lookup = Process(BIN / "grenache", *self.arguments, "--timeout", "3600", env=slow_names(3600))
+        entered = self.home / "entered"
+        lookup = Process(BIN / "grenache", *self.arguments, "--timeout", "3600", env=slow_names(3600, entered))
         self.addCleanup(lookup.process.kill)
+        self.wait_until(entered.exists)
         code, _ = lookup.stop(signal.SIGINT)
         self.assertIn(code, [-signal.SIGINT, 128 + signal.SIGINT])
 

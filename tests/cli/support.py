@@ -25,9 +25,12 @@ SANITIZED = bool(os.environ.get("GRENACHE_SANITIZE"))
 THREAD_SANITIZED = "thread" in os.environ.get("GRENACHE_SANITIZE", "")
 
 
-def slow_names(seconds):
-    """The environment of a program for which each host name takes so long, and then fails for now."""
-    return {"LD_PRELOAD": os.environ["SLOW_GETADDRINFO"], "GETADDRINFO_SECONDS": str(seconds),
+def slow_names(seconds, entered=""):
+    """The environment of a program for which each host name takes so long, and then fails for now.
+
+    The file `entered` exists once the program has begun to look up a name.
+    """
+    return {"LD_PRELOAD": os.environ["SLOW_GETADDRINFO"], "GETADDRINFO_SECONDS": str(seconds), "GETADDRINFO_ENTERED": str(entered),
             "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")}
 
 
