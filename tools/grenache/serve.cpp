@@ -80,7 +80,7 @@ net::Awaitable<std::optional<Failure>> serve(Common const& common, ServeFlags co
   if (opened && *opened) co_await signals.received();
 
   auto const kill = [running = std::weak_ptr{programs}] {
-    if (auto const programs = running.lock()) programs->stop();
+    if (auto const pool = running.lock()) pool->stop();
   };
   asio::steady_timer drain{executor, kDrain};
   drain.async_wait([kill](boost::system::error_code error) {
