@@ -9,7 +9,6 @@
 #include <vector>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
@@ -19,6 +18,7 @@
 #include <grenache/log/log.hpp>
 #include <grenache/net/descriptors.hpp>
 #include <grenache/net/local_address.hpp>
+#include <grenache/net/rethrow.hpp>
 
 namespace grenache::grape {
 namespace {
@@ -203,7 +203,7 @@ int run(int argc, char** argv) {
   }
   warn_of_exposure(grape, parse_profile(flags.profile).value(), log);
   signals.async_wait([&](boost::system::error_code error, int) {
-    if (!error) asio::co_spawn(io, grape.stop(), asio::detached);
+    if (!error) asio::co_spawn(io, grape.stop(), net::kRethrow);
   });
   io.run();
   log.info("stopped");

@@ -1,6 +1,7 @@
 #include "grape/node_runner.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include <boost/asio/error.hpp>
@@ -28,7 +29,7 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 }  // namespace
 
-Result<std::vector<IpAddress>> system_name_lookup(std::string const& host) {
+Result<std::vector<IpAddress>> system_name_lookup(std::string const& host) try {
   // Not the resolver of the runner's io_context, whose destructor waits for running resolutions.
   asio::io_context context{1};
   udp::resolver resolver{context};
@@ -38,6 +39,8 @@ Result<std::vector<IpAddress>> system_name_lookup(std::string const& host) {
   std::vector<IpAddress> addresses;
   for (auto const& entry : found) addresses.push_back(net::from_asio(entry.endpoint()).address);
   return addresses;
+} catch (std::exception const&) {  // nothing could catch it on a detached thread
+  return Error{asio::error::no_memory};
 }
 
 NodeRunner::NodeRunner(net::Executor executor, Log const& log, NameLookup name_lookup)

@@ -3,11 +3,11 @@
 #include <optional>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <grenache/json/grape_api.hpp>
 #include <grenache/net/http_client.hpp>
+#include <grenache/net/rethrow.hpp>
 
 namespace grenache::client {
 namespace {
@@ -58,7 +58,7 @@ Outcome<std::string> ask(Grapes const& grapes, std::string const& target, std::s
   call.timeout = grapes.timeout;
   call.repeatable = true;
   std::optional<Outcome<std::string>> answer;
-  boost::asio::co_spawn(io, ask_all(grapes, std::move(call), answer), boost::asio::detached);
+  boost::asio::co_spawn(io, ask_all(grapes, std::move(call), answer), net::kRethrow);
   io.run();
   return std::move(*answer);
 }

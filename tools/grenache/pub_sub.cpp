@@ -10,7 +10,6 @@
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -24,6 +23,7 @@
 #include <grenache/json/bencode_json.hpp>
 #include <grenache/log/command_line.hpp>
 #include <grenache/net/async_event.hpp>
+#include <grenache/net/rethrow.hpp>
 #include <grenache/rpc/publisher.hpp>
 #include <grenache/rpc/subscriber.hpp>
 
@@ -172,7 +172,7 @@ net::Awaitable<std::optional<Failure>> sub(Common const& common, SubFlags const&
   asio::thread_pool writer{1};
   signals.on_signal([&stop, &subscriber, executor] {
     stop.raise();
-    asio::co_spawn(executor, subscriber.stop(), asio::detached);
+    asio::co_spawn(executor, subscriber.stop(), net::kRethrow);
   });
   subscriber.start();
   std::optional<Failure> failure;
