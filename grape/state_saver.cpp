@@ -1,11 +1,22 @@
 #include "grape/state_saver.hpp"
 
+#include <exception>
 #include <utility>
 
 #include <grenache/file/private_file.hpp>
 #include <grenache/net/steady_clock.hpp>
 
 namespace grenache::grape {
+namespace {
+
+Error save(StateFolder const& folder, std::string const& bytes) try {
+  auto const saved = save_private_file(folder.file(), bytes);
+  return saved ? Error{} : saved.error();
+} catch (std::exception const&) {  // nothing could catch it on a detached thread
+  return make_error_code(boost::system::errc::not_enough_memory);
+}
+
+}  // namespace
 
 StateSaver::StateSaver(net::Executor const& executor, StateFolder folder, Duration period,
                        std::function<std::string()> encode, std::function<void(Error const&)> on_failure)
@@ -26,9 +37,9 @@ void StateSaver::write() {
   // The copy of the folder keeps the lock until the file is written, and no longer, so that a caller that
   // waits for the write can open the folder next.
   auto call = [folder = folder_, bytes = encode_()]() mutable {
-    auto const replaced = replace_private_file(folder->file(), bytes);
+    Error const error = save(*folder, bytes);
     folder.reset();
-    return replaced ? Error{} : replaced.error();
+    return error;
   };
   writing_ = calls_.run(std::move(call), [this](Error const& error) { written(error); });
   if (!writing_) written(make_error_code(boost::system::errc::resource_unavailable_try_again));
@@ -37,12 +48,12 @@ void StateSaver::write() {
 void StateSaver::written(Error const& error) {
   writing_ = false;
   if (error) on_failure_(error);
-  if (next_) next_->set(net::steady_now() + period_);
+  if (next_) next_->set(net::steady_deadline(period_));
   idle_.notify_all();
 }
 
 net::Awaitable<bool> StateSaver::finish(Duration limit) {
-  TimePoint const deadline = net::steady_now() + limit;
+  TimePoint const deadline = net::steady_deadline(limit);
   next_.reset();
   bool begun = false;
   for (;;) {

@@ -50,6 +50,12 @@ Result<void> write_draft(FileDescriptor file, std::filesystem::path const& path,
   return error;
 }
 
+/// Creates a temporary file beside `path`, under a name that no other writer has; sets `draft` to it.
+FileDescriptor open_own_draft(std::filesystem::path const& path, std::string& draft) {
+  draft = path.string() + ".XXXXXX";
+  return FileDescriptor{::mkostemp(draft.data(), O_CLOEXEC)};
+}
+
 /// Gives the file `draft` the name `path`, unless there is one already.
 Result<void> rename_to_new(std::filesystem::path const& draft, std::filesystem::path const& path) {
   if (::renameat2(AT_FDCWD, draft.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) return {};
@@ -68,13 +74,8 @@ void sync_folder(std::filesystem::path const& path) {
   if (file.is_open()) ::fsync(file.number());
 }
 
-}  // namespace
-
-Result<void> replace_private_file(std::filesystem::path const& path, std::string_view bytes) {
-  auto draft = path;
-  draft += ".new";
-  FileDescriptor file = open_file(draft, O_WRONLY | O_CREAT | O_NOFOLLOW | O_TRUNC);
-  if (auto const written = write_draft(std::move(file), draft, bytes); !written) return written.error();
+/// Gives the file `draft` the name `path`, in place of a file that has it; removes the draft on failure.
+Result<void> rename_over(std::filesystem::path const& draft, std::filesystem::path const& path) {
   if (::rename(draft.c_str(), path.c_str()) != 0) {
     Error const error = last_error();
     ::unlink(draft.c_str());
@@ -84,10 +85,26 @@ Result<void> replace_private_file(std::filesystem::path const& path, std::string
   return {};
 }
 
+}  // namespace
+
+Result<void> replace_private_file(std::filesystem::path const& path, std::string_view bytes) {
+  std::string draft;
+  FileDescriptor file = open_own_draft(path, draft);
+  if (auto const written = write_draft(std::move(file), draft, bytes); !written) return written.error();
+  return rename_over(draft, path);
+}
+
+Result<void> save_private_file(std::filesystem::path const& path, std::string_view bytes) {
+  std::string const draft = path.string() + ".new";
+  FileDescriptor file = open_file(draft, O_WRONLY | O_CREAT | O_NOFOLLOW | O_TRUNC);
+  if (auto const written = write_draft(std::move(file), draft, bytes); !written) return written.error();
+  return rename_over(draft, path);
+}
+
 Result<void> create_private_file(std::filesystem::path const& path, std::string_view bytes) {
   if (::access(path.c_str(), F_OK) == 0) return errc::make_error_code(errc::file_exists);
-  std::string draft = path.string() + ".XXXXXX";
-  FileDescriptor file{::mkostemp(draft.data(), O_CLOEXEC)};
+  std::string draft;
+  FileDescriptor file = open_own_draft(path, draft);
   if (auto const written = write_draft(std::move(file), draft, bytes); !written) return written.error();
   auto const made = rename_to_new(draft, path);
   if (!made) ::unlink(draft.c_str());

@@ -13,8 +13,13 @@
 namespace grenache {
 
 /// Creates or replaces `path` (mode 0600) atomically: even after a crash it holds the old bytes or the new
-/// ones. Writes `path`.new, syncs it to the disk, and renames it. One writer at a time.
+/// ones. Writes a temporary file beside it, syncs it to the disk, and renames it. Writers at the same time do
+/// not mix; the last one wins. A crash may leave the temporary file behind.
 [[nodiscard]] Result<void> replace_private_file(std::filesystem::path const& path, std::string_view bytes);
+
+/// The same for a file that is saved again and again by one writer at a time. The temporary file is always
+/// `path`.new, so crashes leave at most one behind.
+[[nodiscard]] Result<void> save_private_file(std::filesystem::path const& path, std::string_view bytes);
 
 /// Creates `path` (mode 0600) atomically; fails with file_exists when it exists. The bytes are written under
 /// another name first, so no reader sees a part. If several processes do so at once, one succeeds.

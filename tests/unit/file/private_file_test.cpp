@@ -1,4 +1,8 @@
+#include <atomic>
 #include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -27,20 +31,45 @@ struct PrivateFile : testing::Test {
 
 TEST_F(PrivateFile, isReplacedWholeAndForItsOwnerAlone) {
   std::string const large(300'000, 'x');
-  for (std::string const& bytes : {std::string{"one"}, large, std::string{}}) {
-    ASSERT_TRUE(replace_private_file(path, bytes));
-    EXPECT_EQ(read_private_file(path, 1'000'000).value(), bytes);
-    EXPECT_EQ(mode(), 0600u);
-    EXPECT_EQ(file_count(), 1u) << "nothing is left behind";
+  for (auto* const write : {replace_private_file, save_private_file}) {
+    for (std::string const& bytes : {std::string{"one"}, large, std::string{}}) {
+      ASSERT_TRUE(write(path, bytes));
+      EXPECT_EQ(read_private_file(path, 1'000'000).value(), bytes);
+      EXPECT_EQ(mode(), 0600u);
+      EXPECT_EQ(file_count(), 1u) << "nothing is left behind";
+    }
   }
 }
 
-TEST_F(PrivateFile, replacesWhatACrashLeftBehind) {
+TEST_F(PrivateFile, aSaveReplacesWhatACrashLeftBehind) {
   std::ofstream{path.string() + ".new"} << "half";
   ::chmod((path.string() + ".new").c_str(), 0644);
-  ASSERT_TRUE(replace_private_file(path, "whole"));
+  ASSERT_TRUE(save_private_file(path, "whole"));
   EXPECT_EQ(read_private_file(path, 100).value(), "whole");
   EXPECT_EQ(mode(), 0600u);
+  EXPECT_EQ(file_count(), 1u);
+}
+
+TEST_F(PrivateFile, writersAtTheSameTimeDoNotMix) {
+  constexpr std::size_t kWriters = 4;
+  constexpr std::size_t kSize = 50'000;
+  std::atomic<int> failures = 0;
+  {
+    std::vector<std::jthread> writers;
+    for (std::size_t i = 0; i < kWriters; ++i) {
+      writers.emplace_back([&, bytes = std::string(kSize, static_cast<char>('a' + i))] {
+        for (int round = 0; round < 10; ++round) {
+          if (!replace_private_file(path, bytes)) ++failures;
+          auto const found = read_private_file(path, kSize);
+          if (!found || found->size() != kSize ||
+              found->find_first_not_of(found->front()) != std::string::npos)
+            ++failures;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(failures, 0);
+  EXPECT_EQ(file_count(), 1u) << "nothing is left behind";
 }
 
 TEST_F(PrivateFile, isNotCreatedOverAnother) {
