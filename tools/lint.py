@@ -36,6 +36,9 @@ BANNED_CODE = [
     ((), r"\bs?rand\s*\(", "use Random"),
     (("proto/grenache/net/steady_clock.hpp", "tests/"), r"\b(system|steady)_clock::now\b",
      "time is handed in; only proto/grenache/net/steady_clock.hpp reads a clock"),
+    (("proto/grenache/base/time.hpp", "tests/"), r"\b(\w*now\(\)|(\w+_)?begun_?)\s*\+(?![+=])",
+     "overflows with Duration::max(): use later_by or steady_deadline"),
+    (("tests/",), r"\basio::detached\b", "swallows exceptions: use net::kRethrow or a TaskGroup"),
 ]
 BANNED_IN_CPP_TEXT = [(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b", "finish it or leave it out")]
 BANNED_IN_ANY_TEXT = [
@@ -386,6 +389,12 @@ SNIPPETS = [
     ("a.cpp", "// TO" "DO: later\n", "TO" "DO"),
     ("grape/a.cpp", "auto t = std::chrono::steady_clock::now();\n", "reads a clock"),
     ("tests/a.cpp", "auto t = std::chrono::steady_clock::now();\n", None),
+    ("grape/a.cpp", "auto t = net::steady_now() + limit;\n", "overflows"),
+    ("grape/a.cpp", "set(write_begun_ + write_max);\n", "overflows"),
+    ("grape/a.cpp", "auto t = net::steady_now() - begun_;\nbegun_ += t;\n", None),
+    ("tests/a.cpp", "auto t = net::steady_now() + 20s;\n", None),
+    ("grape/a.cpp", "asio::co_spawn(io, stop(), asio::detached);\n", "swallows"),
+    ("tests/a.cpp", "asio::co_spawn(io, stop(), asio::detached);\n", None),
     ("proto/grenache/net/steady_clock.hpp", "#pragma once\nauto t = std::chrono::system_clock::now();\n", None),
     ("README.md", "see /wor" "k/main\n", "path of one machine"),
     ("README.md", "see https://example.org/docs/wor" "k/main\n", None),

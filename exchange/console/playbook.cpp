@@ -80,7 +80,7 @@ class Playbook {
   Exchange& alice() { return *peers_[0]; }
   Exchange& bob() { return *peers_[1]; }
   Exchange& carol() { return *peers_[2]; }
-  TimePoint limit() const { return net::steady_now() + options_.step_limit; }
+  TimePoint limit() const { return net::steady_deadline(options_.step_limit); }
 
   net::Executor executor_;
   PlaybookOptions options_;
@@ -118,7 +118,7 @@ Awaitable<Failure> Playbook::play() {
 Awaitable<void> Playbook::stop() {
   tasks_.cancel(asio::cancellation_type::terminal);
   (void)co_await tasks_.drained(std::chrono::seconds{1});
-  for (auto const& peer : peers_) co_await peer->stop();
+  for (auto const& peer : peers_) (void)co_await peer->stop();
 }
 
 Awaitable<Failure> Playbook::await_grape() {

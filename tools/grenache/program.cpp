@@ -99,7 +99,7 @@ class Run {
 
   Program const& program_;
   ProgramLimits const& limits_;
-  TimePoint deadline_ = net::steady_now() + limits_.time_max;
+  TimePoint deadline_ = net::steady_deadline(limits_.time_max);
   pid_t pid_ = -1;
   FileDescriptor process_;
   FileDescriptor in_;

@@ -101,7 +101,7 @@ void ProgramPool::run(rpc::Request request, rpc::Responder respond) {
     return respond(Reply::failure("ERR_REQUEST_LIMIT"));
   }
   ++request_count_;
-  TimePoint const deadline = net::steady_now() + options_.limits.time_max;
+  TimePoint const deadline = net::steady_deadline(options_.limits.time_max);
   boost::asio::post(threads_, [this, request = std::move(request), respond = std::move(respond), deadline] {
     Reply reply = answer(request, deadline);
     --request_count_;

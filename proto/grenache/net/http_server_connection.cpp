@@ -182,7 +182,7 @@ Awaitable<bool> HttpConnection::until_room_for_body() {
   bool const has_room = co_await until_room();
   begun = steady_now();
   received = 0;
-  deadline.set(begun + options().body_max);
+  deadline.set(later_by(begun, options().body_max));
   co_return has_room;
 }
 
@@ -276,7 +276,7 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
       part = Part::slow_body;
       begun = steady_now();
       received = 0;
-      deadline.set(begun + options().body_max);
+      deadline.set(later_by(begun, options().body_max));
       bool const writable = co_await continue_if_expected(expects_continue(parser->get()));
       if (!writable) co_return Read::closed;
     } else if (part == Part::header) {

@@ -288,7 +288,7 @@ Awaitable<Error> WebSocketChannel::write(std::string const& message, bool more) 
   write_begun_ = steady_now();
   written_before_ = socket_.next_layer().bytes_written();
   in_write_ = true;
-  deadline_.set(write_begun_ + options_.write_max);
+  deadline_.set(later_by(write_begun_, options_.write_max));
   auto const [error, size] = co_await socket_.async_write(asio::buffer(message), kTuple);
   deadline_.clear();
   in_write_ = false;

@@ -76,6 +76,13 @@ TEST_F(ProgramRun, killsOneThatNeverEndsWithItsChildren) {
   expect_killed(static_cast<pid_t>(std::stoi(result.output)));
 }
 
+TEST_F(ProgramRun, mayBeGivenAllTheTime) {
+  limits_.time_max = Duration::max();
+  auto const result = shell("cat", "payload");
+  EXPECT_EQ(result.end, End::exited);
+  EXPECT_EQ(result.output, "payload");
+}
+
 TEST_F(ProgramRun, doesNotWaitForWhatAProgramLeavesRunning) {
   auto const result = shell("sleep 1000 & echo $!");
   EXPECT_EQ(result.end, End::exited);

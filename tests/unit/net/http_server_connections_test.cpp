@@ -49,6 +49,27 @@ TEST_F(HttpServerTest, aPeerThatIsSlowWithItsHeaderOrBodyIsToldSo) {
   test::run(io, test());
 }
 
+TEST_F(HttpServerTest, withoutALimitABodyHasAllTheTime) {
+  auto test = [this]() -> Awaitable<void> {
+    options.body_max = Duration::max();
+    options.write_max = Duration::max();
+    Endpoint const at = start();
+    RawClient client{io.get_executor()};
+    co_await client.connect(at);
+    std::string text = co_await exchange(client,
+                                         "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n"
+                                         "Expect: 100-continue\r\n\r\n",
+                                         "100 Continue\r\n\r\n");
+    co_await client.send("some");
+    text = co_await exchange(client, "more", "somemore");
+    EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 200");
+    text = co_await exchange(client, "GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "xxxx");
+    EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 200");
+    EXPECT_EQ(server->counters().timed_out, 0u);
+  };
+  test::run(io, test());
+}
+
 TEST_F(HttpServerTest, closesAConnectionThatStaysIdle) {
   auto test = [this]() -> Awaitable<void> {
     options.idle_max = 20ms;

@@ -88,6 +88,21 @@ TEST_F(WebSocketTest, aWriteThatTakesTooLongEndsTheSession) {
   test::run(io, test());
 }
 
+TEST_F(WebSocketTest, withoutALimitAWriteHasAllTheTime) {
+  WebSocketServer::Options options;
+  options.write_max = Duration::max();
+  serve(options);
+  auto test = [this]() -> Awaitable<void> {
+    auto connection = co_await connect_plainly();
+    co_await until_open(1);
+    EXPECT_TRUE(sessions[0]->send(std::string(4'000'000, 'x')));
+    auto const message = co_await connection->receive();
+    EXPECT_EQ(message.value().size(), 4'000'000u);
+    EXPECT_TRUE(ends.empty());
+  };
+  test::run(io, test());
+}
+
 TEST_F(WebSocketTest, aNewConnectionTakesThePlaceOfTheSessionThatIsQuietLongest) {
   WebSocketServer::Options options;
   options.connection_count_max = 2;
