@@ -2,15 +2,21 @@
 
 #include <algorithm>
 #include <charconv>
-#include <list>
+#include <cstdint>
 #include <utility>
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
+
+#include <grenache/base/endpoint.hpp>
+#include <grenache/net/asio.hpp>
+#include <grenache/net/rethrow.hpp>
+#include <grenache/net/steady_clock.hpp>
 
 namespace grenache::exchange {
 namespace asio = boost::asio;
@@ -153,14 +159,14 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
   Impl(asio::any_io_executor const& executor, Options options)
       : executor_{executor},
         options_{std::move(options)},
-        resolver_{executor},
+        resolver_(make_resolver(executor, options_.name_lookup)),
         retry_timer_{executor},
         connect_timer_{executor} {}
 
   void start(std::function<void()> on_connected, std::function<void(std::string const&)> on_lost) {
     on_connected_ = std::move(on_connected);
     on_lost_ = std::move(on_lost);
-    resolve();
+    begin_attempt();
   }
 
   void command(std::vector<std::string> words, Done done) {
@@ -205,24 +211,49 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
 
   static Impl& of(redisAsyncContext const* context) { return *static_cast<Impl*>(context->data); }
 
-  // hiredis would block while resolving names, so it is given only numeric addresses.
-  void resolve() {
-    resolver_.async_resolve(
-        options_.url.host, std::to_string(options_.url.port),
-        [self = shared_from_this()](Error error, asio::ip::tcp::resolver::results_type const& found) {
-          if (self->stopped_) return;
-          if (error) return self->lost(error.message());
-          self->connect(found.begin()->endpoint().address().to_string());
-        });
+  static net::Resolver make_resolver(asio::any_io_executor const& executor,
+                                     net::Resolver::Lookup const& lookup) {
+    if (lookup) return net::Resolver{executor, lookup};
+    return net::Resolver{executor};
   }
 
-  void connect(std::string const& address) {
-    auto* context = redisAsyncConnect(address.c_str(), options_.url.port);
-    if (!context) return lost("out of memory");
+  void begin_attempt() {
+    give_up_at_ = net::steady_deadline(options_.connect_timeout);
+    asio::co_spawn(executor_, resolve(shared_from_this()), net::kRethrow);
+  }
+
+  // hiredis would block while resolving names, so it is given only numeric addresses.
+  static net::Awaitable<void> resolve(std::shared_ptr<Impl> self) {
+    (void)co_await asio::post(self->executor_, net::kTuple);  // the owner is not called back inside start()
+    if (self->stopped_) co_return;
+    HostPort const server{self->options_.url.host, self->options_.url.port};
+    auto found = co_await self->resolver_.resolve(server, self->give_up_at_);
+    if (self->stopped_) co_return;
+    if (found) self->untried_ = std::move(*found);
+    std::string const reason = found ? "no address" : found.error().message();
+    self->connect_next("cannot resolve " + server.host + ": " + reason);
+  }
+
+  /// Connects to the next address, which gets an equal share of the time that is left. Without one the
+  /// attempt has failed, with the reason of the last address.
+  void connect_next(std::string const& failure) {
+    connect_timer_.cancel();
+    ++connection_;
+    if (untried_.empty()) return lost(failure);
+    auto const count = static_cast<std::int64_t>(untried_.size());
+    Duration const share = (give_up_at_ - net::steady_now()) / count;
+    auto const address = untried_.front();
+    untried_.erase(untried_.begin());
+    connect(address, share);
+  }
+
+  void connect(asio::ip::tcp::endpoint const& at, Duration limit) {
+    auto* context = redisAsyncConnect(at.address().to_string().c_str(), at.port());
+    if (!context) return connect_next("out of memory");
     if (context->err) {
       std::string const text = context->errstr;
       redisAsyncFree(context);
-      return lost(text);
+      return connect_next(text);
     }
     context_ = context;
     context->data = this;
@@ -231,12 +262,11 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
         context, [](redisAsyncContext const* made, int status) { of(made).on_connect(made, status); });
     redisAsyncSetDisconnectCallback(context,
                                     [](redisAsyncContext const* gone, int) { of(gone).on_disconnect(gone); });
-    connect_timer_.expires_after(options_.connect_timeout);
-    connect_timer_.async_wait([self = shared_from_this()](Error error) {
-      if (error || self->stopped_ || self->ready_) return;
-      self->last_error_ = "no answer to the connection attempt";
+    connect_timer_.expires_after(limit);
+    connect_timer_.async_wait([self = shared_from_this(), connection = connection_](Error error) {
+      if (error || self->stopped_ || self->ready_ || self->connection_ != connection) return;
       if (self->context_) redisAsyncFree(std::exchange(self->context_, nullptr));
-      self->lost(self->last_error_);
+      self->connect_next("no answer to the connection attempt");
     });
   }
 
@@ -246,7 +276,7 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
     if (status != REDIS_OK) {
       std::string const text = context->errstr;
       context_ = nullptr;
-      return lost(text);
+      return connect_next(text);
     }
     hello();
   }
@@ -255,7 +285,8 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
     if (context != context_) return;
     std::string const text = *context->errstr ? context->errstr : "closed by Redis";
     context_ = nullptr;
-    lost(text);
+    if (ready_) return lost(text);
+    connect_next(text);
   }
 
   void hello() {
@@ -263,15 +294,15 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
       send({"AUTH", options_.url.password}, [](Result<RedisReply> const&) {});
     // Its answer also shows that AUTH was accepted, and that a server answers on the open port.
     send({"SELECT", std::to_string(options_.url.database)},
-         [self = shared_from_this()](Result<RedisReply> const& reply) {
-           if (self->stopped_ || !self->context_) return;
+         [self = shared_from_this(), connection = connection_](Result<RedisReply> const& reply) {
+           if (self->stopped_ || !self->context_ || self->connection_ != connection) return;
            if (!reply) {
-             std::string const text =
-                 reply.error() == RedisErrc::refused_by_server ? self->last_error_ : reply.error().message();
              redisAsyncFree(std::exchange(self->context_, nullptr));
-             return self->lost(text);
+             if (reply.error() == RedisErrc::refused_by_server) return self->lost(self->last_error_);
+             return self->connect_next(reply.error().message());
            }
            self->connect_timer_.cancel();
+           self->untried_.clear();
            self->ready_ = true;
            self->retry_delay_ = kRetryMin;
            if (auto const notify = self->on_connected_) notify();
@@ -281,12 +312,13 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
   void lost(std::string const& reason) {
     ready_ = false;
     connect_timer_.cancel();
+    untried_.clear();
     if (stopped_) return;
     last_error_ = reason;
     retry_timer_.expires_after(retry_delay_);
     retry_delay_ = std::min(retry_delay_ * 2, kRetryMax);
     retry_timer_.async_wait([self = shared_from_this()](Error error) {
-      if (!error && !self->stopped_ && !self->context_) self->resolve();
+      if (!error && !self->stopped_ && !self->context_) self->begin_attempt();
     });
     if (auto const notify = on_lost_) notify(reason);
   }
@@ -341,10 +373,13 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
 
   asio::any_io_executor executor_;
   Options options_;
-  asio::ip::tcp::resolver resolver_;
+  net::Resolver resolver_;
   asio::steady_timer retry_timer_;
   asio::steady_timer connect_timer_;
   redisAsyncContext* context_ = nullptr;
+  TimePoint give_up_at_;          // of the attempt to connect
+  net::TcpEndpoints untried_;     // addresses of the attempt to connect
+  std::uint64_t connection_ = 0;  // counts contexts, so that late callbacks of a former one are noticed
   std::function<void()> on_connected_;
   std::function<void(std::string const&)> on_lost_;
   std::chrono::milliseconds retry_delay_ = kRetryMin;

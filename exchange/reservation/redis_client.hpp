@@ -13,6 +13,8 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include <grenache/base/result.hpp>
+#include <grenache/base/time.hpp>
+#include <grenache/net/resolver.hpp>
 
 namespace grenache::exchange {
 
@@ -42,7 +44,8 @@ struct RedisReply {
   std::vector<RedisReply> items;
 };
 
-/// One connection, which is reconnected when lost, with a backoff of 50 ms to 2 s.
+/// One connection, which is reconnected when lost, with a backoff of 50 ms to 2 s. Each attempt tries the
+/// addresses of the host one after the other. Nothing waits for a name server that does not answer.
 ///
 /// Not thread-safe: use it on the thread of its executor. A command without a connection fails at once;
 /// commands are answered in order.
@@ -50,10 +53,12 @@ class RedisClient {
  public:
   struct Options {
     RedisUrl url;
-    std::chrono::milliseconds connect_timeout{3'000};
-    std::chrono::milliseconds command_timeout{2'000};  // a script needs well below a millisecond
+    /// For the lookup of the name and all its addresses, of which each gets an equal share.
+    Duration connect_timeout = std::chrono::seconds{3};
+    Duration command_timeout = std::chrono::seconds{2};  // a script needs well below a millisecond
     /// Commands that wait for an answer; further ones fail with not_connected.
     std::size_t pending_max = 10'000;
+    net::Resolver::Lookup name_lookup{};  // empty: the operating system's
   };
   using Done = std::function<void(Result<RedisReply>)>;
 

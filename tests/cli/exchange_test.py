@@ -12,7 +12,7 @@ import unittest
 
 from support import (
     BIN, LIMIT_S, Certificates, FakeGrape, Grape, Process, Redis, ReservedPort, TestCase, needs_ipv6, needs_openssl, needs_redis, run,
-    taken_port)
+    slow_names, taken_port)
 
 
 class CommandLine(TestCase):
@@ -56,6 +56,19 @@ class CommandLine(TestCase):
                     result = run("exchange", *mode, "--grape", grape.url, "--redis", url, "--log-level", "error")
                     self.assertEqual(result.returncode, 1)
                     self.assert_one_line(result.stderr, "exchange: ", url)
+
+
+    def test_a_name_of_redis_that_does_not_resolve_is_not_waited_for(self):
+        grape = self.start(Grape)
+        url = "redis://no.such.host:6379/0"
+        arguments = ["--bind", "127.0.0.1", "--grape", grape.url, "--redis", url]
+        result = run("exchange", *arguments, "--log-level", "error", env=slow_names(3600))
+        self.assertEqual(result.returncode, 1)
+        self.assert_one_line(result.stderr, "exchange: ", url, "cannot resolve no.such.host")
+        peer = self.start(Process, BIN / "exchange", *arguments, "--log-format", "json", env=slow_names(3600))
+        peer.wait_event("listening")
+        code, _ = peer.stop(signal.SIGTERM)
+        self.assertIn(code, [0, 1], "1: it gave up before the signal came")
 
 
 class Playbook(TestCase):

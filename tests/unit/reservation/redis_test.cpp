@@ -1,5 +1,8 @@
 // RedisReservations with a real redis-server: running, absent, killed and frozen.
+#include <semaphore>
 #include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
 
 #include "tests/unit/reservation/stores.hpp"
 
@@ -127,6 +130,48 @@ TEST_F(Redis, stoppingAnswersWhatIsPending) {
   peer.client.stop();
   EXPECT_EQ(refused(await_value(io, outcome)), ReservationErrc::unavailable);
   EXPECT_EQ(refused(reserve(io, peer.store, request_of("take-2", "bob"))), ReservationErrc::unavailable);
+}
+
+TEST_F(Redis, theNextAddressIsTriedWhenOneRefusesOrSaysNothing) {
+  using boost::asio::ip::tcp;
+  // The system accepts connections for it, and nothing answers them.
+  tcp::acceptor silent{io, tcp::endpoint{boost::asio::ip::address_v4::loopback(), 0}};
+  // The server listens on 127.0.0.1 alone.
+  tcp::endpoint const refusing{boost::asio::ip::make_address("127.0.0.2"), server->port()};
+  tcp::endpoint const answering{boost::asio::ip::address_v4::loopback(), server->port()};
+  for (auto const& first : {refusing, silent.local_endpoint()}) {
+    RedisClient::Options options;
+    options.url = *RedisUrl::parse("redis://two.addresses");
+    options.connect_timeout = 1s;
+    options.name_lookup = [first, answering](HostPort const&) -> Result<net::TcpEndpoints> {
+      return net::TcpEndpoints{first, answering};
+    };
+    RedisClient client{io.get_executor(), options};
+    std::optional<bool> connected;
+    client.start([&] { connected = true; }, [](std::string const&) {});
+    EXPECT_TRUE(await_value(io, connected)) << first;
+    client.stop();
+  }
+}
+
+TEST(RedisClient, waitsForNoNameServer) {
+  auto const may_answer = std::make_shared<std::counting_semaphore<>>(0);
+  std::optional<boost::asio::io_context> io{std::in_place, 1};
+  RedisClient::Options options;
+  options.url = *RedisUrl::parse("redis://slow.name");
+  options.connect_timeout = 1ms;
+  options.name_lookup = [may_answer](HostPort const&) -> Result<net::TcpEndpoints> {
+    may_answer->acquire();
+    return net::TcpEndpoints{};
+  };
+  {
+    RedisClient client{io->get_executor(), options};
+    std::optional<std::string> reason;
+    client.start([] {}, [&](std::string const& text) { reason = text; });
+    EXPECT_NE(await_value(*io, reason).find("cannot resolve slow.name: "), std::string::npos);
+  }
+  io.reset();
+  may_answer->release(100);
 }
 
 TEST(RedisClient, tellsWhyItCannotConnect) {
