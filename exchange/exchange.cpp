@@ -26,6 +26,11 @@ namespace {
 /// A lookup that returns this many endpoints may lack ours (grape::Service::Options::peer_count_max).
 constexpr std::size_t kShownMax = 100;
 
+constexpr char const* kStopped = "ERR_STOPPED";
+
+/// Answers a request that comes after the peer.
+Awaitable<rpc::Reply> refuse() { co_return rpc::Reply::failure(kStopped); }
+
 rpc::Link::Options link_options(Exchange::Options const& options) {
   rpc::Link::Options out;
   out.grapes = options.grapes;
@@ -66,6 +71,9 @@ std::string first_endpoint(Exchange::Options const& options, std::uint16_t port)
 }  // namespace
 
 struct Exchange::Impl {
+  /// Expires with the object.
+  using Alive = std::weak_ptr<bool>;
+
   struct Waiting {
     explicit Waiting(net::Executor const& executor) : event{executor} {}
     net::AsyncEvent event;
@@ -73,6 +81,9 @@ struct Exchange::Impl {
   };
 
   Impl(net::Executor e, Options o, SecretKey const& key, Random random, Log const& l);
+  ~Impl() { alive.reset(); }
+  Impl(Impl const&) = delete;
+  Impl& operator=(Impl const&) = delete;
 
   void make_store(Random random);
   void pump();
@@ -92,16 +103,19 @@ struct Exchange::Impl {
   void tell(output::CallFailed const& event) const;
   void tell(output::TakeAnswered const& event) const;
 
-  Awaitable<rpc::Reply> serve(rpc::Request& request);
-  Awaitable<void> call(output::Call call);
-  Awaitable<void> broadcast(output::Broadcast broadcast);
-  Awaitable<void> poll();
+  // These and the callbacks of the store may outlive this object. What they await owns what it uses; after it
+  // they look at `alive` before they touch a member.
+  Awaitable<rpc::Reply> serve(rpc::Request& request, Alive alive);
+  Awaitable<void> call(output::Call call, Alive alive);
+  Awaitable<void> broadcast(output::Broadcast broadcast, Alive alive);
+  Awaitable<void> poll(Alive alive);
   Awaitable<Output> end_of(CallId call);
   Awaitable<std::optional<std::string>> start_redis();
   Awaitable<std::optional<std::string>> find_own_address(Endpoint local);
   Awaitable<std::optional<std::string>> start();
-  Awaitable<void> stop();
+  Awaitable<bool> stop();
 
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
   net::Executor executor;
   Options options;
   Log const& log;
@@ -129,7 +143,10 @@ Exchange::Impl::Impl(net::Executor e, Options o, SecretKey const& key, Random ra
       core{options.peer, key, random.fork()},
       link{executor, link_options(options), random.fork()},
       client{executor, link, client_options(), random.fork()},
-      server{executor, server_options(), [this](rpc::Request& request) { return serve(request); }},
+      server{executor, server_options(),
+             [this, here = Alive{alive}](rpc::Request& request) {
+               return here.expired() ? refuse() : serve(request, here);
+             }},
       tasks{executor},
       changed{executor} {
   make_store(random.fork());
@@ -171,26 +188,29 @@ void Exchange::Impl::carry_out(output::Reply& reply) {
 
 void Exchange::Impl::carry_out(output::Reserve& reserve) {
   auto const request = reserve.request;
-  store->reserve(std::move(reserve.wanted), [this, request](ReserveOutcome const& outcome) {
-    core.reserved(request, outcome, net::wall_now());
-    pump();
-  });
+  store->reserve(std::move(reserve.wanted),
+                 [this, here = Alive{alive}, request](ReserveOutcome const& outcome) {
+                   if (here.expired()) return;
+                   core.reserved(request, outcome, net::wall_now());
+                   pump();
+                 });
 }
 
 void Exchange::Impl::carry_out(output::Release& release) {
   store->release(std::move(release.order_id), std::move(release.take_id), release.fence,
-                 [this](Result<bool> const& released) {
+                 [this, here = Alive{alive}](Result<bool> const& released) {
+                   if (here.expired()) return;
                    // The reservation expires anyway.
                    if (!released) log.warn("release_failed", {{"reason", released.error().message()}});
                  });
 }
 
-void Exchange::Impl::carry_out(output::Call& wanted) { tasks.spawn(call(std::move(wanted))); }
+void Exchange::Impl::carry_out(output::Call& wanted) { tasks.spawn(call(std::move(wanted), alive)); }
 
 void Exchange::Impl::carry_out(output::Broadcast& wanted) {
   bool const is_relay = wanted.count_max != 0;
   if (is_relay && relay_count >= options.relay_count_max) return;
-  tasks.spawn(broadcast(std::move(wanted)));
+  tasks.spawn(broadcast(std::move(wanted), alive));
 }
 
 template <class Event>
@@ -249,7 +269,7 @@ void Exchange::Impl::tell(output::TakeAnswered const& event) const {
 
 // Coroutines
 
-Awaitable<rpc::Reply> Exchange::Impl::serve(rpc::Request& request) {
+Awaitable<rpc::Reply> Exchange::Impl::serve(rpc::Request& request, Alive here) {
   auto const id = ++last_request;
   auto const mine = std::make_shared<Waiting>(executor);
   waiting.emplace(id, mine);
@@ -257,19 +277,23 @@ Awaitable<rpc::Reply> Exchange::Impl::serve(rpc::Request& request) {
   pump();
   while (!mine->reply) {
     auto const wake = co_await mine->event.wait();
+    if (here.expired()) co_return rpc::Reply::failure(kStopped);
     if (wake == net::Wake::cancelled) break;
   }
   waiting.erase(id);
-  if (!mine->reply) co_return rpc::Reply::failure("ERR_STOPPED");
+  if (!mine->reply) co_return rpc::Reply::failure(kStopped);
   co_return std::move(*mine->reply);
 }
 
-Awaitable<void> Exchange::Impl::call(output::Call wanted) {
+Awaitable<void> Exchange::Impl::call(output::Call wanted, Alive here) {
+  if (here.expired()) co_return;
   rpc::RequestOptions request;
   request.timeout = options.call_timeout;
   request.retry_count = 1;  // messages may be repeated: orders have a seq, takes an id
   auto reply = co_await client.request_to(std::move(wanted.endpoint), options.service,
                                           std::move(wanted.payload), request);
+  // Also while stopping: somebody may wait for the end of the call.
+  if (here.expired()) co_return;
   CallAnswer answer;
   if (reply) {
     answer.result = std::move(*reply);
@@ -281,21 +305,25 @@ Awaitable<void> Exchange::Impl::call(output::Call wanted) {
   pump();
 }
 
-Awaitable<void> Exchange::Impl::broadcast(output::Broadcast wanted) {
+Awaitable<void> Exchange::Impl::broadcast(output::Broadcast wanted, Alive here) {
+  if (here.expired()) co_return;
   bool const is_relay = wanted.count_max != 0;
   if (is_relay) ++relay_count;
   rpc::MapOptions map;
   map.timeout = options.call_timeout;
   map.limit = wanted.count_max;
   auto const replies = co_await client.map(options.service, std::move(wanted.payload), map);
+  if (here.expired()) co_return;
   if (is_relay) --relay_count;
   if (!replies) log.debug("broadcast_failed", {{"reason", replies.error().text()}});
 }
 
-Awaitable<void> Exchange::Impl::poll() {
+Awaitable<void> Exchange::Impl::poll(Alive here) {
+  if (here.expired()) co_return;
   asio::steady_timer timer{executor};
   for (;;) {
     auto const found = co_await link.lookup(options.service);
+    if (here.expired() || tasks.stopping()) co_return;
     if (found) core.found(*found, net::wall_now());
     core.expire(net::wall_now());
     has_polled = true;
@@ -303,7 +331,7 @@ Awaitable<void> Exchange::Impl::poll() {
     timer.expires_after(
         std::chrono::duration_cast<std::chrono::steady_clock::duration>(options.poll_interval));
     auto const [error] = co_await timer.async_wait(net::kTuple);
-    if (error) co_return;
+    if (error || here.expired() || tasks.stopping()) co_return;
   }
 }
 
@@ -392,7 +420,7 @@ Awaitable<std::optional<std::string>> Exchange::Impl::start() {
   if (!announced) co_return "cannot announce the service: " + announced.error().text();
   auto failure = co_await find_own_address(*listening);
   if (failure) co_return failure;
-  tasks.spawn(poll());
+  tasks.spawn(poll(alive));
   while (!has_polled || !core.is_synced()) {
     auto const wake = co_await changed.wait();
     if (wake == net::Wake::cancelled) co_return "stopped";
@@ -405,15 +433,13 @@ Awaitable<std::optional<std::string>> Exchange::Impl::start() {
   co_return std::nullopt;
 }
 
-Awaitable<void> Exchange::Impl::stop() {
+Awaitable<bool> Exchange::Impl::stop() {
   (void)co_await server.stop(std::chrono::milliseconds{500});
   co_await client.stop();
   tasks.cancel(asio::cancellation_type::terminal);
   co_await link.stop();
   if (redis) redis->stop();
-  (void)co_await tasks.drained(std::chrono::seconds{1});
-  // Let callbacks that the store has already posted run before this object is destroyed.
-  (void)co_await asio::post(executor, net::kTuple);
+  co_return co_await tasks.drained(std::chrono::seconds{1});
 }
 
 Exchange::Exchange(net::Executor executor, Options options, SecretKey const& key, Random random,
@@ -422,7 +448,7 @@ Exchange::Exchange(net::Executor executor, Options options, SecretKey const& key
 Exchange::~Exchange() = default;
 
 Awaitable<std::optional<std::string>> Exchange::start() { return impl_->start(); }
-Awaitable<void> Exchange::stop() { return impl_->stop(); }
+Awaitable<bool> Exchange::stop() { return impl_->stop(); }
 
 Peer const& Exchange::peer() const { return impl_->core; }
 std::string const& Exchange::name() const { return impl_->options.peer.name; }
@@ -462,9 +488,10 @@ Awaitable<Result<RedisReservations::Shown>> Exchange::show_reservation(std::stri
                                                                        std::string take_id, PeerId taker) {
   if (!impl_->redis_store) co_return make_error_code(RedisErrc::not_connected);
   auto const answer = std::make_shared<std::optional<Result<RedisReservations::Shown>>>();
-  auto const done = [answer, impl = impl_.get()](Result<RedisReservations::Shown> shown) {
+  auto const done = [answer, impl = impl_.get(),
+                     here = Impl::Alive{impl_->alive}](Result<RedisReservations::Shown> shown) {
     *answer = std::move(shown);
-    impl->changed.notify_all();
+    if (!here.expired()) impl->changed.notify_all();
   };
   impl_->redis_store->show(order_id, store_take_id(take_id, taker.hex()), done);
   while (!*answer) {

@@ -18,7 +18,8 @@
 
 namespace grenache::exchange {
 
-/// Runs on its executor, which must use one thread; several peers can share it. It must outlive stop().
+/// Runs on its executor, which must use one thread; several peers can share it. It must outlive the calls of
+/// its functions, and may be destroyed at any other time, also without stop().
 class Exchange {
  public:
   struct Options {
@@ -54,8 +55,9 @@ class Exchange {
   /// with nothing when that is done, or with a message for the operator. Call it once, and stop() in either
   /// case.
   [[nodiscard]] net::Awaitable<std::optional<std::string>> start();
-  /// Answers the requests in progress, for at most half a second, and closes everything.
-  [[nodiscard]] net::Awaitable<void> stop();
+  /// Answers the requests in progress, for at most half a second, and closes everything. Returns false when
+  /// something of it has not ended a second later.
+  [[nodiscard]] net::Awaitable<bool> stop();
 
   [[nodiscard]] Peer const& peer() const;
   [[nodiscard]] std::string const& name() const;

@@ -134,7 +134,7 @@ net::Awaitable<std::optional<std::string>> run_until_signal(Exchange& peer,
   std::optional<std::string> failure;
   if (first.index() == 0) failure = std::get<0>(first);
   if (!failure) co_await signals.received();
-  co_await peer.stop();
+  (void)co_await peer.stop();
   co_return failure;
 }
 

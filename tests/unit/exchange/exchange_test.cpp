@@ -1,14 +1,16 @@
 // Whole peers over loopback, with a DHT and, where it is installed, a real Redis.
 #include "exchange/exchange.hpp"
 
-#include <set>
+#include <optional>
 
 #include <gtest/gtest.h>
 
 #include "tests/support/in_process_dht.hpp"
+#include "tests/support/misbehaving_grape.hpp"
 #include "tests/support/redis_server.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/sample_orders.hpp"
+#include <grenache/net/async_event.hpp>
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
 #include <grenache/rpc/client.hpp>
@@ -64,7 +66,7 @@ class ExchangeTest : public testing::Test {
       EXPECT_TRUE(met);
     }
     co_await story();
-    for (auto const& peer : peers_) co_await peer->stop();
+    for (auto const& peer : peers_) (void)co_await peer->stop();
   }
   static Awaitable<void> await_order(Exchange& peer, OrderRecord const& order) {
     auto const has_it = [&] { return peer.peer().book().find(key_of(order)) != nullptr; };
@@ -110,8 +112,8 @@ TEST_F(ExchangeTest, aNewcomerGetsTheOrdersThatWereThere) {
     co_await start(b);
     EXPECT_TRUE(buy);
     if (buy) co_await await_order(b, *buy);
-    co_await a.stop();
-    co_await b.stop();
+    (void)co_await a.stop();
+    (void)co_await b.stop();
   }(alice, bob));
 }
 
@@ -320,6 +322,57 @@ TEST_F(ExchangeTest, servesTheOriginalsClient) {
     co_await link.stop();
   });
 }
+
+/// A peer that is ready, and whose grape keeps the next lookups waiting.
+class ExchangeWithAHungGrape : public testing::Test {
+ protected:
+  ExchangeWithAHungGrape() {
+    Exchange::Options options;
+    options.grapes = {grape_->address()};
+    options.bind = IpAddress{127, 0, 0, 1};
+    options.poll_interval = 20ms;
+    peer_.emplace(io_.get_executor(), options, secret(1), Random{1}, log_);
+    test::run(io_, until_a_lookup_hangs());
+  }
+  Awaitable<void> until_a_lookup_hangs() {
+    auto const failure = co_await peer_->start();
+    EXPECT_FALSE(failure) << *failure;
+    int const before = grape_->lookup_count;
+    grape_->hold();
+    net::AsyncEvent never{io_.get_executor()};
+    while (grape_->lookup_count == before) (void)co_await never.wait(net::steady_deadline(1ms));
+  }
+  // Lets the coroutines of the former peer run on: they must not use it.
+  void destroy() {
+    peer_.reset();
+    grape_->release();
+    test::run(io_, until_the_grape_has_answered());
+  }
+  Awaitable<void> until_the_grape_has_answered() {
+    rpc::Link::Options options;
+    options.grapes = {grape_->address()};
+    rpc::Link link{io_.get_executor(), options, Random{7}};
+    auto const ready = co_await link.wait_ready(test::limit());
+    EXPECT_TRUE(ready);
+    co_await link.stop();
+  }
+
+  boost::asio::io_context io_{1};
+  Log log_{LogLevel::error, LogFormat::text};
+  std::optional<test::MisbehavingGrape> grape_{std::in_place, io_.get_executor()};
+  std::optional<Exchange> peer_;
+};
+
+TEST_F(ExchangeWithAHungGrape, stopsDuringALookup) {
+  auto stop = [this]() -> Awaitable<void> {
+    bool const ended = co_await peer_->stop();
+    EXPECT_TRUE(ended);
+  };
+  test::run(io_, stop());
+  destroy();
+}
+
+TEST_F(ExchangeWithAHungGrape, mayBeDestroyedDuringALookup) { destroy(); }
 
 TEST_F(ExchangeTest, saysWhyItCannotStart) {
   auto& running = add(1, "first");
