@@ -57,8 +57,8 @@ class InProcessDht {
   [[nodiscard]] net::Awaitable<void> stop(std::size_t index);
   /// Stops all grapes.
   [[nodiscard]] net::Awaitable<void> stop();
-  /// Starts a stopped grape again with another id and no state; it joins through a running one. Throws as the
-  /// constructor does.
+  /// Starts a stopped grape again with another id and no state, unless its options name a state folder; it
+  /// joins through a running one. Throws as the constructor does.
   void restart(std::size_t index);
 
   /// Announces a port of 127.0.0.1 once through a grape, like a service without a Link; the grape

@@ -24,20 +24,30 @@ void AnnouncementState::renewed(std::size_t grape) {
   if (!confirmed_by_ || holders_.contains(grape)) is_due_ = true;
 }
 
+// Several grapes may answer alternately behind one address, so another known id is no sign of a restart, and
+// uptimes are compared by id.
+bool GrapeWatch::note_uptime() {
+  auto const found = std::ranges::find(known_, last_->id, &Known::id);
+  if (found == known_.end()) {
+    known_.push_back({last_->id, last_->uptime_s});
+    if (known_.size() > kKnownMax) known_.pop_front();
+    return false;
+  }
+  auto const before = std::exchange(found->uptime_s, last_->uptime_s);
+  return before && last_->uptime_s && *last_->uptime_s < *before;
+}
+
 GrapeWatch::Change GrapeWatch::see(Sight sight) {
   auto const last = std::exchange(last_, std::move(sight));
-  if (last_->answers && !last && !last_->id.empty()) ids_.push_back(last_->id);
+  if (!last_->answers) return last && last->answers ? Change::lost : Change::none;
+  bool const has_id = !last_->id.empty();
+  bool const is_known = std::ranges::find(known_, last_->id, &Known::id) != known_.end();
+  bool const is_restarted = has_id && note_uptime();
   if (!last) return Change::none;
-  if (!last_->answers) return last->answers ? Change::lost : Change::none;
-  // Several grapes may answer alternately behind one address, so a known id is no sign of a restart.
-  bool const is_known = std::ranges::find(ids_, last_->id) != ids_.end();
-  bool const has_other_id = !last->id.empty() && !last_->id.empty() && !is_known;
-  if (!last_->id.empty() && !is_known) {
-    ids_.push_back(last_->id);
-    if (ids_.size() > kIdsMax) ids_.pop_front();
-  }
+  bool const has_other_id = has_id && !last->id.empty() && !is_known;
   bool const has_joined = last_->is_joined && !last->is_joined;
-  return !last->answers || has_other_id || has_joined ? Change::renewed : Change::none;
+  bool const is_renewed = !last->answers || has_other_id || is_restarted || has_joined;
+  return is_renewed ? Change::renewed : Change::none;
 }
 
 }  // namespace grenache::rpc

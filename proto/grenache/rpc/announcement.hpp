@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <set>
@@ -66,21 +67,30 @@ class GrapeWatch {
     bool answers = false;
     std::string id;         // of the DHT node; empty if the grape does not report it (Node.js)
     bool is_joined = true;  // /health says "ok", or nothing
+    std::optional<std::int64_t> uptime_s = {};  // since its start, if it reports it
   };
   enum class Change {
     none,
     lost,     // it stopped answering
-    renewed,  // it may have lost its announcements: it answers again, has a new id, or has joined its network
+    renewed,  // it may have lost its announcements: it answers again, has a new id, was restarted under its
+              // id (its uptime has decreased), or has joined its network
   };
 
   [[nodiscard]] Change see(Sight sight);
 
  private:
+  struct Known {
+    std::string id;
+    std::optional<std::int64_t> uptime_s;  // when last seen
+  };
   /// Grapes behind one address; with more, services are only announced more often.
-  static constexpr std::size_t kIdsMax = 16;
+  static constexpr std::size_t kKnownMax = 16;
+
+  /// Stores what the last answer reports of its grape. Returns true if that grape was restarted.
+  bool note_uptime();
 
   std::optional<Sight> last_;
-  std::deque<std::string> ids_;  // recently seen, oldest first
+  std::deque<Known> known_;  // recently seen, oldest first
 };
 
 }  // namespace grenache::rpc

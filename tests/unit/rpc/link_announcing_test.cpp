@@ -1,6 +1,8 @@
 // How a Link announces services, again and again, and takes them back.
+#include <filesystem>
 #include <set>
 
+#include "tests/support/temporary_folder.hpp"
 #include "tests/unit/rpc/link_fixture.hpp"
 
 namespace grenache::rpc {
@@ -137,6 +139,69 @@ TEST_F(LinkTest, announcesAgainWhenTheGrapeWasRestarted) {
     co_await link.stop();
     auto const found = co_await elsewhere.lookup("svc");
     EXPECT_EQ(found, Destinations{});
+  };
+  test::run(io, test());
+}
+
+TEST_F(LinkTest, announcesAgainWhenTheGrapeWasKilledAndRestartedWithItsState) {
+  test::TemporaryFolder const folder;
+  auto const state = folder.path() / "state";
+  auto const older_state = folder.path() / "older";
+  InProcessDht::Options keeping;
+  keeping.grape.state_folder = state;
+  InProcessDht network{io.get_executor(), keeping};
+  test::run(io, network.ready());
+  auto test = [&]() -> Awaitable<void> {
+    co_await network.stop(0);  // saves its id
+    std::filesystem::copy(state, older_state, std::filesystem::copy_options::recursive);
+    network.restart(0);
+    Link::Options options = patient({network.address()});
+    options.announce_interval = 1h;
+    options.announce_retry = 1h;
+    options.watch_interval = 300ms;  // so that it hardly ever meets the grape while it is stopped
+    Link link{io.get_executor(), options, Random{1}};
+    link.start_announcing("svc", 7000);
+    auto const confirmed = co_await link.announced("svc", 7000, 10s);
+    EXPECT_TRUE(confirmed);
+    auto const id = network.grape().node().id();
+    Destinations found;
+    // Uptimes are whole seconds, and the link may have seen none yet.
+    while (found.empty()) {
+      while (network.grape().status().uptime < 1s) co_await a_moment();
+      co_await network.stop(0);
+      std::filesystem::remove_all(state);  // what it would have after SIGKILL: none of the service
+      std::filesystem::copy(older_state, state, std::filesystem::copy_options::recursive);
+      network.restart(0);
+      EXPECT_EQ(network.grape().node().id(), id);
+      while (found.empty() && network.grape().status().uptime < 1s) {
+        co_await a_moment();
+        found = co_await network.lookup("svc");
+      }
+    }
+    EXPECT_EQ(found, Destinations{"127.0.0.1:7000"});
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
+TEST_F(MisledLinkTest, announcesAgainWhenTheUptimeOfTheGrapeDecreases) {
+  auto test = [this]() -> Awaitable<void> {
+    Link::Options options = one_grape();
+    options.announce_interval = 1h;
+    options.announce_retry = 1h;
+    options.watch_interval = 1ms;
+    Link link{io.get_executor(), options, Random{1}};
+    grape->id = "same";
+    grape->uptime_s = 100;
+    link.start_announcing("svc", 7000);
+    auto const confirmed = co_await link.announced("svc", 7000, 10s);
+    EXPECT_TRUE(confirmed);
+    auto const watched = grape->health_count;
+    while (grape->health_count < watched + 2) co_await a_moment();
+    grape->services.clear();
+    grape->uptime_s = 0;
+    while (grape->services["svc"].empty()) co_await grape->announced.wait();
+    co_await link.stop();
   };
   test::run(io, test());
 }
