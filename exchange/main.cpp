@@ -16,6 +16,7 @@
 #include <grenache/log/command_line.hpp>
 #include <grenache/log/log.hpp>
 #include <grenache/net/descriptors.hpp>
+#include <grenache/net/hangup.hpp>
 #include <grenache/net/local_address.hpp>
 #include <grenache/net/termination_signals.hpp>
 #include <grenache/rpc/grape_flags.hpp>
@@ -209,7 +210,7 @@ int run(int argc, char** argv) {
   if (!grape_tls) return fail(app, grape_tls.error());
   flags.grape_tls = std::move(*grape_tls);
   ignore_broken_pipes();
-  survive_hangup();
+  net::survive_hangup();
   // The playbook prints its own steps.
   if (flags.playbook && app.count("--log-level") == 0) flags.log.level = "error";
   if (flags.json) flags.log.format = "json";

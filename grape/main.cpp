@@ -17,6 +17,7 @@
 #include <grenache/log/command_line.hpp>
 #include <grenache/log/log.hpp>
 #include <grenache/net/descriptors.hpp>
+#include <grenache/net/hangup.hpp>
 #include <grenache/net/local_address.hpp>
 #include <grenache/net/rethrow.hpp>
 
@@ -191,7 +192,7 @@ int run(int argc, char** argv) {
   parse_bootstrap(flags.bootstrap, options.bootstrap);
 
   ignore_broken_pipes();
-  survive_hangup();
+  net::survive_hangup();
   net::raise_descriptor_limit();
   Log const log = flags.log.make();
   asio::io_context io{1};

@@ -23,6 +23,7 @@
 #include <grenache/json/bencode_json.hpp>
 #include <grenache/log/command_line.hpp>
 #include <grenache/net/async_event.hpp>
+#include <grenache/net/hangup.hpp>
 #include <grenache/net/rethrow.hpp>
 #include <grenache/rpc/publisher.hpp>
 #include <grenache/rpc/subscriber.hpp>
@@ -128,7 +129,7 @@ net::Awaitable<std::optional<Failure>> pub(Common const& common, PubFlags const&
 }
 
 std::optional<Failure> run_pub(Common const& common, PubFlags const& flags) {
-  survive_hangup();
+  net::survive_hangup();
   rpc::Publisher::Options options;
   auto tls = load_tls(flags.peer, Side::server);
   if (!tls) return tls.error();

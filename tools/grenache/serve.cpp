@@ -16,6 +16,7 @@
 #include "tools/grenache/program_pool.hpp"
 #include "tools/grenache/run.hpp"
 #include <grenache/log/command_line.hpp>
+#include <grenache/net/hangup.hpp>
 #include <grenache/rpc/server.hpp>
 
 namespace grenache::client {
@@ -103,7 +104,7 @@ std::optional<Failure> run_serve(Common const& common, ServeFlags const& flags) 
   auto tls = load_tls(flags.peer, Side::server);
   if (!tls) return tls.error();
   options.tls = std::move(tls->options);
-  survive_hangup();
+  net::survive_hangup();
   std::string path;
   if (!flags.echo) {
     auto const found = find_program(flags.program);

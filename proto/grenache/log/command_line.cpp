@@ -189,11 +189,6 @@ void add_log_options(Command& app, LogOptions& options) {
 
 void ignore_broken_pipes() { std::signal(SIGPIPE, SIG_IGN); }
 
-void survive_hangup() {
-  auto const former = std::signal(SIGHUP, [](int) {});
-  if (former == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
-}
-
 std::optional<int> parse_command_line(Command& app, int argc, char** argv) {
   std::string reason;
   try {

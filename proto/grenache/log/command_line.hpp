@@ -148,10 +148,6 @@ Option* add_port(Command& app, std::string const& names, Target& target, std::st
 /// program.
 void ignore_broken_pipes();
 
-/// For servers: ignores SIGHUP, so that closing the terminal does not end them. An empty handler, unlike
-/// SIG_IGN, is not inherited by programs that they start. Keeps the SIG_IGN of nohup(1).
-void survive_hangup();
-
 /// Parses the command line. Returns the exit code if the program must exit: 0 after --help and --version, 2
 /// after an error, which is printed as one line on stderr.
 [[nodiscard]] std::optional<int> parse_command_line(Command& app, int argc, char** argv);

@@ -13,6 +13,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <grenache/net/hangup.hpp>
+#include <grenache/net/local_address.hpp>
 #include <grenache/net/termination_signals.hpp>
 #include <grenache/rpc/client.hpp>
 #include <grenache/rpc/link.hpp>
@@ -137,7 +139,8 @@ struct BlockingServer::Impl {
 };
 
 Awaitable<RpcResult<Endpoint>> BlockingServer::Impl::start(Impl& self) {
-  auto const bound = self.server->listen(self.options.bind);
+  Endpoint const bind = self.options.bind ? *self.options.bind : Endpoint{net::all_addresses(), 0};
+  auto const bound = self.server->listen(bind);
   if (!bound) co_return Failure(Errc::request_generic, "cannot listen: " + bound.error().message());
   self.server->announce(self.thread.link(), self.name);
   auto const ready = co_await self.server->ready(self.options.ready_max);
@@ -177,6 +180,7 @@ void BlockingServer::stop() { impl_->stop(); }
 RpcResult<void> BlockingServer::run() {
   if (auto const& bad = impl_->thread.bad_grape()) return *bad;
   if (!impl_->server) return Errc::stopped;
+  net::survive_hangup();
   auto ended = impl_->thread.run(Impl::run(*impl_));
   stop();
   return ended;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,7 +49,8 @@ class BlockingServer {
  public:
   struct Options {
     ServerOptions server;
-    Endpoint bind{IpAddress{0, 0, 0, 0}, 0};        // port 0 chooses a free one
+    /// Port 0 chooses a free one. Nothing: a free port of all addresses, IPv4 and IPv6.
+    std::optional<Endpoint> bind;
     Duration ready_max = std::chrono::seconds{10};  // limit for the confirmation of the announcement
     Duration drain_max = std::chrono::seconds{10};  // limit for requests in progress when it is stopped
   };
@@ -69,7 +71,8 @@ class BlockingServer {
   [[nodiscard]] RpcResult<Endpoint> start();
   /// Ends the announcements and answers requests in progress.
   void stop();
-  /// Calls start(), and stop() on SIGINT or SIGTERM.
+  /// Calls start(), and stop() on SIGINT or SIGTERM. From then on SIGHUP, which a program gets when its
+  /// terminal is closed, does not end the process, unless the program has its own handler.
   [[nodiscard]] RpcResult<void> run();
 
  private:

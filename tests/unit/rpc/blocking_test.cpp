@@ -4,7 +4,11 @@
 #include <mutex>
 #include <thread>
 
+#include <boost/asio/ip/tcp.hpp>
+
 #include "tests/unit/rpc/rpc_fixture.hpp"
+#include <grenache/net/address.hpp>
+#include <grenache/net/local_address.hpp>
 #include <grenache/rpc/blocking.hpp>
 
 namespace grenache::rpc {
@@ -103,6 +107,44 @@ TEST_F(BlockingTest, whatIsWrongIsSaid) {
   options.bind = *at;
   BlockingServer second{url, "echo", echo, options};
   EXPECT_EQ(second.start().error().text(), "ERR_REQUEST_GENERIC: cannot listen: Address already in use");
+}
+
+TEST_F(BlockingTest, aServiceIsReachedAtAllAddressesUnlessToldWhereToListen) {
+  auto echo = [](Request& request) { return Reply{request.payload}; };
+  BlockingServer server{other_url, "echo", echo};
+  auto const started = server.start();
+  ASSERT_TRUE(started) << started.error().text();
+  EXPECT_EQ(started->address, net::all_addresses());
+  for (char const* const text : {"127.0.0.1", "::1"}) {
+    IpAddress const address = *IpAddress::parse(text);
+    if (!net::is_of_this_host(address)) continue;
+    boost::asio::io_context own_io{1};
+    boost::asio::ip::tcp::socket socket{own_io};
+    boost::system::error_code error;
+    socket.connect(net::to_asio<boost::asio::ip::tcp>({address, started->port}), error);
+    EXPECT_FALSE(error) << text << ": " << error.message();
+  }
+  BlockingClient client{url};
+  auto const reply = client.request("echo", 1);
+  EXPECT_TRUE(reply) << reply.error().text();
+}
+
+TEST_F(BlockingTest, runServesOnAfterAHangupAndTakesItsAnnouncementBackAtASignal) {
+  auto echo = [](Request& request) { return Reply{request.payload}; };
+  BlockingServer server{other_url, "echo", echo, local(Transport::http)};
+  std::thread caller{[&] {
+    BlockingClient client{url};
+    while (!client.request("echo", 1)) continue;
+    std::raise(SIGHUP);
+    auto const reply = client.request("echo", 2);
+    EXPECT_TRUE(reply);
+    std::raise(SIGTERM);
+  }};
+  auto const ended = server.run();
+  caller.join();
+  EXPECT_TRUE(ended);
+  BlockingClient client{url};
+  EXPECT_EQ(client.lookup("echo").error().code, Errc::lookup_empty);
 }
 
 TEST_F(BlockingTest, runServesUntilASignal) {
