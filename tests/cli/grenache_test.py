@@ -6,11 +6,12 @@ import os
 import pathlib
 import signal
 import stat
+import subprocess
 import tempfile
 import threading
 import unittest
 
-from support import BIN, Grape, Process, ReservedPort, TestCase, run, slow_names
+from support import BIN, LIMIT_S, Grape, Process, ReservedPort, TestCase, catches, run, slow_names
 
 HELLO = "6d33adc2b6b2c14c3036feefb7fedbca1a880527"  # of "hello world"
 
@@ -147,6 +148,25 @@ class Items(Client):
         self.grenache("put", "--mutable", "swap", "--cas", str(second["seq"]), *self.one)
         self.assertEqual(self.grenache("get", target, *self.two), "swap\n")
 
+    def test_output_that_nobody_reads_does_not_hold_up_the_end(self):
+        self.grenache("put", "hello world", *self.one)
+        for sig in [signal.SIGINT, signal.SIGTERM]:
+            with self.subTest(signal=sig):
+                read, write = os.pipe()
+                self.addCleanup(os.close, read)
+                self.addCleanup(os.close, write)
+                os.set_blocking(write, False)
+                with self.assertRaises(BlockingIOError):
+                    while True:
+                        os.write(write, b"x" * 65536)
+                os.set_blocking(write, True)
+                client = subprocess.Popen([BIN / "grenache", "get", HELLO, *self.one], stdout=write)
+                self.addCleanup(client.wait)
+                self.addCleanup(client.kill)
+                self.wait_until(lambda: catches(client.pid, sig))  # has the item, and prints it
+                client.send_signal(sig)
+                self.assertEqual(client.wait(timeout=LIMIT_S), 0)
+
     def test_a_salt_gives_a_key_many_items(self):
         self.grenache("keygen")
         plain = self.grenache("put", "--mutable", "plain", *self.one).strip()
@@ -190,6 +210,41 @@ class Services(Client):
                     self.grenache(*arguments, "--grape", "http://" + at, code=1)
                     self.assertIn(f"{at} answers, but is not a grape (404)", self.error)
             server.shutdown()
+
+    def test_a_grape_that_hangs_is_not_waited_for_while_another_one_answers(self):
+        hanging, grape = self.start(Grape), self.start(Grape)
+        hanging.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(hanging.process.send_signal, signal.SIGCONT)
+        # Longer than a test may wait.
+        at = ["--timeout", "3600", "--grape", hanging.url, "--grape", grape.url]
+        self.assertEqual(self.grenache("announce", "svc", "7", *at), "0\n")
+        self.assertEqual(self.grenache("lookup", "svc", *at), "127.0.0.1:7\n")
+        self.assertEqual(self.grenache("put", "hello world", *at), HELLO + "\n")
+        self.assertEqual(self.grenache("get", HELLO, *at), "hello world\n")
+
+    def test_unannounces_at_every_grape(self):
+        one, two = self.start(Grape), self.start(Grape)  # of two networks
+        at = ["--grape", one.url, "--grape", f"http://127.0.0.1:{self.start(ReservedPort).port}", "--grape", two.url]
+        self.grenache("announce", "svc", "7", "--grape", two.url)
+        self.grenache("unannounce", "svc", "7", *at)
+        for grape in [one, two]:
+            self.grenache("lookup", "svc", "--grape", grape.url, code=1)
+        self.grenache("unannounce", "svc", "7", *at, code=1)
+        self.assertIn("nobody has announced 'svc' with port 7", self.error)
+
+    def test_unannounce_tells_how_many_nodes_had_it(self):
+        grapes = [self.start(Grape) for _ in range(2)]  # of two networks, with a node more in each
+        for grape in grapes:
+            node = self.start(Grape, bootstrap=f"127.0.0.1:{grape.dht_port}")
+            node.wait_event("ready")
+            self.wait_until(lambda url=grape.url: self.grenache("announce", "svc", "7", "--grape", url) == "1\n")
+        at = [text for grape in grapes for text in ["--grape", grape.url]]
+        self.assertEqual(json.loads(self.grenache("unannounce", "svc", "7", "--json", *at)), {"name": "svc", "port": 7, "removed": 2})
+
+    def test_unannounce_fails_when_no_grape_is_there(self):
+        at = f"http://127.0.0.1:{self.start(ReservedPort).port}"
+        self.grenache("unannounce", "svc", "7", "--grape", at, "--grape", at, code=1)
+        self.assertIn(f"no grape at {at}: ", self.error)
 
     def test_errors_of_a_strict_grape_are_told_too(self):
         grape = self.start(Grape, "--strict")

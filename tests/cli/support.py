@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import http.server
 import json
+import math
 import os
 import pathlib
 import queue
@@ -66,6 +67,25 @@ class ReservedPort:
 
     def close(self):
         self._holder.close()
+
+
+def with_few_descriptors(*command):
+    """The command of a program that begins with a soft limit of 256 file descriptors."""
+    return ["/bin/sh", "-c", 'ulimit -Sn 256; exec "$@"', "sh", *command]
+
+
+def descriptor_limits(pid):
+    """(soft, hard) of a running process; math.inf when there is none."""
+    with open(f"/proc/{pid}/limits", encoding="ascii") as limits:
+        fields = next(line for line in limits if line.startswith("Max open files")).split()
+    return tuple(math.inf if text == "unlimited" else int(text) for text in fields[3:5])
+
+
+def catches(pid, sig):
+    """Whether the process has a handler for the signal."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        caught = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt"))
+    return bool(caught & 1 << (sig - 1))
 
 
 def cpu_ticks(pid):
@@ -329,6 +349,10 @@ class TestCase(unittest.TestCase):
         while not condition():
             self.assertLess(time.monotonic(), end, "not in time")
             time.sleep(0.01)
+
+    def assert_descriptor_limit_raised(self, process):
+        soft, hard = descriptor_limits(process.process.pid)
+        self.assertEqual(soft, min(hard, 8192))
 
     def assert_one_line(self, text, *parts):
         self.assertEqual(text.count("\n"), 1, text)

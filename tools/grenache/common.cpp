@@ -24,7 +24,7 @@ Duration Common::timeout() const {
 void declare_common(Command& app, Common& common) {
   app.add_option("--grape", common.grapes,
                  "HTTP API of a grape, http(s)://host:port/path\n[http://127.0.0.1:30001]; repeat it to add "
-                 "others, which are\ntried if it does not answer")
+                 "others, which are\ntried if it fails or is slow")
       ->type_name("URL")
       ->allow_extra_args(false)
       ->check([](std::string const& text) {

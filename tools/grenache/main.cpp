@@ -87,7 +87,10 @@ Outcome<dht::Item> make_item(Flags const& flags) {
 std::optional<Failure> put(Flags const& flags) {
   auto const item = make_item(flags);
   if (!item) return item.error();
-  auto const body = ask(flags.asked_grapes(), "/put", json::put_request(new_rid(), *item, flags.cas));
+  Grapes grapes = flags.asked_grapes();
+  // After a slow grape has stored it, another one would refuse it because of the number.
+  if (flags.cas) grapes.hedge_delay = Duration::max();
+  auto const body = ask(grapes, "/put", json::put_request(new_rid(), *item, flags.cas));
   if (!body) return body.error();
   auto const reply = json::parse_put_reply(*body);
   if (!reply.value) return Failure{"the grape refused: " + reply.error};
@@ -149,41 +152,61 @@ std::optional<Failure> lookup(Flags const& flags) {
   return std::nullopt;
 }
 
-/// Returns whether the DHT lists nobody with this name and port. False if that is unknown: for port 0 (the
-/// UDP port of the grape), and if the list may be incomplete.
-Outcome<bool> is_unannounced(Flags const& flags) {
-  constexpr std::size_t kWholeListMax = 99;  // a grape returns at most 100 peers
-  if (flags.port == 0) return false;
-  auto const body = ask(flags.asked_grapes(), "/lookup", json::lookup_request(new_rid(), flags.name));
-  if (!body) return body.error();
-  auto const reply = json::parse_lookup_reply(*body, kPeerCountMax);
-  if (!reply.value || reply.value->size() > kWholeListMax) return false;
-  std::string const ending = ":" + std::to_string(flags.port);
-  auto const has_port = [&](std::string const& peer) { return peer.ends_with(ending); };
-  return std::ranges::none_of(*reply.value, has_port);
-}
-
-std::optional<Failure> send_announcement(Flags const& flags, char const* target, char const* count_name) {
-  std::string const request = json::announce_request(new_rid(), flags.name, flags.port);
-  auto const body = ask(flags.asked_grapes(), target, request);
-  if (!body) return body.error();
-  auto const reply = json::parse_announce_reply(*body);
-  if (!reply.value) return Failure{"the grape refused: " + reply.error};
+std::optional<Failure> print_count(Flags const& flags, char const* count_name, std::uint64_t count) {
   if (flags.json) {
-    print(Value::object({{"name", flags.name}, {"port", int{flags.port}}, {count_name, *reply.value}}));
+    print(Value::object({{"name", flags.name}, {"port", int{flags.port}}, {count_name, count}}));
   } else {
-    std::cout << *reply.value << '\n';
+    std::cout << count << '\n';
   }
   return std::nullopt;
 }
 
+std::optional<Failure> announce(Flags const& flags) {
+  std::string const request = json::announce_request(new_rid(), flags.name, flags.port);
+  auto const body = ask(flags.asked_grapes(), "/announce", request);
+  if (!body) return body.error();
+  auto const reply = json::parse_announce_reply(*body);
+  if (!reply.value) return Failure{"the grape refused: " + reply.error};
+  return print_count(flags, "stored", *reply.value);
+}
+
+/// Returns whether the answer to a lookup lists nobody with this port. False if that is unknown: for port 0
+/// (the UDP port of the grape), and if the list may be incomplete.
+bool shows_nobody(std::string const& answer, std::uint16_t port) {
+  constexpr std::size_t kWholeListMax = 99;  // a grape returns at most 100 peers
+  if (port == 0) return false;
+  auto const reply = json::parse_lookup_reply(answer, kPeerCountMax);
+  if (!reply.value || reply.value->size() > kWholeListMax) return false;
+  std::string const ending = ":" + std::to_string(port);
+  auto const has_port = [&](std::string const& peer) { return peer.ends_with(ending); };
+  return std::ranges::none_of(*reply.value, has_port);
+}
+
+/// At every grape: the one through which the service was announced would announce it again.
 std::optional<Failure> unannounce(Flags const& flags) {
-  auto const unannounced = is_unannounced(flags);
-  if (!unannounced) return unannounced.error();
-  if (*unannounced) {
+  std::vector<Query> const queries{
+      {"/lookup", json::lookup_request(new_rid(), flags.name)},
+      {"/unannounce", json::announce_request(new_rid(), flags.name, flags.port)}};
+  std::optional<Failure> failure;
+  bool is_done = false;
+  bool is_found = false;
+  std::uint64_t removed = 0;
+  for (auto const& answers : ask_each(flags.asked_grapes(), queries)) {
+    if (!answers) {
+      failure = answers.error();
+      continue;
+    }
+    is_found |= !shows_nobody(answers->at(0), flags.port);
+    auto const reply = json::parse_announce_reply(answers->at(1));
+    is_done |= reply.value.has_value();
+    if (!reply.value) failure = Failure{"the grape refused: " + reply.error};
+    removed += reply.value.value_or(0);
+  }
+  if (!is_done) return failure;
+  if (!is_found && removed == 0) {
     return Failure{"nobody has announced '" + flags.name + "' with port " + std::to_string(flags.port)};
   }
-  return send_announcement(flags, "/unannounce", "removed");
+  return print_count(flags, "removed", removed);
 }
 
 void declare_key(Command& command, Flags& flags) {
@@ -233,7 +256,8 @@ void declare_services(Command& app, Flags& flags) {
   lookup_command.add_flag("--first", flags.first, "Print only the first");
   auto& announce_command =
       *app.add_subcommand("announce", "Announce that a port of the grape's host serves a name");
-  auto& unannounce_command = *app.add_subcommand("unannounce", "Remove an announcement at once");
+  auto& unannounce_command =
+      *app.add_subcommand("unannounce", "Remove an announcement at once,\nat every --grape");
   for (Command* command : {&announce_command, &unannounce_command}) {
     declare_name(*command, flags.name);
     add_port(*command, "port", flags.port, "TCP port; 0 means the UDP port of the grape")->required();
@@ -275,7 +299,7 @@ int run(int argc, char** argv) {
   if (command == "put") failure = put(flags);
   if (command == "get") failure = get(flags);
   if (command == "lookup") failure = lookup(flags);
-  if (command == "announce") failure = send_announcement(flags, "/announce", "stored");
+  if (command == "announce") failure = announce(flags);
   if (command == "unannounce") failure = unannounce(flags);
   if (!failure && !std::cout.flush()) failure = Failure{"cannot write the result"};
   return failure ? fail(app, failure->reason) : 0;
