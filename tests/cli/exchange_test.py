@@ -12,7 +12,7 @@ import unittest
 
 from support import (
     BIN, LIMIT_S, Certificates, FakeGrape, Grape, Process, Redis, ReservedPort, TestCase, needs_ipv6, needs_openssl, needs_redis, run,
-    slow_names, taken_port)
+    slow_names, taken_port, with_few_descriptors)
 
 
 class CommandLine(TestCase):
@@ -146,6 +146,15 @@ class Running(TestCase):
                 self.assertEqual(json.loads(peer.lines[-1])["event"], "stopped")
             self.assertEqual(identities[0], identities[1], "the identity outlives the process")
 
+
+    def test_a_peer_raises_its_limit_of_descriptors(self):
+        grape = self.start(Grape)
+        with tempfile.TemporaryDirectory() as folder:
+            peer = self.start(
+                Process, *with_few_descriptors(BIN / "exchange", "--grape", grape.url, "--data-dir", folder, "--log-format", "json"))
+            peer.wait_event("ready")
+            self.assert_descriptor_limit_raised(peer)
+            peer.stop()
 
     def test_a_peer_on_all_addresses_advertises_the_one_that_the_grape_shows(self):
         grape = self.start(Grape, bind="127.0.0.2", host="127.0.0.2")

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, LIMIT_S, Grape, Process, TestCase, request, run, slow_names, taken_port
+from support import BIN, LIMIT_S, Grape, Process, TestCase, request, run, slow_names, taken_port, with_few_descriptors
 
 BASE = ["--bind", "127.0.0.1", "--dp", "0", "--aph", "0", "--bn", ""]
 
@@ -104,6 +104,11 @@ class Running(TestCase):
                 grape.process.send_signal(signal.SIGHUP)
                 self.assertEqual(request(port, "POST", "/lookup", '{"data":"a"}')[::2], (200, "[]"))
                 self.assertEqual(grape.stop()[0], 0)
+
+    def test_it_raises_its_limit_of_descriptors(self):
+        grape = self.start(Process, *with_few_descriptors(BIN / "grape", *BASE, "--log-format", "json"))
+        grape.wait_event("api_listening")
+        self.assert_descriptor_limit_raised(grape)
 
     def test_it_runs_on_without_its_log_when_the_reader_of_stderr_has_ended(self):
         grape = self.start(Process, BIN / "grape", *BASE, "--log-format", "json", "--log-level", "debug")

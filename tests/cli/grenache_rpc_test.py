@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, LIMIT_S, Certificates, FakeGrape, Grape, Process, ReservedPort, TestCase, needs_ipv6, needs_openssl, run, taken_port
+from support import BIN, LIMIT_S, Certificates, FakeGrape, Grape, Process, ReservedPort, TestCase, needs_ipv6, needs_openssl, run, taken_port, with_few_descriptors
 
 
 class Service(Process):
@@ -214,6 +214,19 @@ class Echo(Peers):
         self.serve("child", "--exec", hangup)
         self.call("child", "1", code=1)
         self.assertIn("ended by signal 1", self.error)
+
+    def test_serve_raises_its_limit_of_descriptors(self):
+        command = with_few_descriptors(BIN / "grenache", "serve", "s", "--echo", "--bind", "127.0.0.1", *self.grape)
+        service = self.start(Process, *command)
+        service.wait_line(lambda line: "serving" in line)
+        self.assert_descriptor_limit_raised(service)
+
+    def test_serve_starts_while_the_first_of_two_grapes_hangs(self):
+        hanging = self.start(Grape)
+        hanging.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(hanging.process.send_signal, signal.SIGCONT)
+        service = self.start(Service, ["--grape", hanging.url, *self.grape], "serve", "s", "--echo")
+        self.assertEqual(self.grenache("lookup", "s", *self.grape).strip(), service.address)
 
     def test_serve_tells_its_events_as_json(self):
         service = self.start(Process, BIN / "grenache", "serve", "s", "--echo", "--json", "--bind", "127.0.0.1", *self.grape)

@@ -18,6 +18,7 @@ constexpr std::size_t kRunsMax = 5000;
 std::atomic<bool> armed{false};
 std::atomic<bool> has_failed{false};
 std::atomic<std::size_t> operations_left{0};
+std::atomic<int> error_number{ECONNRESET};
 
 /// Returns true for the call that must fail, and breaks the connection as a real reset would.
 bool fails(int socket, bool connected) {
@@ -26,7 +27,7 @@ bool fails(int socket, bool connected) {
   armed = false;
   has_failed = true;
   if (connected) ::shutdown(socket, SHUT_RDWR);
-  errno = ECONNRESET;
+  errno = error_number;
   return true;
 }
 
@@ -37,7 +38,8 @@ Function* system_function(char const* name) {
 
 }  // namespace
 
-Fault::Fault(std::size_t nth) {
+Fault::Fault(std::size_t nth, int error) {
+  error_number = error;
   operations_left = nth;
   has_failed = false;
   armed = true;

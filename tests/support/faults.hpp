@@ -1,17 +1,18 @@
 // Fault injection into the socket calls of this process.
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <functional>
 
 namespace grenache::test {
 
-/// During its lifetime, one socket call of this process fails with ECONNRESET instead of being executed: the
+/// During its lifetime, one socket call of this process fails with `error` instead of being executed: the
 /// `nth` (from 1) of accept, connect, recv, recvmsg, send and sendmsg on any thread. At most one Fault exists
 /// at a time. Link the program with faults.cpp, which overrides these functions.
 class Fault {
  public:
-  explicit Fault(std::size_t nth);
+  explicit Fault(std::size_t nth, int error = ECONNRESET);
   ~Fault();
   Fault(Fault const&) = delete;
   Fault& operator=(Fault const&) = delete;
