@@ -131,7 +131,8 @@ TEST_F(BlockingTest, aServiceIsReachedAtAllAddressesUnlessToldWhereToListen) {
 
 TEST_F(BlockingTest, runServesOnAfterAHangupAndTakesItsAnnouncementBackAtASignal) {
   auto echo = [](Request& request) { return Reply{request.payload}; };
-  BlockingServer server{other_url, "echo", echo, local(Transport::http)};
+  std::optional<BlockingServer> server;
+  server.emplace(other_url, "echo", echo, local(Transport::http));
   std::thread caller{[&] {
     BlockingClient client{url};
     while (!client.request("echo", 1)) continue;
@@ -140,9 +141,10 @@ TEST_F(BlockingTest, runServesOnAfterAHangupAndTakesItsAnnouncementBackAtASignal
     EXPECT_TRUE(reply);
     std::raise(SIGTERM);
   }};
-  auto const ended = server.run();
+  auto const ended = server->run();
   caller.join();
   EXPECT_TRUE(ended);
+  server.reset();
   BlockingClient client{url};
   EXPECT_EQ(client.lookup("echo").error().code, Errc::lookup_empty);
 }
