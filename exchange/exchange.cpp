@@ -48,8 +48,9 @@ rpc::Client::Options client_options() {
   return out;
 }
 
-rpc::Server::Options server_options() {
+rpc::Server::Options server_options(Exchange::Options const& options) {
   rpc::Server::Options out;
+  out.web_access = options.web_access;
   out.body_bytes_max = kRequestBytesMax;
   out.expanded_bytes_max = kRequestBytesMax;
   return out;
@@ -143,7 +144,7 @@ Exchange::Impl::Impl(net::Executor e, Options o, SecretKey const& key, Random ra
       core{options.peer, key, random.fork()},
       link{executor, link_options(options), random.fork()},
       client{executor, link, client_options(), random.fork()},
-      server{executor, server_options(),
+      server{executor, server_options(options),
              [this, here = Alive{alive}](rpc::Request& request) {
                return here.expired() ? refuse() : serve(request, here);
              }},

@@ -14,6 +14,7 @@
 #include <grenache/log/log.hpp>
 #include <grenache/net/asio.hpp>
 #include <grenache/net/tls.hpp>
+#include <grenache/net/web_access.hpp>
 #include <grenache/rpc/grape_url.hpp>
 
 namespace grenache::exchange {
@@ -28,6 +29,7 @@ class Exchange {
     std::string service = "exchange";   // name to announce and to look up
     IpAddress bind;                     // of the RPC server; see net::all_addresses()
     std::uint16_t port = 0;             // 0 chooses a free one
+    net::WebAccess web_access;          // web pages that may call the RPC server; others are refused with 403
     /// The host in our orders, for takers who did not find us in the DHT. Empty: `bind`; if that means all
     /// addresses, the address of this host that the DHT shows, or the only address that it shows with our
     /// port, or 127.0.0.1 as long as it shows none.

@@ -19,6 +19,7 @@
 #include <grenache/net/hangup.hpp>
 #include <grenache/net/local_address.hpp>
 #include <grenache/net/termination_signals.hpp>
+#include <grenache/net/web_access_flags.hpp>
 #include <grenache/rpc/grape_flags.hpp>
 #include <grenache/rpc/link.hpp>
 
@@ -38,6 +39,7 @@ struct Flags {
   std::string bind;
   std::string advertise;
   std::uint16_t port = 0;
+  net::WebAccess web_access;
   std::string name;
   std::string data_dir;
   std::string service = "exchange";
@@ -59,6 +61,7 @@ void declare_addresses(Command& app, Flags& flags) {
       ->check([](std::string const& text) {
         return HostPort::parse(text + ":1") ? "" : "'" + text + "' is not a host";
       });
+  net::add_web_access(app, flags.web_access, "call the RPC server");
 }
 
 void declare_identity(Command& app, Flags& flags) {
@@ -119,6 +122,7 @@ Exchange::Options options_of(Flags const& flags) {
   out.grape_tls = flags.grape_tls;
   out.bind = flags.bind.empty() ? net::all_addresses() : *IpAddress::parse(flags.bind);
   out.port = flags.port;
+  out.web_access = flags.web_access;
   out.advertised_host = flags.advertise;
   out.redis = RedisUrl::parse(flags.redis);
   out.peer.name = flags.name;

@@ -20,6 +20,7 @@
 #include <grenache/net/hangup.hpp>
 #include <grenache/net/local_address.hpp>
 #include <grenache/net/rethrow.hpp>
+#include <grenache/net/web_access_flags.hpp>
 
 namespace grenache::grape {
 namespace {
@@ -85,23 +86,7 @@ std::string check_address(std::string const& text) {
 void declare_access(Command& app, Flags& flags, Grape::Options& options) {
   app.add_option("--api-bind", flags.api_bind, "Address that the HTTP API listens on [as --bind]")
       ->check(check_address);
-  app.add_option("--allow-host", options.api.web_access.hosts,
-                 "Host name under which browsers may use the HTTP API; * allows all; may be repeated.\n"
-                 "Other names with a dot are refused, against DNS rebinding")
-      ->type_name("NAME")
-      ->allow_extra_args(false)
-      ->check([](std::string const& text) {
-        return text == "*" || HostPort::parse(text + ":1") ? "" : "'" + text + "' is not a host name";
-      });
-  app.add_option("--allow-origin", options.api.web_access.origins,
-                 "Origin whose web pages may use the HTTP API, as https://app.example; * allows all;\n"
-                 "may be repeated. Requests of other origins are refused")
-      ->type_name("ORIGIN")
-      ->allow_extra_args(false)
-      ->check([](std::string const& text) {
-        bool const is_origin = text.find("://") != std::string::npos && !text.ends_with('/');
-        return text == "*" || text == "null" || is_origin ? "" : "'" + text + "' is not scheme://host";
-      });
+  net::add_web_access(app, options.api.web_access, "use the HTTP API");
 }
 
 void declare(Command& app, Flags& flags, Grape::Options& options) {

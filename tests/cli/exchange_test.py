@@ -12,7 +12,7 @@ import unittest
 
 from support import (
     BIN, LIMIT_S, Certificates, FakeGrape, Grape, Process, Redis, ReservedPort, TestCase, needs_ipv6, needs_openssl, needs_redis, run,
-    slow_names, taken_port, with_few_descriptors)
+    slow_names, status_for_browser, taken_port, with_few_descriptors)
 
 
 class CommandLine(TestCase):
@@ -20,7 +20,7 @@ class CommandLine(TestCase):
         result = run("exchange", "--help")
         self.assertEqual(result.returncode, 0)
         for flag in ["--playbook", "--grape", "--grape-ca", "--grape-cert", "--grape-key", "--redis", "--port", "--bind", "--advertise",
-                     "--name", "--data-dir", "--service", "--signed-only", "--json", "--version", "--log-level", "--log-format"]:
+                     "--allow-host", "--allow-origin", "--name", "--data-dir", "--service", "--signed-only", "--json", "--version", "--log-level", "--log-format"]:
             self.assertIn(flag, result.stdout)
         self.assertIn("use a grape on the same host", result.stdout)
         self.assertLessEqual(max(map(len, result.stdout.splitlines())), 102, result.stdout)
@@ -32,6 +32,7 @@ class CommandLine(TestCase):
     def test_wrong_usage_is_one_line_and_exit_code_2(self):
         for arguments, part in [
                 (["--nonsense"], "--nonsense"), (["--port", "70000"], "--port"), (["--port", "x"], "--port"), (["--port", ""], "--port: ''"),
+                (["--allow-origin", "app.test"], "--allow-origin"), (["--allow-host", "a/b"], "--allow-host"),
                 (["--grape-ca", "f"], "need a --grape https://"), (["--grape", "https://g.test", "--grape-key", "f"], "belong together"),
                 (["--playbook", "--grape", "nonsense"], "nonsense"), (["--playbook", "--redis", "nonsense"], "nonsense")]:
             with self.subTest(arguments=arguments):
@@ -155,6 +156,19 @@ class Running(TestCase):
             peer.wait_event("ready")
             self.assert_descriptor_limit_raised(peer)
             peer.stop()
+
+    def test_web_pages_of_other_origins_cannot_call_it(self):
+        grape = self.start(Grape)
+        peer = self.start(
+            Process, BIN / "exchange", "--grape", grape.url, "--log-format", "json", "--allow-origin", "https://app.test",
+            "--allow-host", "peer.test")
+        port = peer.wait_event("ready")["port"]
+        for headers, status in [({"Origin": "http://evil.test"}, 403), ({"Host": "evil.test"}, 403),
+                                ({"Host": "evil.test", "Origin": "http://evil.test"}, 403), ({"Origin": "https://app.test"}, 200),
+                                ({"Host": "peer.test"}, 200), ({}, 200), ({"Host": "evil.test", "User-Agent": "node"}, 200)]:
+            with self.subTest(headers=headers):
+                self.assertEqual(status_for_browser(port, **headers), status)
+        self.assertEqual(peer.stop()[0], 0)
 
     def test_a_peer_on_all_addresses_advertises_the_one_that_the_grape_shows(self):
         grape = self.start(Grape, bind="127.0.0.2", host="127.0.0.2")

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, LIMIT_S, Certificates, FakeGrape, Grape, Process, ReservedPort, TestCase, needs_ipv6, needs_openssl, run, taken_port, with_few_descriptors
+from support import BIN, LIMIT_S, Certificates, FakeGrape, Grape, Process, ReservedPort, TestCase, needs_ipv6, needs_openssl, run, status_for_browser, taken_port, with_few_descriptors
 
 
 class Service(Process):
@@ -79,8 +79,9 @@ class CommandLine(TestCase):
     def test_help_fits_a_terminal_and_names_every_option(self):
         expected = {
             "call": ["--transport", "--to", "--map", "--gzip", "--raw", "--ca", "--fingerprint", "--host-name", "--insecure"],
-            "serve": ["--echo", "--exec", "--parallel", "--threads", "--port", "--bind", "--cert", "--key", "GRENACHE_RID"],
-            "pub": ["--wait-subscribers", "--port", "--bind", "--cert", "--key"],
+            "serve": ["--echo", "--exec", "--parallel", "--threads", "--port", "--bind", "--cert", "--key", "GRENACHE_RID", "--allow-host",
+                      "--allow-origin"],
+            "pub": ["--wait-subscribers", "--allow-host", "--allow-origin", "--port", "--bind", "--cert", "--key"],
             "sub": ["--count", "--transport", "--ca"]}
         for command, words in expected.items():
             text = run("grenache", command, "--help").stdout
@@ -256,6 +257,46 @@ class Echo(Peers):
             port = str(taken.getsockname()[1])
             self.grenache("serve", "x", "--echo", "--bind", "127.0.0.1", "--port", port, *self.grape, code=1)
         self.assertIn("cannot listen on 127.0.0.1:" + port, self.error)
+
+
+class Web(Peers):
+    FOREIGN = [{"Origin": "http://evil.test"}, {"Origin": "null"}, {"Host": "evil.test"}, {"Host": "evil.test", "Origin": "http://evil.test"}]
+    ALLOWED = ["--allow-origin", "https://app.test", "--allow-host", "svc.test"]
+
+    def check(self, service, ok, websocket):
+        """A service that was started with ALLOWED."""
+        port = int(service.address.split(":")[-1])
+        for headers in self.FOREIGN:
+            with self.subTest(headers=headers):
+                self.assertEqual(status_for_browser(port, websocket, **headers), 403)
+        for headers in [{}, {"Origin": f"http://127.0.0.1:{port}"}, {"Origin": "https://app.test"}, {"Host": "svc.test"},
+                        {"Host": "node.test", "User-Agent": "node"}]:
+            with self.subTest(headers=headers):
+                self.assertEqual(status_for_browser(port, websocket, **headers), ok)
+
+    def test_a_web_page_does_not_start_the_program_of_a_service(self):
+        for transport, ok in [("http", 200), ("ws", 101)]:
+            with self.subTest(transport=transport):
+                runs = self.folder / f"runs-{transport}"
+                program = self.script(f"echo >> {runs}\n")
+                service = self.serve("web-" + transport, "--exec", program, "--transport", transport)
+                port = int(service.address.split(":")[-1])
+                for headers in [*self.FOREIGN, {"Origin": "https://app.test"}]:
+                    self.assertEqual(status_for_browser(port, transport == "ws", **headers), 403)
+                self.assertFalse(runs.exists())
+                self.check(self.serve("allowed-" + transport, "--echo", "--transport", transport, *self.ALLOWED), ok, transport == "ws")
+
+    def test_a_web_page_does_not_read_what_is_published(self):
+        publisher = self.start(Service, self.grape, "pub", "news", *self.ALLOWED, stdin=subprocess.PIPE)
+        self.check(publisher, 101, True)
+        self.assertEqual(publisher.end(), 0)
+
+    def test_an_origin_and_a_name_must_be_well_formed(self):
+        for command in [["serve", "a", "--echo"], ["pub", "a"]]:
+            for flag, text in [("--allow-origin", "app.test"), ("--allow-host", "a/b")]:
+                result = run("grenache", *command, flag, text)
+                self.assertEqual(result.returncode, 2, result.stderr)
+                self.assert_one_line(result.stderr, "grenache: ", flag)
 
 
 class Exec(Peers):

@@ -234,6 +234,19 @@ def request(port, method, path, body=None, host="127.0.0.1"):
         connection.close()
 
 
+def status_for_browser(port, websocket=False, **headers):
+    """The status of a browser's request, or of its WebSocket upgrade, with these headers."""
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+               "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
+    try:
+        connection.request("GET" if websocket else "POST", "/ws", None if websocket else '["rid","svc","x"]',
+                           {"User-Agent": "Mozilla/5.0", **(upgrade if websocket else {}), **headers})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 def has_ipv6():
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:

@@ -5,6 +5,7 @@
 
 #include <grenache/log/command_line.hpp>
 #include <grenache/net/local_address.hpp>
+#include <grenache/net/web_access_flags.hpp>
 #include <grenache/rpc/grape_flags.hpp>
 
 namespace grenache::client {
@@ -110,13 +111,14 @@ Endpoint ListenOptions::endpoint() const {
   return {bind.empty() ? net::all_addresses() : *IpAddress::parse(bind), port};
 }
 
-void declare_listen(Command& command, ListenOptions& options) {
+void declare_listen(Command& command, ListenOptions& options, std::string const& use) {
   command.add_option("--bind", options.bind, "Address to listen on [all, IPv4 and IPv6]")
       ->type_name("ADDRESS")
       ->check([](std::string const& text) {
         return IpAddress::parse(text) ? "" : "'" + text + "' is not an IP address";
       });
   add_port(command, "--port", options.port, "TCP port; 0 chooses a free one")->capture_default_str();
+  net::add_web_access(command, options.web_access, use);
 }
 
 std::string explain(rpc::Failure const& failure, std::string const& name) {

@@ -11,6 +11,7 @@
 #include <grenache/base/endpoint.hpp>
 #include <grenache/json/json.hpp>
 #include <grenache/net/tls.hpp>
+#include <grenache/net/web_access.hpp>
 #include <grenache/rpc/rpc_error.hpp>
 #include <grenache/rpc/transport.hpp>
 
@@ -49,12 +50,13 @@ struct Tls {
 struct ListenOptions {
   std::string bind;  // empty: all addresses, including IPv6 if the system has it
   std::uint16_t port = 0;
+  net::WebAccess web_access;
 
   [[nodiscard]] Endpoint endpoint() const;
 };
 
-/// Adds --bind and --port.
-void declare_listen(Command& command, ListenOptions& options);
+/// Adds --bind, --port, --allow-host and --allow-origin. `use` is that of net::add_web_access().
+void declare_listen(Command& command, ListenOptions& options, std::string const& use);
 
 /// Returns the name of the error and its detail, or an explanation if it has none. `name` is the service's.
 [[nodiscard]] std::string explain(rpc::Failure const& failure, std::string const& name);

@@ -131,6 +131,7 @@ net::Awaitable<std::optional<Failure>> pub(Common const& common, PubFlags const&
 std::optional<Failure> run_pub(Common const& common, PubFlags const& flags) {
   net::survive_hangup();
   rpc::Publisher::Options options;
+  options.web_access = flags.listen.web_access;
   auto tls = load_tls(flags.peer, Side::server);
   if (!tls) return tls.error();
   options.tls = std::move(tls->context);
@@ -206,7 +207,7 @@ void declare_pub(Command& app, Common const& common, Action& action) {
   auto const flags = std::make_shared<PubFlags>();
   Command& command = *app.add_subcommand("pub", "Publish each line of stdin to all subscribers");
   declare_peer(command, flags->peer, Side::server, {"ws", "wss"});
-  declare_listen(command, flags->listen);
+  declare_listen(command, flags->listen, "subscribe");
   add_number(command, "--wait-subscribers", flags->subscribers, 0, 1'000'000,
              "Read nothing until so many are connected")
       ->capture_default_str();

@@ -101,6 +101,7 @@ std::optional<Failure> run_serve(Common const& common, ServeFlags const& flags) 
   rpc::Server::Options options;
   options.transport = flags.peer.chosen();
   options.threads = flags.threads;
+  options.web_access = flags.listen.web_access;
   auto tls = load_tls(flags.peer, Side::server);
   if (!tls) return tls.error();
   options.tls = std::move(tls->options);
@@ -127,7 +128,7 @@ void declare_serve(Command& app, Common const& common, Action& action) {
       ->type_name("");
   add_number(command, "--parallel", flags->parallel, 1, 1024,
              "How many programs run at a time; more requests wait [cores]");
-  declare_listen(command, flags->listen);
+  declare_listen(command, flags->listen, "call the service");
   add_number(command, "--threads", flags->threads, 0, 256, "Threads for connections; 0: one for everything")
       ->capture_default_str();
   command.footer(

@@ -38,21 +38,6 @@ std::string_view DateText::now() {
   return {text_.data(), size_};
 }
 
-std::string_view authority_and_path(std::string_view target) {
-  if (target.starts_with('/')) return {};
-  for (std::string_view const scheme : {"http://", "https://"}) {
-    if (boost::beast::iequals(target.substr(0, scheme.size()), scheme)) return target.substr(scheme.size());
-  }
-  return {};
-}
-
-std::string_view path_of(std::string_view target) {
-  std::string_view const rest = authority_and_path(target);
-  if (rest.empty()) return target;
-  auto const path = rest.find('/');
-  return path == std::string_view::npos ? "/" : rest.substr(path);
-}
-
 void HttpWorker::start(tcp::socket socket, Endpoint const& peer) {
   auto self = std::static_pointer_cast<HttpWorker>(shared_from_this());
   auto connection = std::make_unique<HttpConnection>(std::move(self), std::move(socket), peer);
@@ -193,15 +178,9 @@ bool HttpConnection::wants_stream() {
 }
 
 bool HttpConnection::is_allowed() {
-  if (!options().web_access) return true;
   auto const& message = parser->get();
-  std::string_view const origin = message[http::field::origin];
-  std::string_view host = message[http::field::host];
-  std::string_view const absolute = authority_and_path(message.target());
-  if (!absolute.empty()) host = absolute.substr(0, absolute.find('/'));  // instead of Host (RFC 9112 3.2.2)
-  WebVerdict const verdict =
-      check_web_access(*options().web_access, {host, origin, message[http::field::user_agent]});
-  if (verdict == WebVerdict::allowed_cross_origin) cross_origin = origin;
+  WebVerdict const verdict = check_web_access(options().web_access, message);
+  if (verdict == WebVerdict::allowed_cross_origin) cross_origin = message[http::field::origin];
   return verdict == WebVerdict::allowed || verdict == WebVerdict::allowed_cross_origin;
 }
 
@@ -210,20 +189,11 @@ bool HttpConnection::is_preflight(HttpRequest const& request) const {
          request.has_header("Access-Control-Request-Method");
 }
 
-HttpConnection::Read HttpConnection::check_header() {
-  auto const& message = parser->get();
-  auto const encodings = message.count(http::field::transfer_encoding);
-  if (encodings > 0) {
-    // If Beast does not read it as chunked, or in HTTP/1.0, which has no encodings, a proxy in front of us
-    // may see another end of the request than we do (RFC 9112 6.1).
-    if (!parser->chunked() || message.version() < 11) return Read::malformed;
-    bool const only_chunked =
-        encodings == 1 && boost::beast::iequals(message[http::field::transfer_encoding], "chunked");
-    if (!only_chunked) return Read::unsupported;
-  }
-  keep_alive = message.keep_alive();
-  auto const hosts = message.count(http::field::host);
-  if (hosts > 1 || (hosts == 0 && message.version() >= 11)) return Read::malformed;  // RFC 9112 3.2
+HttpConnection::Read HttpConnection::check() {
+  HeaderVerdict const verdict = check_header(parser->get(), parser->chunked());
+  if (verdict == HeaderVerdict::malformed) return Read::malformed;
+  if (verdict == HeaderVerdict::unsupported) return Read::unsupported;
+  keep_alive = parser->get().keep_alive();
   return is_allowed() ? Read::request : Read::forbidden;
 }
 
@@ -259,7 +229,7 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
     }
     if (parser->is_header_done() && part < Part::body) {
       part = Part::body;
-      Read const checked = check_header();
+      Read const checked = check();
       if (checked != Read::request) co_return checked;
       if (may_stream) {
         if (wants_stream()) co_return Read::stream;

@@ -21,6 +21,7 @@
 #include <grenache/net/http_server.hpp>
 #include <grenache/net/http_wire.hpp>
 #include <grenache/net/minimum_rate.hpp>
+#include <grenache/net/request_check.hpp>
 #include <grenache/net/stream.hpp>
 #include <grenache/net/worker.hpp>
 
@@ -109,7 +110,7 @@ struct HttpConnection : Worker::Connection {
   [[nodiscard]] bool is_allowed();
   [[nodiscard]] bool wants_stream();
   /// Returns the error of the parsed header; `request` if it is valid.
-  [[nodiscard]] Read check_header();
+  [[nodiscard]] Read check();
   /// Returns the parsed request without body.
   template <class Message>
   void describe(Message const& message, HttpRequest& out) const;
@@ -158,11 +159,6 @@ struct HttpConnection : Worker::Connection {
   bool watched = false;            // a handler is running
   std::uint64_t served_since = 0;  // the worker's poll_count when it started
 };
-
-/// Returns "host/path" of a target "http://host/path"; empty for other targets.
-[[nodiscard]] std::string_view authority_and_path(std::string_view target);
-/// Returns path and query of a target, which may be absolute (RFC 9112 3.2.2): "http://host/path".
-[[nodiscard]] std::string_view path_of(std::string_view target);
 
 template <class Message>
 void HttpConnection::describe(Message const& message, HttpRequest& out) const {

@@ -192,7 +192,7 @@ class WebSocketServer {
     std::uint64_t evicted = 0;      // evicted for new connections
     std::uint64_t refused = 0;      // closed at once, because all others were being served
     std::uint64_t failed = 0;       // ended by an exception, such as bad_alloc
-    /// TLS failed, the upgrade request was missing or bad, or the connection was lost during it.
+    /// TLS failed, the upgrade request was missing, bad or forbidden, or the connection was lost during it.
     std::uint64_t failed_upgrades = 0;
     std::uint64_t sessions = 0;          // opened
     std::uint64_t messages = 0;          // passed to the handler

@@ -10,6 +10,7 @@
 #include <boost/beast/websocket/rfc6455.hpp>
 
 #include <grenache/net/http_wire.hpp>
+#include <grenache/net/request_check.hpp>
 #include <grenache/net/websocket_channel.hpp>
 
 namespace grenache::net {
@@ -22,11 +23,8 @@ namespace {
 
 constexpr std::size_t kFirstBytes = 1024;  // holds a typical upgrade request
 
-bool is_allowed(WebSocketServer::Options const& options, http::fields const& fields) {
-  if (!options.web_access) return true;
-  WebVerdict const verdict = check_web_access(
-      *options.web_access,
-      {fields[http::field::host], fields[http::field::origin], fields[http::field::user_agent]});
+bool is_allowed(WebSocketServer::Options const& options, RequestHeader const& header) {
+  WebVerdict const verdict = check_web_access(options.web_access, header);
   return verdict == WebVerdict::allowed || verdict == WebVerdict::allowed_cross_origin;
 }
 
@@ -54,6 +52,23 @@ void join_lines(http::fields& fields, http::field name) {
     all += std::string_view{each->value()};
   }
   fields.set(name, all);
+}
+
+/// Returns the status with which a request is refused; 0 for one that can become a session.
+unsigned refusal_of(http::request_parser<http::empty_body> const& parser,
+                    WebSocketServer::Options const& options) {
+  auto const& request = parser.get();
+  HeaderVerdict const verdict = check_header(request, parser.chunked());
+  if (verdict == HeaderVerdict::unsupported) return 501;
+  if (verdict == HeaderVerdict::malformed) return 400;
+  if (!websocket::is_upgrade(request)) return 426;
+  if (!is_allowed(options, request)) return 403;
+  for (http::field const once : {http::field::sec_websocket_key, http::field::sec_websocket_version}) {
+    if (request.count(once) > 1) return 400;  // Beast reads only the first line
+  }
+  // The bytes of a body would be read as frames.
+  bool const with_body = parser.chunked() || parser.content_length().value_or(0) > 0;
+  return with_body ? 400 : 0;
 }
 
 /// Returns the first subprotocol that the client offers, the one that Node.js' ws chooses; empty if there is
@@ -102,19 +117,14 @@ Awaitable<Error> WebSocketChannel::upgrade(WebSocketServer::Options const& optio
   // Beast reads only the first line of each.
   join_lines(request, http::field::connection);
   join_lines(request, http::field::upgrade);
-  if (!websocket::is_upgrade(request)) {
-    co_await refuse(426, "Upgrade Required");
+  unsigned status = refusal_of(parser, options);
+  if (status == 0 && buffer.size() > 0) status = 400;  // a client must not send frames before the answer
+  if (status != 0) {
+    std::string text{std::string_view{http::obsolete_reason(http::int_to_status(status))}};
+    co_await refuse(status, std::move(text));
     co_return WebSocketErrc::refused;
   }
-  if (!is_allowed(options, request)) {
-    co_await refuse(403, "Forbidden");
-    co_return WebSocketErrc::refused;
-  }
-  if (buffer.size() > 0) {  // a client must not send frames before the answer
-    co_await refuse(400, "Bad Request");
-    co_return WebSocketErrc::refused;
-  }
-  session_->target_ = std::string{request.target()};
+  session_->target_ = std::string{path_of(request.target())};
   websocket::stream_base::decorator decorator{
       [protocol = first_protocol(request)](websocket::response_type& response) {
         response.set(http::field::server, "grenache");

@@ -23,6 +23,7 @@ using net::HttpRequest;
 namespace {
 
 constexpr std::string_view kTooLargeBody = "[null, \"ERR_REQUEST_SIZE\", null]";
+constexpr std::string_view kForbiddenBody = "[null, \"ERR_REQUEST_FORBIDDEN\", null]";
 constexpr std::string_view kHandlerFailed = "[null, \"ERR_REQUEST_HANDLER\", null]";
 
 HttpReply refusal(Service& service, RpcEnvelopeErrc code) {
@@ -245,6 +246,7 @@ net::HttpServer::Options http_options(std::shared_ptr<Service> const& service,
   http.stream_idle_max = options.stream_idle_max;
   http.too_large.body = kTooLargeBody;
   http.web_access = options.web_access;
+  http.forbidden.body = kForbiddenBody;
   // A callback handler continues when its caller disconnects, so its connection is not closed: the limit of
   // connections also limits the running callbacks.
   http.cancels_abandoned = !service->callback;
@@ -273,6 +275,7 @@ class HttpServerTransport : public ServerTransport {
     counters.handshake_failures += http.handshakes_failed;
     counters.aborted += http.aborted;
     counters.not_http += http.malformed;
+    counters.forbidden += http.forbidden;
     counters.too_large += http.too_large;
     counters.too_slow += http.timed_out;
   }

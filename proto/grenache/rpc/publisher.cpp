@@ -26,6 +26,7 @@ net::WebSocketServer::Options server_options(Publisher::Options const& options) 
   server.write_queue_bytes_max = options.queue_bytes_max;
   server.idle_max = options.idle_max;
   server.connection_count_max = options.subscriber_count_max;
+  server.web_access = options.web_access;
   server.threads = options.threads;
   return server;
 }

@@ -5,13 +5,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include <grenache/base/endpoint.hpp>
 #include <grenache/base/result.hpp>
 #include <grenache/base/time.hpp>
 #include <grenache/net/asio.hpp>
 #include <grenache/net/tls.hpp>
+#include <grenache/net/web_access.hpp>
 #include <grenache/rpc/link.hpp>
 #include <grenache/rpc/rpc_error.hpp>
 
@@ -32,6 +35,9 @@ class Publisher {
     std::size_t queue_bytes_max = 16 * 1024 * 1024;
     /// A subscriber that does not answer pings is closed after this.
     Duration idle_max = std::chrono::seconds{60};
+    /// As ServerOptions::web_access. None: any web page in a browser that can reach the publisher can
+    /// subscribe.
+    std::optional<net::WebAccess> web_access{std::in_place};
     unsigned threads = 0;  // own threads that write to subscribers; 0: the thread of the executor
   };
 

@@ -48,7 +48,8 @@ class ServerStream {
 /// null]`, over HTTP with status 400. A too large body is answered with status 413 and `[null,
 /// "ERR_REQUEST_SIZE", null]`; a too large WebSocket message closes the connection (1009). The status is not
 /// 200 because a Node.js client would wait for its own rid, but reports any other status at once. If a
-/// handler throws, the answer is ERR_REQUEST_HANDLER.
+/// handler throws, the answer is ERR_REQUEST_HANDLER. Web pages of other origins are refused with status 403
+/// and, over HTTP, `[null, "ERR_REQUEST_FORBIDDEN", null]`; see Options::web_access.
 class Server {
  public:
   using Options = ServerOptions;
@@ -59,7 +60,7 @@ class Server {
     std::uint64_t connections_evicted = 0;  // evicted at the limit while they waited for callers
     /// Refused at connection_count_max, because all others were being served.
     std::uint64_t connections_refused = 0;
-    std::uint64_t handshake_failures = 0;  // of TLS, or requests without a WebSocket upgrade
+    std::uint64_t handshake_failures = 0;  // of TLS, or requests that did not become a WebSocket session
     std::uint64_t requests = 0;            // passed to the handler
     std::uint64_t streams = 0;             // passed to the stream handler
     std::uint64_t handler_failures = 0;    // handlers that threw or dropped the responder without an answer
@@ -67,6 +68,7 @@ class Server {
     std::uint64_t not_http = 0;            // malformed HTTP or WebSocket frames
     std::uint64_t not_json = 0;            // ERR_REQUEST_PARSE
     std::uint64_t bad_gr_header = 0;       // ERR_HEADER_PARSE_GR
+    std::uint64_t forbidden = 0;           // HTTP: ERR_REQUEST_FORBIDDEN; WebSocket: a handshake failure
     std::uint64_t too_large = 0;           // ERR_REQUEST_SIZE, or close code 1009
     std::uint64_t too_slow = 0;            // connections closed because header, body or reader were too slow
   };

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <utility>
 
 #include <grenache/base/time.hpp>
 #include <grenache/net/tls.hpp>
@@ -36,9 +37,9 @@ struct ServerOptions {
   Duration body_max = std::chrono::seconds{30};
   /// HTTP: of a stream without a byte in either direction.
   Duration stream_idle_max = std::chrono::seconds{60};
-  /// Refuses requests of web pages of other origins with status 403. None: Host and Origin are not checked,
-  /// as in Node.js, so a web page in a browser on this network can call the service.
-  std::optional<net::WebAccess> web_access;
+  /// Refuses requests and sessions of web pages of other origins with status 403. None: Host and Origin are
+  /// not checked, as in Node.js, so any web page in a browser that can reach the service can call it.
+  std::optional<net::WebAccess> web_access{std::in_place};
 };
 
 }  // namespace grenache::rpc

@@ -185,6 +185,7 @@ TEST_F(HttpServerTest, aForeignWebPageIsForbiddenAndAListedOneMayReadItsReply) {
     options.forbidden.body = "NO";
     Endpoint const at = start();
     for (std::string const header : {"Host: x\r\nOrigin: http://evil.example\r\n",
+                                     "Host: x\r\nOrigin: http://x\r\nOrigin: http://evil.example\r\n",
                                      "Host: evil.example\r\nUser-Agent: Mozilla/5.0\r\n"}) {
       RawClient client{io.get_executor()};
       co_await client.connect(at);
@@ -193,7 +194,7 @@ TEST_F(HttpServerTest, aForeignWebPageIsForbiddenAndAListedOneMayReadItsReply) {
       EXPECT_EQ(text.substr(0, 12), "HTTP/1.1 403") << header;
       EXPECT_EQ(body_of(text), "NO");
     }
-    EXPECT_EQ(server->counters().forbidden, 2u);
+    EXPECT_EQ(server->counters().forbidden, 3u);
     EXPECT_EQ(server->counters().requests, 0u);
     RawClient page{io.get_executor()};
     co_await page.connect(at);

@@ -7,6 +7,13 @@
 namespace grenache::net {
 namespace {
 
+/// kUpgrade with a further header line.
+std::string with_line(std::string const& line) {
+  std::string upgrade = kUpgrade;
+  upgrade.insert(upgrade.size() - 2, line + "\r\n");
+  return upgrade;
+}
+
 TEST_F(WebSocketTest, whatIsNoUpgradeIsToldSo) {
   serve();
   auto test = [this]() -> Awaitable<void> {
@@ -32,19 +39,79 @@ TEST_F(WebSocketTest, whatIsNoUpgradeIsToldSo) {
   test::run(io, test());
 }
 
+TEST_F(WebSocketTest, aHeaderThatAProxyMayReadDifferentlyIsRefused) {
+  serve();
+  auto test = [this]() -> Awaitable<void> {
+    std::string no_host = kUpgrade;
+    no_host.replace(no_host.find("Host: x"), 7, "X-Host: x");
+    std::string const text = co_await exchange(no_host);
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 400 ")) << text;
+    std::vector<std::pair<std::string, std::string>> const cases{
+        {"400", "Host: x"},
+        {"400", "Host: y"},
+        {"501", "Transfer-Encoding: gzip, chunked"},
+        {"501", "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked"},
+        {"400", "Transfer-Encoding: x chunked"},
+        {"400", "Sec-WebSocket-Version: 13"},
+        {"400", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="},
+    };
+    for (auto const& [status, line] : cases) {
+      std::string const answer = co_await exchange(with_line(line));
+      EXPECT_TRUE(answer.starts_with("HTTP/1.1 " + status + " ")) << line << '\n' << answer;
+    }
+    EXPECT_TRUE(sessions.empty());
+  };
+  test::run(io, test());
+}
+
+TEST_F(WebSocketTest, anUpgradeWithABodyIsRefused) {
+  serve();
+  auto test = [this]() -> Awaitable<void> {
+    for (std::string const line : {"Content-Length: 5", "Transfer-Encoding: chunked"}) {
+      std::string const text = co_await exchange(with_line(line));
+      EXPECT_TRUE(text.starts_with("HTTP/1.1 400 ")) << line << '\n' << text;
+    }
+    EXPECT_TRUE(sessions.empty());
+    RawClient raw{io.get_executor()};
+    co_await raw.connect(server->local_endpoint());
+    co_await raw.send(with_line("Content-Length: 0"));
+    std::string const text = co_await raw.read_until("\r\n\r\n");
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 101 ")) << text;
+  };
+  test::run(io, test());
+}
+
+TEST_F(WebSocketTest, theTargetOfASessionIsThePathOfAnAbsoluteOne) {
+  serve();
+  auto test = [this]() -> Awaitable<void> {
+    std::string absolute = kUpgrade;
+    absolute.replace(absolute.find("/ws"), 3, "http://x/path?query");
+    RawClient raw{io.get_executor()};
+    co_await raw.connect(server->local_endpoint());
+    co_await raw.send(absolute);
+    co_await until_open(1);
+    EXPECT_EQ(sessions.front()->target(), "/path?query");
+  };
+  test::run(io, test());
+}
+
 TEST_F(WebSocketTest, aForeignWebPageGetsNoSession) {
   WebSocketServer::Options options;
   options.web_access.emplace();
   serve(options);
   auto test = [this]() -> Awaitable<void> {
-    std::string foreign = kUpgrade;
-    foreign.replace(foreign.find("Host: x"), 7, "Host: 127.0.0.1\r\nOrigin: http://evil.example");
-    std::string const text = co_await exchange(foreign);
-    EXPECT_TRUE(text.starts_with("HTTP/1.1 403 ")) << text;
+    std::string rebound = with_line("User-Agent: Mozilla/5.0");
+    rebound.replace(rebound.find("/ws"), 3, "http://evil.example/ws");
+    for (std::string const& foreign :
+         {with_line("Origin: http://evil.example"),
+          with_line("Origin: http://x\r\nOrigin: http://evil.example"), rebound}) {
+      std::string const text = co_await exchange(foreign);
+      EXPECT_TRUE(text.starts_with("HTTP/1.1 403 ")) << foreign << text;
+    }
     auto const program = co_await connect_plainly();
     EXPECT_TRUE(program);
     co_await until_open(1);
-    EXPECT_EQ(server->counters().failed_upgrades, 1u);
+    EXPECT_EQ(server->counters().failed_upgrades, 3u);
   };
   test::run(io, test());
 }

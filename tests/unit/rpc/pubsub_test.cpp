@@ -286,6 +286,34 @@ TEST_F(PubSub, aSubscriberThatDoesNotReadIsDroppedWhileOthersGoOn) {
   test::run(io, test());
 }
 
+TEST_F(PubSub, aWebPageOfAnotherOriginCannotSubscribe) {
+  Publisher::Options listing;
+  listing.web_access->origins = {"http://evil.test"};
+  Publisher::Options unchecked;
+  unchecked.web_access.reset();
+  auto const publisher = publish();
+  auto const allowing = publish(listing);
+  auto const open = publish(unchecked);
+  auto test = [&]() -> Awaitable<void> {
+    std::string foreign = kUpgrade;
+    foreign.insert(foreign.size() - 2, "Origin: http://evil.test\r\n");
+    test::RawClient refused{io.get_executor()};
+    co_await refused.connect(publisher->local_endpoint());
+    co_await refused.send(foreign);
+    std::string text = co_await refused.read_all();
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 403 ")) << text;
+    EXPECT_EQ(publisher->subscriber_count(), 0u);
+    for (auto const* each : {allowing.get(), open.get()}) {
+      test::RawClient accepted{io.get_executor()};
+      co_await accepted.connect(each->local_endpoint());
+      co_await accepted.send(foreign);
+      text = co_await accepted.read_until("\r\n\r\n");
+      EXPECT_TRUE(text.starts_with("HTTP/1.1 101 ")) << text;
+    }
+  };
+  test::run(io, test());
+}
+
 TEST_F(PubSub, aFullQueueStopsReadingAndLosesNothing) {
   auto const publisher = publish();
   Subscriber::Options options = quick;

@@ -52,11 +52,30 @@ struct ServerTest : testing::TestWithParam<Transport>, RpcFixture {
 };
 
 struct HttpServerTest : ServerTest {};
+struct PlainServerTest : ServerTest {
+  /// The status line, without reason, of the answer to a request or an upgrade with these header lines.
+  Awaitable<std::string> status_for(Endpoint to, std::string headers) {
+    std::string const lines = "Connection: close, Upgrade\r\n" + headers;
+    std::string const upgrade = "GET /ws HTTP/1.1\r\n" + lines +
+                                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    std::string const request = "POST / HTTP/1.1\r\n" + lines +
+                                "Content-Length: " + std::to_string(kGood.size()) + "\r\n\r\n" + kGood;
+    std::string bytes = transport == Transport::ws ? upgrade : request;
+    std::string const text = co_await exchange(to, std::move(bytes));
+    co_return text.substr(0, std::string_view{"HTTP/1.1 200"}.size());
+  }
+  [[nodiscard]] std::string served() const {
+    return transport == Transport::ws ? "HTTP/1.1 101" : "HTTP/1.1 200";
+  }
+};
 struct WsServerTest : ServerTest {};
 struct TlsServerTest : ServerTest {};
 
 INSTANTIATE_TEST_SUITE_P(Over, ServerTest,
                          testing::Values(Transport::http, Transport::https, Transport::ws, Transport::wss),
+                         name_of_transport);
+INSTANTIATE_TEST_SUITE_P(Over, PlainServerTest, testing::Values(Transport::http, Transport::ws),
                          name_of_transport);
 INSTANTIATE_TEST_SUITE_P(Over, HttpServerTest, testing::Values(Transport::http), name_of_transport);
 INSTANTIATE_TEST_SUITE_P(Over, WsServerTest, testing::Values(Transport::ws), name_of_transport);
@@ -284,6 +303,59 @@ TEST_P(TlsServerTest, whoHasNoCertificateOrAForeignOneIsNotServed) {
     co_await until(counted);
     make_client(client_options(transport));
     co_await expect_serves(service);
+  };
+  test::run(io, test());
+}
+
+// Web pages
+
+TEST_P(PlainServerTest, aWebPageOfAnotherOriginCannotCallIt) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = *co_await serve("A");
+    std::string const browser = "User-Agent: Mozilla/5.0\r\n";
+    for (std::string const headers :
+         {"Host: 127.0.0.1\r\nOrigin: http://evil.test\r\n", "Host: 127.0.0.1\r\nOrigin: null\r\n",
+          "Host: evil.test\r\nOrigin: http://evil.test\r\n", "Host: evil.test\r\n"}) {
+      std::string const status = co_await status_for(service.at, browser + headers);
+      EXPECT_EQ(status, "HTTP/1.1 403") << headers;
+    }
+    EXPECT_EQ(service.request_count, 0);
+    auto const counters = service.server->counters();
+    EXPECT_EQ(transport == Transport::ws ? counters.handshake_failures : counters.forbidden, 4u);
+    for (std::string const headers : {"Host: svc.test\r\n", "Host: svc.test\r\nUser-Agent: curl/7.88.1\r\n",
+                                      "Host: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\n"}) {
+      std::string const status = co_await status_for(service.at, headers);
+      EXPECT_EQ(status, served()) << headers;
+    }
+    co_await expect_serves(service);
+  };
+  test::run(io, test());
+}
+
+TEST_P(PlainServerTest, webPagesAndNamesCanBeListedOrTheCheckTurnedOff) {
+  auto test = [this]() -> Awaitable<void> {
+    Server::Options options = server_options(transport);
+    options.web_access = net::WebAccess{{"svc.test"}, {"https://app.test"}};
+    TestService& service = *co_await serve("A", options);
+    options.web_access.reset();
+    TestService& open = *co_await serve("B", options);
+    std::string const listed = "Host: svc.test\r\nOrigin: https://app.test\r\n";
+    std::string const foreign = "Host: evil.test\r\nOrigin: http://evil.test\r\n";
+    std::string status = co_await status_for(service.at, listed);
+    EXPECT_EQ(status, served());
+    status = co_await status_for(service.at, foreign);
+    EXPECT_EQ(status, "HTTP/1.1 403");
+    status = co_await status_for(open.at, foreign);
+    EXPECT_EQ(status, served());
+  };
+  test::run(io, test());
+}
+
+TEST_P(HttpServerTest, aRefusedWebPageIsToldSoInTheEnvelope) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = *co_await serve("A");
+    std::string const text = co_await exchange(service.at, post(kGood, "Origin: http://evil.test\r\n"));
+    EXPECT_EQ(test::body_of(text), R"([null, "ERR_REQUEST_FORBIDDEN", null])");
   };
   test::run(io, test());
 }
