@@ -14,7 +14,10 @@ enum class Wake { notified, timed_out, cancelled };
 /// Wakes coroutines that wait for a condition. Stateless, like a condition variable: check the condition
 /// before waiting, and again after each wake.
 ///
-///     while (!done) if (co_await event.wait() == Wake::cancelled) co_return;
+///     while (!done) {
+///       Wake const wake = co_await event.wait();
+///       if (wake == Wake::cancelled) co_return;
+///     }
 ///
 /// Not thread-safe. The event may be destroyed before its waiters, which then wait until their deadline or
 /// cancellation.

@@ -63,7 +63,7 @@ class Link {
   Link& operator=(Link const&) = delete;
 
   /// Completes as soon as a grape answers. After `limit` it fails with grape_unreachable; its detail is the
-  /// failure of the last grape tried ("… answers, but is no grape (404)").
+  /// failure of the last grape tried ("… answers, but is not a grape (404)").
   [[nodiscard]] net::Awaitable<RpcResult<void>> wait_ready(Duration limit);
 
   /// Returns the destinations ("ip:port") of a service, from the cache or a grape. Fails with lookup_empty

@@ -21,7 +21,8 @@ awaitable<void> print(rpc::ServerStream& stream) {
             << ", content type " << stream.header("content-type") << std::endl;
   // The same bytes as Node.js' handler.reply(rid, null, 'world'); a stream may carry any bytes.
   auto const answer = json::to_text(json::Value::array({request.rid, nullptr, "world"}));
-  if (!co_await stream.write(answer)) co_return;
+  auto const written = co_await stream.write(answer);
+  if (!written) co_return;
   for (;;) {
     auto const piece = co_await stream.read();
     if (!piece || piece->empty()) break;  // the connection was lost, or the stream has ended
