@@ -60,7 +60,8 @@ net::Awaitable<Outcome<std::string>> ask_one(GrapeClient& client, Query query, D
   if (!json::is_grape_answer(response->status, response->body)) {
     co_return Failure{at + " answers, but is not a grape (" + std::to_string(response->status) + ")"};
   }
-  co_return std::move(response->body);
+  Outcome<std::string> body{boost::system::in_place_value, std::move(response->body)};
+  co_return body;
 }
 
 /// The grapes, and the requests that are running.
@@ -149,7 +150,7 @@ Outcome<std::string> ask(Grapes const& grapes, std::string const& target, std::s
   Query const query{target, body};
   run_to_end(io, ask_until_answered(asked, query));
   if (!asked.answer) return asked.last_failure;
-  return std::move(*asked.answer);
+  return Outcome<std::string>{boost::system::in_place_value, std::move(*asked.answer)};
 }
 
 std::vector<Answers> ask_each(Grapes const& grapes, std::vector<Query> const& queries) {
