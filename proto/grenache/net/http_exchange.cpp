@@ -12,7 +12,7 @@ struct HttpExchange::Impl {
       impl_.connection.enter(phase);
     }
     ~Wait() {
-      if (--impl_.wait_count == 0) impl_.connection.enter(HttpConnection::Phase::serving);
+      if (--impl_.wait_count == 0) impl_.connection.enter_serving();
     }
     Wait(Wait const&) = delete;
     Wait& operator=(Wait const&) = delete;
@@ -153,13 +153,16 @@ Awaitable<bool> HttpConnection::serve_stream() {
   HttpExchange exchange{impl};
   count(&HttpServer::Counters::requests);
   deadline.clear();
-  enter(Phase::serving);
+  watched = true;
+  enter_serving();
   bool failed = false;
   try {
     co_await options().stream_handler(exchange);
   } catch (...) {
     failed = true;
   }
+  watched = false;
+  if (aborted) co_return false;
   if (!impl.begun) {
     co_await impl.answer_instead(failed);
     co_return false;

@@ -116,6 +116,8 @@ class HttpExchange {
 /// call stop() first.
 class HttpServer {
  public:
+  /// Reads and writes the stream. Cancelled as a Handler is; while it reads or writes, that fails instead
+  /// when the peer disconnects.
   using StreamHandler = std::function<Awaitable<void>(HttpExchange& exchange)>;
 
   struct Options {
@@ -123,8 +125,9 @@ class HttpServer {
     /// Number of own threads. Connections are distributed over them round-robin, and handlers run
     /// concurrently, each on the thread of its connection. 0: everything runs on the executor.
     unsigned threads = 0;
-    /// Cancels the handler of a peer that has disconnected. If false, the connection keeps its place and its
-    /// bytes until the handler ends: for handlers that go on working when they are cancelled.
+    /// Cancels the handler of a peer that has disconnected; a stream handler always is. If false, the
+    /// connection keeps its place and its bytes until the handler ends: for handlers that go on working when
+    /// they are cancelled.
     bool cancels_abandoned = true;
     std::size_t header_bytes_max = 16 * 1024;  // as Node.js' --max-http-header-size
     std::size_t body_bytes_max = 1024 * 1024;  // a larger request is answered with `too_large`

@@ -46,7 +46,10 @@ void HttpWorker::start(tcp::socket socket, Endpoint const& peer) {
 }
 
 std::uint64_t HttpWorker::served() {
-  if (!poll_scheduled) schedule_poll();
+  try {
+    if (!poll_scheduled) schedule_poll();
+  } catch (std::bad_alloc const&) {  // the next call starts it
+  }
   return poll_count;
 }
 
@@ -65,7 +68,7 @@ void HttpWorker::poll_peers() {
   try {
     abort_those_without_peer();
     if (admission().is_serving()) schedule_poll();
-  } catch (std::bad_alloc const&) {  // the next request starts it again
+  } catch (std::bad_alloc const&) {  // the next call of served() starts it again
   }
 }
 
@@ -342,10 +345,14 @@ Awaitable<void> HttpConnection::refuse(HttpReply const& reply) {
   if (written) co_await linger();
 }
 
-Awaitable<HttpReply> HttpConnection::handle(HttpRequest& request) {
+void HttpConnection::enter_serving() {
   enter(Phase::serving);
   served_since = http_worker().served();
+}
+
+Awaitable<HttpReply> HttpConnection::handle(HttpRequest& request) {
   watched = options().cancels_abandoned;
+  enter_serving();
   count(&HttpServer::Counters::requests);
   HttpReply reply;
   bool failed = false;

@@ -58,7 +58,7 @@ struct HttpWorker : Worker {
 
   void start(asio::ip::tcp::socket socket, Endpoint const& peer) override;
   void stopped() override { timer.cancel(); }
-  /// A request is passed to a handler; its peer is checked from the second poll on.
+  /// A connection enters Phase::serving; its peer is checked from the second poll on. Does not throw.
   std::uint64_t served();
   void schedule_poll();
   void poll_peers();
@@ -128,6 +128,8 @@ struct HttpConnection : Worker::Connection {
   /// Closes after the last reply so that the peer receives it; see Stream::linger().
   Awaitable<void> linger();
   Awaitable<HttpReply> handle(HttpRequest& request);
+  /// A handler runs, and does not wait for the peer: from now on it is cancelled when the peer disconnects.
+  void enter_serving();
   /// True for a CORS preflight request of a page of `cross_origin`.
   [[nodiscard]] bool is_preflight(HttpRequest const& request) const;
   /// Returns false when the connection ends.
@@ -156,8 +158,8 @@ struct HttpConnection : Worker::Connection {
   bool expired = false;
   bool answered_408 = false;
   bool aborted = false;
-  bool watched = false;            // a handler is running
-  std::uint64_t served_since = 0;  // the worker's poll_count when it started
+  bool watched = false;            // a handler is running that is cancelled when the peer disconnects
+  std::uint64_t served_since = 0;  // the worker's poll_count when it entered Phase::serving
 };
 
 template <class Message>

@@ -220,7 +220,6 @@ Awaitable<void> handle_stream(std::shared_ptr<Service> service, net::HttpExchang
     co_await service->stream(stream);
   } catch (std::exception const&) {
     thrown = true;
-    ++service->handler_failures;
   }
   if (stream.broken()) co_return;
   if (!thrown) {
@@ -244,6 +243,10 @@ net::HttpServer::Options http_options(std::shared_ptr<Service> const& service,
   http.handshake_max = options.handshake_max;
   http.body_max = options.body_max;
   http.stream_idle_max = options.stream_idle_max;
+  // A handler that was cancelled has not failed: its caller disconnected, or the server stops.
+  auto const cancellation = co_await asio::this_coro::cancellation_state;
+  if (cancellation.cancelled() != asio::cancellation_type::none) co_return;
+  if (thrown) ++service->handler_failures;
   http.too_large.body = kTooLargeBody;
   http.web_access = options.web_access;
   http.forbidden.body = kForbiddenBody;

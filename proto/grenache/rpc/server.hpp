@@ -81,7 +81,9 @@ class Server {
   /// Answers through the responder, at any time and from any thread.
   using CallbackHandler = std::function<void(Request request, Responder respond)>;
   /// Reads and writes the stream; the answer ends when it completes. If it throws before it has written
-  /// anything, the caller gets ERR_REQUEST_HANDLER with status 500; later, a broken connection.
+  /// anything, the caller gets ERR_REQUEST_HANDLER with status 500; later, a broken connection. When the
+  /// caller disconnects, read() and write() fail, and a handler that waits for something else is cancelled as
+  /// a Handler is.
   using StreamHandler = std::function<net::Awaitable<void>(ServerStream& stream)>;
 
   struct Impl;  // private to the .cpp

@@ -131,6 +131,34 @@ TEST_F(HttpServerTest, aHandlerWhosePeerHasGoneIsCancelledUntilItEnds) {
   test::run(io, test());
 }
 
+TEST_F(HttpServerTest, aStreamHandlerWhosePeerHasGoneIsCancelledUntilItEnds) {
+  options.cancels_abandoned = false;  // of complete requests
+  options.wants_stream = [](HttpRequest const& request) { return request.target == "/stream"; };
+  options.stream_handler = [this](HttpExchange& exchange) -> Awaitable<void> {
+    auto const piece = co_await exchange.read();
+    EXPECT_EQ(piece.value(), "piece");
+    ++waiting;
+    entered.notify_all();
+    while (cancelled < 3) {
+      Wake const wake = co_await release.wait();
+      if (wake == Wake::cancelled) ++cancelled;
+    }
+  };
+  auto test = [this]() -> Awaitable<void> {
+    Endpoint const at = start();
+    RawClient client{io.get_executor()};
+    co_await client.connect(at);
+    co_await client.send("POST /stream HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\npiece");
+    co_await until_entered();
+    client.close();
+    co_await until([this] { return server->connection_count() == 0; });
+    EXPECT_EQ(cancelled, 3);
+    EXPECT_EQ(server->counters().aborted, 1u);
+    EXPECT_EQ(server->counters().handler_failures, 0u);
+  };
+  test::run(io, test());
+}
+
 TEST_F(HttpServerTest, aNewConnectionTakesThePlaceOfTheOneIdleLongest) {
   auto test = [this]() -> Awaitable<void> {
     options.connection_count_max = 2;
