@@ -23,8 +23,8 @@ std::string_view describe(RpcEnvelopeErrc code) {
   return "ERR_REQUEST_GENERIC";
 }
 
-Result<RpcRequestEnvelope> parse_rpc_request(std::string_view body) {
-  auto message = parse(body);
+Result<RpcRequestEnvelope> parse_rpc_request(std::string_view body, ParseLimits limits) {
+  auto message = parse(body, limits);
   if (!message || message->is_null()) return RpcEnvelopeErrc::request_parse;
   RpcRequestEnvelope request;
   if (Value::Array* const items = message->as_array()) {

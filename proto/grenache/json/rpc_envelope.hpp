@@ -27,7 +27,7 @@ struct RpcRequestEnvelope {
 
 /// Parses [rid,key,payload]. As in Node.js, missing items are null, and any JSON except null is a request: an
 /// object or a number is one without rid, key and payload.
-[[nodiscard]] Result<RpcRequestEnvelope> parse_rpc_request(std::string_view body);
+[[nodiscard]] Result<RpcRequestEnvelope> parse_rpc_request(std::string_view body, ParseLimits limits = {});
 
 /// Replaces rid and key with those of a `_gr` header, ["rid","key"].
 [[nodiscard]] Result<void> apply_gr_header(std::string_view header, RpcRequestEnvelope& request);

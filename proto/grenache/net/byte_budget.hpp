@@ -1,6 +1,7 @@
 // Limits the total bytes held by the connections of one worker.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <utility>
@@ -14,10 +15,12 @@ namespace grenache::net {
 /// not have avoided. Handlers bound the size of a reply, the connection count their number, and WebSocket's
 /// write_queue_bytes_max those of a session.
 ///
-/// Two rules prevent a deadlock of a full budget. Small bodies are free; they are bounded by the number of
-/// connections. And one connection at a time may exceed the budget, so that one can always finish; it is
-/// bounded by the limits of one request. So requests hold at most `bytes_max`, plus one request, plus
-/// kFreeBytes and one read per connection. Not thread-safe.
+/// A request counts its text until it is parsed, then what was parsed from it, until it is answered.
+///
+/// Two rules prevent a deadlock of a full budget. Small amounts are free; they are bounded by the number of
+/// connections. And one connection at a time may exceed the budget until it holds no more than that, so that
+/// one can always finish; it is bounded by the limits of one request. So requests hold at most `bytes_max`,
+/// plus one request, plus kFreeBytes and one read per connection. Not thread-safe, except for used().
 class ByteBudget {
  public:
   static constexpr std::size_t kFreeBytes = 64 * 1024;
@@ -50,14 +53,14 @@ class ByteBudget {
     std::size_t counted_ = 0;
   };
 
-  [[nodiscard]] std::size_t used() const { return used_; }
-  [[nodiscard]] bool is_full() const { return used_ >= bytes_max_; }
+  /// From any thread.
+  [[nodiscard]] std::size_t used() const { return used_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool is_full() const { return used() >= bytes_max_; }
 
  private:
   void change(Share& share, std::size_t counted) {
     bool const was_full = is_full();
-    used_ += counted;
-    used_ -= share.counted_;
+    used_.store(used() + counted - share.counted_, std::memory_order_relaxed);
     bool const ended = counted == 0 && favoured_ == &share;
     if (ended) favoured_ = nullptr;
     share.counted_ = counted;
@@ -71,7 +74,7 @@ class ByteBudget {
 
   std::size_t bytes_max_;
   std::function<void()> on_room_;
-  std::size_t used_ = 0;
+  std::atomic<std::size_t> used_{0};
   Share* favoured_ = nullptr;  // may exceed the budget
 };
 

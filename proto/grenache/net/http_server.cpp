@@ -78,6 +78,7 @@ Result<Endpoint> HttpServer::listen(Endpoint const& bind) { return impl_->pool->
 Endpoint HttpServer::local_endpoint() const { return impl_->pool->local_endpoint(); }
 Awaitable<bool> HttpServer::stop(Duration limit) { return WorkerPool::stop(impl_->pool, limit); }
 std::size_t HttpServer::connection_count() const { return impl_->pool->connection_count(); }
+std::size_t HttpServer::held_bytes() const { return impl_->pool->held_bytes(); }
 
 HttpServer::Counters const& HttpServer::counters() const {
   Counters& sum = impl_->sum;

@@ -46,9 +46,9 @@ struct HttpRequest {
   [[nodiscard]] std::string_view header(std::string_view name) const;
   [[nodiscard]] bool has_header(std::string_view name) const;
 
-  /// For handlers that expand a body: until_room() waits until Options::held_bytes_max has room; set_held()
-  /// then counts the bytes until the reply was sent. until_room() returns false after `body_max` without
-  /// room; the request should be refused then.
+  /// For handlers that expand or parse a body: until_room() waits until Options::held_bytes_max has room;
+  /// set_held() then counts the bytes until the handler has ended, instead of those of the body. until_room()
+  /// returns false after `body_max` without room; the request should be refused then.
   [[nodiscard]] Awaitable<bool> until_room();
   void set_held(std::size_t bytes);
 
@@ -133,9 +133,10 @@ class HttpServer {
     std::size_t body_bytes_max = 1024 * 1024;  // a larger request is answered with `too_large`
     /// Lowered to the descriptor limit (descriptors.hpp). Divided equally among the threads.
     std::size_t connection_count_max = 4096;
-    /// Total bytes of bodies and replies of all connections, those below 64 KiB not counted; divided equally
-    /// among the threads. When it is reached, bodies are not read until others have been answered, except for
-    /// one at a time (see ByteBudget): the limits per connection would add up to more than the memory.
+    /// Total bytes of requests and replies of all connections, those below 64 KiB not counted; divided
+    /// equally among the threads. When it is reached, bodies are not read until others have been answered,
+    /// except for one at a time (see ByteBudget): the limits per connection would add up to more than the
+    /// memory.
     std::size_t held_bytes_max = 256 * 1024 * 1024;
     Duration handshake_max = std::chrono::seconds{10};
     /// Between requests; longer than the poll interval of clients.
@@ -209,6 +210,8 @@ class HttpServer {
   [[nodiscard]] Awaitable<bool> stop(Duration limit);
 
   [[nodiscard]] std::size_t connection_count() const;
+  /// The bytes that count for Options::held_bytes_max. From any thread.
+  [[nodiscard]] std::size_t held_bytes() const;
   /// The current totals of all threads. Valid until the next call.
   [[nodiscard]] Counters const& counters() const;
 

@@ -427,7 +427,7 @@ Awaitable<void> HttpConnection::serve() {
     if (aborted) co_return;
     if (http_worker().stopping()) keep_alive = false;
     bool const head_only = message.method() == http::verb::head;
-    request.body = {};
+    std::string{}.swap(request.body);  // an assignment would keep its memory
     held.set(reply.body.size());
     bool const written = co_await answer(reply, keep_alive, message.version() < 11, head_only);
     held.set(0);

@@ -72,23 +72,27 @@ class WebSocketChannel;  // private to the .cpp files
 class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
  public:
   /// Marks a pending answer. A graceful stop waits for sessions with holds; a session with `hold_count_max`
-  /// of them is not read. May be destroyed on any thread.
+  /// of them is not read, and one that has ended keeps its place among the connections until it has none. May
+  /// be destroyed on any thread.
   class Hold {
    public:
     Hold() = default;
     Hold(Hold&&) noexcept = default;
     Hold& operator=(Hold&& other) noexcept {
       std::swap(session_, other.session_);
+      std::swap(bytes_, other.bytes_);
       return *this;
     }
     ~Hold() {
-      if (session_) session_->release();
+      if (session_) session_->release(bytes_);
     }
 
    private:
     friend class WebSocketSession;
-    explicit Hold(std::shared_ptr<WebSocketSession> session) : session_{std::move(session)} {}
+    Hold(std::shared_ptr<WebSocketSession> session, std::size_t bytes)
+        : session_{std::move(session)}, bytes_{bytes} {}
     std::shared_ptr<WebSocketSession> session_;
+    std::size_t bytes_ = 0;
   };
 
   WebSocketSession(Executor executor, std::size_t write_queue_bytes_max);
@@ -106,12 +110,15 @@ class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
   /// Closes normally after the messages sent before.
   void close(std::uint16_t code = close_code::kNormal);
 
-  [[nodiscard]] Hold hold();
+  /// `bytes` is the memory of the request until it is answered; it counts for Options::held_bytes_max.
+  [[nodiscard]] Hold hold(std::size_t bytes = 0);
 
   [[nodiscard]] bool is_open() const;
   [[nodiscard]] bool is_held() const;
   /// Queued bytes that the system has not accepted yet, plus an overhead per message.
   [[nodiscard]] std::size_t queued_bytes() const;
+  /// The sum of the bytes of its holds.
+  [[nodiscard]] std::size_t held_bytes() const;
 
   [[nodiscard]] Endpoint const& peer() const { return peer_; }
   /// The path and query of the upgrade request; any is accepted.
@@ -128,7 +135,7 @@ class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
   friend class WebSocketChannel;
   using Message = std::shared_ptr<std::string const>;
 
-  void release();
+  void release(std::size_t bytes);
   void wake_locked();
 
   Executor const executor_;
@@ -142,10 +149,13 @@ class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
   std::deque<Message> queue_;
   std::size_t queued_bytes_ = 0;  // in the queue and in the writer
   std::size_t hold_count_ = 0;
+  std::size_t held_bytes_ = 0;
   std::uint16_t close_code_ = 0;  // 0: no close requested
   bool writer_awake_ = true;
   bool notify_on_release_ = false;  // a coroutine waits for fewer holds
   bool ended_ = false;
+  bool awaits_release_ = false;  // has ended; a coroutine waits for the end of all holds
+  bool release_posted_ = false;
 };
 
 /// Serves WebSocket on one port, on any path. One handler gets all messages, text and binary, with fragments
@@ -158,13 +168,16 @@ class WebSocketServer {
  public:
   struct Options : WebSocketOptions {
     /// A further connection evicts another one: one in its handshake, or the session without holds that has
-    /// been silent longest; if there is none, it is refused. Lowered to the descriptor limit
-    /// (descriptors.hpp); divided equally among the threads.
+    /// been silent longest; if there is none, it is refused. A session that has ended counts until it has no
+    /// holds. Lowered to the descriptor limit (descriptors.hpp); divided equally among the threads.
     std::size_t connection_count_max = 4096;
-    /// Total bytes of incoming and queued messages of all sessions, those below 64 KiB not counted; divided
-    /// equally among the threads. When it is reached, sessions with more than that are not read until others
-    /// have been served, except for one at a time.
+    /// Total bytes of incoming messages, holds and queued messages of all sessions, those below 64 KiB not
+    /// counted; divided equally among the threads. When it is reached, sessions with more than that are not
+    /// read until others have been served, except for one message at a time (see ByteBudget).
     std::size_t held_bytes_max = 256 * 1024 * 1024;
+    /// Upper bound of the bytes of a hold per byte of its message. When `held_bytes_max` is reached, a
+    /// message whose hold may exceed 64 KiB is not handled until there is room.
+    std::size_t hold_bytes_per_byte = 1;
     std::size_t header_bytes_max = 16 * 1024;           // of the upgrade request
     Duration handshake_max = std::chrono::seconds{10};  // TLS and upgrade together
     std::size_t hold_count_max = 1024;                  // holds of one session: its requests in progress
@@ -221,6 +234,8 @@ class WebSocketServer {
 
   /// Thread-safe.
   [[nodiscard]] std::size_t session_count() const;
+  /// The bytes that count for Options::held_bytes_max. Thread-safe.
+  [[nodiscard]] std::size_t held_bytes() const;
   [[nodiscard]] Counters counters() const;
 
  private:

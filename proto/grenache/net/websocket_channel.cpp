@@ -7,7 +7,9 @@
 #include <boost/beast/websocket/detail/utf8_checker.hpp>
 #include <boost/beast/websocket/error.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
+#include <poll.h>
 
+#include <grenache/net/byte_budget.hpp>
 #include <grenache/net/minimum_rate.hpp>
 
 namespace grenache::net {
@@ -20,6 +22,7 @@ namespace {
 
 constexpr std::size_t kMaskBytes = 16 * 1024;  // a client masks and writes this much at a time
 constexpr std::size_t kMessageBytes = 64;      // memory of a queued message besides its bytes
+constexpr Duration kPeerCheck = std::chrono::milliseconds{300};  // while nothing is read
 
 Error parse_error(Error const& error) {
   bool const malformed = error.category() == make_error_code(http::error::bad_method).category() &&
@@ -92,18 +95,29 @@ void WebSocketSession::close(std::uint16_t code) {
   if (!std::exchange(writer_awake_, true)) wake_locked();
 }
 
-WebSocketSession::Hold WebSocketSession::hold() {
+WebSocketSession::Hold WebSocketSession::hold(std::size_t bytes) {
   std::lock_guard const lock{mutex_};
   ++hold_count_;
-  return Hold{shared_from_this()};
+  held_bytes_ += bytes;
+  return Hold{shared_from_this(), bytes};
 }
 
-void WebSocketSession::release() {
+void WebSocketSession::release(std::size_t bytes) {
   std::lock_guard const lock{mutex_};
+  bool const was_counted = held_bytes_ > ByteBudget::kFreeBytes;
   --hold_count_;
-  if (ended_ || !notify_on_release_) return;
-  writer_awake_ = true;
-  wake_locked();
+  held_bytes_ -= bytes;
+  if (ended_ && !awaits_release_) return;  // the executor may have been destroyed
+  if (!was_counted && !notify_on_release_ && !awaits_release_) return;
+  if (notify_on_release_) writer_awake_ = true;
+  if (std::exchange(release_posted_, true)) return;
+  asio::post(executor_, [self = shared_from_this()] {
+    {
+      std::lock_guard const posted{self->mutex_};
+      self->release_posted_ = false;
+    }
+    if (self->channel_) self->channel_->wake_released();
+  });
 }
 
 bool WebSocketSession::is_open() const {
@@ -121,6 +135,11 @@ std::size_t WebSocketSession::queued_bytes() const {
   return queued_bytes_;
 }
 
+std::size_t WebSocketSession::held_bytes() const {
+  std::lock_guard const lock{mutex_};
+  return held_bytes_;
+}
+
 // Opening
 
 WebSocketChannel::WebSocketChannel(asio::ip::tcp::socket socket, WebSocketOptions const& options,
@@ -136,6 +155,7 @@ WebSocketChannel::WebSocketChannel(asio::ip::tcp::socket socket, WebSocketOption
 
 WebSocketChannel::~WebSocketChannel() {
   end_session();
+  abandon();
   session_->channel_ = nullptr;
 }
 
@@ -247,9 +267,46 @@ bool WebSocketChannel::has_room(std::size_t hold_count_max) {
 
 Awaitable<void> WebSocketChannel::room(std::shared_ptr<WebSocketChannel> self, std::size_t hold_count_max) {
   while (!self->dropped_ && !self->has_room(hold_count_max)) {
-    Wake const wake = co_await self->changed_.wait();
+    Wake const wake = co_await self->changed_.wait(steady_deadline(kPeerCheck));
     if (wake == Wake::cancelled) co_return;
+    if (wake == Wake::timed_out) self->drop_without_peer();
   }
+}
+
+void WebSocketChannel::wake_released() {
+  if (on_release) on_release();
+  wake();
+}
+
+bool WebSocketChannel::awaits_release() {
+  std::lock_guard const lock{session_->mutex_};
+  session_->awaits_release_ = !abandoned_ && session_->hold_count_ > 0;
+  return session_->awaits_release_;
+}
+
+Awaitable<void> WebSocketChannel::released(std::shared_ptr<WebSocketChannel> self) {
+  while (self->awaits_release()) {
+    Wake const wake = co_await self->changed_.wait();
+    if (wake == Wake::cancelled) self->abandon();
+  }
+}
+
+void WebSocketChannel::abandon() {
+  abandoned_ = true;
+  {
+    std::lock_guard const lock{session_->mutex_};
+    session_->awaits_release_ = false;
+  }
+  wake();
+}
+
+void WebSocketChannel::drop_without_peer() {
+  if (!socket_.is_open() || !session_->is_open()) return;
+  // POLLRDHUP is set even if unread bytes precede the end.
+  pollfd socket{socket_.next_layer().below().socket().native_handle(), POLLRDHUP, 0};
+  bool const polled = ::poll(&socket, 1, 0) > 0;
+  bool const gone = polled && (socket.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+  if (gone) drop(WebSocketErrc::connection_lost);
 }
 
 // Writing

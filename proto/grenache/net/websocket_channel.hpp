@@ -45,6 +45,13 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   /// Completes when the session has fewer than `hold_count_max` holds, or has ended.
   static Awaitable<void> room(std::shared_ptr<WebSocketChannel> self, std::size_t hold_count_max);
 
+  /// After the end: completes when the session has no holds, or abandon() was called.
+  static Awaitable<void> released(std::shared_ptr<WebSocketChannel> self);
+  /// Nothing waits for the holds any more, and their release uses the executor no more.
+  void abandon();
+  /// Drops the connection if the peer has disconnected; for times in which nothing is read.
+  void drop_without_peer();
+
   /// Closes with 1001 once the queue is empty and the session has no holds.
   void drain();
   [[nodiscard]] bool is_draining() const { return draining_; }
@@ -59,9 +66,13 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   [[nodiscard]] std::shared_ptr<WebSocketSession> const& session() const { return session_; }
   /// Called by the session, on the thread of the channel, after a change.
   void wake() { changed_.notify_all(); }
+  /// The same after holds have ended.
+  void wake_released();
 
   /// Called on the thread of the channel when a message was written, or the peer has shown to be alive.
   std::function<void()> on_progress;
+  /// Called on the thread of the channel when holds that had bytes have ended.
+  std::function<void()> on_release;
   /// Called when this many bytes of an incomplete message have arrived; reading continues when it completes.
   std::function<Awaitable<void>(std::size_t bytes)> on_part;
 
@@ -80,6 +91,7 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   [[nodiscard]] Error opened(Error error);
   [[nodiscard]] Error reason(Error error) const;
   [[nodiscard]] bool fill(Batch& batch);
+  [[nodiscard]] bool awaits_release();
   [[nodiscard]] Awaitable<void> await_part_handler();
   void end_session();
   static Awaitable<Error> write_messages(std::shared_ptr<WebSocketChannel> self);
@@ -106,6 +118,7 @@ class WebSocketChannel : public std::enable_shared_from_this<WebSocketChannel> {
   bool writing_ = false;
   bool draining_ = false;
   bool dropped_ = false;
+  bool abandoned_ = false;
 };
 
 }  // namespace grenache::net

@@ -54,10 +54,14 @@ struct Peer : Worker::Connection {
       enter(Phase::idle);
       queued.set(channel->session()->queued_bytes());
     };
-    channel->on_part = [this](std::size_t bytes) { return until_room(bytes); };
+    channel->on_release = [this] { count_held(); };
+    channel->on_part = [this](std::size_t bytes) {
+      return until_room(bytes, bytes, steady_deadline(ws_worker().settings->options.message_max));
+    };
   }
   ~Peer() override {
     channel->on_progress = nullptr;
+    channel->on_release = nullptr;
     channel->on_part = nullptr;
   }
 
@@ -65,12 +69,16 @@ struct Peer : Worker::Connection {
   Awaitable<void> serve();
   Awaitable<bool> upgrade();
   Awaitable<void> receive();
-  /// Returns whether reading must wait for the budget after `bytes` of a message; 0: between messages.
+  /// Counts `text_bytes` and the holds of the session.
+  void count_held() { held.set(text_bytes + channel->session()->held_bytes()); }
+  /// Returns whether a message that needs `bytes` must wait for the budget; 0: between messages.
   [[nodiscard]] bool must_wait(std::size_t bytes);
-  /// Waits until reading may continue after `bytes` of a message; 0: between messages.
-  Awaitable<void> until_room(std::size_t bytes);
+  /// Waits with `text` bytes of a message until there is room for `bytes`; drops the connection after
+  /// `limit`.
+  Awaitable<void> until_room(std::size_t text, std::size_t bytes, TimePoint limit);
 
   void cut(Cut why) override {
+    channel->abandon();
     if (why == Cut::evicted) channel->write_close_now(close_code::kTryAgainLater);
     channel->drop(why == Cut::evicted ? WebSocketErrc::evicted : WebSocketErrc::stopped);
   }
@@ -83,7 +91,8 @@ struct Peer : Worker::Connection {
 
   std::shared_ptr<Channel> channel;
   Endpoint address;
-  ByteBudget::Share incoming{worker().budget()};
+  std::size_t text_bytes = 0;  // of the message that is being read or handled
+  ByteBudget::Share held{worker().budget()};
   ByteBudget::Share queued{worker().budget()};
 };
 
@@ -149,6 +158,12 @@ Awaitable<void> Peer::serve() {
   }
   ws_worker().count_end(channel->why());
   ws_worker().call(ws_worker().settings->handlers.on_close, channel->session(), channel->why());
+  // Keeps its place and its bytes, so that peers that come and go cannot add up requests in progress.
+  enter(Phase::serving);
+  text_bytes = 0;
+  count_held();
+  queued.set(0);
+  co_await Channel::released(channel);
 }
 
 Awaitable<bool> Peer::upgrade() {
@@ -168,26 +183,32 @@ Awaitable<bool> Peer::upgrade() {
 }
 
 bool Peer::must_wait(std::size_t bytes) {
-  if (bytes > 0) return bytes > ByteBudget::kFreeBytes && !incoming.may_grow();
-  // A peer with many queued bytes must read them before it may send more requests. This wait also ends when
-  // it has read them, even if the budget is still full.
-  return worker().budget().is_full() && channel->session()->queued_bytes() > ByteBudget::kFreeBytes;
+  if (bytes > 0) return bytes > ByteBudget::kFreeBytes && !held.may_grow();
+  // A peer with many queued bytes must read them before it may send more requests, and one with large
+  // requests in progress waits for their answers. This wait also ends when that has happened, even if the
+  // budget is still full.
+  auto const& session = *channel->session();
+  bool const holds_much =
+      session.queued_bytes() > ByteBudget::kFreeBytes || session.held_bytes() > ByteBudget::kFreeBytes;
+  return holds_much && worker().budget().is_full();
 }
 
-Awaitable<void> Peer::until_room(std::size_t bytes) {
-  incoming.set(bytes);
-  TimePoint const limit = steady_deadline(ws_worker().settings->options.message_max);
+Awaitable<void> Peer::until_room(std::size_t text, std::size_t bytes, TimePoint limit) {
+  text_bytes = text;
+  count_held();
   while (!channel->is_dropped() && must_wait(bytes)) {
     TimePoint const now = steady_now();
-    if (bytes > 0 && now >= limit) co_return channel->drop(WebSocketErrc::timed_out);
+    if (now >= limit) co_return channel->drop(WebSocketErrc::timed_out);
     Wake const wake = co_await ws_worker().room().wait(now + Worker::kRecheckInterval);
     if (wake == Wake::cancelled) co_return;
+    if (wake == Wake::timed_out) channel->drop_without_peer();
   }
 }
 
 Awaitable<void> Peer::receive() {
   auto const& session = channel->session();
   auto const& handlers = ws_worker().settings->handlers;
+  auto const& options = ws_worker().settings->options;
   bool succeeded = ws_worker().call(handlers.on_open, session);
   for (;;) {
     if (!succeeded) session->close(close_code::kInternalError);
@@ -195,13 +216,17 @@ Awaitable<void> Peer::receive() {
     if (!message) co_return;
     enter(Phase::idle);
     if (!succeeded || channel->is_draining()) continue;
+    std::size_t const size = message->size();
+    std::size_t const needed = size * options.hold_bytes_per_byte;
+    if (needed > ByteBudget::kFreeBytes) co_await until_room(size, needed, TimePoint::max());
+    if (channel->is_dropped()) continue;
     ws_worker().count(&Counters::messages);
     succeeded = ws_worker().call(handlers.on_message, session, std::move(*message));
     queued.set(session->queued_bytes());
-    incoming.set(0);
-    if (must_wait(0)) co_await until_room(0);
-    std::size_t const hold_count_max = ws_worker().settings->options.hold_count_max;
-    if (!channel->has_room(hold_count_max)) co_await Channel::room(channel, hold_count_max);
+    text_bytes = 0;
+    count_held();
+    if (must_wait(0)) co_await until_room(0, 0, TimePoint::max());
+    if (!channel->has_room(options.hold_count_max)) co_await Channel::room(channel, options.hold_count_max);
   }
 }
 
@@ -236,6 +261,7 @@ Result<Endpoint> WebSocketServer::listen(Endpoint const& bind) { return impl_->p
 Endpoint WebSocketServer::local_endpoint() const { return impl_->pool->local_endpoint(); }
 Awaitable<bool> WebSocketServer::stop(Duration limit) { return WorkerPool::stop(impl_->pool, limit); }
 std::size_t WebSocketServer::session_count() const { return impl_->settings->session_count; }
+std::size_t WebSocketServer::held_bytes() const { return impl_->pool->held_bytes(); }
 
 WebSocketServer::Counters WebSocketServer::counters() const {
   Counters sum;

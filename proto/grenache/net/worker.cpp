@@ -149,6 +149,12 @@ std::size_t WorkerPool::connection_count() const {
   return count;
 }
 
+std::size_t WorkerPool::held_bytes() const {
+  std::size_t bytes = 0;
+  for (auto const& worker : workers_) bytes += worker->held_bytes();
+  return bytes;
+}
+
 std::uint64_t WorkerPool::counted(std::uint64_t Worker::Counters::*what) const {
   std::uint64_t sum = 0;
   for (auto const& worker : workers_) sum += worker->counted(what);

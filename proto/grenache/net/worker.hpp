@@ -94,6 +94,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   [[nodiscard]] TaskGroup& tasks() { return tasks_; }
   [[nodiscard]] bool stopping() const { return stopping_; }
   [[nodiscard]] ByteBudget& budget() { return budget_; }
+  /// The used bytes of the budget. From any thread.
+  [[nodiscard]] std::size_t held_bytes() const { return budget_.used(); }
   /// Notified when the budget has room again. Waiters also re-check every kRecheckInterval, because the
   /// closing of a waiting connection is not notified.
   [[nodiscard]] AsyncEvent& room() { return room_; }
@@ -161,6 +163,8 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   [[nodiscard]] std::vector<std::shared_ptr<Worker>> const& workers() const { return workers_; }
   /// From any thread.
   [[nodiscard]] std::size_t connection_count() const;
+  /// From any thread.
+  [[nodiscard]] std::size_t held_bytes() const;
   [[nodiscard]] std::uint64_t counted(std::uint64_t Worker::Counters::*what) const;
 
  private:

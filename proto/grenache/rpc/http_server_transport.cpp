@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <exception>
 #include <mutex>
 #include <optional>
@@ -6,8 +7,10 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include <grenache/json/memory_bytes.hpp>
 #include <grenache/json/rpc_envelope.hpp>
 #include <grenache/net/async_event.hpp>
+#include <grenache/net/byte_budget.hpp>
 #include <grenache/net/gzip.hpp>
 #include <grenache/net/http_server.hpp>
 #include <grenache/rpc/service.hpp>
@@ -25,6 +28,13 @@ namespace {
 constexpr std::string_view kTooLargeBody = "[null, \"ERR_REQUEST_SIZE\", null]";
 constexpr std::string_view kForbiddenBody = "[null, \"ERR_REQUEST_FORBIDDEN\", null]";
 constexpr std::string_view kHandlerFailed = "[null, \"ERR_REQUEST_HANDLER\", null]";
+
+// The limits of a gzipped request; see ServerOptions::expanded_bytes_max. Expanding and parsing run on the
+// thread of the connection, which serves nobody else meanwhile.
+constexpr std::size_t kExpandedBytesFree = 1024 * 1024;
+constexpr std::size_t kExpandedBytesPerByte = 64;
+constexpr std::size_t kValuesFree = 100'000;
+constexpr std::size_t kValuesPerByte = 4;
 
 HttpReply refusal(Service& service, RpcEnvelopeErrc code) {
   bool const of_header = code == RpcEnvelopeErrc::header_parse_gr;
@@ -109,22 +119,34 @@ Awaitable<Reply> call_back(std::shared_ptr<Service> const& service, Request requ
   co_return std::move(*reply);
 }
 
+/// Expands a gzipped body, and returns the limits for parsing it. Like Node.js, uses a body that cannot be
+/// decompressed as it is. So a decompression bomb is not expanded either, and is refused as invalid JSON.
+json::ParseLimits expand(std::string& body, std::size_t expanded_bytes_max) {
+  json::ParseLimits limits;
+  std::size_t const bytes_max = std::max(kExpandedBytesFree, kExpandedBytesPerByte * body.size());
+  std::size_t const values_max = std::max(kValuesFree, kValuesPerByte * body.size());
+  limits.value_count_max = std::min(limits.value_count_max, values_max);
+  auto expanded = net::gunzip(body, std::min(bytes_max, expanded_bytes_max));
+  if (expanded) body = std::move(*expanded);
+  return limits;
+}
+
 Awaitable<HttpReply> handle(std::shared_ptr<Service> service, HttpRequest& http) {
   bool const compressed = http.header("grc-compress").find("gzip") != std::string_view::npos;
-  if (compressed) {
-    // Like Node.js, use a body that cannot be decompressed as it is. So a decompression bomb is not expanded
-    // either, and is refused as invalid JSON.
+  bool const is_small = http.body.size() * json::kMemoryPerTextByte <= net::ByteBudget::kFreeBytes;
+  if (compressed || !is_small) {
     bool const has_room = co_await http.until_room();
     if (!has_room) {
       HttpReply busy;
       busy.status = 503;
       co_return busy;
     }
-    auto expanded = net::gunzip(http.body, service->options.expanded_bytes_max);
-    if (expanded) http.body = std::move(*expanded);
-    http.set_held(http.body.size());
   }
-  auto envelope = json::parse_rpc_request(http.body);
+  json::ParseLimits limits;
+  if (compressed) limits = expand(http.body, service->options.expanded_bytes_max);
+  auto envelope = json::parse_rpc_request(http.body, limits);
+  std::string{}.swap(http.body);  // from now on what was parsed counts
+  http.set_held(envelope ? memory_of(*envelope) : 0);
   if (http.has_header("_gr")) {
     json::RpcRequestEnvelope unused;
     auto const applied = json::apply_gr_header(http.header("_gr"), envelope ? *envelope : unused);
@@ -221,6 +243,10 @@ Awaitable<void> handle_stream(std::shared_ptr<Service> service, net::HttpExchang
   } catch (std::exception const&) {
     thrown = true;
   }
+  // A handler that was cancelled has not failed: its caller disconnected, or the server stops.
+  auto const cancellation = co_await asio::this_coro::cancellation_state;
+  if (cancellation.cancelled() != asio::cancellation_type::none) co_return;
+  if (thrown) ++service->handler_failures;
   if (stream.broken()) co_return;
   if (!thrown) {
     std::string_view const nothing;
@@ -243,10 +269,6 @@ net::HttpServer::Options http_options(std::shared_ptr<Service> const& service,
   http.handshake_max = options.handshake_max;
   http.body_max = options.body_max;
   http.stream_idle_max = options.stream_idle_max;
-  // A handler that was cancelled has not failed: its caller disconnected, or the server stops.
-  auto const cancellation = co_await asio::this_coro::cancellation_state;
-  if (cancellation.cancelled() != asio::cancellation_type::none) co_return;
-  if (thrown) ++service->handler_failures;
   http.too_large.body = kTooLargeBody;
   http.web_access = options.web_access;
   http.forbidden.body = kForbiddenBody;
@@ -270,6 +292,7 @@ class HttpServerTransport : public ServerTransport {
   Result<Endpoint> listen(Endpoint const& bind) override { return http_.listen(bind); }
   [[nodiscard]] Endpoint local_endpoint() const override { return http_.local_endpoint(); }
   Awaitable<bool> stop(Duration limit) override { return http_.stop(limit); }
+  [[nodiscard]] std::size_t held_bytes() const override { return http_.held_bytes(); }
   void count(Server::Counters& counters) const override {
     auto const& http = http_.counters();
     counters.connections += http.connections;

@@ -96,6 +96,8 @@ void Server::announce(Link& link, std::string name) {
 Awaitable<RpcResult<void>> Server::ready(Duration limit) { return Impl::ready(impl_, limit); }
 Awaitable<bool> Server::stop(Duration limit) { return Impl::stop(impl_, limit); }
 
+std::size_t Server::held_bytes() const { return impl_->transport ? impl_->transport->held_bytes() : 0; }
+
 Server::Counters Server::counters() const {
   Service const& service = *impl_->service;
   Counters counters;

@@ -75,10 +75,12 @@ class Server {
 
   /// Returns the reply. The request is valid until the awaitable completes; it may be moved from. Runs on the
   /// executor of its connection and must return to it; cancelled (terminal) when stop() exceeds its limit
-  /// and, over HTTP, when the caller disconnects; see net::HttpServer::Handler, also for child coroutines on
-  /// other executors.
+  /// and when the caller disconnects, again every 0.1 s until it ends; see net::HttpServer::Handler, also for
+  /// child coroutines on other executors. A caller that closes only its sending half counts as disconnected.
   using Handler = std::function<net::Awaitable<Reply>(Request& request)>;
-  /// Answers through the responder, at any time and from any thread.
+  /// Answers through the responder, at any time and from any thread. It cannot be cancelled, so the
+  /// connection of a caller that has disconnected keeps its place and its bytes until its requests are
+  /// answered: the limits of ServerOptions bound the number of unanswered requests.
   using CallbackHandler = std::function<void(Request request, Responder respond)>;
   /// Reads and writes the stream; the answer ends when it completes. If it throws before it has written
   /// anything, the caller gets ERR_REQUEST_HANDLER with status 500; later, a broken connection. When the
@@ -118,6 +120,8 @@ class Server {
   [[nodiscard]] net::Awaitable<bool> stop(Duration limit);
 
   [[nodiscard]] Counters counters() const;
+  /// The bytes that count for Options::held_bytes_max.
+  [[nodiscard]] std::size_t held_bytes() const;
 
  private:
   std::shared_ptr<Impl> impl_;

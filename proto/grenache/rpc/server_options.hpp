@@ -22,11 +22,16 @@ struct ServerOptions {
   /// Number of own threads. Connections are distributed over them, and handlers run concurrently, each on
   /// the thread of its connection. 0: everything runs on the thread of the executor.
   unsigned threads = 0;
-  std::size_t body_bytes_max = 8 * 1024 * 1024;       // of a request as sent
-  std::size_t expanded_bytes_max = 32 * 1024 * 1024;  // of a gzipped request after decompression
+  std::size_t body_bytes_max = 8 * 1024 * 1024;  // of a request as sent
+  /// Of a gzipped request after decompression. To bound the time that a small request can take, it may also
+  /// expand to at most 1 MiB or 64 times its size, whichever is more, and have at most 100,000 JSON values or
+  /// 4 per byte of its size. Beyond any of these it is refused with ERR_REQUEST_PARSE.
+  std::size_t expanded_bytes_max = 32 * 1024 * 1024;
+  /// WebSocket: a connection that has ended counts until its requests in progress have ended.
   std::size_t connection_count_max = 4096;
-  /// Total bytes of requests and answers of all connections, those below 64 KiB not counted. When it is
-  /// reached, requests are not read until others have been answered, except for one at a time.
+  /// Total bytes of requests and answers of all connections, those below 64 KiB not counted: the text of a
+  /// request while it is read, then the memory of its parsed values until it is answered. When it is reached,
+  /// requests are not read or parsed until others have been answered, except for one at a time.
   std::size_t held_bytes_max = 512 * 1024 * 1024;
   /// WebSocket: in progress; beyond this the connection is not read.
   std::size_t requests_per_connection_max = 1024;

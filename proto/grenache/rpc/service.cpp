@@ -3,11 +3,15 @@
 #include <exception>
 #include <utility>
 
+#include <grenache/json/memory_bytes.hpp>
+
 namespace grenache::rpc {
 
 void Responder::operator()(Reply reply) const { state_->answer(std::move(reply)); }
 
 namespace {
+
+constexpr std::size_t kRequestBytes = 2048;  // of a request in progress, besides its values
 
 Reply failure_reply() { return Reply::failure("ERR_REQUEST_HANDLER"); }
 
@@ -40,6 +44,11 @@ void Service::call_back(Request request, std::unique_ptr<Responder::State> state
   } catch (...) {
     responder(handler_failure());
   }
+}
+
+std::size_t memory_of(json::RpcRequestEnvelope const& request) {
+  return kRequestBytes + request.key.capacity() + json::memory_bytes(request.rid) +
+         json::memory_bytes(request.payload);
 }
 
 std::string reply_text(json::Value const& rid, Reply const& reply) {

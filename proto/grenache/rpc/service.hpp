@@ -60,6 +60,9 @@ class Responder::State {
   std::atomic<bool> answered_ = false;
 };
 
+/// The memory of a request until it is answered, with its coroutines and what the transport keeps of it.
+[[nodiscard]] std::size_t memory_of(json::RpcRequestEnvelope const& request);
+
 /// `[rid,err,res]`
 [[nodiscard]] std::string reply_text(json::Value const& rid, Reply const& reply);
 
@@ -71,6 +74,8 @@ class ServerTransport {
   [[nodiscard]] virtual Endpoint local_endpoint() const = 0;
   /// As Server::stop().
   [[nodiscard]] virtual net::Awaitable<bool> stop(Duration limit) = 0;
+  /// As Server::held_bytes().
+  [[nodiscard]] virtual std::size_t held_bytes() const = 0;
   /// Adds the counters of the transport.
   virtual void count(Server::Counters& counters) const = 0;
 };

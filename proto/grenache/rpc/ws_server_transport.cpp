@@ -5,6 +5,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include <grenache/json/memory_bytes.hpp>
 #include <grenache/json/rpc_envelope.hpp>
 #include <grenache/net/deadline.hpp>
 #include <grenache/net/steady_clock.hpp>
@@ -25,11 +26,12 @@ namespace {
 constexpr Duration kCutOff = std::chrono::seconds{1};  // for handlers that were cancelled to end
 constexpr Duration kCancelAgain = std::chrono::milliseconds{100};
 
-/// The coroutine handlers of one session, on its thread. They are not cancelled when the caller disconnects.
+/// The coroutine handlers of one session, on its thread.
 struct SessionTasks {
-  explicit SessionTasks(net::Executor const& e) : executor{e}, group{e} {}
+  explicit SessionTasks(net::Executor const& e) : executor{e}, group{e}, cancellations{e} {}
   net::Executor executor;
   net::TaskGroup group;
+  net::TaskGroup cancellations;  // cancel the group after the session has ended
   bool closed = false;
 };
 using SessionTaskSet = std::set<std::shared_ptr<SessionTasks>>;
@@ -73,10 +75,18 @@ Awaitable<void> call(std::shared_ptr<SessionRegistry> registry, Session session,
   if (session_tasks->closed && session_tasks->group.size() == 1) registry->remove(session_tasks);
 }
 
+/// Cancels the handlers of a session that has ended. Cancellation is not sticky: a handler may wait again.
+Awaitable<void> cancel_until_ended(std::shared_ptr<SessionTasks> session_tasks) {
+  while (session_tasks->group.size() > 0) {
+    session_tasks->group.cancel(asio::cancellation_type::terminal);
+    (void)co_await session_tasks->group.drained(kCancelAgain);
+  }
+}
+
 void call_back(Service& service, std::shared_ptr<Service> const& shared, Session const& session,
-               Request request) {
+               Request request, WebSocketSession::Hold given) {
   // In a shared_ptr, because std::function needs copyable captures.
-  auto hold = std::make_shared<WebSocketSession::Hold>(session->hold());
+  auto hold = std::make_shared<WebSocketSession::Hold>(std::move(given));
   auto deliver = [session, hold, rid = request.rid](Reply const& reply) {
     try {
       session->send(reply_text(rid, reply));
@@ -98,6 +108,7 @@ void handle(std::shared_ptr<SessionRegistry> const& registry, Session const& ses
     return;
   }
   ++service.requests;
+  auto hold = session->hold(memory_of(*envelope));
   Request request;
   request.rid = std::move(envelope->rid);
   request.key = std::move(envelope->key);
@@ -105,10 +116,12 @@ void handle(std::shared_ptr<SessionRegistry> const& registry, Session const& ses
   request.transport = service.options.transport;
   request.peer = session->peer();
   request.certificate = session->certificate();
-  if (service.callback) return call_back(service, registry->service, session, std::move(request));
+  if (service.callback) {
+    return call_back(service, registry->service, session, std::move(request), std::move(hold));
+  }
   auto const session_tasks = tasks_of(*session);
   session_tasks->group.spawn_isolated(
-      call(registry, session, session_tasks, std::move(request), session->hold()));
+      call(registry, session, session_tasks, std::move(request), std::move(hold)));
 }
 
 WebSocketServer::Handlers handlers(std::shared_ptr<SessionRegistry> const& registry) {
@@ -126,7 +139,8 @@ WebSocketServer::Handlers handlers(std::shared_ptr<SessionRegistry> const& regis
     auto const session_tasks = tasks_of(*session);
     if (!session_tasks) return;  // on_open had no memory for it
     session_tasks->closed = true;
-    if (session_tasks->group.size() == 0) registry->remove(session_tasks);
+    if (session_tasks->group.size() == 0) return registry->remove(session_tasks);
+    session_tasks->cancellations.spawn_isolated(cancel_until_ended(session_tasks));
   };
   return handlers;
 }
@@ -139,6 +153,7 @@ WebSocketServer::Options ws_options(Server::Options const& options, std::shared_
   ws.write_queue_bytes_max = options.write_queue_bytes_max;
   ws.connection_count_max = options.connection_count_max;
   ws.held_bytes_max = options.held_bytes_max;
+  ws.hold_bytes_per_byte = json::kMemoryPerTextByte;
   ws.hold_count_max = options.requests_per_connection_max;
   ws.idle_max = options.idle_max;
   ws.handshake_max = options.handshake_max;
@@ -184,6 +199,7 @@ class WsServerTransport : public ServerTransport {
     co_return closed && !cut_off;
   }
 
+  [[nodiscard]] std::size_t held_bytes() const override { return ws_.held_bytes(); }
   void count(Server::Counters& counters) const override {
     auto const ws = ws_.counters();
     counters.connections += ws.connections;

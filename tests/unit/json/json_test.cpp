@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <grenache/json/json.hpp>
+#include <grenache/json/memory_bytes.hpp>
 
 namespace grenache::json {
 namespace {
@@ -109,6 +110,29 @@ TEST(Json, wrongTypesGiveNothing) {
   EXPECT_EQ(value.find("s")->find("x"), nullptr);
   EXPECT_EQ(value.at(0), nullptr);
   EXPECT_EQ(value.find("a")->at(1), nullptr);
+}
+
+TEST(Json, memoryBytesCountsItemsMembersAndLongStrings) {
+  EXPECT_EQ(memory_bytes(Value{}), 0u);
+  EXPECT_EQ(memory_bytes(Value{"short"}), 0u);
+  std::string const text(1000, 'x');
+  EXPECT_GE(memory_bytes(Value{text}), 1000u);
+  EXPECT_LT(memory_bytes(Value{text}), 1100u);
+  EXPECT_GE(memory_bytes(Value::array({text, text})), 2 * (sizeof(Value) + 1000));
+  EXPECT_GE(memory_bytes(Value::object({{text, text}})), sizeof(Value::Member) + 2000);
+  EXPECT_GE(memory_bytes(Value::array({Value::array({1, 2})})), 3 * sizeof(Value));
+}
+
+TEST(Json, memoryBytesOfParsedTextStaysBelowItsBound) {
+  for (std::string const item :
+       {"1", "[]", "{}", "[1]", "[[1]]", R"({"":1})", R"({"a":[],"b":{}})", R"("")"}) {
+    std::string text = "[" + item;
+    for (int i = 0; i < 1024; ++i) text += "," + item;  // a power of two and one more
+    text += "]";
+    auto const value = *parse(text);
+    EXPECT_LE(memory_bytes(value), text.size() * kMemoryPerTextByte + sizeof(Value)) << item;
+    EXPECT_GE(memory_bytes(value), 1025 * sizeof(Value)) << item;
+  }
 }
 
 TEST(Json, setReplacesOrAdds) {

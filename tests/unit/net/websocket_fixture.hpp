@@ -109,6 +109,12 @@ struct WebSocketTest : testing::Test {
     while (messages.size() < count) co_await happened.wait();
   }
 
+  /// For what no event tells.
+  Awaitable<void> until(std::function<bool()> condition) {
+    AsyncEvent never{io.get_executor()};
+    while (!condition()) (void)co_await never.wait(steady_now() + 1ms);
+  }
+
   /// Everything that comes back for these bytes.
   Awaitable<std::string> exchange(std::string bytes) {
     RawClient raw{io.get_executor()};

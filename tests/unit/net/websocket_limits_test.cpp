@@ -217,6 +217,129 @@ TEST_F(WebSocketTest, overTheBudgetOneMessageAtATimeIsReadToItsEnd) {
   test::run(io, test());
 }
 
+TEST_F(WebSocketTest, aHoldCountsForTheBudgetUntilItEnds) {
+  std::vector<WebSocketSession::Hold> holds;
+  on_message = [&](Session const& session, std::string const&) { holds.push_back(session->hold(100'000)); };
+  serve();
+  auto test = [&]() -> Awaitable<void> {
+    auto connection = co_await connect_plainly();
+    connection->send("x");
+    connection->send("x");
+    co_await until_messages(2);
+    EXPECT_EQ(sessions[0]->held_bytes(), 200'000u);
+    co_await until([this] { return server->held_bytes() == 200'000; });
+    holds.pop_back();
+    co_await until([this] { return server->held_bytes() == 100'000; });
+    connection->drop();
+    co_await until_ended(1);
+    EXPECT_EQ(server->held_bytes(), 100'000u) << "its request is still in progress";
+    holds.clear();
+    co_await until([this] { return server->held_bytes() == 0; });
+  };
+  test::run(io, test());
+}
+
+TEST_F(WebSocketTest, overTheBudgetASessionWithLargeRequestsInProgressIsReadNoFurther) {
+  WebSocketServer::Options options;
+  options.held_bytes_max = 150'000;
+  std::vector<WebSocketSession::Hold> holds;
+  on_message = [&](Session const& session, std::string const& text) {
+    if (text == "large") holds.push_back(session->hold(100'000));
+  };
+  serve(options);
+  auto test = [&]() -> Awaitable<void> {
+    auto connection = co_await connect_plainly();
+    for (int i = 0; i < 4; ++i) connection->send("large");
+    co_await until_messages(2);
+    auto other = co_await connect_plainly();
+    other->send("small");
+    co_await until_messages(3);
+    EXPECT_EQ(messages.back(), "small");
+    holds.pop_back();
+    co_await until_messages(4);
+    EXPECT_EQ(messages.back(), "large");
+    holds.clear();
+    co_await until_messages(5);
+    holds.clear();
+  };
+  test::run(io, test());
+}
+
+TEST_F(WebSocketTest, overTheBudgetOneMessageWithALargeHoldAtATimeIsHandled) {
+  WebSocketServer::Options options;
+  options.held_bytes_max = 150'000;
+  options.hold_bytes_per_byte = 1000;
+  std::vector<WebSocketSession::Hold> holds;
+  on_message = [&](Session const& session, std::string const& text) {
+    holds.push_back(session->hold(text.size() * 1000));
+  };
+  serve(options);
+  auto test = [&]() -> Awaitable<void> {
+    std::vector<WebSocketConnection> connections;
+    for (int i = 0; i < 4; ++i) {
+      auto connection = co_await connect_plainly();
+      connection->send(std::string(200, 'x'));
+      connections.push_back(std::move(*connection));
+    }
+    co_await until_messages(2);  // the first fills the budget, one more may exceed it
+    auto other = co_await connect_plainly();
+    other->send("small");
+    co_await until_messages(3);
+    EXPECT_EQ(messages.back(), "small");
+    EXPECT_EQ(server->held_bytes(), 400'000u);
+    while (messages.size() < 5) {
+      holds.clear();
+      co_await happened.wait();
+    }
+    holds.clear();
+    co_await until([this] { return server->held_bytes() == 0; });
+  };
+  test::run(io, test());
+}
+
+TEST_F(WebSocketTest, aSessionThatHasEndedKeepsItsPlaceUntilItsAnswersAreThere) {
+  WebSocketServer::Options options;
+  options.connection_count_max = 1;
+  WebSocketSession::Hold hold;
+  on_message = [&](Session const& session, std::string const&) { hold = session->hold(); };
+  serve(options);
+  auto test = [&]() -> Awaitable<void> {
+    auto first = co_await connect_plainly();
+    first->send("wait");
+    co_await until_messages(1);
+    first->drop();
+    co_await until_ended(1);
+    EXPECT_EQ(server->session_count(), 0u);
+    auto second = co_await connect_plainly();
+    EXPECT_FALSE(second);
+    EXPECT_EQ(server->counters().refused, 1u);
+    hold = {};
+    second = co_await connect_plainly();
+    EXPECT_TRUE(second);
+  };
+  test::run(io, test());
+}
+
+TEST_F(WebSocketTest, aPeerThatDisconnectsWhileItIsNotReadIsNoticed) {
+  WebSocketServer::Options options;
+  options.hold_count_max = 1;
+  WebSocketSession::Hold hold;
+  on_message = [&](Session const& session, std::string const&) { hold = session->hold(); };
+  serve(options);
+  auto test = [&]() -> Awaitable<void> {
+    auto connection = co_await connect_plainly();
+    connection->send("wait");
+    connection->send("not read");
+    co_await until_messages(1);
+    connection->drop();
+    co_await until_ended(1);
+    EXPECT_EQ(ends.front(), WebSocketErrc::connection_lost);
+    EXPECT_EQ(messages.size(), 1u);
+    hold = {};
+  };
+  test::run(io, test());
+}
+
 TEST_F(WebSocketTest, aSessionWithTooManyAnswersOutstandingIsReadNoFurther) {
   WebSocketServer::Options options;
   options.hold_count_max = 2;

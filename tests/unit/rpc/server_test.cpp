@@ -206,6 +206,76 @@ TEST_P(HttpServerTest, aCallbackKeepsThePlaceOfACallerThatHasGone) {
   test::run(io, test());
 }
 
+TEST_P(ServerTest, whatWasParsedCountsAsHeldUntilItIsAnswered) {
+  auto test = [this]() -> Awaitable<void> {
+    std::vector<Responder> kept;
+    net::AsyncEvent called{io.get_executor()};
+    auto keep = [&](Request const&, Responder const& respond) {
+      kept.push_back(respond);
+      called.notify_all();
+    };
+    Server server{io.get_executor(), server_options(transport), Server::CallbackHandler{keep}};
+    co_await announce("svc", server.listen(kFreePort).value());
+    Value::Array const payload(30'000, Value{1});  // a text of 60 kB
+    std::size_t const parsed_bytes = payload.size() * sizeof(Value);
+    std::vector<RpcResult<Value>> results;
+    for (int i = 0; i < 3; ++i) tasks.spawn(ask(payload, results));
+    while (kept.size() < 3) co_await called.wait();
+    co_await until([&] { return server.held_bytes() >= 3 * parsed_bytes; });
+    EXPECT_LE(server.held_bytes(), 6 * parsed_bytes);
+    for (Responder const& respond : kept) respond(Reply{"done"});
+    kept.clear();
+    (void)co_await tasks.drained(10s);
+    EXPECT_EQ(results.size(), 3u);
+    co_await until([&] { return server.held_bytes() == 0; });
+  };
+  test::run(io, test());
+}
+
+TEST_P(ServerTest, overTheBudgetRequestsAreParsedOneAtATime) {
+  auto test = [this]() -> Awaitable<void> {
+    std::vector<Responder> kept;
+    std::size_t called_count = 0;
+    net::AsyncEvent called{io.get_executor()};
+    auto keep = [&](Request const& request, Responder const& respond) {
+      if (request.payload == Value{"small"}) return respond(Reply{"at once"});
+      ++called_count;
+      kept.push_back(respond);
+      called.notify_all();
+    };
+    Server::Options options = server_options(transport);
+    options.held_bytes_max = 100'000;
+    Server server{io.get_executor(), options, Server::CallbackHandler{keep}};
+    std::string const at = server.listen(kFreePort).value().to_string();
+    Value::Array const payload(30'000, Value{1});
+    std::list<Client> clients;
+    std::vector<RpcResult<Value>> results;
+    auto ask_alone = [&](Client& each) -> Awaitable<void> {
+      auto result = co_await each.request_to(at, "svc", payload, kDefaults);
+      results.push_back(std::move(result));
+    };
+    for (unsigned i = 0; i < 4; ++i) {
+      auto& each = clients.emplace_back(io.get_executor(), *link, client_options(transport), Random{i});
+      tasks.spawn(ask_alone(each));
+    }
+    while (kept.size() < 2) co_await called.wait();
+    for (int i = 0; i < 20; ++i) {  // meanwhile the others have arrived
+      auto const small = co_await client->request_to(at, "svc", "small", kDefaults);
+      EXPECT_EQ(*small, Value{"at once"});
+    }
+    EXPECT_EQ(kept.size(), 2u) << "one that had room, and one that may exceed the budget";
+    while (results.size() < 4) {
+      for (Responder const& respond : std::exchange(kept, {})) respond(Reply{"done"});
+      (void)co_await called.wait(net::steady_now() + 1ms);
+    }
+    EXPECT_EQ(called_count, 4u);
+    for (auto const& result : results) EXPECT_TRUE(result);
+    co_await until([&] { return server.held_bytes() == 0; });
+    for (auto& each : clients) co_await each.stop();
+  };
+  test::run(io, test());
+}
+
 TEST_P(ServerTest, aResponderThatIsDroppedAnswersForTheHandler) {
   auto test = [this]() -> Awaitable<void> {
     auto handler = [](Request const& request, Responder const&) {
@@ -476,6 +546,27 @@ TEST_P(HttpServerTest, aBombIsNotExpanded) {
   test::run(io, test());
 }
 
+TEST_P(HttpServerTest, aSmallBodyMayNotExpandToMuchTextOrManyValues) {
+  auto test = [this]() -> Awaitable<void> {
+    TestService& service = *co_await serve("A");
+    std::string many = R"(["rid","svc",[0)";
+    for (int i = 0; i < 100'000; ++i) many += ",0";
+    many += "]]";
+    std::string const long_text = R"(["rid","svc",")" + std::string(1024 * 1024, 'x') + "\"]";
+    for (std::string const& body : {many, long_text}) {
+      auto text = co_await exchange(service.at, post(net::gzip(body), "grc-compress: gzip\r\n"));
+      EXPECT_TRUE(text.starts_with("HTTP/1.1 400 "));
+      EXPECT_EQ(test::body_of(text), R"([null, "ERR_REQUEST_PARSE", null])");
+      EXPECT_EQ(service.request_count, 0);
+    }
+    EXPECT_EQ(service.server->counters().not_json, 2u);
+    std::string const in_bounds = R"(["rid","svc",")" + std::string(1024 * 1024 - 100, 'x') + "\"]";
+    (void)co_await exchange(service.at, post(net::gzip(in_bounds), "grc-compress: gzip\r\n"));
+    EXPECT_EQ(service.request_count, 1);
+  };
+  test::run(io, test());
+}
+
 TEST_P(HttpServerTest, aGrHeaderThatIsNoPairIsAnsweredAsInNode) {
   auto test = [this]() -> Awaitable<void> {
     TestService& service = *co_await serve("A");
@@ -603,6 +694,63 @@ TEST_P(WsServerTest, oneWithTooManyRequestsUnderWayIsReadNoFurther) {
     service.release.notify_all();
     for (int i = 0; i < 3; ++i) (void)co_await connection->receive();
     co_await service.until_entered(7);
+  };
+  test::run(io, test());
+}
+
+TEST_P(WsServerTest, aHandlerWhoseCallerHasGoneIsCancelledUntilItEnds) {
+  auto test = [this]() -> Awaitable<void> {
+    int entered = 0;
+    int cancelled = 0;
+    net::AsyncEvent never{io.get_executor()};
+    auto stubborn = [&](Request&) -> Awaitable<Reply> {
+      ++entered;
+      for (int i = 0; i < 3; ++i) {
+        net::Wake const wake = co_await never.wait();
+        if (wake == net::Wake::cancelled) ++cancelled;
+      }
+      throw std::runtime_error{"cancelled"};
+    };
+    Server::Options options = server_options(transport);
+    options.requests_per_connection_max = 2;  // it is read no further, and still notices
+    Server server{io.get_executor(), options, Server::Handler{stubborn}};
+    Endpoint const at = server.listen(kFreePort).value();
+    auto connection = co_await connect(at);
+    for (int i = 0; i < 3; ++i) connection->send(kGood);
+    co_await until([&] { return entered == 2; });
+    connection->drop();
+    co_await until([&] { return cancelled == 6; });
+    EXPECT_EQ(entered, 2);
+    bool const graceful = co_await server.stop(10s);
+    EXPECT_TRUE(graceful);
+    EXPECT_EQ(server.counters().handler_failures, 0u);
+  };
+  test::run(io, test());
+}
+
+TEST_P(WsServerTest, aCallbackKeepsThePlaceOfACallerThatHasGone) {
+  auto test = [this]() -> Awaitable<void> {
+    std::vector<Responder> kept;
+    net::AsyncEvent called{io.get_executor()};
+    auto keep = [&](Request const&, Responder const& respond) {
+      kept.push_back(respond);
+      called.notify_all();
+    };
+    Server::Options options = server_options(transport);
+    options.connection_count_max = 1;
+    Server server{io.get_executor(), options, Server::CallbackHandler{keep}};
+    Endpoint const at = server.listen(kFreePort).value();
+    auto first = co_await connect(at);
+    first->send(kGood);
+    while (kept.empty()) co_await called.wait();
+    first->drop();
+    auto second = co_await connect(at);
+    EXPECT_FALSE(second);
+    EXPECT_EQ(server.counters().connections_refused, 1u);
+    kept.front()(Reply{"to one who has gone"});
+    kept.clear();
+    bool const graceful = co_await server.stop(10s);
+    EXPECT_TRUE(graceful);
   };
   test::run(io, test());
 }
