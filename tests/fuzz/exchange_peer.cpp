@@ -314,10 +314,10 @@ class Script {
   Peer peer_;
   WallTime now_ = samples::kNow;
   RequestId last_request_ = 0;
-  std::set<RequestId> open_;  // not answered yet
+  std::set<RequestId> open_;                      // not answered yet
   std::map<RequestId, ReserveRequest> reserves_;  // pending at the store
-  std::map<CallId, output::Call> calls_;  // pending at other peers
-  std::multiset<CallId> ended_;  // ended by the last answer
+  std::map<CallId, output::Call> calls_;          // pending at other peers
+  std::multiset<CallId> ended_;                   // ended by the last answer
 };
 
 }  // namespace

@@ -221,8 +221,8 @@ class Script {
   struct Storer {
     Endpoint endpoint;
     NodeId id;
-    bool has_asked = false;  // it has just received a token
-    bool may_store = false;  // the token is its own, for this key
+    bool has_asked = false;     // it has just received a token
+    bool may_store = false;     // the token is its own, for this key
     bool is_malformed = false;  // the request is refused with any token
   };
   // Uses the token just received for `key`, or the last one received by any endpoint for any key.

@@ -51,7 +51,8 @@ struct Resolver::State {
   AsyncEvent changed;  // notified when a lookup has ended, or all are cancelled
   std::map<std::string, std::shared_ptr<Outcome>> under_way;  // by host_text()
   std::uint64_t cancel_count = 0;
-  std::optional<DetachedCalls> calls;  // ends with the Resolver: a coroutine may keep the rest until ~io_context
+  std::optional<DetachedCalls>
+      calls;  // ends with the Resolver: a coroutine may keep the rest until ~io_context
 };
 
 /// Returns the outcome of the running lookup of `host`, or of a new one; empty until it has ended.

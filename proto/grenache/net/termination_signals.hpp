@@ -30,8 +30,8 @@ class TerminationSignals {
   /// Completes as soon as `count` signals have come, or when the coroutine is cancelled.
   [[nodiscard]] Awaitable<void> received(unsigned count = 1);
 
-  /// Calls `callback` at each further signal, in the executor, in place of an earlier callback. What it throws
-  /// leaves io_context::run(). It must not destroy this object.
+  /// Calls `callback` at each further signal, in the executor, in place of an earlier callback. What it
+  /// throws leaves io_context::run(). It must not destroy this object.
   void on_signal(std::function<void()> callback);
 
  private:

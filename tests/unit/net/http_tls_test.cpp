@@ -165,7 +165,8 @@ TEST_F(HttpTlsTest, aSessionIsNotResumedOnceTheServersCertificateHasExpired) {
     HttpCall one;
     test::IdentityOptions shown;
     // Until two requests are quick enough: the second resumes the session of the first.
-    for (shown.valid_s = 1; (!client || client->counters().resumed == 0) && shown.valid_s < 1000; shown.valid_s *= 2) {
+    for (shown.valid_s = 1; (!client || client->counters().resumed == 0) && shown.valid_s < 1000;
+         shown.valid_s *= 2) {
       test::Identity const brief = test::make_identity("server.test", identities().authority, shown);
       use_server(test::tls_options(brief, identities().authority));
       server.reset();

@@ -71,9 +71,7 @@ TEST(TerminationSignalsTest, aSignalThatIsQueuedAtItsEndReachesNobody) {
 
 TEST(TerminationSignalsTest, doesNotKeepItsLoopRunningOnceItHasGone) {
   asio::io_context io{1};
-  {
-    TerminationSignals const signals{io.get_executor()};
-  }
+  { TerminationSignals const signals{io.get_executor()}; }
   EXPECT_GT(io.run(), 0u);
 }
 

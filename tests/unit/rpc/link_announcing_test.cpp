@@ -165,15 +165,15 @@ TEST_F(LinkTest, announcesAgainWhenTheGrapeWasKilledAndRestartedWithItsState) {
     EXPECT_TRUE(confirmed);
     auto const id = network.grape().node().id();
     Destinations found;
-    // Uptimes are whole seconds, and the link may have seen none yet.
+    // Uptimes are whole seconds: the link is to see one of at least 1 before the restart.
     while (found.empty()) {
-      while (network.grape().status().uptime < 1s) co_await a_moment();
+      while (network.grape().status().uptime < 2s) co_await a_moment();
       co_await network.stop(0);
       std::filesystem::remove_all(state);  // what it would have after SIGKILL: none of the service
       std::filesystem::copy(older_state, state, std::filesystem::copy_options::recursive);
       network.restart(0);
       EXPECT_EQ(network.grape().node().id(), id);
-      while (found.empty() && network.grape().status().uptime < 1s) {
+      while (found.empty() && network.grape().status().uptime < 2s) {
         co_await a_moment();
         found = co_await network.lookup("svc");
       }
