@@ -131,10 +131,21 @@ Exchange::Options options_of(Flags const& flags) {
   return out;
 }
 
+/// `||` does not end when one of its sides throws.
+net::Awaitable<std::optional<std::string>> start(Exchange& peer) {
+  std::optional<std::string> failure;
+  try {
+    failure = co_await peer.start();
+  } catch (std::exception const& error) {
+    failure = std::string{"cannot start: "} + error.what();
+  }
+  co_return failure;
+}
+
 net::Awaitable<std::optional<std::string>> run_until_signal(Exchange& peer,
                                                             net::TerminationSignals& signals) {
   using namespace asio::experimental::awaitable_operators;
-  auto starting = peer.start() || signals.received();
+  auto starting = start(peer) || signals.received();
   auto const first = co_await std::move(starting);
   std::optional<std::string> failure;
   if (first.index() == 0) failure = std::get<0>(first);

@@ -140,7 +140,10 @@ NodeOptions node_options(Flags const& flags) {
 /// Whether strangers on the Internet can reach a socket that is bound to `address`, as far as the host knows.
 bool is_public(IpAddress const& address) {
   if (!address.is_unspecified()) return !address.is_private();
-  return !std::ranges::all_of(net::interface_addresses(), &IpAddress::is_private);
+  // 0.0.0.0 means IPv4 alone.
+  return std::ranges::any_of(net::interface_addresses(), [&](IpAddress const& each) {
+    return !each.is_private() && (address.is_v6() || !each.is_v6());
+  });
 }
 
 void warn_of_exposure(Grape const& grape, Profile profile, Log const& log) {

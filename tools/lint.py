@@ -5,8 +5,9 @@
     tools/lint.py --self-test  checks the checks
 
 g++ 12.2 destroys some temporaries twice in a statement that contains co_await, so such a statement has no `?:`, no
-lambda that captures by value and no braces that build an object: name it in a statement before. It does not compare
-in a condition what co_await returns, which crashed in optimized builds. For the same reason a function that returns an awaitable has no default arguments of class type.
+lambda that captures by value and no braces that build an object: name it in a statement before. No condition begins
+with co_await either: one that compared its result was compiled to a crash. For the same reason a function that returns
+an awaitable has no default arguments of class type.
 """
 import os
 import re

@@ -23,12 +23,14 @@ class Client(TestCase):
         self.home = pathlib.Path(folder.name)
         self.key = self.home / ".config/grenache/key"
 
-    def grenache(self, *arguments, code=0):
+    def grenache(self, *arguments, code=0, warning=""):
         """Runs it with its own home folder; returns its standard output."""
         result = run("grenache", *arguments, env={"HOME": str(self.home), "XDG_CONFIG_HOME": ""})
         self.assertEqual(result.returncode, code, result.stdout + result.stderr)
         self.error = result.stderr
-        if code == 0:
+        if warning:
+            self.assert_one_line(result.stderr, "grenache: warning: " + warning)
+        elif code == 0:
             self.assertEqual(result.stderr, "")
         else:
             self.assert_one_line(result.stderr, "grenache: ")
@@ -185,7 +187,7 @@ class Services(Client):
         self.grenache("announce", "svc", "8", *at)
         self.assertEqual(sorted(self.grenache("lookup", "svc", *at).split()), ["127.0.0.1:7", "127.0.0.1:8"])
         self.assertEqual(len(self.grenache("lookup", "svc", "--first", *at).split()), 1)
-        self.grenache("unannounce", "svc", "8", *at)
+        self.grenache("unannounce", "svc", "8", *at, warning="not taken back everywhere: no grape at ")
         self.grenache("unannounce", "svc", "8", *at, code=1)
         self.assertIn("nobody has announced 'svc' with port 8", self.error)
         self.assertEqual(json.loads(self.grenache("lookup", "svc", "--json", *at)), {"name": "svc", "peers": ["127.0.0.1:7"]})
@@ -222,11 +224,28 @@ class Services(Client):
         self.assertEqual(self.grenache("put", "hello world", *at), HELLO + "\n")
         self.assertEqual(self.grenache("get", HELLO, *at), "hello world\n")
 
+    def test_what_one_grape_does_not_know_another_is_asked(self):
+        at = [text for _ in range(2) for text in ["--grape", self.start(Grape).url]]  # of two networks
+        self.grenache("announce", "svc", "7", *at[2:])
+        self.grenache("put", "hello world", *at[2:])
+        self.assertEqual(self.grenache("lookup", "svc", *at), "127.0.0.1:7\n")
+        self.assertEqual(self.grenache("get", HELLO, *at), "hello world\n")
+        self.grenache("lookup", "other", *at, code=1)
+        self.assertIn("nobody serves 'other'", self.error)
+
+    def test_unannounce_fails_for_what_nobody_announced_also_in_a_network(self):
+        grape = self.start(Grape)
+        node = self.start(Grape, bootstrap=f"127.0.0.1:{grape.dht_port}")
+        node.wait_event("ready")
+        self.wait_until(lambda: self.grenache("announce", "svc", "7", "--grape", grape.url) == "1\n")
+        self.grenache("unannounce", "svc", "8", "--grape", grape.url, code=1)
+        self.assertIn("nobody has announced 'svc' with port 8", self.error)
+
     def test_unannounces_at_every_grape(self):
         one, two = self.start(Grape), self.start(Grape)  # of two networks
         at = ["--grape", one.url, "--grape", f"http://127.0.0.1:{self.start(ReservedPort).port}", "--grape", two.url]
         self.grenache("announce", "svc", "7", "--grape", two.url)
-        self.grenache("unannounce", "svc", "7", *at)
+        self.grenache("unannounce", "svc", "7", *at, warning="not taken back everywhere: no grape at ")
         for grape in [one, two]:
             self.grenache("lookup", "svc", "--grape", grape.url, code=1)
         self.grenache("unannounce", "svc", "7", *at, code=1)

@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -76,15 +77,23 @@ struct Asked {
   net::AsyncEvent changed;  // a grape has answered or failed
   net::TaskGroup tasks;
   std::size_t running = 0;
-  std::optional<std::string> answer;  // the first one
+  std::optional<std::string> answer;       // the first one that says something
+  std::optional<std::string> poor_answer;  // an error, or nobody: another grape may know more
   Failure last_failure;
 };
 
+bool is_poor(Query const& query, std::string_view answer) {
+  if (query.target != "/lookup" && query.target != "/get") return false;
+  return answer.empty() || answer == "[]" || answer.starts_with("\"ERR_");
+}
+
 net::Awaitable<void> try_at(Asked& asked, GrapeClient& client, Query query) {
-  auto body = co_await ask_one(client, std::move(query), asked.grapes.timeout);
+  auto body = co_await ask_one(client, query, asked.grapes.timeout);
   --asked.running;
   if (!body) {
     asked.last_failure = body.error();
+  } else if (is_poor(query, *body)) {
+    asked.poor_answer = std::move(*body);
   } else if (!asked.answer) {
     asked.answer = std::move(*body);
   }
@@ -103,7 +112,10 @@ net::Awaitable<void> ask_until_answered(Asked& asked, Query const& query) {
       hedge_at = net::steady_deadline(asked.grapes.hedge_delay);
       continue;  // it may have failed already
     }
-    if (asked.running == 0) break;
+    if (asked.running == 0) {
+      asked.answer = std::move(asked.poor_answer);
+      break;
+    }
     TimePoint const until = has_more ? hedge_at : TimePoint::max();
     (void)co_await asked.changed.wait(until);
   }

@@ -163,7 +163,11 @@ std::optional<Failure> print_count(Flags const& flags, char const* count_name, s
 
 std::optional<Failure> announce(Flags const& flags) {
   std::string const request = json::announce_request(new_rid(), flags.name, flags.port);
-  auto const body = ask(flags.asked_grapes(), "/announce", request);
+  Grapes grapes = flags.asked_grapes();
+  // A grape announces its own host: two at work would list the service at both.
+  auto const has_other_host = [&](rpc::GrapeUrl const& url) { return url.at.host != grapes.urls[0].at.host; };
+  if (std::ranges::any_of(grapes.urls, has_other_host)) grapes.hedge_delay = Duration::max();
+  auto const body = ask(grapes, "/announce", request);
   if (!body) return body.error();
   auto const reply = json::parse_announce_reply(*body);
   if (!reply.value) return Failure{"the grape refused: " + reply.error};
@@ -203,9 +207,11 @@ std::optional<Failure> unannounce(Flags const& flags) {
     removed += reply.value.value_or(0);
   }
   if (!is_done) return failure;
-  if (!is_found && removed == 0) {
+  // Whatever `removed` is: a node confirms also when it stored nothing.
+  if (!is_found) {
     return Failure{"nobody has announced '" + flags.name + "' with port " + std::to_string(flags.port)};
   }
+  if (failure) std::cerr << "grenache: warning: not taken back everywhere: " << failure->reason << '\n';
   return print_count(flags, "removed", removed);
 }
 
@@ -256,8 +262,8 @@ void declare_services(Command& app, Flags& flags) {
   lookup_command.add_flag("--first", flags.first, "Print only the first");
   auto& announce_command =
       *app.add_subcommand("announce", "Announce that a port of the grape's host serves a name");
-  auto& unannounce_command =
-      *app.add_subcommand("unannounce", "Remove an announcement at once,\nat every --grape");
+  auto& unannounce_command = *app.add_subcommand(
+      "unannounce", "Remove an announcement at once, at every\n--grape; prints the sum of what they confirm");
   for (Command* command : {&announce_command, &unannounce_command}) {
     declare_name(*command, flags.name);
     add_port(*command, "port", flags.port, "TCP port; 0 means the UDP port of the grape")->required();

@@ -88,6 +88,7 @@ net::Awaitable<std::optional<Failure>> serve(Common const& common, ServeFlags co
     if (!error) kill();
   });
   signals.on_signal(kill);
+  if (signals.count() > 1) kill();
   (void)co_await server->stop(kDrain + kAnswer);
   drain.cancel();
   programs.reset();  // answers the remaining requests, for which it needs the server

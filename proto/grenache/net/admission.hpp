@@ -77,15 +77,18 @@ class Admission {
     return closing_.size() + handshakes_.size() + waiting_.size() + serving_.size();
   }
 
-  [[nodiscard]] bool is_serving() const { return !serving_.empty(); }
+  /// True also while evicted connections have not ended, whose handlers may wait.
+  [[nodiscard]] bool is_serving() const { return !serving_.empty() || !evicted_.empty(); }
   /// The number of closing connections, whose peers lose nothing.
   [[nodiscard]] std::size_t closing_count() const { return closing_.size(); }
   /// Calls `visit` with each connection that is being served, the longest-served first, until it returns
-  /// false. It must not call this object.
+  /// false, then with the evicted ones in the same way. It must not call this object.
   template <class Visit>
   void for_each_served(Visit visit) {
-    for (Entry* const each : serving_) {
-      if (!visit(*each)) return;
+    for (Entries* const list : {&serving_, &evicted_}) {
+      for (Entry* const each : *list) {
+        if (!visit(*each)) break;
+      }
     }
   }
 

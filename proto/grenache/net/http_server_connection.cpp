@@ -87,8 +87,10 @@ void HttpWorker::abort_those_without_peer() {
   if (watched.empty()) return;
   ::poll(sockets.data(), sockets.size(), 0);
   for (std::size_t i = 0; i < watched.size(); ++i) {
-    bool const gone = (sockets[i].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-    if (gone || watched[i]->aborted) watched[i]->abort();
+    bool const has_left = (sockets[i].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    // By a deadline of a stream, or evicted. Those that a stop has closed are cancelled by it, at its limit.
+    bool const is_closed = !stopping() && !watched[i]->stream.socket().is_open();
+    if (has_left || is_closed || watched[i]->aborted) watched[i]->abort();
   }
 }
 
@@ -114,6 +116,11 @@ void HttpConnection::abort() {
   aborted = true;
   close();
   task.cancel(asio::cancellation_type::terminal);  // repeated at the next poll: the handler may wait again
+}
+
+void HttpConnection::cut(Cut why) {
+  close();
+  if (why == Cut::evicted && watched) (void)http_worker().served();  // the poll cancels its handler
 }
 
 void HttpConnection::drain() {

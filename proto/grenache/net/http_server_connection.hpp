@@ -90,7 +90,7 @@ struct HttpConnection : Worker::Connection {
   [[nodiscard]] HttpWorker& http_worker() const { return static_cast<HttpWorker&>(worker()); }
   [[nodiscard]] HttpServer::Options const& options() const { return http_worker().settings->options; }
   void count(std::uint64_t HttpServer::Counters::*what) const { http_worker().tally.count(what); }
-  void cut(Cut) override { close(); }
+  void cut(Cut why) override;
   void drain() override;
   void close() { stream.close(); }
   /// Closes the connection and cancels the handler after the peer has disconnected.

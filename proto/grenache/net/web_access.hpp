@@ -42,7 +42,8 @@ struct WebRequest {
   std::string_view user_agent;
 };
 
-/// Ignores case and the default ports 80 and 443. Linear in the two lists.
+/// Ignores case, and the default ports 80 and 443 of a page of the server itself; `origins` are compared as
+/// browsers send them, without a default port. Linear in the two lists.
 [[nodiscard]] WebVerdict check_web_access(WebAccess const& access, WebRequest const& request);
 
 }  // namespace grenache::net

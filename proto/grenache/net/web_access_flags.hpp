@@ -28,7 +28,9 @@ inline void add_web_access(Command& app, WebAccess& access, std::string const& u
       ->type_name("ORIGIN")
       ->allow_extra_args(false)
       ->check([](std::string const& text) {
-        bool const is_origin = text.find("://") != std::string::npos && !text.ends_with('/');
+        auto const scheme_end = text.find("://");
+        bool const is_origin =
+            scheme_end != std::string::npos && text.find('/', scheme_end + 3) == std::string::npos;
         return text == "*" || text == "null" || is_origin ? "" : "'" + text + "' is not scheme://host";
       });
 }

@@ -1,6 +1,7 @@
 #include "grenache/net/websocket_channel.hpp"
 
 #include <array>
+#include <exception>
 #include <vector>
 
 #include <boost/beast/http/error.hpp>
@@ -111,13 +112,17 @@ void WebSocketSession::release(std::size_t bytes) {
   if (!was_counted && !notify_on_release_ && !awaits_release_) return;
   if (notify_on_release_) writer_awake_ = true;
   if (std::exchange(release_posted_, true)) return;
-  asio::post(executor_, [self = shared_from_this()] {
-    {
-      std::lock_guard const posted{self->mutex_};
-      self->release_posted_ = false;
-    }
-    if (self->channel_) self->channel_->wake_released();
-  });
+  try {
+    asio::post(executor_, [self = shared_from_this()] {
+      {
+        std::lock_guard const posted{self->mutex_};
+        self->release_posted_ = false;
+      }
+      if (self->channel_) self->channel_->wake_released();
+    });
+  } catch (std::exception const&) {  // no memory: those who wait look again by themselves
+    release_posted_ = false;
+  }
 }
 
 bool WebSocketSession::is_open() const {
@@ -286,8 +291,9 @@ bool WebSocketChannel::awaits_release() {
 
 Awaitable<void> WebSocketChannel::released(std::shared_ptr<WebSocketChannel> self) {
   while (self->awaits_release()) {
-    Wake const wake = co_await self->changed_.wait();
+    Wake const wake = co_await self->changed_.wait(steady_deadline(kPeerCheck));
     if (wake == Wake::cancelled) self->abandon();
+    if (self->on_release) self->on_release();
   }
 }
 

@@ -196,12 +196,17 @@ bool Peer::must_wait(std::size_t bytes) {
 Awaitable<void> Peer::until_room(std::size_t text, std::size_t bytes, TimePoint limit) {
   text_bytes = text;
   count_held();
+  TimePoint next_check = later_by(steady_now(), Worker::kRecheckInterval);
   while (!channel->is_dropped() && must_wait(bytes)) {
     TimePoint const now = steady_now();
     if (now >= limit) co_return channel->drop(WebSocketErrc::timed_out);
-    Wake const wake = co_await ws_worker().room().wait(now + Worker::kRecheckInterval);
+    if (now >= next_check) {
+      channel->drop_without_peer();
+      next_check = later_by(now, Worker::kRecheckInterval);
+    }
+    Wake const wake = co_await ws_worker().room().wait(next_check);
     if (wake == Wake::cancelled) co_return;
-    if (wake == Wake::timed_out) channel->drop_without_peer();
+    count_held();  // the ends of small requests are not reported
   }
 }
 
@@ -218,8 +223,12 @@ Awaitable<void> Peer::receive() {
     if (!succeeded || channel->is_draining()) continue;
     std::size_t const size = message->size();
     std::size_t const needed = size * options.hold_bytes_per_byte;
-    if (needed > ByteBudget::kFreeBytes) co_await until_room(size, needed, TimePoint::max());
-    if (channel->is_dropped()) continue;
+    if (needed > ByteBudget::kFreeBytes) {
+      enter(Phase::serving);  // it is we who make the peer wait
+      co_await until_room(size, needed, TimePoint::max());
+      enter(Phase::idle);
+    }
+    if (channel->is_dropped() || channel->is_draining()) continue;
     ws_worker().count(&Counters::messages);
     succeeded = ws_worker().call(handlers.on_message, session, std::move(*message));
     queued.set(session->queued_bytes());

@@ -139,13 +139,19 @@ struct BlockingServer::Impl {
 };
 
 Awaitable<RpcResult<Endpoint>> BlockingServer::Impl::start(Impl& self) {
-  Endpoint const bind = self.options.bind ? *self.options.bind : Endpoint{net::all_addresses(), 0};
-  auto const bound = self.server->listen(bind);
-  if (!bound) co_return Failure(Errc::request_generic, "cannot listen: " + bound.error().message());
-  self.server->announce(self.thread.link(), self.name);
-  auto const ready = co_await self.server->ready(self.options.ready_max);
-  if (!ready) co_return ready.error();
-  co_return *bound;
+  std::string thrown;
+  try {
+    Endpoint const bind = self.options.bind ? *self.options.bind : Endpoint{net::all_addresses(), 0};
+    auto const bound = self.server->listen(bind);
+    if (!bound) co_return Failure(Errc::request_generic, "cannot listen: " + bound.error().message());
+    self.server->announce(self.thread.link(), self.name);
+    auto const ready = co_await self.server->ready(self.options.ready_max);
+    if (!ready) co_return ready.error();
+    co_return *bound;
+  } catch (std::exception const& error) {  // `||` in run() would wait for its other side
+    thrown = error.what();
+  }
+  co_return Failure(Errc::request_generic, "cannot start: " + thrown);
 }
 
 Awaitable<RpcResult<void>> BlockingServer::Impl::run(Impl& self) {

@@ -146,7 +146,6 @@ Awaitable<HttpReply> handle(std::shared_ptr<Service> service, HttpRequest& http)
   if (compressed) limits = expand(http.body, service->options.expanded_bytes_max);
   auto envelope = json::parse_rpc_request(http.body, limits);
   std::string{}.swap(http.body);  // from now on what was parsed counts
-  http.set_held(envelope ? memory_of(*envelope) : 0);
   if (http.has_header("_gr")) {
     json::RpcRequestEnvelope unused;
     auto const applied = json::apply_gr_header(http.header("_gr"), envelope ? *envelope : unused);
@@ -156,6 +155,7 @@ Awaitable<HttpReply> handle(std::shared_ptr<Service> service, HttpRequest& http)
 
   ++service->requests;
   Request request = request_of(*service, http);
+  http.set_held(memory_of(*envelope) + json::memory_bytes(request.args));
   request.rid = envelope->rid;  // copied: the handler may move from its request
   request.key = std::move(envelope->key);
   request.payload = std::move(envelope->payload);

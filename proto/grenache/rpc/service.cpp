@@ -11,7 +11,8 @@ void Responder::operator()(Reply reply) const { state_->answer(std::move(reply))
 
 namespace {
 
-constexpr std::size_t kRequestBytes = 2048;  // of a request in progress, besides its values
+constexpr std::size_t kRequestBytes =
+    4096;  // of a request in progress with its certificate, besides its values
 
 Reply failure_reply() { return Reply::failure("ERR_REQUEST_HANDLER"); }
 
@@ -47,7 +48,8 @@ void Service::call_back(Request request, std::unique_ptr<Responder::State> state
 }
 
 std::size_t memory_of(json::RpcRequestEnvelope const& request) {
-  return kRequestBytes + request.key.capacity() + json::memory_bytes(request.rid) +
+  // The rid is kept for the reply too: the handler may move from its request.
+  return kRequestBytes + request.key.capacity() + 2 * json::memory_bytes(request.rid) +
          json::memory_bytes(request.payload);
 }
 

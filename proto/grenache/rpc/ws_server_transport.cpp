@@ -153,7 +153,7 @@ WebSocketServer::Options ws_options(Server::Options const& options, std::shared_
   ws.write_queue_bytes_max = options.write_queue_bytes_max;
   ws.connection_count_max = options.connection_count_max;
   ws.held_bytes_max = options.held_bytes_max;
-  ws.hold_bytes_per_byte = json::kMemoryPerTextByte;
+  ws.hold_bytes_per_byte = 2 * json::kMemoryPerTextByte;  // the rid is held twice
   ws.hold_count_max = options.requests_per_connection_max;
   ws.idle_max = options.idle_max;
   ws.handshake_max = options.handshake_max;
