@@ -159,6 +159,44 @@ TEST_F(HttpServerTest, aStreamHandlerWhosePeerHasGoneIsCancelledUntilItEnds) {
   test::run(io, test());
 }
 
+TEST_F(HttpServerTest, aStreamHandlerIsCancelledOnceItsConnectionIsClosedForSilenceOrEvicted) {
+  options.connection_count_max = 1;
+  options.wants_stream = [](HttpRequest const&) { return true; };
+  options.stream_handler = [this](HttpExchange& exchange) -> Awaitable<void> {
+    ++waiting;
+    entered.notify_all();
+    auto const piece = co_await exchange.read();
+    EXPECT_FALSE(piece);
+    for (int cancels = 0; cancels < 3;) {
+      Wake const wake = co_await release.wait();
+      if (wake == Wake::cancelled) ++cancels;
+    }
+    ++cancelled;
+  };
+  auto test = [this]() -> Awaitable<void> {
+    std::string const request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n";
+    options.stream_idle_max = 1ms;
+    Endpoint at = start();
+    RawClient silent{io.get_executor()};
+    co_await silent.connect(at);
+    co_await silent.send(request);
+    co_await until([this] { return server->connection_count() == 0 && cancelled == 1; });
+
+    options.stream_idle_max = 1h;
+    server.reset();
+    at = start();
+    RawClient evicted{io.get_executor()};
+    co_await evicted.connect(at);
+    co_await evicted.send(request);
+    co_await until([this] { return waiting == 2; });
+    RawClient next{io.get_executor()};
+    co_await next.connect(at);
+    co_await until([this] { return cancelled == 2; });
+    EXPECT_EQ(server->counters().connections_evicted, 1u);
+  };
+  test::run(io, test());
+}
+
 TEST_F(HttpServerTest, aNewConnectionTakesThePlaceOfTheOneIdleLongest) {
   auto test = [this]() -> Awaitable<void> {
     options.connection_count_max = 2;
