@@ -1,4 +1,4 @@
-// What happens to an exception of a coroutine that nothing waits for.
+// Rethrows the exception of a coroutine that nothing waits for.
 #pragma once
 
 #include <exception>

@@ -17,7 +17,7 @@ namespace grenache::net {
 ///     co_await std::move(starting);
 ///     co_await signals.received();  // completes at once if the signal came before
 ///
-/// What `service.start()` throws does not end the `||`: let it return its failures.
+/// An exception of `service.start()` does not end the `||`, so it must return its failures.
 ///
 /// Not thread-safe, but may be destroyed while the executor runs.
 class TerminationSignals {

@@ -1,4 +1,4 @@
-// What an HttpServer reads as a request, and what it replies.
+// Requests of all forms, valid and not, and the replies of an HttpServer.
 #include "tests/unit/net/http_server_fixture.hpp"
 
 namespace grenache::net {

@@ -29,7 +29,7 @@ std::size_t resident_max() {
   }
   return kib * 1024;
 }
-/// What earlier tests of this process have used counts no more.
+/// Resets the peak of memory, which earlier tests of this process have raised.
 void forget_resident_max() { std::ofstream{"/proc/self/clear_refs"} << "5"; }
 
 /// Both plain and TLS.

@@ -1,4 +1,4 @@
-// How a Listener goes on after an accept that failed.
+// A Listener continues after an accept that failed.
 #include <cerrno>
 #include <vector>
 

@@ -49,7 +49,7 @@ inline std::string close_frame(unsigned code) {
   return "\x88\x02"s + static_cast<char>(code >> 8) + static_cast<char>(code & 0xff);
 }
 
-/// What came after the answer to the upgrade.
+/// Returns the bytes after the answer to the upgrade.
 inline std::string frames_of(std::string const& text) {
   auto const end = text.find("\r\n\r\n");
   return end == std::string::npos ? "no upgrade: " + text : text.substr(end + 4);
