@@ -1,5 +1,7 @@
 #include "grape/grape.hpp"
 
+#include <grenache/base/hex.hpp>
+#include <grenache/base/random.hpp>
 #include <grenache/net/steady_clock.hpp>
 
 namespace grenache::grape {
@@ -8,6 +10,7 @@ Grape::Grape(net::Executor executor, Options options, Log const& log)
     : executor_{executor},
       options_{std::move(options)},
       log_{log},
+      run_{to_hex(Random::from_system().bytes(8))},
       runner_{executor, log, options_.name_lookup},
       api_{executor, runner_, options_.api, [this] { return status(); }} {}
 
@@ -76,6 +79,7 @@ Status Grape::status() const {
   Status status;
   status.version = GRENACHE_VERSION;
   status.id = runner_.node().id();
+  status.run = run_;
   status.dht = dht_;
   status.api = api_.local_endpoint();
   status.bootstrap_count = options_.bootstrap.size();

@@ -67,6 +67,7 @@ class Grape {
   net::Executor executor_;
   Options options_;
   Log const& log_;
+  std::string run_;  // see Status::run
   NodeRunner runner_;
   HttpApi api_;
   Endpoint dht_;

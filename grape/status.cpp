@@ -63,6 +63,7 @@ std::string health_text(Status const& status) {
   auto const out = json::Value::object({{"status", to_string(status.health())},
                                         {"version", status.version},
                                         {"id", status.id.hex()},
+                                        {"run", status.run},
                                         {"uptime_s", whole_seconds(status.uptime)},
                                         {"nodes", std::uint64_t{status.node.nodes}},
                                         {"last_lookup_age_s", last_lookup},

@@ -42,6 +42,7 @@ struct SocketCounters {
 struct Status {
   std::string version;
   NodeId id;
+  std::string run;  // random, another after each start: tells a restart under the same id
   Endpoint dht;
   Endpoint api;
   std::size_t bootstrap_count = 0;  // configured bootstrap addresses

@@ -47,8 +47,8 @@ net::HttpReply MisbehavingGrape::reply_to(net::HttpRequest& request) {
   if (request.target == "/health") ++health_count;
   if (request.target == "/health" && !(health.empty() && id.empty())) {
     reply.status = health.empty() ? 200 : 503;
-    reply.body = json::to_text(json::Value::object(
-        {{"status", health.empty() ? "ok" : health}, {"id", id}, {"uptime_s", uptime_s}}));
+    reply.body = json::to_text(
+        json::Value::object({{"status", health.empty() ? "ok" : health}, {"id", id}, {"run", run}}));
     return reply;
   }
   auto const message = json::parse_grape_request(request.target, request.body);

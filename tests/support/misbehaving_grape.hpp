@@ -35,7 +35,7 @@ class MisbehavingGrape {
   std::string error;   // when set, the body of every answer
   std::string health;  // when set, the status in the answer 503 to GET /health
   std::string id;      // when set, the id in the answer 200 to GET /health; Node.js' Grape has no such page
-  std::int64_t uptime_s = 0;  // in that answer too
+  std::string run;     // in that answer too
   bool knows_unannounce = true;
   int lookup_count = 0;
   int announce_count = 0;

@@ -37,7 +37,8 @@ bool IpAddress::is_private() const {
   if (is_loopback()) return true;
   if (is_v6_) return (bytes_[0] & 0xfe) == 0xfc || (bytes_[0] == 0xfe && (bytes_[1] & 0xc0) == 0x80);
   return bytes_[0] == 10 || (bytes_[0] == 172 && (bytes_[1] & 0xf0) == 16) ||
-         (bytes_[0] == 192 && bytes_[1] == 168) || (bytes_[0] == 169 && bytes_[1] == 254);
+         (bytes_[0] == 192 && bytes_[1] == 168) || (bytes_[0] == 169 && bytes_[1] == 254) ||
+         (bytes_[0] == 100 && (bytes_[1] & 0xc0) == 64);
 }
 
 bool IpAddress::is_multicast_or_reserved() const { return is_v6_ ? bytes_[0] == 0xff : bytes_[0] >= 224; }

@@ -22,12 +22,14 @@ bool lists(std::vector<std::string> const& list, std::string_view item) {
 struct Authority {
   explicit Authority(std::string_view text) : host{text} {
     auto const colon = text.rfind(':');
-    if (colon == std::string_view::npos || text.find(']', colon) != std::string_view::npos) return;
-    host = text.substr(0, colon);
-    port = text.substr(colon + 1);
-    if (port == "80" || port == "443") port = {};
+    if (colon != std::string_view::npos && text.find(']', colon) == std::string_view::npos) {
+      host = text.substr(0, colon);
+      port = text.substr(colon + 1);
+      if (port == "80" || port == "443") port = {};
+    }
+    if (host.ends_with('.')) host.remove_suffix(1);
   }
-  std::string_view host;  // with the brackets of an IPv6 address
+  std::string_view host;  // with the brackets of an IPv6 address, without the final dot of a full name
   std::string_view port;  // empty for a default one
 };
 
@@ -42,7 +44,6 @@ bool is_name_char(char c) {
 }
 
 bool is_own(std::string_view host) {
-  if (host.ends_with('.')) host.remove_suffix(1);
   return is_ip_literal(host) || (!host.empty() && std::ranges::all_of(host, is_name_char));
 }
 

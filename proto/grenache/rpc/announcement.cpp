@@ -25,16 +25,16 @@ void AnnouncementState::renewed(std::size_t grape) {
 }
 
 // Several grapes may answer alternately behind one address, so another known id is no sign of a restart, and
-// uptimes are compared by id.
-bool GrapeWatch::note_uptime() {
+// runs are compared by id.
+bool GrapeWatch::note_run() {
   auto const found = std::ranges::find(known_, last_->id, &Known::id);
   if (found == known_.end()) {
-    known_.push_back({last_->id, last_->uptime_s});
+    known_.push_back({last_->id, last_->run});
     if (known_.size() > kKnownMax) known_.pop_front();
     return false;
   }
-  auto const before = std::exchange(found->uptime_s, last_->uptime_s);
-  return before && last_->uptime_s && *last_->uptime_s < *before;
+  auto const before = std::exchange(found->run, last_->run);
+  return before != last_->run;
 }
 
 GrapeWatch::Change GrapeWatch::see(Sight sight) {
@@ -42,7 +42,7 @@ GrapeWatch::Change GrapeWatch::see(Sight sight) {
   if (!last_->answers) return last && last->answers ? Change::lost : Change::none;
   bool const has_id = !last_->id.empty();
   bool const is_known = std::ranges::find(known_, last_->id, &Known::id) != known_.end();
-  bool const is_restarted = has_id && note_uptime();
+  bool const is_restarted = has_id && note_run();
   if (!last) return Change::none;
   bool const has_other_id = has_id && !last->id.empty() && !is_known;
   bool const has_joined = last_->is_joined && !last->is_joined;

@@ -67,13 +67,13 @@ class GrapeWatch {
     bool answers = false;
     std::string id;         // of the DHT node; empty if the grape does not report it (Node.js)
     bool is_joined = true;  // /health says "ok", or nothing
-    std::optional<std::int64_t> uptime_s = {};  // since its start, if it reports it
+    std::string run = {};   // another after each start; empty if the grape does not report it
   };
   enum class Change {
     none,
     lost,     // it stopped answering
     renewed,  // it may have lost its announcements: it answers again, has a new id, was restarted under its
-              // id (its uptime has decreased), or has joined its network
+              // id, or has joined its network
   };
 
   [[nodiscard]] Change see(Sight sight);
@@ -81,13 +81,13 @@ class GrapeWatch {
  private:
   struct Known {
     std::string id;
-    std::optional<std::int64_t> uptime_s;  // when last seen
+    std::string run;  // when last seen
   };
   /// Grapes behind one address; with more, services are only announced more often.
   static constexpr std::size_t kKnownMax = 16;
 
   /// Stores what the last answer reports of its grape. Returns true if that grape was restarted.
-  bool note_uptime();
+  bool note_run();
 
   std::optional<Sight> last_;
   std::deque<Known> known_;  // recently seen, oldest first

@@ -47,7 +47,8 @@ GrapeWatch::Sight sight_of(net::HttpResponse const& response) {
   sight.answers = id || json::is_grape_answer(response.status, response.body);
   sight.is_joined = response.status != kUnavailable;
   if (id) sight.id = *id;
-  if (health) sight.uptime_s = health->find_int("uptime_s");
+  std::string const* const run = health ? health->find_string("run") : nullptr;
+  if (run) sight.run = *run;
   return sight;
 }
 

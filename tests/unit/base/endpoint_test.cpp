@@ -48,10 +48,11 @@ TEST(IpAddress, readsAllOfTheTextOrNothing) {
 
 TEST(IpAddress, knowsPrivateNetworks) {
   for (auto const* text : {"127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
-                           "169.254.1.1", "::1", "fd00::1", "fe80::1"}) {
+                           "169.254.1.1", "100.64.0.1", "100.127.255.255", "::1", "fd00::1", "fe80::1"}) {
     EXPECT_TRUE(IpAddress::parse(text)->is_private()) << text;
   }
-  for (auto const* text : {"8.8.8.8", "172.32.0.1", "192.169.0.1", "2001:db8::1"}) {
+  for (auto const* text :
+       {"8.8.8.8", "100.63.0.1", "100.128.0.1", "172.32.0.1", "192.169.0.1", "2001:db8::1"}) {
     EXPECT_FALSE(IpAddress::parse(text)->is_private()) << text;
   }
 }

@@ -21,6 +21,7 @@ Status a_status() {
   status.dht = *Endpoint::parse("127.0.0.1:20001");
   status.api = *Endpoint::parse("127.0.0.1:30001");
   status.bootstrap_count = 1;
+  status.run = "0123456789abcdef";
   status.uptime = 90s;
   status.node.ready = true;
   status.node.nodes = 7;
@@ -46,6 +47,8 @@ TEST(Health, tellsNodesDropsAndTheLastLookup) {
   EXPECT_EQ(*value->find_string("status"), "ok");
   EXPECT_EQ(*value->find_string("version"), "1.2.3");
   EXPECT_EQ(value->find_int("nodes"), 7);
+  ASSERT_TRUE(value->find_string("run"));
+  EXPECT_EQ(*value->find_string("run"), "0123456789abcdef");
   EXPECT_EQ(value->find_int("uptime_s"), 90);
   ASSERT_NE(value->find("dropped"), nullptr);
   EXPECT_EQ(value->find("dropped")->as_object()->size(), kDropReasonCount);

@@ -53,6 +53,7 @@ TEST(WebAccess, aPageOfTheServerItselfIsAnswered) {
 TEST(WebAccess, listedNamesAndPagesAreAnswered) {
   WebAccess const access{{"Grape.example"}, {"https://app.example", "null"}};
   EXPECT_EQ(ask("grape.example:30001", "", access), WebVerdict::allowed);
+  EXPECT_EQ(ask("grape.example.:30001", "", access), WebVerdict::allowed);  // the full name, as DNS writes it
   EXPECT_EQ(ask("grape.example", "https://APP.example", access), WebVerdict::allowed_cross_origin);
   EXPECT_EQ(ask("grape.example", "null", access), WebVerdict::allowed_cross_origin);
   EXPECT_EQ(ask("grape.example", "http://app.example", access), WebVerdict::origin_refused);
