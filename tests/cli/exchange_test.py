@@ -66,10 +66,18 @@ class CommandLine(TestCase):
         result = run("exchange", *arguments, "--log-level", "error", env=slow_names(3600))
         self.assertEqual(result.returncode, 1)
         self.assert_one_line(result.stderr, "exchange: ", url, "cannot resolve no.such.host")
-        peer = self.start(Process, BIN / "exchange", *arguments, "--log-format", "json", env=slow_names(3600))
-        peer.wait_event("listening")
-        code, _ = peer.stop(signal.SIGTERM)
-        self.assertIn(code, [0, 1], "1: it gave up before the signal came")
+        with tempfile.TemporaryDirectory() as folder:
+            entered = pathlib.Path(folder, "entered")
+
+            def a_signal_stops_it():
+                entered.unlink(missing_ok=True)
+                peer = self.start(Process, BIN / "exchange", *arguments, "--log-format", "json", env=slow_names(3600, entered))
+                self.wait_until(entered.exists)
+                code, _ = peer.stop(signal.SIGTERM)
+                self.assertIn(code, [0, 1], peer.lines)
+                return code == 0  # 1: it gave up before the signal came
+
+            self.wait_until(a_signal_stops_it)
 
 
 class Playbook(TestCase):

@@ -1,7 +1,6 @@
 """Slow, endless and malformed HTTP requests: the grape continues to serve other clients."""
 
 import json
-import os
 import resource
 import socket
 import unittest
@@ -125,15 +124,15 @@ class Endless(Hostile):
                 self.assert_serves()
 
     def test_what_is_not_http_is_answered_once_and_closed(self):
-        for start in [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + os.urandom(200), b"GET\r\n\r\n", b"\0" * 1000, b"POST / HTTP/9.9\r\n\r\n",
+        for start in [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200)), b"GET\r\n\r\n", b"\0" * 1000, b"POST / HTTP/9.9\r\n\r\n",
                       b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
                       b"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n",
                       b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
                       b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n"]:
             with self.subTest(start=start[:60]):
                 answer = self.answer_to(start)
-                self.assertLessEqual(answer.count(b"HTTP/1.1 "), 1)
-                self.assertNotIn(b" 200 OK", answer)
+                self.assertRegex(answer, rb"^HTTP/1\.1 [45]\d\d ")
+                self.assertEqual(answer.count(b"HTTP/1.1 "), 1)
                 self.assert_serves()
 
 

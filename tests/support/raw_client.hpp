@@ -6,8 +6,12 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <grenache/net/address.hpp>
 #include <grenache/net/asio.hpp>
@@ -26,6 +30,10 @@ class RawClient {
     auto const [error, size] =
         co_await boost::asio::async_write(socket_, boost::asio::buffer(text), net::kTuple);
     co_return !error;
+  }
+  /// Waits until the server, which must be in this process, has read all that was sent.
+  net::Awaitable<void> until_read() {
+    while (!is_read()) co_await boost::asio::post(socket_.get_executor(), net::kTuple);
   }
   /// Reads until the data ends with `end`, or the peer closes.
   net::Awaitable<std::string> read_until(std::string end) {
@@ -57,6 +65,22 @@ class RawClient {
   }
 
  private:
+  static bool is_empty(int socket, unsigned long queue) {
+    int size = 0;
+    return ::ioctl(socket, queue, &size) == 0 && size == 0;
+  }
+  [[nodiscard]] bool is_read() {
+    auto const own = socket_.local_endpoint();
+    if (!is_empty(socket_.native_handle(), SIOCOUTQ)) return false;
+    for (int each = 0; each < 1024; ++each) {
+      boost::asio::ip::tcp::endpoint peer;
+      auto size = static_cast<socklen_t>(peer.capacity());
+      bool const connected = ::getpeername(each, peer.data(), &size) == 0;
+      if (connected && peer == own) return is_empty(each, SIOCINQ);
+    }
+    return false;  // not accepted yet
+  }
+
   boost::asio::ip::tcp::socket socket_;
 };
 

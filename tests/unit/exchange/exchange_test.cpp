@@ -8,6 +8,7 @@
 #include "tests/support/in_process_dht.hpp"
 #include "tests/support/misbehaving_grape.hpp"
 #include "tests/support/redis_server.hpp"
+#include "tests/support/reserved_port.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/sample_orders.hpp"
 #include <grenache/net/async_event.hpp>
@@ -384,18 +385,20 @@ TEST_F(ExchangeTest, saysWhyItCannotStart) {
     EXPECT_TRUE(in_use && in_use->find("in use") != std::string::npos &&
                 in_use->find(std::to_string(running.port())) != std::string::npos);
 
+    test::ReservedPort const dead;
     auto lonely = options("third");
-    lonely.grapes = {HostPort{"127.0.0.1", 1}};
+    lonely.grapes = {HostPort{"127.0.0.1", dead.number()}};
     lonely.start_limit = 10ms;
     auto& third = add(3, lonely);
     auto const no_grape = co_await third.start();
-    EXPECT_TRUE(no_grape && no_grape->find("http://127.0.0.1:1") != std::string::npos);
+    EXPECT_TRUE(no_grape && no_grape->find("http://" + dead.endpoint().to_string()) != std::string::npos);
 
     auto redisless = options("fourth");
-    redisless.redis = RedisUrl::parse("redis://127.0.0.1:1/0");
+    std::string const url = "redis://" + dead.endpoint().to_string() + "/0";
+    redisless.redis = RedisUrl::parse(url);
     auto& fourth = add(4, redisless);
     auto const no_redis = co_await fourth.start();
-    EXPECT_TRUE(no_redis && no_redis->find("redis://127.0.0.1:1/0") != std::string::npos);
+    EXPECT_TRUE(no_redis && no_redis->find(url) != std::string::npos);
   });
 }
 

@@ -7,6 +7,7 @@
 
 #include "tests/support/in_process_dht.hpp"
 #include "tests/support/redis_server.hpp"
+#include "tests/support/reserved_port.hpp"
 #include "tests/support/run.hpp"
 
 namespace grenache::exchange {
@@ -38,6 +39,7 @@ class PlaybookTest : public testing::Test {
   boost::asio::io_context io_{1};
   Log log_{LogLevel::error, LogFormat::text};
   InProcessDht dht_{io_.get_executor(), {.grape_count = 2}};
+  test::ReservedPort const dead_;
   std::ostringstream out_;
 };
 
@@ -86,21 +88,22 @@ TEST_F(PlaybookTest, showsTheReservationInRedis) {
 
 TEST_F(PlaybookTest, saysWhatItWaitsForAndThenThatNoGrapeAnswers) {
   PlaybookOptions options;
-  options.grapes = {HostPort{"127.0.0.1", 1}};
+  options.grapes = {HostPort{"127.0.0.1", dead_.number()}};
   options.grape_limit = 10ms;
   auto const failure = play(options, Narrator::Form::text);
   ASSERT_TRUE(failure);
-  EXPECT_NE(failure->find("http://127.0.0.1:1"), std::string::npos) << *failure;
+  EXPECT_NE(failure->find("http://" + dead_.endpoint().to_string()), std::string::npos) << *failure;
   EXPECT_NE(out_.str().find("waiting up to"), std::string::npos) << out_.str();
 }
 
 TEST_F(PlaybookTest, aRedisThatIsNotThereEndsIt) {
   PlaybookOptions options;
   options.grapes = {dht_.address()};
-  options.redis = RedisUrl::parse("redis://127.0.0.1:1/0");
+  std::string const url = "redis://" + dead_.endpoint().to_string() + "/0";
+  options.redis = RedisUrl::parse(url);
   auto const failure = play(options, Narrator::Form::json);
   ASSERT_TRUE(failure);
-  EXPECT_NE(failure->find("redis://127.0.0.1:1/0"), std::string::npos) << *failure;
+  EXPECT_NE(failure->find(url), std::string::npos) << *failure;
   EXPECT_NE(out_.str().find("\"step\":\"failed\",\"ok\":false"), std::string::npos) << out_.str();
 }
 

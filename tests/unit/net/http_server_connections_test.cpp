@@ -35,8 +35,8 @@ TEST_F(HttpServerTest, aPeerThatIsSlowWithItsHeaderOrBodyIsToldSo) {
     options.header_max = 20ms;
     options.body_max = 20ms;
     Endpoint const at = start();
-    for (std::string const& part :
-         {std::string{"POST /slow HTTP/1.1\r\nHost:"}, post("/slow", "1234").substr(0, 45)}) {
+    std::string const all = post("/slow", "1234");
+    for (std::string const& part : {all.substr(0, 10), all.substr(0, all.size() - 2)}) {
       RawClient client{io.get_executor()};
       co_await client.connect(at);
       co_await client.send(part);

@@ -48,7 +48,10 @@ TEST_F(HttpServerTest, joinsChunksAndReadsARequestCutAnywhere) {
     std::string const request =
         "PUT /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
         "chunked\r\n\r\n3\r\nabc\r\n2;ext=1\r\nde\r\n0\r\n\r\n";
-    for (char const byte : request) co_await client.send(std::string(1, byte));
+    for (char const byte : request) {
+      co_await client.send(std::string(1, byte));
+      co_await client.until_read();
+    }
     std::string const text = co_await client.read_until("abcde");
     EXPECT_EQ(body_of(text), "PUT /c abcde");
   };
@@ -102,8 +105,8 @@ TEST_F(HttpServerTest, anEmptyChunkedBodyMayEndInPieces) {
     std::string const request = "PUT /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
     co_await client.send(request);
     for (std::string const piece : {"0", "\r\n", "\r", "\n"}) {
+      co_await client.until_read();
       co_await client.send(piece);
-      for (int i = 0; i < 4; ++i) co_await asio::post(io.get_executor(), asio::use_awaitable);  // it is read
     }
     std::string const text = co_await client.read_until("/c ");
     EXPECT_EQ(body_of(text), "PUT /c ");

@@ -187,19 +187,39 @@ TEST_F(HttpTlsTest, aSessionIsNotResumedOnceTheServersCertificateHasExpired) {
   test::run(io, test());
 }
 
-TEST_F(HttpTlsTest, aSlowHandshakeIsGivenUpAndOthersAreServedMeanwhile) {
-  server_options.handshake_max = 2s;  // the honest client has no more, however busy the machine is
-  auto test = [this]() -> Awaitable<void> {
-    Endpoint const at = start();
-    RawClient silent{io.get_executor()};
-    co_await silent.connect(at);
-    RawClient slow{io.get_executor()};
-    co_await slow.connect(at);
+/// A client that sends nothing, and one that begins a handshake.
+struct SlowHandshakes {
+  explicit SlowHandshakes(asio::io_context& io) : silent{io.get_executor()}, slow{io.get_executor()} {}
+
+  Awaitable<void> connect(Endpoint to) {
+    co_await silent.connect(to);
+    co_await slow.connect(to);
     std::string const part_of_hello{"\x16\x03\x01\x02", 4};
     co_await slow.send(part_of_hello);
+  }
+
+  RawClient silent;
+  RawClient slow;
+};
+
+TEST_F(HttpTlsTest, othersAreServedDuringASlowHandshake) {
+  server_options.handshake_max = 1h;
+  auto test = [this]() -> Awaitable<void> {
+    SlowHandshakes clients{io};
+    co_await clients.connect(start());
     auto const answer = co_await ask("/a");
     EXPECT_TRUE(answer);
-    for (RawClient* const each : {&silent, &slow}) {
+    EXPECT_EQ(server->connection_count(), 3u);
+  };
+  test::run(io, test());
+}
+
+TEST_F(HttpTlsTest, aSlowHandshakeIsGivenUp) {
+  server_options.handshake_max = 20ms;
+  auto test = [this]() -> Awaitable<void> {
+    SlowHandshakes clients{io};
+    co_await clients.connect(start());
+    for (RawClient* const each : {&clients.silent, &clients.slow}) {
       std::string const nothing = co_await each->read_all();
       EXPECT_EQ(nothing, "");
     }

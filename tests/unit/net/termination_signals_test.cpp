@@ -1,7 +1,9 @@
 #include <csignal>
+#include <optional>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <gtest/gtest.h>
 
 #include "tests/support/run.hpp"
@@ -55,17 +57,17 @@ TEST(TerminationSignalsTest, keepsASignalOfTheMomentInWhichItsWaitIsCancelled) {
 TEST(TerminationSignalsTest, aSignalThatIsQueuedAtItsEndReachesNobody) {
   asio::io_context io{1};
   bool called = false;
-  {
-    TerminationSignals signals{io.get_executor()};
-    signals.on_signal([&] { called = true; });
-    io.poll();
-    std::raise(SIGTERM);
-    // The descriptor through which Asio learns of signals is read, and the handler of this one queued.
-    asio::post(io, [] {});
-    io.poll_one();
-  }
-  io.restart();
+  std::optional<TerminationSignals> signals{std::in_place, io.get_executor()};
+  signals->on_signal([&] { called = true; });
+  // Asio queues the handlers of a signal together, that of the newest set first.
+  asio::signal_set newest{io, SIGTERM};
+  newest.async_wait([&](boost::system::error_code error, int) {
+    EXPECT_FALSE(error);
+    signals.reset();
+  });
+  std::raise(SIGTERM);
   io.run();
+  EXPECT_FALSE(signals);
   EXPECT_FALSE(called);
 }
 

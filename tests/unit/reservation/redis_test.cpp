@@ -4,6 +4,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include "tests/support/reserved_port.hpp"
 #include "tests/unit/reservation/stores.hpp"
 
 namespace grenache::exchange {
@@ -176,7 +177,8 @@ TEST(RedisClient, waitsForNoNameServer) {
 
 TEST(RedisClient, tellsWhyItCannotConnect) {
   boost::asio::io_context io{1};
-  RedisClient client{io.get_executor(), {.url = *RedisUrl::parse("redis://127.0.0.1:1")}};
+  test::ReservedPort const dead;
+  RedisClient client{io.get_executor(), {.url = *RedisUrl::parse("redis://" + dead.endpoint().to_string())}};
   std::optional<std::string> reason;
   client.start([] {}, [&](std::string const& text) { reason = text; });
   EXPECT_NE(await_value(io, reason).find("refused"), std::string::npos);

@@ -55,8 +55,10 @@ inline ReserveOutcome reserve(boost::asio::io_context& io, ReservationStore& sto
 inline bool release(boost::asio::io_context& io, ReservationStore& store, std::string take,
                     std::int64_t fence) {
   std::optional<bool> out;
-  store.release("order-1", std::move(take), fence,
-                [&](Result<bool> released) { out = released && *released; });
+  store.release("order-1", std::move(take), fence, [&](Result<bool> released) {
+    EXPECT_TRUE(released) << released.error().message();
+    out = released && *released;
+  });
   return await_value(io, out);
 }
 

@@ -96,7 +96,8 @@ TEST_F(BlockingTest, whatIsWrongIsSaid) {
   EXPECT_EQ(nowhere.request("a", 1).error().text(), "ERR_GRAPE_UNREACHABLE: not the URL of a grape: ftp://x");
   BlockingClient none{""};
   EXPECT_EQ(none.lookup("a").error().text(), "ERR_GRAPE_UNREACHABLE: no grape given");
-  BlockingClient client{url + ",http://127.0.0.1:1"};
+  test::ReservedPort const dead;
+  BlockingClient client{url + ",http://" + dead.endpoint().to_string()};
   EXPECT_EQ(client.request("nobody", 1).error().code, Errc::lookup_empty);
 
   auto echo = [](Request& request) { return Reply{request.payload}; };

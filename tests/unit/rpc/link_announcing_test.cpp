@@ -1,5 +1,6 @@
 // How a Link announces services, again and again, and takes them back.
 #include <filesystem>
+#include <functional>
 #include <set>
 
 #include "tests/support/temporary_folder.hpp"
@@ -177,14 +178,15 @@ TEST_F(LinkTest, announcesAgainWhenTheGrapeWasKilledAndRestartedWithItsState) {
   test::run(io, test());
 }
 
-TEST_F(MisledLinkTest, announcesAgainWhenTheRunOfTheGrapeChanges) {
-  auto test = [this]() -> Awaitable<void> {
+/// A grape that restarts without a lost connection: only its answer to GET /health shows it.
+struct RestartedGrapeTest : MisledLinkTest {
+  Awaitable<void> expect_announced_again_after(std::function<void()> restart) {
     Link::Options options = one_grape();
     options.announce_interval = 1h;
     options.announce_retry = 1h;
     options.watch_interval = 1ms;
     Link link{io.get_executor(), options, Random{1}};
-    grape->id = "same";
+    grape->id = "first";
     grape->run = "1";
     link.start_announcing("svc", 7000);
     auto const confirmed = co_await link.announced("svc", 7000, 10s);
@@ -192,33 +194,19 @@ TEST_F(MisledLinkTest, announcesAgainWhenTheRunOfTheGrapeChanges) {
     auto const watched = grape->health_count;
     while (grape->health_count < watched + 2) co_await a_moment();
     grape->services.clear();
-    grape->run = "2";
-    while (grape->services["svc"].empty()) co_await grape->announced.wait();
-    co_await link.stop();
-  };
-  test::run(io, test());
-}
-
-TEST_F(MisledLinkTest, announcesAgainWhenAnotherGrapeAnswersOnTheSameConnection) {
-  auto test = [this]() -> Awaitable<void> {
-    Link::Options options = one_grape();
-    options.announce_interval = 1h;
-    options.announce_retry = 1h;
-    options.watch_interval = 1ms;
-    Link link{io.get_executor(), options, Random{1}};
-    grape->id = "first";
-    link.start_announcing("svc", 7000);
-    auto const confirmed = co_await link.announced("svc", 7000, 10s);
-    EXPECT_TRUE(confirmed);
-    auto const watched = grape->health_count;
-    while (grape->health_count < watched + 2) co_await a_moment();
-    grape->services.clear();
-    grape->id = "second";
+    restart();
     while (grape->services["svc"].empty()) co_await grape->announced.wait();
     co_await link.stop();
     EXPECT_TRUE(grape->services["svc"].empty());
-  };
-  test::run(io, test());
+  }
+};
+
+TEST_F(RestartedGrapeTest, isToldOfTheServicesAgainWhenItsRunChanges) {
+  test::run(io, expect_announced_again_after([this] { grape->run = "2"; }));
+}
+
+TEST_F(RestartedGrapeTest, isToldOfTheServicesAgainWhenItsIdChanges) {
+  test::run(io, expect_announced_again_after([this] { grape->id = "second"; }));
 }
 
 TEST_F(LinkTest, announcesAtAnotherGrapeWhenOneIsLost) {

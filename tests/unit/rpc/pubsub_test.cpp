@@ -221,8 +221,9 @@ TEST_F(PubSub, aDestinationThatIsNoPublisherFailsAlone) {
 }
 
 TEST_F(PubSub, aGrapeThatIsGoneIsToldFromNobodyFound) {
+  test::ReservedPort const dead;
   Link::Options options;
-  options.grapes = {HostPort{"127.0.0.1", 1}};
+  options.grapes = {HostPort{"127.0.0.1", dead.number()}};
   Link nowhere{io.get_executor(), options, Random{3}};
   Subscriber subscriber{io.get_executor(), nowhere, "news", quick, Random{4}};
   auto test = [&]() -> Awaitable<void> {

@@ -370,20 +370,21 @@ TEST_P(RpcTest, oneThatIsCancelledEndsAtOnceAndAlone) {
   test::run(io, test());
 }
 
-TEST_P(RpcTest, aTimeoutIsExactAndHarmsNobodyElse) {
+TEST_P(RpcTest, aTimeoutIsNotEarlyAndHarmsNobodyElse) {
   auto test = [this]() -> Awaitable<void> {
     TestService& service = *co_await serve("A");
     std::vector<RpcResult<Value>> results;
     tasks.spawn(ask("wait", results));
     co_await service.until_entered(1);
     RequestOptions hasty;
-    hasty.timeout = 30ms;
-    TimePoint const begin = net::steady_now();
-    auto reply = co_await client->request("svc", "wait", hasty);
-    EXPECT_EQ(reply.error().code, Errc::timeout);
-    EXPECT_GE(net::steady_now() - begin, 30ms);
+    for (hasty.timeout = 30ms; service.request_count < 2; hasty.timeout *= 2) {  // until it got that far
+      TimePoint const begin = net::steady_now();
+      auto const late = co_await client->request("svc", "wait", hasty);
+      EXPECT_EQ(late.error().code, Errc::timeout);
+      EXPECT_GE(net::steady_now() - begin, hasty.timeout);
+    }
     service.release.notify_all();  // the late answer is nobody's
-    reply = co_await client->request("svc", "x");
+    auto const reply = co_await client->request("svc", "x");
     EXPECT_EQ(who(reply), "A");
     co_await tasks.drained(10s);
     EXPECT_EQ(who(results.at(0)), "A");
@@ -477,13 +478,13 @@ TEST_P(RpcTest, anIdleConnectionIsClosedAndMadeAgain) {
     Client::Options options = client_options(transport);
     options.idle_max = 20ms;
     make_client(options);
-    auto reply = co_await client->request("svc", "x");
-    EXPECT_EQ(client->connection_count(), 1u);
     auto const closed = [this] { return client->connection_count() == 0; };
-    co_await until(closed);
-    reply = co_await client->request("svc", "x");
-    EXPECT_EQ(who(reply), "A");
-    EXPECT_EQ(service.server->counters().connections, 2u);
+    for (unsigned count = 1; count <= 2; ++count) {
+      auto const reply = co_await client->request("svc", "x");
+      EXPECT_EQ(who(reply), "A");
+      EXPECT_EQ(service.server->counters().connections, count);
+      co_await until(closed);
+    }
   };
   test::run(io, test());
 }
