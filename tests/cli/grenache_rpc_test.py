@@ -156,8 +156,9 @@ class Echo(Peers):
 
     def test_a_destination_can_be_named(self):
         service = self.serve("echo", "--echo")
-        self.assertEqual(self.grenache("call", "any", "7", "--to", service.address, "--grape", "http://127.0.0.1:1"), "7\n")
-        self.call("echo", "7", "--to", f"127.0.0.1:{self.start(ReservedPort).port}", code=1)
+        dead = f"127.0.0.1:{self.start(ReservedPort).port}"
+        self.assertEqual(self.grenache("call", "any", "7", "--to", service.address, "--grape", "http://" + dead), "7\n")
+        self.call("echo", "7", "--to", dead, code=1)
         self.assertIn("ERR_REQUEST_GENERIC: ", self.error)
 
     def test_retry_0_executes_a_request_once(self):
