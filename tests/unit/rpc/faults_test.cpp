@@ -64,7 +64,7 @@ struct Walk : RpcFixture {
 };
 
 TEST_P(FaultTest, whateverFailsRequestsEndAndTheNextOnesSucceed) {
-  auto const run = [this](test::Fault& fault) {
+  auto const run = [](test::Fault& fault) {
     fault.disarm();
     Walk walk{GetParam()};
     test::run(walk.io, walk.run(fault));
@@ -130,7 +130,7 @@ INSTANTIATE_TEST_SUITE_P(Over, StreamFaultTest, testing::Values(Transport::http,
                          name_of_transport);
 
 TEST_P(StreamFaultTest, aStreamIsWholeOrSeenToBeCutOff) {
-  auto const run = [this](test::Fault& fault) {
+  auto const run = [](test::Fault& fault) {
     fault.disarm();
     StreamWalk walk{GetParam()};
     test::run(walk.io, walk.run(fault));
