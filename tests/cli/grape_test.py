@@ -230,7 +230,7 @@ class Items(TestCase):
     def test_a_service_that_is_taken_back_is_gone_at_once_everywhere(self):
         one = self.start(Grape)
         two = self.start(Grape, bootstrap=f"127.0.0.1:{one.dht_port}")
-        two.wait_event("ready")
+        self.wait_until(lambda: json.loads(one.request("GET", "/health")[2])["nodes"] == 1)
         self.assertEqual(one.post("/announce", {"data": ["brief", 7]}), (200, "1"))
         self.assertEqual(two.post("/lookup", {"data": "brief"}), (200, '["127.0.0.1:7"]'))
         self.assertEqual(one.post("/unannounce", {"data": ["brief", 7]}), (200, "1"))

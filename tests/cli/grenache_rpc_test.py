@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, LIMIT_S, Certificates, FakeGrape, Grape, Process, ReservedPort, TestCase, needs_ipv6, needs_openssl, run, status_for_browser, taken_port, with_few_descriptors
+from support import BIN, LIMIT_S, THREAD_SANITIZED, Certificates, FakeGrape, Grape, Process, ReservedPort, TestCase, needs_ipv6, needs_openssl, run, status_for_browser, taken_port, with_few_descriptors
 
 
 class Service(Process):
@@ -563,7 +563,9 @@ class PubSub(Peers):
     def test_output_that_nobody_reads_does_not_hold_up_the_end(self):
         self.serve("large", "--exec", self.script("head -c 1000000 /dev/zero | tr '\\0' x"))
         publisher = self.publisher("--wait-subscribers", "1")
-        for command in [["sub", "news"], ["call", "large", "1"]]:
+        # ThreadSanitizer keeps signals back from a thread that is inside write(), where `call` waits for its reader.
+        commands = [["sub", "news"]] if THREAD_SANITIZED else [["sub", "news"], ["call", "large", "1"]]
+        for command in commands:
             for sig in [signal.SIGINT, signal.SIGTERM]:
                 with self.subTest(command=command, signal=sig):
                     read, write = os.pipe()
