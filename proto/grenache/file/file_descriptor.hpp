@@ -21,6 +21,8 @@ class FileDescriptor {
 
   [[nodiscard]] int number() const { return number_; }
   [[nodiscard]] bool is_open() const { return number_ >= 0; }
+  /// Gives up ownership of the descriptor.
+  [[nodiscard]] int release() { return std::exchange(number_, -1); }
   /// Returns false, with errno set, when the system reports that written bytes were lost.
   bool close() { return !is_open() || ::close(std::exchange(number_, -1)) == 0; }
 

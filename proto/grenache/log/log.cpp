@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include <grenache/base/check.hpp>
-#include <grenache/json/bencode_json.hpp>
 #include <grenache/log/line_writer.hpp>
+#include <grenache/log/printable.hpp>
 
 namespace grenache {
 namespace {
@@ -123,7 +123,7 @@ void Log::write_line(LogLevel level, std::string_view event, Fields fields) cons
       append_text(line, value);
     }
   }
-  line = json::to_utf8(line);  // service names may hold any bytes
+  line = escape_invisible(line);  // received names may hold any bytes
   logger_->log(kSpdlogLevels[index], spdlog::string_view_t{line.data(), line.size()});
 }
 

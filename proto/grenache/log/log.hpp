@@ -31,8 +31,8 @@ enum class LogFormat { text, json };
 /// last copy writes the queued lines; it gives up after half a second without progress.
 ///
 /// A JSON line is one object with `ts` (ISO 8601, UTC, milliseconds), `level`, `event` and the fields. Field
-/// values are escaped in both formats, so that values from the network cannot forge a line or control a
-/// terminal. Invalid UTF-8 is written as U+FFFD.
+/// values are escaped in both formats, bidirectional marks and invisible characters included, so that values
+/// from the network cannot forge a line or control a terminal. Invalid UTF-8 is written as U+FFFD.
 class Log {
  public:
   using Fields = std::initializer_list<json::Value::Member>;

@@ -8,7 +8,6 @@
 
 #include <boost/asio/error.hpp>
 
-#include <grenache/base/check.hpp>
 #include <grenache/base/hex.hpp>
 #include <grenache/json/grape_api.hpp>
 #include <grenache/net/async_event.hpp>
@@ -251,6 +250,7 @@ Awaitable<RpcResult<Link::Impl::Answer>> Link::Impl::ask(std::shared_ptr<Impl> s
       self->tasks.spawn(try_at(self, inquiry, *next));
       if (inquiry->asked.empty()) continue;  // it has failed already
     } else if (inquiry->asked.empty()) {
+      if (self->options.grapes.empty()) inquiry->last_failure = "no grape is configured";
       co_return Failure(Errc::grape_unreachable, inquiry->last_failure);
     }
     Wake const wake = co_await inquiry->changed.wait(hedge_at);
@@ -505,7 +505,6 @@ Awaitable<void> Link::Impl::stop(std::shared_ptr<Impl> self) {
 }
 
 Link::Link(net::Executor const& executor, Options options, Random random) {
-  GRN_CHECK(!options.grapes.empty());
   impl_ = std::make_shared<Impl>(executor, std::move(options), std::move(random));
 }
 

@@ -33,7 +33,7 @@ namespace grenache::rpc {
 class Link {
  public:
   struct Options {
-    std::vector<GrapeUrl> grapes;  // at least one
+    std::vector<GrapeUrl> grapes;  // none: lookups and announcements fail with grape_unreachable
     /// For grapes with an https URL. Without `ca` and fingerprints, the authorities of the system are
     /// trusted. If it is invalid, every request to such a grape fails with grape_unreachable.
     net::TlsOptions tls;

@@ -256,6 +256,22 @@ TEST_F(LinkTest, isReadyAsSoonAsAGrapeAnswers) {
   test::run(io, test());
 }
 
+TEST(LinkWithoutGrapes, failsEveryLookupAndAnnouncementAtOnce) {
+  boost::asio::io_context io{1};
+  auto test = [&io]() -> Awaitable<void> {
+    Link link{io.get_executor(), Link::Options{}, Random{1}};
+    auto const found = co_await link.lookup("svc");
+    EXPECT_FALSE(found);
+    EXPECT_EQ(found.error().code, Errc::grape_unreachable);
+    EXPECT_EQ(found.error().detail, "no grape is configured");
+    auto const count = co_await link.announce("svc", 7000);
+    EXPECT_FALSE(count);
+    link.start_announcing("svc", 7000);
+    co_await link.stop();
+  };
+  test::run(io, test());
+}
+
 TEST_F(MisledLinkTest, isReadyAlthoughTheFirstGrapeHangs) {
   auto test = [this]() -> Awaitable<void> {
     Link::Options options = two_grapes();
