@@ -1,20 +1,28 @@
 #include "exchange/exchange.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
+#include <type_traits>
 #include <utility>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "exchange/discovery.hpp"
+#include "exchange/event_log.hpp"
+#include "exchange/history.hpp"
+#include "exchange/journal/memory_journal.hpp"
+#include "exchange/journal/release_gate.hpp"
+#include "exchange/journal/sqlite_journal.hpp"
+#include "exchange/peer_calls.hpp"
 #include "exchange/reservation/embedded.hpp"
 #include <grenache/net/async_event.hpp>
-#include <grenache/net/local_address.hpp>
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
 #include <grenache/rpc/client.hpp>
 #include <grenache/rpc/link.hpp>
 #include <grenache/rpc/server.hpp>
-#include <grenache/rpc/shown_at.hpp>
 
 namespace grenache::exchange {
 
@@ -23,10 +31,15 @@ using net::Awaitable;
 
 namespace {
 
-/// A lookup that returns this many endpoints may lack ours (grape::Service::Options::peer_count_max).
-constexpr std::size_t kShownMax = 100;
-
 constexpr char const* kStopped = "ERR_STOPPED";
+constexpr char const* kNotReady = "ERR_NOT_READY";
+constexpr char const* kOverloaded = "ERR_OVERLOADED";
+/// Requests are refused while so many batches wait for the disk.
+constexpr std::size_t kQueuedBatchesMax = 10'000;
+/// The clocks are looked at again after this, in case the wall clock was set.
+constexpr Duration kSleepMax = std::chrono::seconds{30};
+/// How long after an input the deadlines are looked at: finding the next one costs more than most inputs.
+constexpr Duration kLookAfter = std::chrono::milliseconds{20};
 
 /// Answers a request that comes after the peer.
 Awaitable<rpc::Reply> refuse() { co_return rpc::Reply::failure(kStopped); }
@@ -36,8 +49,7 @@ rpc::Link::Options link_options(Exchange::Options const& options) {
   out.grapes = options.grapes;
   out.tls = options.grape_tls;
   out.announce_interval = options.announce_interval;
-  // Every poll queries the grape; broadcasts in between use the cached result.
-  out.cache.age_max = options.poll_interval / 2;
+  out.cache.age_max = options.poll_interval / 2;  // every poll queries the grape
   return out;
 }
 
@@ -56,9 +68,21 @@ rpc::Server::Options server_options(Exchange::Options const& options) {
   return out;
 }
 
-std::string join(std::vector<rpc::GrapeUrl> const& grapes) {
-  std::string out;
-  for (auto const& grape : grapes) out += (out.empty() ? "" : ", ") + grape.to_string();
+Discovery::Options discovery_options(Exchange::Options const& options) {
+  Discovery::Options out;
+  out.grapes = options.grapes;
+  out.service = options.service;
+  out.poll_interval = options.poll_interval;
+  out.start_limit = options.start_limit;
+  out.takes_shown_address = options.advertised_host.empty() && options.bind.is_unspecified();
+  out.requires_own_address = options.requires_own_address;
+  return out;
+}
+
+Trader::Options trader_options(Exchange::Options const& options, Position position) {
+  auto out = options.trader;
+  out.position = position;
+  out.is_store_shared = options.redis.has_value();
   return out;
 }
 
@@ -69,11 +93,19 @@ std::string first_endpoint(Exchange::Options const& options, std::uint16_t port)
   return Endpoint{options.bind.is_unspecified() ? loopback : options.bind, port}.to_string();
 }
 
+result::Failure stopped_failure() { return {result::FailureCode::stopped, "the peer has stopped", {}}; }
+result::Failure starting_failure() {
+  return {result::FailureCode::unavailable, "the peer is starting", "try again in a moment"};
+}
+
+Now time_now() { return {net::steady_now(), net::wall_now()}; }
+
 }  // namespace
 
 struct Exchange::Impl {
   /// Expires with the object.
   using Alive = std::weak_ptr<bool>;
+  using CommandDone = std::function<void(CommandResult)>;
 
   struct Waiting {
     explicit Waiting(net::Executor const& executor) : event{executor} {}
@@ -81,38 +113,39 @@ struct Exchange::Impl {
     std::optional<rpc::Reply> reply;
   };
 
-  Impl(net::Executor e, Options o, SecretKey const& key, Random random, Log const& l);
+  Impl(net::Executor e, Options o, SecretKey const& key, Random random, std::optional<SqliteFile> file,
+       Log const& l);
   ~Impl() { alive.reset(); }
   Impl(Impl const&) = delete;
   Impl& operator=(Impl const&) = delete;
 
+  void make_journal(std::optional<SqliteFile> file);
   void make_store(Random random);
+  [[nodiscard]] std::optional<std::string> restore();
+
+  template <class Input>
+  void feed(Input input);
   void pump();
-  void carry_out(output::Reply& reply);
-  void carry_out(output::Reserve& reserve);
-  void carry_out(output::Release& release);
-  void carry_out(output::Call& call);
-  void carry_out(output::Broadcast& broadcast);
-  template <class Event>
-  void carry_out(Event& event);
+  void dispatch(Output& output);
+  void release_durable(Position position);
+  void run(output::Reply& reply);
+  void run(output::Call& call);
+  void run(output::Store& store);
+  void run(output::Answer& answer);
+  void run(output::Notice& notice);
+  void publish(Event const& event);
+  void notify(Event const& event);
+  void set_timer(TimePoint time);
 
-  void tell(output::PongReceived const& event) const;
-  void tell(output::BookReceived const& event) const;
-  void tell(output::OrderAdded const& event) const;
-  void tell(output::TakeGranted const& event) const;
-  void tell(output::TakeRefused const& event) const;
-  void tell(output::CallFailed const& event) const;
-  void tell(output::TakeAnswered const& event) const;
+  void execute(Command command, CommandDone done);
+  void end_command(CommandId id, CommandResult result);
 
-  // These and the callbacks of the store may outlive this object. What they await owns what it uses; after it
-  // they look at `alive` before they touch a member.
+  // These and the callbacks may outlive this object. What they await owns what it uses; after it they look at
+  // `alive` before they touch a member.
   Awaitable<rpc::Reply> serve(rpc::Request& request, Alive alive);
-  Awaitable<void> call(output::Call call, Alive alive);
-  Awaitable<void> broadcast(output::Broadcast broadcast, Alive alive);
-  Awaitable<void> poll(Alive alive);
-  Awaitable<Output> end_of(CallId call);
+  Awaitable<void> keep_time(Alive alive);
+  Awaitable<void> discover(Alive alive);
   Awaitable<std::optional<std::string>> start_redis();
-  Awaitable<std::optional<std::string>> find_own_address(Endpoint local);
   Awaitable<std::optional<std::string>> start();
   Awaitable<bool> stop();
 
@@ -120,37 +153,119 @@ struct Exchange::Impl {
   net::Executor executor;
   Options options;
   Log const& log;
-  Peer core;
+  std::optional<SqliteFile> file;  // until the journal owns it
+  JournalResult<std::vector<Row>> restored;
+  Trader core;
   rpc::Link link;
   rpc::Client client;
   rpc::Server server;
+  Discovery discovery;
+  PeerCalls calls;
   std::unique_ptr<RedisClient> redis;
   std::unique_ptr<ReservationStore> store;
   RedisReservations* redis_store = nullptr;  // `store`, if it is of this type
+  std::unique_ptr<Journal> journal;
+  ReleaseGate<Output> gate;
   net::TaskGroup tasks;
+  asio::steady_timer timer;
+  TimePoint timer_at = TimePoint::max();
   net::AsyncEvent changed;  // after each batch of outputs
   std::map<RequestId, std::shared_ptr<Waiting>> waiting;
-  std::map<CallId, std::optional<Output>> awaited;  // calls that end_of() waits for, with their last output
+  std::map<CommandId, CommandDone> commands;
+  std::map<ListenerId, Listener> listeners;
   RequestId last_request = 0;
-  std::size_t relay_count = 0;
-  bool has_polled = false;
+  CommandId last_command = 0;
+  ListenerId last_listener = 0;
+  bool is_pumping = false;
+  bool is_stopped = false;
+  bool is_restored = false;
   std::string redis_failure;
 };
 
-Exchange::Impl::Impl(net::Executor e, Options o, SecretKey const& key, Random random, Log const& l)
+namespace {
+
+/// Reads the rows that the core restores.
+JournalResult<std::vector<Row>> read_rows(std::optional<SqliteFile>& file) {
+  std::vector<Row> out;
+  if (!file) return out;
+  for (auto const kind : Trader::row_kinds()) {
+    RowQuery query;
+    query.kind = kind;
+    for (;;) {
+      auto rows = file->read(query);
+      if (!rows) return rows.error();
+      if (rows->empty()) break;
+      query.after = rows->back().key;
+      std::ranges::move(*rows, std::back_inserter(out));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Exchange::Impl::Impl(net::Executor e, Options o, SecretKey const& key, Random random,
+                     std::optional<SqliteFile> f, Log const& l)
     : executor{e},
       options{std::move(o)},
       log{l},
-      core{options.peer, key, random.fork()},
+      file{std::move(f)},
+      restored{read_rows(file)},
+      core{trader_options(options, file ? file->position() : 0), key, random.fork()},
       link{executor, link_options(options), random.fork()},
       client{executor, link, client_options(), random.fork()},
       server{executor, server_options(options),
              [this, here = Alive{alive}](rpc::Request& request) {
                return here.expired() ? refuse() : serve(request, here);
              }},
+      discovery{executor,
+                link,
+                server,
+                log,
+                discovery_options(options),
+                {[this](std::vector<std::string> const& found) {
+                   feed([&](Now now) { core.endpoints_found(found, ContactSource::dht, now); });
+                 },
+                 [this](std::string const& own) {
+                   feed([&](Now now) { core.endpoint_changed(own, now); });
+                   log.info("advertised", {{"endpoint", own}});
+                 },
+                 [this](bool answers, std::string const& text) {
+                   publish(event::GrapeChanged{answers, text});
+                 },
+                 [this](std::string const& text) { notify(event::Warning{text}); }}},
+      calls{executor,
+            client,
+            {options.service, options.call_timeout},
+            [this](CallId call, CallAnswer answer) {
+              feed([&](Now now) { core.call_answered(call, std::move(answer), now); });
+            }},
+      gate{file ? file->position() : 0},
       tasks{executor},
+      timer{executor},
       changed{executor} {
+  make_journal(std::move(file));
   make_store(random.fork());
+}
+
+void Exchange::Impl::make_journal(std::optional<SqliteFile> opened) {
+  Journal::Callbacks callbacks{[this, here = Alive{alive}](Position position) {
+                                 if (!here.expired()) release_durable(position);
+                               },
+                               [this, here = Alive{alive}](std::string const& why) {
+                                 if (here.expired()) return;
+                                 log.error("journal_failed", {{"reason", why}});
+                                 if (options.on_journal_failure) options.on_journal_failure(why);
+                               }};
+  if (opened) {
+    journal = std::make_unique<SqliteJournal>(executor, *std::move(opened), std::move(callbacks));
+    return;
+  }
+  journal = std::make_unique<MemoryJournal>(std::move(callbacks), [this, here = Alive{alive}] {
+    asio::post(executor, [this, here] {
+      if (!here.expired()) static_cast<MemoryJournal&>(*journal).run();
+    });
+  });
 }
 
 void Exchange::Impl::make_store(Random random) {
@@ -165,21 +280,81 @@ void Exchange::Impl::make_store(Random random) {
   redis = std::make_unique<RedisClient>(executor, redis_options);
   RedisReservations::Options store_options;
   store_options.maker = core.id().hex();
+  if (options.is_new_identity) store_options.grace = std::chrono::milliseconds{0};
+  store_options.on_data_lost = [this, here = Alive{alive}] {
+    if (here.expired() || !is_restored) return;
+    log.warn("redis_data_lost", {{"redis", options.redis->to_string()}});
+    feed([&](Now now) { core.store_lost(now); });
+  };
   auto redis_reservations = std::make_unique<RedisReservations>(*redis, std::move(random), store_options);
   redis_store = redis_reservations.get();
   store = std::move(redis_reservations);
 }
 
-// Outputs of the core
+/// Gives the core the rows of earlier runs.
+std::optional<std::string> Exchange::Impl::restore() {
+  if (!restored) return restored.error();
+  for (auto const& row : *restored) {
+    if (!core.restore(row)) return "the journal has a row that cannot be read: " + row.kind + " " + row.key;
+  }
+  *restored = {};
+  feed([&](Now now) { core.start(now); });
+  is_restored = true;
+  return std::nullopt;
+}
+
+// Inputs and outputs of the core
+
+template <class Input>
+void Exchange::Impl::feed(Input input) {
+  input(time_now());
+  pump();
+  set_timer(net::steady_deadline(kLookAfter));
+}
 
 void Exchange::Impl::pump() {
-  while (auto out = core.poll_output()) {
-    std::visit([this](auto& each) { carry_out(each); }, *out);
+  if (is_pumping) return;
+  is_pumping = true;
+  try {
+    while (auto out = core.poll_output()) dispatch(*out);
+  } catch (...) {
+    is_pumping = false;  // out of memory; the next input goes on
+    throw;
+  }
+  is_pumping = false;
+  changed.notify_all();
+}
+
+void Exchange::Impl::dispatch(Output& output) {
+  if (auto* const save = std::get_if<output::Save>(&output)) return journal->append(std::move(save->batch));
+  auto const after = std::visit(
+      [](auto const& each) -> Position {
+        if constexpr (requires { each.after; }) return each.after;
+        return 0;
+      },
+      output);
+  auto released = gate.add(after, std::move(output));
+  if (!released) return;
+  std::visit(
+      [this](auto& each) {
+        if constexpr (requires { each.after; }) run(each);
+      },
+      *released);
+}
+
+void Exchange::Impl::release_durable(Position position) {
+  gate.set_durable(position);
+  while (auto released = gate.next()) {
+    std::visit(
+        [this](auto& each) {
+          if constexpr (requires { each.after; }) run(each);
+        },
+        *released);
   }
   changed.notify_all();
 }
 
-void Exchange::Impl::carry_out(output::Reply& reply) {
+void Exchange::Impl::run(output::Reply& reply) {
   auto const found = waiting.find(reply.request);
   if (found == waiting.end()) return;
   found->second->reply =
@@ -187,95 +362,112 @@ void Exchange::Impl::carry_out(output::Reply& reply) {
   found->second->event.notify_all();
 }
 
-void Exchange::Impl::carry_out(output::Reserve& reserve) {
-  auto const request = reserve.request;
-  store->reserve(std::move(reserve.wanted),
-                 [this, here = Alive{alive}, request](ReserveOutcome const& outcome) {
-                   if (here.expired()) return;
-                   core.reserved(request, outcome, net::wall_now());
-                   pump();
-                 });
+void Exchange::Impl::run(output::Call& call) { calls.start(std::move(call)); }
+
+void Exchange::Impl::run(output::Store& wanted) {
+  auto const call = wanted.call;
+  store->execute(std::move(wanted.command), [this, here = Alive{alive}, call](store::Answer const& answer) {
+    if (here.expired()) return;
+    feed([&](Now now) { core.store_answered(call, answer, now); });
+  });
 }
 
-void Exchange::Impl::carry_out(output::Release& release) {
-  store->release(std::move(release.order_id), std::move(release.take_id), release.fence,
-                 [this, here = Alive{alive}](Result<bool> const& released) {
-                   if (here.expired()) return;
-                   // The reservation expires anyway.
-                   if (!released) log.warn("release_failed", {{"reason", released.error().message()}});
-                 });
+void Exchange::Impl::run(output::Answer& answer) { end_command(answer.command, std::move(answer.result)); }
+
+void Exchange::Impl::run(output::Notice& notice) { publish(notice.event); }
+
+void Exchange::Impl::publish(Event const& event) {
+  log_event(log, event);
+  notify(event);
 }
 
-void Exchange::Impl::carry_out(output::Call& wanted) { tasks.spawn(call(std::move(wanted), alive)); }
-
-void Exchange::Impl::carry_out(output::Broadcast& wanted) {
-  bool const is_relay = wanted.count_max != 0;
-  if (is_relay && relay_count >= options.relay_count_max) return;
-  tasks.spawn(broadcast(std::move(wanted), alive));
+/// For what has a line of its own in the log.
+void Exchange::Impl::notify(Event const& event) {
+  for (auto const& [id, listener] : listeners) listener(event);
 }
 
-template <class Event>
-void Exchange::Impl::carry_out(Event& event) {
-  tell(event);
-  if constexpr (requires { event.call; }) {
-    auto const found = awaited.find(event.call);
-    if (found != awaited.end()) found->second = std::move(event);
+// Commands
+
+void Exchange::Impl::end_command(CommandId id, CommandResult result) {
+  auto const found = commands.extract(id);
+  if (found.empty()) return;
+  if (auto* const status = std::get_if<result::StatusView>(&result)) {
+    status->data_dir = options.data_dir;
+    status->grape = options.grapes.empty() ? "none" : discovery.state();
+    status->reservations = "in this process";
+    if (redis) {
+      auto const state = redis->connected() ? " is connected" : " is not reachable: " + redis_failure;
+      status->reservations = options.redis->to_string() + state;
+    }
   }
+  found.mapped()(std::move(result));
 }
 
-void Exchange::Impl::tell(output::PongReceived const& event) const {
-  log.debug("peer", {{"peer", event.endpoint},
-                     {"name", event.name},
-                     {"peer_id", event.peer ? json::Value{event.peer->hex()} : json::Value{}}});
+void Exchange::Impl::execute(Command command, CommandDone done) {
+  if (is_stopped || !is_restored) {
+    result::Failure const failure = is_stopped ? stopped_failure() : starting_failure();
+    return asio::post(executor, [done = std::move(done), failure] { done(failure); });
+  }
+  auto const id = ++last_command;
+  commands.emplace(id, std::move(done));
+  auto const on_history = [this, here = Alive{alive}, id](result::History history) {
+    if (!here.expired()) end_command(id, std::move(history));
+  };
+  std::visit(
+      [&](auto& each) {
+        using Kind = std::remove_cvref_t<decltype(each)>;
+        if constexpr (std::is_same_v<Kind, command::ListTrades>) {
+          list_trades(*journal, each, on_history);
+        } else if constexpr (std::is_same_v<Kind, command::Explain>) {
+          explain(*journal, each, on_history);
+        } else {
+          asio::post(executor, [this, here = Alive{alive}, id, wanted = TraderCommand{std::move(each)}] {
+            if (here.expired()) return;
+            feed([&](Now now) { core.execute(id, wanted, now); });
+          });
+        }
+      },
+      command);
 }
 
-void Exchange::Impl::tell(output::BookReceived const& event) const {
-  auto const level = event.new_count > 0 || event.dropped_count > 0 ? LogLevel::info : LogLevel::debug;
-  log.write(level, "book",
-            {{"peer", event.endpoint},
-             {"orders", std::uint64_t{event.order_count}},
-             {"new", std::uint64_t{event.new_count}},
-             {"dropped", std::uint64_t{event.dropped_count}}});
+// Time
+
+/// Makes keep_time() look at the deadlines at `time`, unless it does before.
+void Exchange::Impl::set_timer(TimePoint time) {
+  if (is_stopped || time >= timer_at) return;
+  timer_at = time;
+  timer.expires_at(net::to_steady(time));  // wakes keep_time(), which waits again
 }
 
-void Exchange::Impl::tell(output::OrderAdded const& event) const {
-  auto const& order = event.order;
-  log.info("order", {{"id", order.id},
-                     {"side", to_text(order.side)},
-                     {"remaining", order.remaining.to_text()},
-                     {"price", order.price.to_text()},
-                     {"status", to_text(order.status)},
-                     {"maker", order.maker ? json::Value{order.maker->hex()} : json::Value{}}});
-}
-
-void Exchange::Impl::tell(output::TakeGranted const& event) const {
-  log.info("take_granted", {{"order", event.response.order_id}, {"peer", event.endpoint}});
-}
-
-void Exchange::Impl::tell(output::TakeRefused const& event) const {
-  log.info(
-      "take_refused",
-      {{"peer", event.endpoint}, {"code", to_text(event.refusal.code)}, {"reason", event.refusal.reason}});
-}
-
-void Exchange::Impl::tell(output::CallFailed const& event) const {
-  log.debug("call_failed", {{"peer", event.endpoint}, {"reason", event.reason}});
-}
-
-void Exchange::Impl::tell(output::TakeAnswered const& event) const {
-  log.info("take", {{"order", event.order_id},
-                    {"taker", event.taker},
-                    {"refused", event.refusal ? json::Value{to_text(event.refusal->code)} : json::Value{}}});
+Awaitable<void> Exchange::Impl::keep_time(Alive here) {
+  while (!here.expired() && !is_stopped) {
+    auto const [error] = co_await timer.async_wait(net::kTuple);
+    if (here.expired() || is_stopped) co_return;
+    if (error) {
+      // Either cancelled, or set to another time.
+      auto const state = co_await asio::this_coro::cancellation_state;
+      if (state.cancelled() != asio::cancellation_type::none) co_return;
+      continue;
+    }
+    timer_at = TimePoint::max();
+    core.expire(time_now());
+    pump();
+    auto const now = time_now();
+    auto const next = std::max(core.next_deadline(now), later_by(now.steady, std::chrono::milliseconds{1}));
+    set_timer(std::min(next, later_by(now.steady, kSleepMax)));
+  }
 }
 
 // Coroutines
 
 Awaitable<rpc::Reply> Exchange::Impl::serve(rpc::Request& request, Alive here) {
+  // Before that it would not know its own orders.
+  if (!is_restored) co_return rpc::Reply::failure(kNotReady);
+  if (journal->queued_count() > kQueuedBatchesMax) co_return rpc::Reply::failure(kOverloaded);
   auto const id = ++last_request;
   auto const mine = std::make_shared<Waiting>(executor);
   waiting.emplace(id, mine);
-  core.receive(id, std::move(request.payload), net::wall_now());
-  pump();
+  feed([&](Now now) { core.receive(id, std::move(request.payload), now); });
   while (!mine->reply) {
     auto const wake = co_await mine->event.wait();
     if (here.expired()) co_return rpc::Reply::failure(kStopped);
@@ -286,77 +478,16 @@ Awaitable<rpc::Reply> Exchange::Impl::serve(rpc::Request& request, Alive here) {
   co_return std::move(*mine->reply);
 }
 
-Awaitable<void> Exchange::Impl::call(output::Call wanted, Alive here) {
-  if (here.expired()) co_return;
-  rpc::RequestOptions request;
-  request.timeout = options.call_timeout;
-  request.retry_count = 1;  // messages may be repeated: orders have a seq, takes an id
-  auto reply = co_await client.request_to(std::move(wanted.endpoint), options.service,
-                                          std::move(wanted.payload), request);
-  // Also while stopping: somebody may wait for the end of the call.
-  if (here.expired()) co_return;
-  CallAnswer answer;
-  if (reply) {
-    answer.result = std::move(*reply);
-  } else {
-    answer.error = reply.error().text();
-    if (answer.error.empty()) answer.error = "the peer has answered with an error";
-  }
-  core.answered(wanted.call, std::move(answer), net::wall_now());
-  pump();
-}
-
-Awaitable<void> Exchange::Impl::broadcast(output::Broadcast wanted, Alive here) {
-  if (here.expired()) co_return;
-  bool const is_relay = wanted.count_max != 0;
-  if (is_relay) ++relay_count;
-  rpc::MapOptions map;
-  map.timeout = options.call_timeout;
-  map.limit = wanted.count_max;
-  auto const replies = co_await client.map(options.service, std::move(wanted.payload), map);
-  if (here.expired()) co_return;
-  if (is_relay) --relay_count;
-  if (!replies) log.debug("broadcast_failed", {{"reason", replies.error().text()}});
-}
-
-Awaitable<void> Exchange::Impl::poll(Alive here) {
-  if (here.expired()) co_return;
-  asio::steady_timer timer{executor};
-  for (;;) {
-    auto const found = co_await link.lookup(options.service);
-    if (here.expired() || tasks.stopping()) co_return;
-    if (found) core.found(*found, net::wall_now());
-    core.expire(net::wall_now());
-    has_polled = true;
-    pump();
-    timer.expires_after(
-        std::chrono::duration_cast<std::chrono::steady_clock::duration>(options.poll_interval));
-    auto const [error] = co_await timer.async_wait(net::kTuple);
-    if (error || here.expired() || tasks.stopping()) co_return;
-  }
-}
-
-Awaitable<Output> Exchange::Impl::end_of(CallId id) {
-  auto const entry = awaited.try_emplace(id).first;
-  pump();
-  while (!entry->second) {
-    auto const wake = co_await changed.wait();
-    if (wake == net::Wake::cancelled) break;
-  }
-  Output out = output::CallFailed{id, {}, "stopped"};
-  if (entry->second) out = std::move(*entry->second);
-  awaited.erase(id);
-  co_return out;
-}
-
 Awaitable<std::optional<std::string>> Exchange::Impl::start_redis() {
   redis->start(
       [this] {
         redis_store->connected();
+        redis_failure.clear();
         log.debug("redis_connected", {{"redis", options.redis->to_string()}});
         changed.notify_all();
       },
       [this](std::string const& reason) {
+        if (redis_failure.empty()) notify(event::Warning{"Redis is not reachable: " + reason});
         redis_failure = reason;
         log.warn("redis_lost", {{"redis", options.redis->to_string()}, {"reason", reason}});
         changed.notify_all();
@@ -369,35 +500,12 @@ Awaitable<std::optional<std::string>> Exchange::Impl::start_redis() {
   co_return "Redis is not reachable at " + options.redis->to_string() + ": " + redis_failure;
 }
 
-/// Advertises the address that the DHT shows, unless one is configured. Warns, or fails if
-/// `requires_own_address`, when it is not an address of this host.
-Awaitable<std::optional<std::string>> Exchange::Impl::find_own_address(Endpoint local) {
-  auto const found = co_await link.lookup(options.service);
-  if (!found || found->size() >= kShownMax) co_return std::nullopt;
-  bool const grape_is_here = rpc::may_be_here(options.grapes, net::is_of_this_host);
-  auto const shown = rpc::shown_at(*found, local, grape_is_here, net::is_of_this_host);
-  std::optional<Endpoint> own = shown.here;
-  if (!own && shown.elsewhere.size() == 1) own = shown.elsewhere.front();
-  if (!shown.here && !shown.elsewhere.empty()) {
-    std::string const where = shown.elsewhere.back().to_string();
-    if (options.requires_own_address) {
-      std::string const why = grape_is_here ? "a router stands between this host and the other grapes"
-                                            : "the grape at " + join(options.grapes) +
-                                                  " runs on another host; use one on this host";
-      co_return "the DHT shows it at " + where + ", which is no address of this host: " + why;
-    }
-    if (options.advertised_host.empty()) {
-      log.warn("shown_elsewhere", {{"endpoint", where},
-                                   {"text",
-                                    "the DHT shows this peer at an address of another host: behind a router "
-                                    "forward the port, else announce through a grape on this host"}});
-    }
-  }
-  if (own && options.advertised_host.empty() && options.bind.is_unspecified()) {
-    core.listening(own->to_string());
-    log.info("advertised", {{"endpoint", own->to_string()}});
-  }
-  co_return std::nullopt;
+Awaitable<void> Exchange::Impl::discover(Alive here) {
+  if (here.expired()) co_return;
+  auto starting = discovery.start_patiently();
+  co_await std::move(starting);
+  if (here.expired() || tasks.stopping()) co_return;
+  co_await discovery.poll();
 }
 
 Awaitable<std::optional<std::string>> Exchange::Impl::start() {
@@ -406,76 +514,91 @@ Awaitable<std::optional<std::string>> Exchange::Impl::start() {
   if (!listening) {
     co_return "cannot listen on TCP " + wanted.to_string() + ": " + listening.error().message();
   }
-  core.listening(first_endpoint(options, listening->port));
+  core.set_endpoint(first_endpoint(options, listening->port));
   log.info("listening", {{"port", int{listening->port}}, {"peer_id", core.id().hex()}});
   if (redis) {
     auto failure = co_await start_redis();
     if (failure) co_return failure;
   }
-  auto const grape_ready = co_await link.wait_ready(options.start_limit);
-  if (!grape_ready) {
-    co_return "no grape answers at " + join(options.grapes) + ": " + grape_ready.error().text();
-  }
-  server.announce(link, options.service);
-  auto const announced = co_await server.ready(options.start_limit);
-  if (!announced) co_return "cannot announce the service: " + announced.error().text();
-  auto failure = co_await find_own_address(*listening);
+  auto failure = restore();
   if (failure) co_return failure;
-  tasks.spawn(poll(alive));
-  while (!has_polled || !core.is_synced()) {
-    auto const wake = co_await changed.wait();
-    if (wake == net::Wake::cancelled) co_return "stopped";
+  tasks.spawn(keep_time(alive));
+  feed([&](Now now) { core.endpoints_found(options.connect, ContactSource::connect, now); });
+  if (options.requires_grape) {
+    auto not_found = co_await discovery.start();
+    if (not_found) co_return not_found;
+    tasks.spawn(discovery.poll());
+    auto const limit = net::steady_deadline(options.start_limit);
+    while (!discovery.has_polled() || !core.is_synced()) {
+      auto const wake = co_await changed.wait(limit);
+      if (wake == net::Wake::cancelled) co_return "stopped";
+      if (wake == net::Wake::timed_out) break;
+    }
+  } else if (!options.grapes.empty()) {
+    tasks.spawn(discover(alive));
   }
   log.info("ready", {{"port", int{listening->port}},
                      {"peer_id", core.id().hex()},
-                     {"name", options.peer.name},
-                     {"peers", std::uint64_t{core.endpoint_count()}},
+                     {"name", options.trader.name},
+                     {"peers", std::uint64_t{core.peers().met().size()}},
                      {"orders", std::uint64_t{core.book().size()}}});
   co_return std::nullopt;
 }
 
 Awaitable<bool> Exchange::Impl::stop() {
   (void)co_await server.stop(std::chrono::milliseconds{500});
+  is_stopped = true;
+  timer.cancel();
+  discovery.stop();
+  (void)co_await calls.stop(std::chrono::seconds{1});
   co_await client.stop();
   tasks.cancel(asio::cancellation_type::terminal);
   co_await link.stop();
   if (redis) redis->stop();
+  for (auto const& [id, done] : std::exchange(commands, {})) {
+    done(stopped_failure());
+  }
   co_return co_await tasks.drained(std::chrono::seconds{1});
 }
 
 Exchange::Exchange(net::Executor executor, Options options, SecretKey const& key, Random random,
-                   Log const& log)
-    : impl_{std::make_unique<Impl>(std::move(executor), std::move(options), key, std::move(random), log)} {}
+                   std::optional<SqliteFile> journal, Log const& log)
+    : impl_{std::make_unique<Impl>(std::move(executor), std::move(options), key, std::move(random),
+                                   std::move(journal), log)} {}
 Exchange::~Exchange() = default;
 
 Awaitable<std::optional<std::string>> Exchange::start() { return impl_->start(); }
 Awaitable<bool> Exchange::stop() { return impl_->stop(); }
 
-Peer const& Exchange::peer() const { return impl_->core; }
-std::string const& Exchange::name() const { return impl_->options.peer.name; }
+Trader const& Exchange::trader() const { return impl_->core; }
+std::string const& Exchange::name() const { return impl_->options.trader.name; }
 std::uint16_t Exchange::port() const { return impl_->server.local_endpoint().port; }
 
-Result<OrderRecord> Exchange::publish(OrderTerms const& terms) {
-  auto order = impl_->core.publish(terms, net::wall_now());
-  impl_->pump();
-  return order;
+void Exchange::execute(Command command, std::function<void(CommandResult)> done) {
+  impl_->execute(std::move(command), std::move(done));
 }
 
-std::vector<Match> Exchange::matches(std::string_view order_id) const {
-  return impl_->core.matches(order_id, net::wall_now());
+Awaitable<CommandResult> Exchange::execute(Command command) {
+  auto const answer = std::make_shared<std::optional<CommandResult>>();
+  auto const event = std::make_shared<net::AsyncEvent>(impl_->executor);
+  execute(std::move(command), [answer, event](CommandResult result) {
+    *answer = std::move(result);
+    event->notify_all();
+  });
+  while (!*answer) {
+    auto const wake = co_await event->wait();
+    if (wake == net::Wake::cancelled) break;
+  }
+  if (!*answer) co_return result::Failure{result::FailureCode::stopped, "stopped", {}};
+  co_return **answer;
 }
 
-Awaitable<Output> Exchange::ping(std::string endpoint) {
-  return impl_->end_of(impl_->core.ping(std::move(endpoint), net::wall_now()));
+Exchange::ListenerId Exchange::subscribe(Listener listener) {
+  impl_->listeners.emplace(++impl_->last_listener, std::move(listener));
+  return impl_->last_listener;
 }
 
-Awaitable<Output> Exchange::take(OrderRecord order, Satoshi amount) {
-  return take(std::move(order), amount, {});
-}
-
-Awaitable<Output> Exchange::take(OrderRecord order, Satoshi amount, std::string take_id) {
-  return impl_->end_of(impl_->core.take(order, amount, std::move(take_id), net::wall_now()));
-}
+void Exchange::unsubscribe(ListenerId id) { impl_->listeners.erase(id); }
 
 Awaitable<bool> Exchange::wait_until(std::function<bool()> condition, TimePoint deadline) {
   while (!condition()) {

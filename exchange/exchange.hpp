@@ -1,4 +1,4 @@
-// A running exchange peer: the core with its sockets, its grape and its reservation store.
+// A running trading peer: the core with its sockets, its grape, its journal and its reservation store.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "exchange/core/peer.hpp"
+#include "exchange/core/trader.hpp"
+#include "exchange/journal/sqlite_file.hpp"
 #include "exchange/reservation/redis.hpp"
 #include <grenache/base/endpoint.hpp>
 #include <grenache/log/log.hpp>
@@ -24,9 +25,10 @@ namespace grenache::exchange {
 class Exchange {
  public:
   struct Options {
-    std::vector<rpc::GrapeUrl> grapes;  // at least one
+    std::vector<rpc::GrapeUrl> grapes;  // none: only peers in `connect`, and those that they know
     net::TlsOptions grape_tls;          // see rpc::Link::Options::tls
     std::string service = "exchange";   // name to announce and to look up
+    std::vector<std::string> connect;   // endpoints (host:port) of peers that are known without the DHT
     IpAddress bind;                     // of the RPC server; see net::all_addresses()
     std::uint16_t port = 0;             // 0 chooses a free one
     net::WebAccess web_access;          // web pages that may call the RPC server; others are refused with 403
@@ -34,46 +36,57 @@ class Exchange {
     /// addresses, the address of this host that the DHT shows, or the only address that it shows with our
     /// port, or 127.0.0.1 as long as it shows none.
     std::string advertised_host;
+    /// start() fails if no grape answers within start_limit; else it is waited for in the background.
+    bool requires_grape = false;
     /// start() fails if the DHT shows this peer only at an address of another host, where it cannot be
-    /// reached.
+    /// reached. With requires_grape.
     bool requires_own_address = false;
-    std::optional<RedisUrl> redis;                          // none: reservations live in this process
+    std::optional<RedisUrl> redis;  // none: reservations live in this process
+    /// No other process can have promised anything under this identity, so a Redis without data need not wait
+    /// for others to restore theirs.
+    bool is_new_identity = false;
     Duration poll_interval = std::chrono::seconds{1};       // between lookups
     Duration announce_interval = std::chrono::seconds{30};  // a Node grape forgets services after 80 s
     Duration start_limit =
         std::chrono::seconds{10};  // for the grape, and for its confirmation of the announcement
     Duration call_timeout = std::chrono::seconds{10};  // as in the original
-    std::size_t relay_count_max = 64;  // orders being relayed at a time; others are left to the next sync
-    Peer::Options peer{};
+    std::string data_dir;                              // for display
+    /// The journal cannot write: what is in memory is ahead of the disk, and nothing leaves any more. The
+    /// program should end at once. Empty: it is only logged.
+    std::function<void(std::string const& why)> on_journal_failure;
+    Trader::Options trader{};
   };
+  using Listener = std::function<void(Event const&)>;
+  using ListenerId = std::uint64_t;
 
-  /// `log` must outlive the peer.
-  Exchange(net::Executor executor, Options options, SecretKey const& key, Random random, Log const& log);
+  /// Without `journal` nothing is kept after the end. `log` must outlive the peer.
+  Exchange(net::Executor executor, Options options, SecretKey const& key, Random random,
+           std::optional<SqliteFile> journal, Log const& log);
   ~Exchange();
   Exchange(Exchange const&) = delete;
   Exchange& operator=(Exchange const&) = delete;
 
-  /// Listens, connects to Redis, announces itself and reads the books of the peers that it finds. Completes
-  /// with nothing when that is done, or with a message for the operator. Call it once, and stop() in either
-  /// case.
+  /// Restores the journal, listens, connects to Redis, and announces itself. With requires_grape it completes
+  /// when the books of the peers that it finds were read. Completes with nothing, or with a message for the
+  /// operator. Call it once, and stop() in either case.
   [[nodiscard]] net::Awaitable<std::optional<std::string>> start();
   /// Answers the requests in progress, for at most half a second, and closes everything. Returns false when
   /// something of it has not ended a second later.
   [[nodiscard]] net::Awaitable<bool> stop();
 
-  [[nodiscard]] Peer const& peer() const;
+  [[nodiscard]] Trader const& trader() const;
   [[nodiscard]] std::string const& name() const;
   /// After start().
   [[nodiscard]] std::uint16_t port() const;
 
-  [[nodiscard]] Result<OrderRecord> publish(OrderTerms const& terms);
-  [[nodiscard]] std::vector<Match> matches(std::string_view order_id) const;
+  /// Executes a command; a failure is a result too. `done` is called once, later, and with
+  /// FailureCode::stopped when the peer stops; not after the destructor.
+  void execute(Command command, std::function<void(CommandResult)> done);
+  [[nodiscard]] net::Awaitable<CommandResult> execute(Command command);
 
-  /// Each completes with the output that ends the call: PongReceived or CallFailed, TakeGranted, TakeRefused
-  /// or CallFailed. A take with the id of an earlier one repeats it.
-  [[nodiscard]] net::Awaitable<Output> ping(std::string endpoint);
-  [[nodiscard]] net::Awaitable<Output> take(OrderRecord order, Satoshi amount);
-  [[nodiscard]] net::Awaitable<Output> take(OrderRecord order, Satoshi amount, std::string take_id);
+  /// `listener` is called with every event until unsubscribe(). It must not call this object.
+  ListenerId subscribe(Listener listener);
+  void unsubscribe(ListenerId id);
 
   /// Completes with true as soon as `condition` holds, which is checked after every change; with false at the
   /// deadline.

@@ -1,20 +1,31 @@
 // The program `exchange`: a trading peer, or the playbook with three of them.
 #include <cstdint>
+#include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
+#include <unistd.h>
 
 #include "exchange/console/playbook.hpp"
+#include "exchange/console/repl.hpp"
+#include "exchange/console/terminal.hpp"
+#include "exchange/control/control_socket.hpp"
+#include "exchange/control/ctl.hpp"
+#include "exchange/control/data_dir.hpp"
+#include "exchange/data_folder.hpp"
 #include "exchange/exchange.hpp"
-#include "exchange/identity.hpp"
 #include <grenache/log/command_line.hpp>
 #include <grenache/log/log.hpp>
+#include <grenache/log/printable.hpp>
+#include <grenache/net/async_event.hpp>
 #include <grenache/net/descriptors.hpp>
 #include <grenache/net/hangup.hpp>
 #include <grenache/net/local_address.hpp>
@@ -27,11 +38,15 @@ namespace grenache::exchange {
 namespace {
 
 namespace asio = boost::asio;
+using CommandLine = grenache::Command;  // Command is one of the peer here
 
 struct Flags {
   bool playbook = false;
   bool json = false;
   bool signed_only = false;
+  bool in_memory = false;
+  bool no_grape = false;
+  std::vector<std::string> connect;
   std::vector<std::string> grapes{"http://127.0.0.1:30001"};
   rpc::GrapeTlsFlags grape_tls_flags;
   net::TlsOptions grape_tls;  // from load_grape_tls()
@@ -46,7 +61,7 @@ struct Flags {
   LogOptions log;
 };
 
-void declare_addresses(Command& app, Flags& flags) {
+void declare_addresses(CommandLine& app, Flags& flags) {
   add_port(app, "--port", flags.port, "TCP port of the RPC server; 0 takes a free one")
       ->capture_default_str();
   app.add_option("--bind", flags.bind, "Address to listen on [all, IPv4 and IPv6]")
@@ -64,7 +79,7 @@ void declare_addresses(Command& app, Flags& flags) {
   net::add_web_access(app, flags.web_access, "call the RPC server");
 }
 
-void declare_identity(Command& app, Flags& flags) {
+void declare_identity(CommandLine& app, Flags& flags) {
   app.add_option("--name", flags.name, "Name to show to other peers, at most 64 bytes [none]")
       ->type_name("NAME")
       ->check([](std::string const& text) {
@@ -73,14 +88,16 @@ void declare_identity(Command& app, Flags& flags) {
                    : "a name has at most " + std::to_string(kPeerNameSizeMax) + " bytes";
       });
   app.add_option("--data-dir", flags.data_dir,
-                 "Folder of the identity, made when missing\n[a new identity for this run]")
+                 "Folder of identity, journal and control socket, made when\n"
+                 "missing [$XDG_DATA_HOME/grenache/exchange/NAME]")
       ->type_name("FOLDER");
+  app.add_flag("--in-memory", flags.in_memory, "Keep nothing: a new identity for this run");
   app.add_option("--service", flags.service, "Name to announce and to look up in the DHT")
       ->type_name("NAME")
       ->capture_default_str();
 }
 
-void declare(Command& app, Flags& flags) {
+void declare(CommandLine& app, Flags& flags) {
   app.column_width(27);
   app.add_flag("--playbook", flags.playbook,
                "Play Alice, Bob and Carol in this process: announce, ping,\npublish, match, execute, refuse; "
@@ -95,11 +112,22 @@ void declare(Command& app, Flags& flags) {
         return rpc::parse_grape_url(text) ? "" : "'" + text + "' is no URL like http://127.0.0.1:30001";
       });
   rpc::add_grape_tls(app, flags.grape_tls_flags);
+  app.add_flag("--no-grape", flags.no_grape,
+               "Use no DHT: only the peers of --connect, and those that they know");
+  app.add_option("--connect", flags.connect, "Peer that is known without the DHT; may be repeated")
+      ->type_name("HOST:PORT")
+      ->allow_extra_args(false)
+      ->check([](std::string const& text) {
+        return HostPort::parse(text) ? "" : "'" + text + "' is not host:port";
+      });
   app.add_option("--redis", flags.redis,
-                 "Keep reservations in Redis,\nredis://[:password@]host[:port][/database] [in this process]")
+                 "Keep reservations in Redis, shared by all processes of one\n"
+                 "identity: redis://[[user]:password@]host[:port][/database],\n"
+                 "rediss://…, unix:/path, redis+sentinel://host,host/master\n[in this process]")
       ->type_name("URL")
       ->check([](std::string const& text) {
-        return RedisUrl::parse(text) ? "" : "'" + text + "' is not redis://host:port/database";
+        auto const url = RedisUrl::parse(text);
+        return url ? std::string{} : "the URL is not valid: " + url.error();
       });
   declare_addresses(app, flags);
   declare_identity(app, flags);
@@ -115,19 +143,25 @@ std::vector<rpc::GrapeUrl> grapes_of(Flags const& flags) {
   return out;
 }
 
+std::optional<RedisUrl> redis_of(Flags const& flags) {
+  if (flags.redis.empty()) return std::nullopt;
+  return *RedisUrl::parse(flags.redis);
+}
+
 Exchange::Options options_of(Flags const& flags) {
   Exchange::Options out;
-  out.grapes = grapes_of(flags);
+  if (!flags.no_grape) out.grapes = grapes_of(flags);
+  out.connect = flags.connect;
   out.service = flags.service;
   out.grape_tls = flags.grape_tls;
   out.bind = flags.bind.empty() ? net::all_addresses() : *IpAddress::parse(flags.bind);
   out.port = flags.port;
   out.web_access = flags.web_access;
   out.advertised_host = flags.advertise;
-  out.redis = RedisUrl::parse(flags.redis);
-  out.peer.name = flags.name;
-  out.peer.book.accept_unsigned = !flags.signed_only;
-  out.peer.takes.accept_unsigned = !flags.signed_only;
+  out.redis = redis_of(flags);
+  out.trader.name = flags.name;
+  out.trader.book.accept_unsigned = !flags.signed_only;
+  out.trader.sales.takes.accept_unsigned = !flags.signed_only;
   return out;
 }
 
@@ -142,17 +176,89 @@ net::Awaitable<std::optional<std::string>> start(Exchange& peer) {
   co_return failure;
 }
 
-net::Awaitable<std::optional<std::string>> run_until_signal(Exchange& peer,
-                                                            net::TerminationSignals& signals) {
-  using namespace asio::experimental::awaitable_operators;
-  auto starting = start(peer) || signals.received();
-  auto const first = co_await std::move(starting);
-  std::optional<std::string> failure;
-  if (first.index() == 0) failure = std::get<0>(first);
-  if (!failure) co_await signals.received();
-  (void)co_await peer.stop();
-  co_return failure;
-}
+/// A peer with its control socket and console.
+class Program {
+ public:
+  Program(asio::io_context& io, Exchange& peer, std::filesystem::path data_dir)
+      : peer_{peer},
+        data_dir_{std::move(data_dir)},
+        stop_{io.get_executor()},
+        control_{io.get_executor(), handlers()} {
+    peer_.subscribe([this](Event const& event) {
+      control_.publish(event);
+      if (repl_) repl_->publish(event);
+    });
+    if (!Repl::is_possible()) return;
+    ReplOptions options;
+    options.colour = stdout_has_colour();
+    if (!data_dir_.empty()) options.history_file = data_dir_ / "history";
+    repl_.emplace(io.get_executor(), ReplHandlers{handlers(), [this] { return ids(); }}, std::move(options));
+  }
+
+  /// Runs until a signal or the command `stop`.
+  net::Awaitable<std::optional<std::string>> run(net::TerminationSignals& signals) {
+    using namespace asio::experimental::awaitable_operators;
+    std::optional<std::string> failure;
+    if (!data_dir_.empty()) failure = control_.listen(control_socket_path(data_dir_));
+    if (failure) co_return failure;
+    auto starting = start(peer_) || signals.received();
+    auto const first = co_await std::move(starting);
+    if (first.index() == 0) failure = std::get<0>(first);
+    bool const is_running = first.index() == 0 && !failure;
+    if (is_running && repl_ && !repl_->start()) repl_.reset();
+    if (is_running && repl_) repl_->print(greeting());
+    if (is_running) {
+      auto ending = signals.received() || stopped();
+      (void)co_await std::move(ending);
+    }
+    if (repl_) repl_->stop();
+    (void)co_await peer_.stop();
+    (void)co_await control_.stop();
+    co_return failure;
+  }
+
+ private:
+  ControlHandlers handlers() {
+    return {[this](Command command, std::function<void(CommandResult)> done) {
+              peer_.execute(std::move(command), std::move(done));
+            },
+            [this] {
+              is_stopped_ = true;
+              stop_.notify_all();
+            }};
+  }
+
+  net::Awaitable<void> stopped() {
+    while (!is_stopped_) {
+      auto const wake = co_await stop_.wait();
+      if (wake == net::Wake::cancelled) co_return;
+    }
+  }
+
+  std::string greeting() const {
+    auto const folder = data_dir_.empty() ? "Nothing is kept: orders and promises end with this process."
+                                          : "Its data folder is " + printable(data_dir_.string()) + ".";
+    return "Peer " + peer_.trader().id().hex().substr(0, 8) + " listens on port " +
+           std::to_string(peer_.port()) + ".\n" + folder +
+           "\n'help' lists the commands, 'stop' ends the peer.\n";
+  }
+
+  std::vector<std::string> ids() const {
+    std::vector<std::string> out;
+    for (auto const* const order : peer_.trader().book().with_prefix({}, kCompletedIdsMax))
+      out.push_back(order->id);
+    return out;
+  }
+
+  static constexpr std::size_t kCompletedIdsMax = 1'000;
+
+  Exchange& peer_;
+  std::filesystem::path data_dir_;
+  net::AsyncEvent stop_;
+  bool is_stopped_ = false;
+  ControlSocket control_;
+  std::optional<Repl> repl_;
+};
 
 // Runs `task` on `io` until it has ended.
 std::optional<std::string> run(asio::io_context& io, net::Awaitable<std::optional<std::string>> task) {
@@ -168,12 +274,12 @@ std::optional<std::string> run(asio::io_context& io, net::Awaitable<std::optiona
   return failure;
 }
 
-int play(Command const& app, Flags const& flags, Log const& log, Random random) {
+int play(CommandLine const& app, Flags const& flags, Log const& log, Random random) {
   PlaybookOptions options;
   options.grapes = grapes_of(flags);
   options.grape_tls = flags.grape_tls;
   options.service = flags.service;
-  options.redis = RedisUrl::parse(flags.redis);
+  options.redis = redis_of(flags);
   auto const form = flags.json ? Narrator::Form::json : Narrator::Form::text;
   Narrator narrator{std::cout, form, !flags.json && stdout_has_colour()};
   asio::io_context io{1};
@@ -182,17 +288,43 @@ int play(Command const& app, Flags const& flags, Log const& log, Random random) 
   return failure ? fail(app, *failure) : 0;
 }
 
-int serve(Command const& app, Flags const& flags, Log const& log, Random random) {
+/// The console shows what the log would tell, on the same terminal.
+void quiet_log_below_console(CommandLine const& app, LogOptions& options) {
+  bool const is_shared = Repl::is_possible() && ::isatty(STDERR_FILENO) == 1;
+  if (is_shared && app.count("--log-level") == 0) options.level = "error";
+}
+
+int serve(CommandLine const& app, Flags const& flags, Log const& log, Random random) {
   auto key = SecretKey::generate(random);
-  if (!flags.data_dir.empty()) {
-    auto const loaded = load_or_make_identity(flags.data_dir, random);
-    if (!loaded) return fail(app, loaded.error());
-    key = *loaded;
+  auto options = options_of(flags);
+  options.on_journal_failure = [&app, &log](std::string const& why) {
+    log.flush();
+    std::_Exit(fail(app, "the journal cannot be written: " + why));
+  };
+  std::optional<FileLock> lock;
+  std::optional<SqliteFile> journal;
+  std::filesystem::path data_dir;
+  if (flags.in_memory) {
+    options.is_new_identity = true;
+    log.warn("in_memory", {{"text", "nothing is kept: orders and promises end with this process"}});
+  } else {
+    auto const selected =
+        select_data_dir(flags.data_dir, flags.name, [](char const* name) { return std::getenv(name); });
+    if (!selected) return fail(app, selected.error());
+    data_dir = *selected;
+    options.is_new_identity = !std::filesystem::exists(data_dir / "identity");
+    auto opened = open_data_folder(data_dir, random);
+    if (!opened) return fail(app, opened.error());
+    lock = std::move(opened->lock);
+    key = opened->identity;
+    journal = std::move(opened->journal);
+    options.data_dir = data_dir.string();
   }
   asio::io_context io{1};
   net::TerminationSignals signals{io.get_executor()};
-  Exchange peer{io.get_executor(), options_of(flags), key, std::move(random), log};
-  if (auto const failure = run(io, run_until_signal(peer, signals))) {
+  Exchange peer{io.get_executor(), std::move(options), key, std::move(random), std::move(journal), log};
+  Program program{io, peer, data_dir};
+  if (auto const failure = run(io, program.run(signals))) {
     log.flush();
     return fail(app, *failure);
   }
@@ -201,25 +333,34 @@ int serve(Command const& app, Flags const& flags, Log const& log, Random random)
 }
 
 int run(int argc, char** argv) {
-  Command app{"A peer of a P2P exchange: order book, matching and Lightning invoices over Grenache.",
-              "exchange"};
+  if (argc > 1 && std::string_view{argv[1]} == "ctl") return ctl(argc - 1, argv + 1);
+  CommandLine app{"A peer of a P2P exchange: order book, matching and Lightning invoices over Grenache.",
+                  "exchange"};
   app.set_version_flag("--version", "exchange " GRENACHE_VERSION);
   app.footer(
-      "The DHT shows a peer at the address of the grape that announces it: use a grape on the same host, "
-      "and\n"
-      "let others reach this host at that address. A warning tells when the DHT shows the peer where it "
-      "does\n"
-      "not listen. One that is shown at 127.0.0.1 is found on this host alone.\n"
+      "The DHT shows a peer at the address of the grape that announces it: use a grape on the same host,\n"
+      "and let others reach this host at that address. A warning tells when the DHT shows the peer where it\n"
+      "does not listen. One that is shown at 127.0.0.1 is found on this host alone.\n"
       "The grape's API and what the peers say to each other are not encrypted, unless --grape is https.\n"
-      "Exit codes: 0 stopped by SIGINT or SIGTERM, or the playbook held, 1 it did not or cannot start,\n"
-      "2 wrong usage.\n"
-      "A trade from end to end, with two grapes on one machine:\n"
+      "At a terminal the peer has a console; then the log, on stderr, has errors alone, unless --log-level\n"
+      "is given or stderr is no terminal. 'exchange ctl' sends commands from elsewhere: exchange ctl --help\n"
+      "Exit codes: 0 stopped by a signal or the command stop, or the playbook held; 1 it did not, or the "
+      "peer\n"
+      "cannot start or write its journal; 2 wrong usage.\n"
+      "A trade between two peers on one machine, without a grape, each line in a terminal of its own:\n"
+      "  exchange --data-dir client1 --port 3001 --no-grape\n"
+      "  exchange --data-dir client2 --port 3002 --no-grape --connect 127.0.0.1:3001\n"
+      "  exchange ctl --data-dir client1 sell 1 BTC at 50000\n"
+      "The same in one process, with two grapes:\n"
       "  grape --dp 20001 --aph 30001 --bn '127.0.0.1:20002'\n"
       "  grape --dp 20002 --aph 40001 --bn '127.0.0.1:20001'\n"
       "  exchange --playbook");
   Flags flags;
   declare(app, flags);
-  app.final_callback([&flags] { rpc::check_grape_tls(flags.grape_tls_flags, grapes_of(flags)); });
+  app.final_callback([&flags] {
+    rpc::check_grape_tls(flags.grape_tls_flags, grapes_of(flags));
+    if (flags.in_memory && !flags.data_dir.empty()) throw UsageError{"--in-memory excludes --data-dir"};
+  });
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
   auto grape_tls = rpc::load_grape_tls(flags.grape_tls_flags, grapes_of(flags));
   if (!grape_tls) return fail(app, grape_tls.error());
@@ -228,6 +369,7 @@ int run(int argc, char** argv) {
   net::survive_hangup();
   // The playbook prints its own steps.
   if (flags.playbook && app.count("--log-level") == 0) flags.log.level = "error";
+  if (!flags.playbook) quiet_log_below_console(app, flags.log);
   if (flags.json) flags.log.format = "json";
   net::raise_descriptor_limit();
   Log const log = flags.log.make();

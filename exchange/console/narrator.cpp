@@ -1,9 +1,8 @@
 #include "exchange/console/narrator.hpp"
 
-#include <cstdlib>
 #include <ostream>
 
-#include <unistd.h>
+#include <grenache/log/printable.hpp>
 
 namespace grenache::exchange {
 namespace {
@@ -13,14 +12,6 @@ constexpr std::string_view kGreen = "\x1b[32m";
 constexpr std::string_view kGrey = "\x1b[90m";
 constexpr std::string_view kBold = "\x1b[1m";
 constexpr std::size_t kNameWidth = 6;
-
-std::string printable(std::string_view text) {
-  std::string out{text};
-  for (auto& c : out) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return out;
-}
 
 std::string padded(std::string_view name) {
   auto out = printable(name);
@@ -60,14 +51,7 @@ void Narrator::object(std::string_view name, bool ok, std::string_view who, std:
   if (!who.empty()) out.emplace_back("who", who);
   out.emplace_back("text", text);
   for (auto const& field : fields) out.push_back(field);
-  out_ << json::to_text(json::Value{std::move(out)}) << std::endl;
-}
-
-bool stdout_has_colour() {
-  auto const* const no_colour = std::getenv("NO_COLOR");
-  auto const* const terminal = std::getenv("TERM");
-  bool const is_dumb = !terminal || std::string_view{terminal} == "dumb";
-  return (!no_colour || *no_colour == '\0') && !is_dumb && ::isatty(STDOUT_FILENO) == 1;
+  out_ << escape_invisible(json::to_text(json::Value{std::move(out)})) << std::endl;
 }
 
 }  // namespace grenache::exchange

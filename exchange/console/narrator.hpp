@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "exchange/console/terminal.hpp"
 #include <grenache/json/json.hpp>
 
 namespace grenache::exchange {
@@ -37,8 +38,5 @@ class Narrator {
   Form form_;
   bool colour_;
 };
-
-/// True when standard output is a terminal with colours, and NO_COLOR (no-color.org) is not set.
-[[nodiscard]] bool stdout_has_colour();
 
 }  // namespace grenache::exchange

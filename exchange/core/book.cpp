@@ -1,6 +1,7 @@
 #include "exchange/core/book.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include <grenache/base/check.hpp>
@@ -8,11 +9,22 @@
 namespace grenache::exchange {
 namespace {
 
-// Two versions with one seq come only from a faulty maker; the higher digest wins so that all replicas keep
-// the same one.
+// The order of versions does not depend on the order in which they came, so that all replicas keep the same
+// one. Versions that differ in their terms, or have one seq, come only from a faulty maker.
 bool is_newer(OrderRecord const& order, OrderRecord const& known) {
-  if (order.seq != known.seq) return order.seq > known.seq;
-  return order.is_signed() && order_digest(order) > order_digest(known);
+  if (!order.is_signed()) return false;
+  auto const rank = [](OrderRecord const& version) {
+    return std::tuple{version.status != OrderStatus::open,
+                      version.side,
+                      version.price,
+                      version.amount,
+                      version.created,
+                      version.least_take,
+                      version.seq};
+  };
+  auto const ours = rank(order);
+  auto const theirs = rank(known);
+  return ours != theirs ? ours > theirs : order_digest(order) > order_digest(known);
 }
 
 }  // namespace
@@ -27,6 +39,8 @@ std::string_view describe(BookErrc code) {
       return "the order has expired";
     case BookErrc::from_the_future:
       return "the order was created in the future";
+    case BookErrc::lives_too_long:
+      return "the order expires too late";
     case BookErrc::book_full:
       return "the order book is full";
     case BookErrc::maker_full:
@@ -37,37 +51,66 @@ std::string_view describe(BookErrc code) {
 
 Result<void> Book::check_room(OrderRecord const& order) const {
   // Refuse rather than evict, since eviction would let a flood of new orders evict live ones.
-  if (orders_.size() >= options_.order_count_max) return BookErrc::book_full;
   auto const found = counts_.find(order.maker);
-  auto const count = found == counts_.end() ? 0 : found->second;
+  auto const of_maker = found == counts_.end() ? Count{} : found->second;
+  // A closed version is always accepted, so each open order keeps a place among the closed ones.
+  if (total_.open + total_.closed >= options_.closed_count_max) return BookErrc::book_full;
+  if (of_maker.open + of_maker.closed >= options_.maker_closed_count_max) return BookErrc::maker_full;
+  if (order.status != OrderStatus::open) return {};
   auto const count_max = order.maker ? options_.maker_order_count_max : options_.unsigned_count_max;
-  if (count >= count_max) return BookErrc::maker_full;
+  if (total_.open >= options_.order_count_max) return BookErrc::book_full;
+  if (of_maker.open >= count_max) return BookErrc::maker_full;
   return {};
+}
+
+void Book::count(OrderRecord const& order, int change) {
+  auto const add = [&](Count& counts) {
+    auto& counter = order.status == OrderStatus::open ? counts.open : counts.closed;
+    counter += static_cast<std::size_t>(change);
+  };
+  add(total_);
+  auto const entry = counts_.try_emplace(order.maker).first;
+  add(entry->second);
+  if (entry->second == Count{}) counts_.erase(entry);
 }
 
 Result<Added> Book::add(OrderRecord order, WallTime now) {
   if (!order.is_signed() && !options_.accept_unsigned) return BookErrc::unsigned_refused;
   if (order.expires <= now) return BookErrc::expired;
   if (order.created > now + options_.clock_skew_max) return BookErrc::from_the_future;
+  if (order.expires > now + kOrderLifeMax + options_.clock_skew_max) return BookErrc::lives_too_long;
 
   auto const key = key_of(order);
   auto found = orders_.find(key);
   if (found != orders_.end()) {
-    if (!is_newer(order, found->second)) return Added::nothing;
+    if (order == found->second || !is_newer(order, found->second)) return Added::nothing;
   } else if (auto const room = check_room(order); !room) {
     return room.error();
   }
   if (order.is_signed() && !verify_order(order)) return BookErrc::bad_signature;
 
+  return store(std::move(order));
+}
+
+void Book::put_own(OrderRecord order) {
+  has_own_ = true;
+  store(std::move(order));
+}
+
+Added Book::store(OrderRecord order) {
+  ++version_;
+  auto const key = key_of(order);
+  auto found = orders_.find(key);
   auto const added = found == orders_.end() ? Added::order : Added::version;
   if (added == Added::version) {
     side(found->second.side).erase(rank_of(found->second));
+    count(found->second, -1);
     found->second = std::move(order);
   } else {
-    ++counts_[order.maker];
     found = orders_.emplace(key, std::move(order)).first;
   }
   auto const& stored = found->second;
+  count(stored, 1);
   if (stored.status == OrderStatus::open) side(stored.side).emplace(rank_of(stored), &stored);
   next_expiry_ = std::min(next_expiry_, stored.expires);
   return added;
@@ -75,6 +118,7 @@ Result<Added> Book::add(OrderRecord order, WallTime now) {
 
 void Book::expire(WallTime now) {
   if (now < next_expiry_) return;
+  ++version_;
   next_expiry_ = WallTime::max();
   for (auto it = orders_.begin(); it != orders_.end();) {
     auto const& order = it->second;
@@ -84,8 +128,7 @@ void Book::expire(WallTime now) {
       continue;
     }
     side(order.side).erase(rank_of(order));
-    auto const count = counts_.find(order.maker);
-    if (--count->second == 0) counts_.erase(count);
+    count(order, -1);
     it = orders_.erase(it);
   }
 }
@@ -119,14 +162,56 @@ std::vector<OrderRecord> Book::live(WallTime now) const {
   return out;
 }
 
+std::vector<OrderRecord> Book::live_and_closed(std::size_t count_max, std::string const& first,
+                                               WallTime now) const {
+  auto out = live(now);
+  auto const size_max = out.size() + count_max;
+  auto const middle = orders_.lower_bound(OrderKey{first, std::nullopt});
+  auto const add = [&](auto begin, auto end) {
+    for (auto it = begin; it != end && out.size() < size_max; ++it) {
+      auto const& order = it->second;
+      bool const is_closed = order.is_signed() && order.status != OrderStatus::open && order.expires > now;
+      if (is_closed) out.push_back(order);
+    }
+  };
+  add(middle, orders_.end());
+  add(orders_.begin(), middle);
+  return out;
+}
+
+std::vector<OrderRecord const*> Book::with_prefix(std::string_view prefix, std::size_t count_max) const {
+  std::vector<OrderRecord const*> out;
+  for (auto it = orders_.lower_bound(OrderKey{std::string{prefix}, std::nullopt});
+       it != orders_.end() && it->first.id.starts_with(prefix) && out.size() < count_max; ++it) {
+    out.push_back(&it->second);
+  }
+  return out;
+}
+
+std::vector<Book::Level> Book::levels(Side wanted, std::size_t count_max, WallTime now) const {
+  std::vector<Level> out;
+  for (auto const& [rank, order] : side(wanted)) {
+    if (!order->is_live(now)) continue;
+    if (out.empty() || out.back().price != order->price) {
+      if (out.size() >= count_max) break;
+      out.push_back({order->price, {}, 0});
+    }
+    out.back().amount = out.back().amount + order->remaining;
+    ++out.back().order_count;
+  }
+  return out;
+}
+
 void Book::check() const {
-  GRN_CHECK(orders_.size() <= options_.order_count_max);
+  GRN_CHECK(has_own_ || (total_.open <= options_.order_count_max &&
+                         total_.open + total_.closed <= options_.closed_count_max));
   std::size_t open = 0;
-  std::map<std::optional<PeerId>, std::size_t> counts;
+  std::map<std::optional<PeerId>, Count> counts;
   for (auto const& [key, order] : orders_) {
     GRN_CHECK(key == key_of(order));
     GRN_CHECK(next_expiry_ <= order.expires);
-    ++counts[order.maker];
+    auto& of_maker = counts[order.maker];
+    ++(order.status == OrderStatus::open ? of_maker.open : of_maker.closed);
     if (order.status != OrderStatus::open) continue;
     ++open;
     auto const queued = side(order.side).find(rank_of(order));
@@ -134,8 +219,9 @@ void Book::check() const {
   }
   GRN_CHECK(open == bids_.size() + asks_.size());
   GRN_CHECK(counts == counts_);
-  for (auto const& [maker, count] : counts) {
-    GRN_CHECK(count <= (maker ? options_.maker_order_count_max : options_.unsigned_count_max));
+  for (auto const& [maker, count] : has_own_ ? decltype(counts){} : counts) {
+    GRN_CHECK(count.open <= (maker ? options_.maker_order_count_max : options_.unsigned_count_max));
+    GRN_CHECK(count.open + count.closed <= options_.maker_closed_count_max);
   }
 }
 

@@ -17,6 +17,7 @@ enum class BookErrc {
   unsigned_refused,
   expired,
   from_the_future,
+  lives_too_long,
   book_full,
   maker_full,
 };
@@ -40,10 +41,13 @@ struct Match {
 /// Holds the newest version of every order of all makers.
 ///
 /// Invariants, verified by check():
-///  - at most order_count_max entries, of which at most maker_order_count_max of one maker
-///    (unsigned_count_max unsigned ones), including closed orders;
+///  - at most order_count_max open orders, of which at most maker_order_count_max of one maker
+///    (unsigned_count_max unsigned ones); at most closed_count_max open and closed ones, of which at most
+///    maker_closed_count_max of one maker, so that every open one may close;
 ///  - the signature of every signed order is valid;
-///  - an entry is the highest version seen: the highest seq, then the higher digest;
+///  - an entry is the highest version seen: a closed one before an open one, then the greater terms (side,
+///    price, amount, created, least take), then the highest seq, then the higher digest. So a closed order
+///    never opens again, and an honest maker, who changes no terms, is followed by seq;
 ///  - replicas that received the same versions in any order hold the same entries, unless one was full. A
 ///    closed order is its own tombstone until it expires, so that a late copy of an older version is ignored;
 ///    after that the copy is expired too.
@@ -53,7 +57,10 @@ class Book {
     std::size_t order_count_max = 10'000;  // about 10 MB; all of them fit into one answer (kAnswerBytesMax)
     std::size_t maker_order_count_max = 1'000;  // so that one maker cannot fill the book
     std::size_t unsigned_count_max = 1'000;     // so that unsigned orders cannot fill it either
-    std::size_t match_count_max = 100;          // limit of matches()
+    /// With the closed orders, which stay until they expire; about 600 bytes each.
+    std::size_t closed_count_max = 50'000;
+    std::size_t maker_closed_count_max = 5'000;
+    std::size_t match_count_max = 100;  // limit of matches()
     /// Accepted clock skew of makers ahead of us.
     std::chrono::milliseconds clock_skew_max = std::chrono::minutes{2};
     bool accept_unsigned = true;  // orders of the original program
@@ -66,6 +73,9 @@ class Book {
   /// Adds an order or a newer version. Does cheap checks first and verifies the signature last. Logarithmic.
   [[nodiscard]] Result<Added> add(OrderRecord order, WallTime now);
 
+  /// Adds an order of this peer, or replaces its version. It is subject to no limit and no check.
+  void put_own(OrderRecord order);
+
   /// Removes expired orders. Linear if there are any, else constant.
   void expire(WallTime now);
 
@@ -77,23 +87,53 @@ class Book {
   [[nodiscard]] std::vector<Match> matches(OrderRecord const& order, WallTime now) const;
   /// All live orders, by key.
   [[nodiscard]] std::vector<OrderRecord> live(WallTime now) const;
+  /// As live(), followed by at most `count_max` signed orders that are closed and have not expired: those
+  /// with ids from `first` on, then from the beginning.
+  [[nodiscard]] std::vector<OrderRecord> live_and_closed(std::size_t count_max, std::string const& first,
+                                                         WallTime now) const;
+  /// Increases with every change.
+  [[nodiscard]] std::uint64_t version() const { return version_; }
+  /// At most `count_max` orders whose id begins with `prefix`, by key.
+  [[nodiscard]] std::vector<OrderRecord const*> with_prefix(std::string_view prefix,
+                                                            std::size_t count_max) const;
+
+  /// The live orders of one price.
+  struct Level {
+    PriceCents price;
+    Satoshi amount;
+    std::size_t order_count = 0;
+  };
+  /// The first `count_max` levels of a side, the best first.
+  [[nodiscard]] std::vector<Level> levels(Side side, std::size_t count_max, WallTime now) const;
   /// The number of live and closed orders.
   [[nodiscard]] std::size_t size() const { return orders_.size(); }
+  /// When expire() has something to do; WallTime::max() if never.
+  [[nodiscard]] WallTime next_expiry() const { return next_expiry_; }
 
   /// Aborts when an invariant is broken.
   void check() const;
 
  private:
   using Queue = std::map<OrderRank, OrderRecord const*>;
+  struct Count {
+    std::size_t open = 0;
+    std::size_t closed = 0;
+    friend bool operator==(Count const&, Count const&) = default;
+  };
 
   Result<void> check_room(OrderRecord const& order) const;
+  void count(OrderRecord const& order, int change);
+  Added store(OrderRecord order);
   Queue& side(Side side) { return side == Side::buy ? bids_ : asks_; }
   Queue const& side(Side side) const { return side == Side::buy ? bids_ : asks_; }
 
   Options options_;
   std::map<OrderKey, OrderRecord> orders_;
-  std::map<std::optional<PeerId>, std::size_t> counts_;  // entries per maker
-  Queue bids_;                                           // open orders; pointers into orders_
+  std::map<std::optional<PeerId>, Count> counts_;  // entries per maker
+  Count total_;
+  bool has_own_ = false;  // which are beyond all limits
+  std::uint64_t version_ = 0;
+  Queue bids_;  // open orders; pointers into orders_
   Queue asks_;
   WallTime next_expiry_ = WallTime::max();  // no order expires before this
 };

@@ -144,8 +144,8 @@ inline constexpr std::string_view kFieldOrder = "spdhmxcfrn9";
 [[nodiscard]] Result<std::string> encode(InvoiceSpec const& spec, SecretKey const& key,
                                          std::string_view first = {});
 
-/// Decodes an invoice by the reader's rules of BOLT 11; the caller removes a leading `lightning:`. Errors are
-/// Bolt11Errc, or Bech32Errc when the text is not Bech32.
+/// Decodes an invoice by the reader's rules of BOLT 11, with or without a leading `lightning:` in any case.
+/// Errors are Bolt11Errc, or Bech32Errc when the text is not Bech32.
 ///
 /// Choices where the BOLT is open or contradicts its examples:
 ///  - `p`, `h`, `s`, `n` of a wrong length are skipped, as in the example "fields which must be ignored";

@@ -7,6 +7,16 @@ namespace {
 
 using namespace wire;
 
+// Drops a leading `lightning:`. Schemes of URIs have no case.
+std::string_view without_scheme(std::string_view text) {
+  constexpr std::string_view kScheme = "lightning:";
+  bool const has_scheme = text.size() >= kScheme.size() &&
+                          std::equal(kScheme.begin(), kScheme.end(), text.begin(), [](char known, char c) {
+                            return known == (c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+                          });
+  return has_scheme ? text.substr(kScheme.size()) : text;
+}
+
 Result<std::uint64_t> read_amount_msat(std::string_view text) {
   auto digits = text;
   char const last = text.back();
@@ -27,11 +37,13 @@ Result<std::uint64_t> read_amount_msat(std::string_view text) {
     }
   }
   if (digits.empty() || digits.front() == '0') return Bolt11Errc::bad_amount;
+  auto const value_max = kAmountMsatMax / unit;
   std::uint64_t value = 0;
   for (char const c : digits) {
     if (c < '0' || c > '9') return Bolt11Errc::bad_amount;
-    value = value * 10 + static_cast<unsigned>(c - '0');
-    if (value > kAmountMsatMax / unit) return Bolt11Errc::amount_out_of_range;
+    auto const digit = static_cast<std::uint64_t>(c - '0');
+    if (value > (value_max - digit) / 10) return Bolt11Errc::amount_out_of_range;
+    value = value * 10 + digit;
   }
   return value * unit;
 }
@@ -234,7 +246,7 @@ class Reader {
 }  // namespace
 
 Result<Invoice> decode(std::string_view text) {
-  auto const parts = bech32_decode(text, kInvoiceSizeMax);
+  auto const parts = bech32_decode(without_scheme(text), kInvoiceSizeMax);
   if (!parts) return parts.error();
   Invoice invoice;
   if (auto const read = read_prefix(parts->prefix, invoice); !read) return read.error();

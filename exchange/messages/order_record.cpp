@@ -61,6 +61,7 @@ Sha256 order_digest(OrderRecord const& order) {
   out.integer("expires", to_unix_ms(order.expires));
   out.string("id", order.id);
   out.string("maker", order.maker->view());
+  if (order.least_take.units() != 0) out.integer("minimum", order.least_take.units());
   out.integer("price", order.price.units());
   out.integer("remaining", order.remaining.units());
   out.integer("seq", order.seq);

@@ -32,10 +32,14 @@ enum class OrderStatus { open, filled, cancelled, expired };
 inline constexpr PriceCents kOriginalPrice{100};
 /// How long an order of the original is valid, from its createdAt; in the original orders never expire.
 inline constexpr std::chrono::hours kOriginalOrderLife{24};
+/// How far ahead of its reader's clock an order may expire. A maker keeps an order alive by signing versions
+/// with a later end, so this also bounds how long an order outlives its maker.
+inline constexpr std::chrono::hours kOrderLifeMax{24 * 7};
 
 /// One version of an order. The version with the highest `seq` is valid; `seq` starts at 1.
 ///
-/// All versions have the same id, side, price, amount, created and expires: changed terms need a new order.
+/// All versions have the same id, side, price, amount, least_take and created: changed terms need a new
+/// order. `expires` may grow from version to version.
 struct OrderRecord {
   std::string id;               // UUID, unique among the orders of its maker
   std::optional<PeerId> maker;  // none: an unsigned order of the original program
@@ -44,6 +48,8 @@ struct OrderRecord {
   PriceCents price;
   Satoshi amount;     // initial amount
   Satoshi remaining;  // remaining amount
+  /// Smaller takes are refused, except one of all that remains; 0 to `amount`, 0: any take is large enough.
+  Satoshi least_take;
   OrderStatus status = OrderStatus::open;
   WallTime created{};
   WallTime expires{};
@@ -59,8 +65,8 @@ struct OrderRecord {
 };
 
 /// SHA-256 of "grenache/exchange/order/1:" and the bencoded dictionary of amount, created, endpoint, expires,
-/// id, maker, price, remaining, seq, side, status (money in satoshi and cents, times in ms, maker as 33 raw
-/// bytes).
+/// id, maker, minimum, price, remaining, seq, side, status (money in satoshi and cents, times in ms, maker as
+/// 33 raw bytes). `minimum` is least_take; left out if 0.
 [[nodiscard]] Sha256 order_digest(OrderRecord const& order);
 /// Sets maker and signature.
 void sign_order(OrderRecord& order, SecretKey const& maker);

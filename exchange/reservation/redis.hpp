@@ -1,9 +1,9 @@
 // A reservation store in Redis, shared by all processes of one maker.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 
@@ -13,61 +13,76 @@
 
 namespace grenache::exchange {
 
-/// A ReservationStore in Redis. One script checks, counts, fences and sets atomically, so that of two racing
-/// processes only one succeeds.
+/// A ReservationStore in Redis. Each command is one script, so that of two racing processes only one
+/// succeeds. Only the clock of Redis is used.
 ///
 /// Keys, `{maker}` being the maker's peer id in hex (one hash slot, for clusters):
-///   grenache:exchange:{maker}:fence                 counter; never expires
-///   grenache:exchange:{maker}:order:<order id>      sorted set of the take ids with live reservations
+///   grenache:exchange:{maker}:order:<order id>
+///       hash: amount, filled, reduced, closed, seq, forget_at; done:<take id> = "<sat> <fence>" of each
+///       settled take. Expires kOrderKept after the order
+///   grenache:exchange:{maker}:takes:<order id>
+///       sorted set of the take ids with live reservations, by the time they expire
 ///   grenache:exchange:{maker}:take:<order id>/<take id>
 ///       "<sat> <fence> <reserved at, ms> <attempt> <taker>"; expires with the reservation
+///   grenache:exchange:{maker}:fence     counter; never expires
+///   grenache:exchange:{maker}:epoch     hash: id (random), until (ms); see below
 ///   grenache:exchange:{maker}:undone:<attempt>
 ///       a cancelled attempt: a script that runs later finds it and does nothing
+///   grenache:exchange:{maker}:recovering:<id>
+///       a Recover that is sent in parts
 ///
-/// Without a definite answer the caller gets `unavailable` and the attempt is undone: at once if Redis still
-/// answers, else after the next connection. Redis expires the keys; only its clock is used.
+/// Data loss (FLUSHALL, a restart without data): the epoch is missing, so all scripts but Recover refuse. The
+/// first Recover sets a new one. For `grace` from then on takes are refused with the time to wait, so that
+/// the other processes can restore theirs; they find an epoch that is not the one they know. A connection
+/// that finds the known epoch needs no Recover.
+///
+/// Lost answers. Without a definite answer the caller gets `unavailable`. An attempt to Reserve is undone: at
+/// once if Redis still answers, else after the next connection. A reservation that was repeated for a second
+/// caller is not undone any more; it expires. Settle, Update, Release and Recover may have been executed, and
+/// are safe to repeat: a settled take is kept as done:<take id>, Update counts from the totals of its sender.
+///
+/// What a Redis forgets without losing its epoch (the last writes before a crash or failover, keys evicted by
+/// a maxmemory-policy) is not noticed. The totals and fences that each command carries then limit the damage:
+/// a fence does not repeat within a process, and what it knows to be filled is not granted again. Use
+/// `appendonly yes` and `maxmemory-policy noeviction`.
 class RedisReservations final : public ReservationStore {
  public:
   struct Options {
     std::string maker;  // peer id in hex
+    std::chrono::milliseconds grace{30'000};
+    std::size_t live_takes_per_order_max = 64;
+    std::size_t settled_takes_per_order_max = 10'000;
     /// Pending undos; beyond this the oldest attempts are left to expire.
     std::size_t undo_max = 10'000;
+    /// Commands that wait for the answer to a Recover; further ones are refused with `unavailable`.
+    std::size_t held_max = 10'000;
+    /// Asks the process to send Recover: when a connection finds that Redis has not the data that this
+    /// process has recovered, when a command does, and again with the next command after a Recover that had
+    /// no answer. Once for each loss, connection and attempt; not from within execute().
+    std::function<void()> on_data_lost{};
   };
 
   /// `client` must outlive the store. Its owner starts it and calls connected() from its `on_connected`.
   RedisReservations(RedisClient& client, Random random, Options options);
+  ~RedisReservations() override;
 
-  void reserve(ReserveRequest request, std::function<void(ReserveOutcome)> done) override;
-  void release(std::string order_id, std::string take_id, std::int64_t fence,
-               std::function<void(Result<bool>)> done) override;
+  void execute(store::Command command, Done done) override;
 
-  /// Sends pending undos; call it after each connection to Redis.
+  /// Sends pending undos and reads the epoch; call it after each connection to Redis.
   void connected();
+  /// Undos that Redis has not confirmed.
+  [[nodiscard]] std::size_t undo_count() const;
 
   /// The key of a reservation and its remaining lifetime in Redis, for display.
   struct Shown {
     std::string key;
-    std::chrono::milliseconds remaining_life{};
+    std::chrono::milliseconds remaining_life{};  // 0: there is no such reservation
   };
   void show(std::string const& order_id, std::string const& take_id, std::function<void(Result<Shown>)> done);
 
  private:
-  struct Attempt {
-    std::string order_id;
-    std::string take_id;
-  };
-
-  [[nodiscard]] std::string key(std::string_view kind, std::string_view rest) const;
-  [[nodiscard]] std::string take_key(std::string_view order_id, std::string_view take_id) const;
-  void undo(std::string const& attempt_id, Attempt attempt);
-  void send_undo(std::string const& attempt_id, Attempt const& attempt);
-
-  RedisClient& client_;
-  Random random_;
-  Options options_;
-  std::map<std::string, Attempt> undos_;  // by attempt id; not yet confirmed
-  /// Checked by callbacks that may run after the destructor.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  struct Impl;
+  std::shared_ptr<Impl> impl_;  // shared with callbacks, which may run after the destructor
 };
 
 }  // namespace grenache::exchange

@@ -1,20 +1,15 @@
 #include "exchange/reservation/redis_client.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <cstdint>
+#include <deque>
+#include <optional>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <hiredis/async.h>
-#include <hiredis/hiredis.h>
 
-#include <grenache/base/endpoint.hpp>
-#include <grenache/net/asio.hpp>
+#include <grenache/net/deadline.hpp>
 #include <grenache/net/rethrow.hpp>
 #include <grenache/net/steady_clock.hpp>
 
@@ -25,143 +20,55 @@ std::string_view describe(RedisErrc code) {
   switch (code) {
     case RedisErrc::not_connected:
       return "not connected to Redis";
+    case RedisErrc::connection_lost:
+      return "the connection to Redis was lost";
     case RedisErrc::timed_out:
       return "Redis did not answer in time";
     case RedisErrc::refused_by_server:
       return "Redis answered with an error";
+    case RedisErrc::not_executed:
+      return "another server is responsible";
     case RedisErrc::stopped:
       return "the Redis client was stopped";
   }
   return "unknown Redis error";
 }
 
-std::optional<RedisUrl> RedisUrl::parse(std::string_view text) {
-  constexpr std::string_view kScheme = "redis://";
-  if (!text.starts_with(kScheme)) return std::nullopt;
-  text.remove_prefix(kScheme.size());
-  RedisUrl url;
-  if (auto const at = text.rfind('@'); at != std::string_view::npos) {
-    std::string_view const user = text.substr(0, at);
-    auto const colon = user.find(':');
-    if (colon == std::string_view::npos) return std::nullopt;
-    url.password = user.substr(colon + 1);
-    text.remove_prefix(at + 1);
-  }
-  auto const number = [](std::string_view digits, auto& out) {
-    auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
-    return error == std::errc{} && end == digits.data() + digits.size();
-  };
-  if (auto const slash = text.find('/'); slash != std::string_view::npos) {
-    std::string_view const database = text.substr(slash + 1);
-    if (!database.empty() && (!number(database, url.database) || url.database < 0)) return std::nullopt;
-    text = text.substr(0, slash);
-  }
-  // Brackets enclose an IPv6 address; the port follows a colon after them, or the only colon.
-  auto const bracket = text.rfind(']');
-  auto const colon = text.rfind(':');
-  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
-    if (!number(text.substr(colon + 1), url.port) || url.port == 0) return std::nullopt;
-    text = text.substr(0, colon);
-  }
-  if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
-  if (text.empty()) return std::nullopt;
-  url.host = text;
-  return url;
-}
-
-std::string RedisUrl::to_string() const {
-  std::string const name = host.find(':') == std::string::npos ? host : '[' + host + ']';
-  return "redis://" + name + ':' + std::to_string(port) + '/' + std::to_string(database);
-}
-
 namespace {
 
-RedisReply convert(redisReply const& raw) {
-  RedisReply reply;
-  switch (raw.type) {
-    case REDIS_REPLY_STRING:
-    case REDIS_REPLY_STATUS:
-    case REDIS_REPLY_ERROR:
-      reply.type = RedisReply::Type::string;
-      reply.text.assign(raw.str, static_cast<std::size_t>(raw.len));
-      break;
-    case REDIS_REPLY_INTEGER:
-      reply.type = RedisReply::Type::integer;
-      reply.integer = raw.integer;
-      break;
-    case REDIS_REPLY_ARRAY:
-      reply.type = RedisReply::Type::array;
-      for (std::size_t i = 0; i < raw.elements; ++i) reply.items.push_back(convert(*raw.element[i]));
-      break;
-    default:
-      break;
+constexpr std::size_t kTextSizeMax = 300;
+
+// A text of the server for an operator. A server that does not know AUTH may repeat its words.
+std::string clean(std::string text, RedisUrl const& url) {
+  for (auto const* secret : {&url.password, &url.user}) {
+    if (!secret->empty() && text.find(*secret) != std::string::npos) text.resize(text.find(' '));
+    if (!secret->empty() && text.find(*secret) != std::string::npos) text = "an error";
   }
-  return reply;
+  if (text.size() > kTextSizeMax) text.resize(kTextSizeMax);
+  std::ranges::replace_if(
+      text, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return text;
 }
 
-// Waits for the socket of hiredis with Asio. hiredis owns the context and closes the descriptor; its cleanup
-// hook ends this object.
-class SocketWatch : public std::enable_shared_from_this<SocketWatch> {
- public:
-  static void attach(redisAsyncContext* context, asio::any_io_executor const& executor) {
-    auto watch = std::make_shared<SocketWatch>(context, executor);
-    context->ev.data = new std::shared_ptr<SocketWatch>{watch};
-    context->ev.addRead = [](void* data) { of(data).want(of(data).read_); };
-    context->ev.delRead = [](void* data) { of(data).read_.wanted = false; };
-    context->ev.addWrite = [](void* data) { of(data).want(of(data).write_); };
-    context->ev.delWrite = [](void* data) { of(data).write_.wanted = false; };
-    context->ev.cleanup = [](void* data) {
-      of(data).detach();
-      delete static_cast<std::shared_ptr<SocketWatch>*>(data);
-    };
-  }
+// Where "MOVED 3999 10.0.0.1:6381" points.
+std::optional<HostPort> moved_to(std::string_view error) {
+  if (!error.starts_with("MOVED ")) return std::nullopt;
+  return HostPort::parse(error.substr(error.rfind(' ') + 1));
+}
 
-  SocketWatch(redisAsyncContext* context, asio::any_io_executor const& executor)
-      : context_{context}, socket_{executor, context->c.fd} {}
-
- private:
-  struct Direction {
-    asio::posix::stream_descriptor::wait_type kind;
-    void (*handle)(redisAsyncContext*);
-    bool wanted = false;
-    bool waiting = false;
-  };
-
-  static SocketWatch& of(void* data) { return **static_cast<std::shared_ptr<SocketWatch>*>(data); }
-
-  void want(Direction& direction) {
-    direction.wanted = true;
-    if (direction.waiting) return;
-    direction.waiting = true;
-    socket_.async_wait(direction.kind, [self = shared_from_this(), &direction](Error error) {
-      direction.waiting = false;
-      if (error || !self->context_ || !direction.wanted) return;
-      direction.handle(self->context_);  // may free the context
-      if (self->context_ && direction.wanted) self->want(direction);
-    });
-  }
-
-  void detach() {
-    context_ = nullptr;
-    socket_.release();  // cancels the waits; hiredis closes the descriptor
-  }
-
-  redisAsyncContext* context_;
-  asio::posix::stream_descriptor socket_;
-  Direction read_{asio::posix::stream_descriptor::wait_read, redisAsyncHandleRead};
-  Direction write_{asio::posix::stream_descriptor::wait_write, redisAsyncHandleWrite};
-};
+// Before Redis 7 the error of a script has it in its middle.
+bool is_read_only(std::string_view error) { return error.find("READONLY ") != std::string_view::npos; }
 
 }  // namespace
 
 class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(asio::any_io_executor const& executor, Options options)
-      : executor_{executor},
+  Impl(net::Executor executor, Options options)
+      : executor_{std::move(executor)},
         options_{std::move(options)},
-        resolver_(make_resolver(executor, options_.name_lookup)),
-        retry_timer_{executor},
-        connect_timer_{executor} {}
+        resolver_(make_resolver(executor_, options_.name_lookup)),
+        retry_timer_{executor_},
+        command_limit_{executor_, [this] { fail_late_commands(); }} {}
 
   void start(std::function<void()> on_connected, std::function<void(std::string const&)> on_lost) {
     on_connected_ = std::move(on_connected);
@@ -170,29 +77,27 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void command(std::vector<std::string> words, Done done) {
-    if (!ready_ || stopped_ || pending_count_ >= options_.pending_max) {
+    if (!ready_ || stopped_ || pending_.size() >= options_.pending_max) {
       Error const error = stopped_ ? RedisErrc::stopped : RedisErrc::not_connected;
-      asio::post(executor_, [done = std::move(done), error] { done(error); });
-      return;
+      return answer_later(std::move(done), error);
     }
-    send(words, std::move(done));
+    pending_.push_back({std::move(done), net::steady_deadline(options_.command_timeout)});
+    if (pending_.size() == 1) command_limit_.set(pending_.front().deadline);
+    connection_->send(words);
   }
 
+  void post(std::function<void()> work) { asio::post(executor_, std::move(work)); }
+
   void reconnect() {
-    if (!ready_) return;  // an attempt is already running
-    ready_ = false;
-    redisAsyncFree(std::exchange(context_, nullptr));
-    lost("connection dropped");
+    if (ready_) lost("connection dropped");
   }
 
   void stop() {
     if (stopped_) return;
     stopped_ = true;
-    ready_ = false;
     resolver_.cancel();
     retry_timer_.cancel();
-    connect_timer_.cancel();
-    if (context_) redisAsyncFree(std::exchange(context_, nullptr));
+    disconnect(RedisErrc::stopped);
     on_connected_ = nullptr;
     on_lost_ = nullptr;
   }
@@ -201,195 +106,290 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
   std::string const& last_error() const { return last_error_; }
 
  private:
+  using ConnectionPtr = std::shared_ptr<RedisConnection>;
+  /// What came of one address or server: a connection that is ready for commands, or why there is none.
+  struct Attempt {
+    ConnectionPtr connection;
+    std::string reason;
+    bool was_refused = false;  // by a server that answered: its other addresses are not tried
+  };
   struct Pending {
-    Pending(std::shared_ptr<Impl> client, Done callback)
-        : owner{std::move(client)}, done{std::move(callback)}, timer{owner->executor_} {}
-    std::shared_ptr<Impl> owner;
     Done done;  // empty after timed_out
-    asio::steady_timer timer;
+    TimePoint deadline;
   };
 
-  static Impl& of(redisAsyncContext const* context) { return *static_cast<Impl*>(context->data); }
-
-  static net::Resolver make_resolver(asio::any_io_executor const& executor,
-                                     net::Resolver::Lookup const& lookup) {
+  static net::Resolver make_resolver(net::Executor const& executor, net::Resolver::Lookup const& lookup) {
     if (lookup) return net::Resolver{executor, lookup};
     return net::Resolver{executor};
   }
-
-  void begin_attempt() {
-    give_up_at_ = net::steady_deadline(options_.connect_timeout);
-    asio::co_spawn(executor_, resolve(shared_from_this()), net::kRethrow);
+  void answer_later(Done done, Error error) {
+    asio::post(executor_, [done = std::move(done), error] { done(error); });
   }
 
-  // hiredis would block while resolving names, so it is given only numeric addresses.
-  static net::Awaitable<void> resolve(std::shared_ptr<Impl> self) {
+  // Connecting
+
+  void begin_attempt() { asio::co_spawn(executor_, attempt(shared_from_this()), net::kRethrow); }
+
+  static net::Awaitable<void> attempt(std::shared_ptr<Impl> self) {
     (void)co_await asio::post(self->executor_, net::kTuple);  // the owner is not called back inside start()
     if (self->stopped_) co_return;
-    HostPort const server{self->options_.url.host, self->options_.url.port};
-    auto found = co_await self->resolver_.resolve(server, self->give_up_at_);
+    TimePoint const give_up_at = net::steady_deadline(self->options_.connect_timeout);
+    auto const result = co_await self->open(give_up_at);
     if (self->stopped_) co_return;
-    if (found) self->untried_ = std::move(*found);
-    std::string const reason = found ? "no address" : found.error().message();
-    self->connect_next("cannot resolve " + server.host + ": " + reason);
-  }
-
-  /// Connects to the next address, which gets an equal share of the time that is left. Without one the
-  /// attempt has failed, with the reason of the last address.
-  void connect_next(std::string const& failure) {
-    connect_timer_.cancel();
-    ++connection_;
-    if (untried_.empty()) return lost(failure);
-    auto const count = static_cast<std::int64_t>(untried_.size());
-    Duration const share = (give_up_at_ - net::steady_now()) / count;
-    auto const address = untried_.front();
-    untried_.erase(untried_.begin());
-    connect(address, share);
-  }
-
-  void connect(asio::ip::tcp::endpoint const& at, Duration limit) {
-    auto* context = redisAsyncConnect(at.address().to_string().c_str(), at.port());
-    if (!context) return connect_next("out of memory");
-    if (context->err) {
-      std::string const text = context->errstr;
-      redisAsyncFree(context);
-      return connect_next(text);
+    if (result.connection) {
+      self->begin(result.connection);
+    } else {
+      self->lost(result.reason);
     }
-    context_ = context;
-    context->data = this;
-    SocketWatch::attach(context, executor_);
-    redisAsyncSetConnectCallback(
-        context, [](redisAsyncContext const* made, int status) { of(made).on_connect(made, status); });
-    redisAsyncSetDisconnectCallback(context,
-                                    [](redisAsyncContext const* gone, int) { of(gone).on_disconnect(gone); });
-    connect_timer_.expires_after(limit);
-    connect_timer_.async_wait([self = shared_from_this(), connection = connection_](Error error) {
-      if (error || self->stopped_ || self->ready_ || self->connection_ != connection) return;
-      if (self->context_) redisAsyncFree(std::exchange(self->context_, nullptr));
-      self->connect_next("no answer to the connection attempt");
-    });
   }
 
-  // hiredis frees the context after a failed connect and after a disconnect.
-  void on_connect(redisAsyncContext const* context, int status) {
-    if (context != context_) return;
-    if (status != REDIS_OK) {
-      std::string const text = context->errstr;
-      context_ = nullptr;
-      return connect_next(text);
+  net::Awaitable<Attempt> open(TimePoint give_up_at) {
+    RedisUrl const& url = options_.url;
+    if (url.kind == RedisUrl::Kind::tls && !tls_) {
+      net::TlsOptions tls;
+      tls.ca = options_.tls_ca;
+      tls.system_ca = options_.tls_ca.empty();
+      auto made = net::TlsContext::make_client(tls);
+      if (!made) {
+        Attempt failed;
+        failed.reason = "TLS: " + made.error().message();
+        co_return failed;
+      }
+      tls_ = std::move(*made);
     }
-    hello();
+    if (moved_to_) {
+      HostPort const target = *std::exchange(moved_to_, std::nullopt);
+      co_return co_await open_server(target, give_up_at);
+    }
+    if (url.kind == RedisUrl::Kind::sentinel) co_return co_await open_master(give_up_at);
+    if (url.kind != RedisUrl::Kind::unix_socket)
+      co_return co_await open_server(url.servers.front(), give_up_at);
+    RedisAddress const address{url.path};
+    HostPort const nowhere;
+    co_return co_await open_address(address, nowhere, give_up_at);
   }
 
-  void on_disconnect(redisAsyncContext const* context) {
-    if (context != context_) return;
-    std::string const text = *context->errstr ? context->errstr : "closed by Redis";
-    context_ = nullptr;
-    if (ready_) return lost(text);
-    connect_next(text);
+  net::Awaitable<Attempt> open_master(TimePoint give_up_at) {
+    Attempt last;
+    auto& sentinels = options_.url.servers;
+    for (std::size_t i = 0; i < sentinels.size() && !stopped_; ++i) {
+      Duration const left = give_up_at - net::steady_now();
+      Duration const share = left / static_cast<std::int64_t>(sentinels.size() - i);
+      TimePoint const end = net::steady_deadline(share);
+      HostPort const sentinel = sentinels[i];
+      std::optional<HostPort> master;
+      last.reason = co_await ask_sentinel(sentinel, net::steady_deadline(share / 2), master);
+      if (!master || stopped_) continue;
+      last = co_await open_server(*master, end);
+      if (!last.connection) continue;
+      std::rotate(sentinels.begin(), sentinels.begin() + static_cast<std::ptrdiff_t>(i),
+                  sentinels.begin() + static_cast<std::ptrdiff_t>(i + 1));
+      break;
+    }
+    co_return last;
   }
 
-  void hello() {
-    if (!options_.url.password.empty())
-      send({"AUTH", options_.url.password}, [](Result<RedisReply> const&) {});
-    // Its answer also shows that AUTH was accepted, and that a server answers on the open port.
-    send({"SELECT", std::to_string(options_.url.database)},
-         [self = shared_from_this(), connection = connection_](Result<RedisReply> const& reply) {
-           if (self->stopped_ || !self->context_ || self->connection_ != connection) return;
-           if (!reply) {
-             redisAsyncFree(std::exchange(self->context_, nullptr));
-             if (reply.error() == RedisErrc::refused_by_server) return self->lost(self->last_error_);
-             return self->connect_next(reply.error().message());
-           }
-           self->connect_timer_.cancel();
-           self->untried_.clear();
-           self->ready_ = true;
-           self->retry_delay_ = kRetryMin;
-           if (auto const notify = self->on_connected_) notify();
-         });
+  /// Sets `master`, or returns why it could not.
+  net::Awaitable<std::string> ask_sentinel(HostPort sentinel, TimePoint end,
+                                           std::optional<HostPort>& master) {
+    std::string const name = "sentinel " + to_text(sentinel);
+    auto const addresses = co_await resolver_.resolve(sentinel, end);
+    if (!addresses || addresses->empty()) co_return "cannot resolve " + name;
+    std::string reason = name + " does not answer";
+    for (auto const& address : *addresses) {
+      if (stopped_) break;
+      auto const connection = make_connection(RedisAddress{address}, sentinel, nullptr);
+      connection->set_deadline(end);
+      auto const error = co_await connection->connect();
+      if (error) {
+        reason = name + ": " + error.message();
+        continue;
+      }
+      std::vector<std::string> question{"SENTINEL", "get-master-addr-by-name", options_.url.master};
+      auto const reply = co_await connection->request(std::move(question));
+      connection->close();
+      if (!reply) {
+        reason = name + ": " + reply.error().message();
+      } else if (reply->items.size() == 2) {
+        std::string const& host = reply->items[0].text;
+        bool const is_v6 = host.find(':') != std::string::npos;
+        master = HostPort::parse((is_v6 ? '[' + host + ']' : host) + ':' + reply->items[1].text);
+        reason = name + " answered with a malformed address";
+        break;
+      } else {
+        bool const is_error = reply->type == RedisReply::Type::error;
+        reason = name + (is_error ? ": " + clean(reply->text, options_.url) : " does not know the master");
+        break;
+      }
+    }
+    co_return reason;
+  }
+
+  /// Tries all addresses of a server.
+  net::Awaitable<Attempt> open_server(HostPort server, TimePoint give_up_at) {
+    Attempt last;
+    auto const addresses = co_await resolver_.resolve(server, give_up_at);
+    if (!addresses || addresses->empty()) {
+      std::string const reason = addresses ? "no address" : addresses.error().message();
+      last.reason = "cannot resolve " + server.host + ": " + reason;
+      co_return last;
+    }
+    auto left = static_cast<std::int64_t>(addresses->size());
+    for (auto const& address : *addresses) {
+      if (stopped_) break;
+      Duration const share = (give_up_at - net::steady_now()) / left--;
+      RedisAddress const target{address};
+      last = co_await open_address(target, server, net::steady_deadline(share));
+      if (last.connection || last.was_refused) break;
+    }
+    co_return last;
+  }
+
+  net::Awaitable<Attempt> open_address(RedisAddress address, HostPort server, TimePoint end) {
+    Attempt result;
+    auto const connection = make_connection(address, server, tls_);
+    connection->set_deadline(end);
+    auto const error = co_await connection->connect();
+    if (error) {
+      result.reason = tls_ ? tls_->explain(error, server) : error.message();
+      co_return result;
+    }
+    result.reason = co_await log_in(*connection, result.was_refused);
+    if (result.reason.empty() && !stopped_) {
+      connection->set_deadline(TimePoint::max());
+      result.connection = connection;
+    } else {
+      connection->close();
+    }
+    co_return result;
+  }
+
+  ConnectionPtr make_connection(RedisAddress const& address, HostPort const& server,
+                                std::shared_ptr<net::TlsContext> const& tls) {
+    auto made = std::make_shared<RedisConnection>(executor_, address, tls, to_text(server));
+    connection_ = made;  // stop() closes it
+    return made;
+  }
+
+  /// Returns why the connection cannot be used; empty: it can.
+  net::Awaitable<std::string> log_in(RedisConnection& connection, bool& was_refused) {
+    RedisUrl const& url = options_.url;
+    std::vector<std::vector<std::string>> commands;
+    if (!url.password.empty()) {
+      commands.push_back({"AUTH"});
+      if (!url.user.empty()) commands.back().push_back(url.user);
+      commands.back().push_back(url.password);
+    }
+    commands.push_back({"SELECT", std::to_string(url.database)});
+    for (auto const& command : commands) {
+      auto const reply = co_await connection.request(command);
+      if (!reply) co_return reply.error().message();
+      was_refused = reply->type == RedisReply::Type::error;
+      if (was_refused) co_return clean(reply->text, url);
+    }
+    std::vector<std::string> const role_command{"ROLE"};
+    auto const role = co_await connection.request(role_command);
+    if (!role) co_return role.error().message();
+    was_refused = role->type == RedisReply::Type::error && role->text.starts_with("LOADING");
+    if (was_refused) co_return clean(role->text, url);
+    bool const is_master = role->items.empty() || role->items.front().text == "master";
+    was_refused = !is_master;
+    std::string const reason = is_master ? "" : "the server is not a master";
+    co_return reason;
+  }
+
+  void begin(ConnectionPtr const& connection) {
+    ready_ = true;
+    connection->start(
+        [this](RedisReply reply) { on_reply(std::move(reply)); },
+        [this](Error error) { lost(error == asio::error::eof ? "closed by Redis" : error.message()); });
+    if (auto const notify = on_connected_) notify();
+  }
+
+  // Ends the connection and the commands that wait for it.
+  void disconnect(Error error) {
+    ready_ = false;
+    command_limit_.clear();
+    if (auto const connection = std::exchange(connection_, nullptr)) connection->close();
+    for (auto& pending : std::exchange(pending_, {}))
+      if (pending.done) answer_later(std::move(pending.done), error);
   }
 
   void lost(std::string const& reason) {
-    ready_ = false;
-    connect_timer_.cancel();
-    untried_.clear();
-    if (stopped_) return;
-    last_error_ = reason;
+    disconnect(RedisErrc::connection_lost);
+    last_error_ = clean(reason, options_.url);
     retry_timer_.expires_after(retry_delay_);
     retry_delay_ = std::min(retry_delay_ * 2, kRetryMax);
     retry_timer_.async_wait([self = shared_from_this()](Error error) {
-      if (!error && !self->stopped_ && !self->context_) self->begin_attempt();
+      if (!error && !self->stopped_) self->begin_attempt();
     });
-    if (auto const notify = on_lost_) notify(reason);
+    if (auto const notify = on_lost_) notify(last_error_);
   }
 
-  void send(std::vector<std::string> const& words, Done done) {
-    auto const pending = std::make_shared<Pending>(shared_from_this(), std::move(done));
-    std::vector<char const*> texts;
-    std::vector<std::size_t> sizes;
-    for (auto const& word : words) {
-      texts.push_back(word.data());
-      sizes.push_back(word.size());
+  // Commands
+
+  void on_reply(RedisReply reply) {
+    if (pending_.empty()) return lost("Redis sent a reply without a command");
+    auto const keep_alive = shared_from_this();
+    Done const done = std::move(pending_.front().done);
+    pending_.pop_front();
+    watch_first();
+    if (reply.type != RedisReply::Type::error) {
+      retry_delay_ = kRetryMin;
+      if (done) done(std::move(reply));
+      return;
     }
-    ++pending_count_;
-    auto* const handle = new std::shared_ptr<Pending>{pending};
-    int const status = redisAsyncCommandArgv(
-        context_,
-        [](redisAsyncContext*, void* reply, void* data) {
-          std::unique_ptr<std::shared_ptr<Pending>> const owned{static_cast<std::shared_ptr<Pending>*>(data)};
-          (*owned)->owner->answer(**owned, static_cast<redisReply const*>(reply));
-        },
-        handle, static_cast<int>(words.size()), texts.data(), sizes.data());
-    if (status != REDIS_OK) {
-      delete handle;
-      return answer(*pending, nullptr);
-    }
-    pending->timer.expires_after(options_.command_timeout);
-    pending->timer.async_wait([weak = std::weak_ptr<Pending>{pending}](Error error) {
-      auto const waiting = weak.lock();
-      if (error || !waiting || !waiting->done) return;
-      std::exchange(waiting->done, nullptr)(RedisErrc::timed_out);
-    });
+    last_error_ = clean(reply.text, options_.url);
+    auto const target = moved_to(reply.text);
+    bool const leaves = target || is_read_only(reply.text);
+    Error const error = leaves ? RedisErrc::not_executed : RedisErrc::refused_by_server;
+    if (done) done(error);
+    if (!leaves || !ready_) return;
+    moved_to_ = target;
+    lost(target ? "moved to " + to_text(*target) : "the server is not a master any longer");
   }
 
-  void answer(Pending& pending, redisReply const* reply) {
-    --pending_count_;
-    pending.timer.cancel();
-    if (!pending.done) return;
-    Done done = std::exchange(pending.done, nullptr);
-    if (!reply) {  // may be called inside stop() and command(), so post it
-      Error const error = stopped_ ? RedisErrc::stopped : RedisErrc::not_connected;
-      asio::post(executor_, [done = std::move(done), error] { done(error); });
-    } else if (reply->type == REDIS_REPLY_ERROR) {
-      last_error_.assign(reply->str, static_cast<std::size_t>(reply->len));
-      done(RedisErrc::refused_by_server);
-    } else {
-      done(convert(*reply));
+  /// Sets the limit of the first command that was not failed yet.
+  void watch_first() {
+    auto const first =
+        std::ranges::find_if(pending_, [](Pending const& each) { return each.done != nullptr; });
+    if (first == pending_.end()) return command_limit_.clear();
+    command_limit_.set(first->deadline);
+  }
+
+  void fail_late_commands() {
+    auto const keep_alive = shared_from_this();
+    TimePoint const now = net::steady_now();
+    std::vector<Done> late;
+    for (auto& pending : pending_) {
+      if (pending.deadline > now) break;
+      if (pending.done) late.push_back(std::exchange(pending.done, nullptr));
     }
+    watch_first();
+    for (auto const& done : late) done(RedisErrc::timed_out);
   }
 
   static constexpr std::chrono::milliseconds kRetryMin{50};
   static constexpr std::chrono::milliseconds kRetryMax{2'000};
 
-  asio::any_io_executor executor_;
+  net::Executor executor_;
   Options options_;
   net::Resolver resolver_;
   asio::steady_timer retry_timer_;
-  asio::steady_timer connect_timer_;
-  redisAsyncContext* context_ = nullptr;
-  TimePoint give_up_at_;          // of the attempt to connect
-  net::TcpEndpoints untried_;     // addresses of the attempt to connect
-  std::uint64_t connection_ = 0;  // counts contexts, so that late callbacks of a former one are noticed
+  net::Deadline command_limit_;
+  std::shared_ptr<net::TlsContext> tls_;
+  ConnectionPtr connection_;  // also while it is being made
+  std::optional<HostPort> moved_to_;
   std::function<void()> on_connected_;
   std::function<void(std::string const&)> on_lost_;
   std::chrono::milliseconds retry_delay_ = kRetryMin;
   std::string last_error_;
-  std::size_t pending_count_ = 0;
+  std::deque<Pending> pending_;  // in the order of the commands
   bool ready_ = false;
   bool stopped_ = false;
 };
 
-RedisClient::RedisClient(asio::any_io_executor executor, Options options)
+RedisClient::RedisClient(net::Executor executor, Options options)
     : impl_{std::make_shared<Impl>(std::move(executor), std::move(options))} {}
 RedisClient::~RedisClient() { impl_->stop(); }
 void RedisClient::start(std::function<void()> on_connected, std::function<void(std::string const&)> on_lost) {
@@ -399,6 +399,7 @@ bool RedisClient::connected() const { return impl_->connected(); }
 void RedisClient::command(std::vector<std::string> words, Done done) {
   impl_->command(std::move(words), std::move(done));
 }
+void RedisClient::post(std::function<void()> work) { impl_->post(std::move(work)); }
 void RedisClient::reconnect() { impl_->reconnect(); }
 std::string const& RedisClient::last_error() const { return impl_->last_error(); }
 void RedisClient::stop() { impl_->stop(); }

@@ -20,8 +20,9 @@ class CommandLine(TestCase):
         result = run("exchange", "--help")
         self.assertEqual(result.returncode, 0)
         for flag in ["--playbook", "--grape", "--grape-ca", "--grape-cert", "--grape-key", "--redis", "--port", "--bind", "--advertise",
-                     "--allow-host", "--allow-origin", "--name", "--data-dir", "--service", "--signed-only", "--json", "--version", "--log-level", "--log-format"]:
+                     "--allow-host", "--allow-origin", "--name", "--data-dir", "--in-memory", "--no-grape", "--connect", "--service", "--signed-only", "--json", "--version", "--log-level", "--log-format"]:
             self.assertIn(flag, result.stdout)
+        self.assertIn("exchange ctl --help", result.stdout)
         self.assertIn("use a grape on the same host", result.stdout)
         self.assertLessEqual(max(map(len, result.stdout.splitlines())), 102, result.stdout)
 
@@ -34,7 +35,8 @@ class CommandLine(TestCase):
                 (["--nonsense"], "--nonsense"), (["--port", "70000"], "--port"), (["--port", "x"], "--port"), (["--port", ""], "--port: ''"),
                 (["--allow-origin", "app.test"], "--allow-origin"), (["--allow-host", "a/b"], "--allow-host"),
                 (["--grape-ca", "f"], "need a --grape https://"), (["--grape", "https://g.test", "--grape-key", "f"], "belong together"),
-                (["--playbook", "--grape", "nonsense"], "nonsense"), (["--playbook", "--redis", "nonsense"], "nonsense")]:
+                (["--in-memory", "--data-dir", "x"], "--in-memory"), (["--connect", "x"], "--connect"),
+                (["--playbook", "--grape", "nonsense"], "nonsense"), (["--playbook", "--redis", "nonsense"], "--redis: the URL is not valid")]:
             with self.subTest(arguments=arguments):
                 result = run("exchange", *arguments)
                 self.assertEqual(result.returncode, 2, result.stderr)
@@ -58,11 +60,10 @@ class CommandLine(TestCase):
                     self.assertEqual(result.returncode, 1)
                     self.assert_one_line(result.stderr, "exchange: ", url)
 
-
     def test_a_name_of_redis_that_does_not_resolve_is_not_waited_for(self):
         grape = self.start(Grape)
         url = "redis://no.such.host:6379/0"
-        arguments = ["--bind", "127.0.0.1", "--grape", grape.url, "--redis", url]
+        arguments = ["--in-memory", "--bind", "127.0.0.1", "--grape", grape.url, "--redis", url]
         result = run("exchange", *arguments, "--log-level", "error", env=slow_names(3600))
         self.assertEqual(result.returncode, 1)
         self.assert_one_line(result.stderr, "exchange: ", url, "cannot resolve no.such.host")
@@ -106,7 +107,6 @@ class Playbook(TestCase):
         invoices = {match for match in re.findall(r"lnbcrt\w{100,}", result.stdout)}
         self.assertEqual(len(invoices), 1)
 
-
     def test_a_server_that_is_no_grape_is_called_that(self):
         grape = self.start(FakeGrape, status=404)
         play = self.start(Process, BIN / "exchange", "--playbook", "--grape", grape.url)
@@ -143,6 +143,7 @@ class Running(TestCase):
                     "--log-format", "json")
                 ready = peer.wait_event("ready")
                 identities.append(ready["peer_id"])
+                peer.wait_event("grape")  # announced
                 self.assertIn(f"127.0.0.1:{ready['port']}", json.loads(grape.post("/lookup", {"data": "exchange"})[1]))
                 for name in os.listdir(folder):
                     path = os.path.join(folder, name)
@@ -154,7 +155,6 @@ class Running(TestCase):
                 self.assertEqual(code, 0, peer.lines)
                 self.assertEqual(json.loads(peer.lines[-1])["event"], "stopped")
             self.assertEqual(identities[0], identities[1], "the identity outlives the process")
-
 
     def test_a_peer_raises_its_limit_of_descriptors(self):
         grape = self.start(Grape)
@@ -168,7 +168,7 @@ class Running(TestCase):
     def test_web_pages_of_other_origins_cannot_call_it(self):
         grape = self.start(Grape)
         peer = self.start(
-            Process, BIN / "exchange", "--grape", grape.url, "--log-format", "json", "--allow-origin", "https://app.test",
+            Process, BIN / "exchange", "--in-memory", "--grape", grape.url, "--log-format", "json", "--allow-origin", "https://app.test",
             "--allow-host", "peer.test")
         port = peer.wait_event("ready")["port"]
         for headers, status in [({"Origin": "http://evil.test"}, 403), ({"Host": "evil.test"}, 403),
@@ -180,16 +180,15 @@ class Running(TestCase):
 
     def test_a_peer_on_all_addresses_advertises_the_one_that_the_grape_shows(self):
         grape = self.start(Grape, bind="127.0.0.2", host="127.0.0.2")
-        peer = self.start(Process, BIN / "exchange", "--grape", f"http://127.0.0.2:{grape.api_port}", "--log-format", "json")
+        peer = self.start(Process, BIN / "exchange", "--in-memory", "--grape", f"http://127.0.0.2:{grape.api_port}", "--log-format", "json")
         port = peer.wait_event("listening")["port"]
         self.assertEqual(peer.wait_event("advertised")["endpoint"], f"127.0.0.2:{port}")
-        peer.wait_event("ready")
         self.assertEqual(peer.stop()[0], 0)
 
     @needs_ipv6
     def test_a_peer_listens_at_the_address_that_an_ipv6_grape_shows(self):
         grape = self.start(Grape, bind="::1", host="::1")
-        peer = self.start(Process, BIN / "exchange", "--grape", f"http://[::1]:{grape.api_port}", "--log-format", "json")
+        peer = self.start(Process, BIN / "exchange", "--in-memory", "--grape", f"http://[::1]:{grape.api_port}", "--log-format", "json")
         port = peer.wait_event("listening")["port"]
         self.assertEqual(peer.wait_event("advertised")["endpoint"], f"[::1]:{port}")
         for address in ["::1", "127.0.0.1"]:
@@ -198,7 +197,7 @@ class Running(TestCase):
 
     def test_of_peers_with_one_port_it_advertises_the_address_of_this_host(self):
         grape = self.start(FakeGrape, shows=["203.0.113.1", "127.0.0.1", "203.0.113.2"])
-        peer = self.start(Process, BIN / "exchange", "--grape", grape.url, "--log-format", "json")
+        peer = self.start(Process, BIN / "exchange", "--in-memory", "--grape", grape.url, "--log-format", "json")
         port = peer.wait_event("listening")["port"]
         self.assertEqual(peer.wait_event("advertised")["endpoint"], f"127.0.0.1:{port}")
         self.assertEqual(peer.stop()[0], 0)
@@ -206,7 +205,7 @@ class Running(TestCase):
 
     def test_a_peer_that_the_dht_shows_elsewhere_is_warned(self):
         grape = self.start(FakeGrape, shows=["203.0.113.1"])
-        peer = self.start(Process, BIN / "exchange", "--grape", grape.url, "--log-format", "json")
+        peer = self.start(Process, BIN / "exchange", "--in-memory", "--grape", grape.url, "--log-format", "json")
         port = peer.wait_event("listening")["port"]
         self.assertEqual(peer.wait_event("shown_elsewhere")["endpoint"], f"203.0.113.1:{port}")
         self.assertEqual(peer.stop()[0], 0)
@@ -217,8 +216,8 @@ class Running(TestCase):
             certificates = Certificates(pathlib.Path(folder))
             grape = self.start(FakeGrape, certificate=(certificates["server.pem"], certificates["server.key"]))
             trusted = ["--grape", grape.url, "--grape-ca", certificates["ca.pem"]]
-            peer = self.start(Process, BIN / "exchange", *trusted, "--log-format", "json")
-            peer.wait_event("ready")
+            peer = self.start(Process, BIN / "exchange", "--in-memory", *trusted, "--log-format", "json")
+            peer.wait_event("grape")
             self.assertEqual(peer.stop()[0], 0)
 
 

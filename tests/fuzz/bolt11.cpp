@@ -2,6 +2,7 @@
 // invoice can be encoded, decodes to the same, and is then stable.
 #include "exchange/messages/bolt11.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -14,17 +15,42 @@ namespace grenache::bolt11 {
 namespace {
 
 constexpr std::string_view kPrefixes[] = {
-    "lnbc",   "lntb",  "lntbs",        "lnbcrt", "lnbc1",    "lnbc2500u", "lnbcrt20m", "lnbc10p",
-    "lnbc9p", "lnbcx", "lnbc21000000", "lnbc0",  "lnbc007u", "ln",        "lnbc1000n", "lnbc21000001"};
+    "lnbc",     "lntb",      "lntbs",        "lnbcrt",
+    "lnbc1",    "lnbc2500u", "lnbcrt20m",    "lnbc10p",
+    "lnbc9p",   "lnbcx",     "lnbc21000000", "lnbc0",
+    "lnbc007u", "ln",        "lnbc1000n",    "lnbcrt184467441737095516160p"};
 
 SecretKey const& key() {
   static SecretKey const secret = *SecretKey::from_bytes(std::string(31, '\0') + '\x07');
   return secret;
 }
 
+__extension__ using Wide = unsigned __int128;
+
+// The amount that the text names, read in tenths of a millisatoshi and without the decoder's arithmetic.
+void check_amount(std::string_view text, Invoice const& invoice) {
+  auto prefix = text.substr(0, text.rfind('1'));
+  prefix.remove_prefix(std::min(prefix.find_first_of("0123456789"), prefix.size()));
+  GRN_CHECK(prefix.empty() == !invoice.amount_msat);
+  if (prefix.empty()) return;
+  Wide value = 0;
+  Wide unit = 1'000'000'000'000;
+  for (char const c : prefix) {
+    if (c == 'm' || c == 'M') unit = 1'000'000'000;
+    if (c == 'u' || c == 'U') unit = 1'000'000;
+    if (c == 'n' || c == 'N') unit = 1'000;
+    if (c == 'p' || c == 'P') unit = 1;
+    if (c < '0' || c > '9') continue;
+    value = value * 10 + static_cast<unsigned>(c - '0');
+    GRN_CHECK(value <= Wide{kAmountMsatMax} * 10);
+  }
+  GRN_CHECK(value * unit == Wide{*invoice.amount_msat} * 10);
+}
+
 void check(std::string_view text) {
   auto const invoice = decode(text);
   if (!invoice) return;
+  check_amount(text, *invoice);
   auto const written = encode(*invoice, key());
   GRN_CHECK(written);
   GRN_CHECK(written->size() <= kInvoiceSizeMax);

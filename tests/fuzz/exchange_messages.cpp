@@ -3,7 +3,7 @@
 #include <string>
 #include <variant>
 
-#include "exchange/messages/order_message.hpp"
+#include "exchange/messages/message.hpp"
 #include "tests/fuzz/input.hpp"
 #include <grenache/base/check.hpp>
 
@@ -15,7 +15,8 @@ void check_order(OrderRecord const& order) {
   GRN_CHECK(order.amount.units() > 0 && order.amount.units() <= Satoshi::kMax);
   GRN_CHECK(order.remaining.units() >= 0 && order.remaining <= order.amount);
   GRN_CHECK(order.price.units() > 0 && order.price.units() <= PriceCents::kMax);
-  GRN_CHECK(order.expires > order.created && order.expires - order.created <= kOrderLifeMax);
+  GRN_CHECK(order.least_take.units() >= 0 && order.least_take <= order.amount);
+  GRN_CHECK(order.expires > order.created);
   GRN_CHECK(order.is_signed() == (order.seq > 0));
   GRN_CHECK(order.status != OrderStatus::open || order.remaining.units() > 0);
   auto const again = parse_request(to_json(order));
@@ -33,6 +34,10 @@ void check_message(GetOrderMatchesMessage const& message) {
 }
 void check_message(PingPongMessage const& message) { GRN_CHECK(message.name.size() <= kPeerNameSizeMax); }
 void check_message(GetOrderbookMessage const&) {}
+void check_message(PayMessage const& message) {
+  GRN_CHECK(message.order_id.size() <= kOrderIdSizeMax && is_uuid(message.take_id));
+}
+void check_message(GetPeersMessage const& message) { GRN_CHECK(message.endpoint.size() <= kEndpointSizeMax); }
 
 json::Value written(Request const& request) {
   return std::visit([](auto const& message) { return to_json(message); }, request);
@@ -68,11 +73,22 @@ void read_answers(json::Value const& body) {
     auto const again = parse_execute_response(to_json(*response));
     GRN_CHECK(again && to_json(*again) == to_json(*response));
   }
+  if (auto const paid = parse_paid(body)) {
+    auto const again = parse_paid(to_json(*paid));
+    GRN_CHECK(again && to_json(*again) == to_json(*paid));
+  }
+  if (auto const list = parse_endpoints(body)) {
+    GRN_CHECK(list->endpoints.size() <= kPeerEndpointsMax);
+    GRN_CHECK(list->endpoints.size() + list->dropped == body.as_array()->size());
+    auto const again = parse_endpoints(endpoints_to_json(list->endpoints));
+    GRN_CHECK(again && again->dropped == 0 && again->endpoints == list->endpoints);
+  }
 }
 
 void run(std::string_view input) {
   if (auto const refusal = parse_refusal(input)) {
     GRN_CHECK(refusal->retry_after.count() >= 0);
+    GRN_CHECK(refusal->reason.size() <= kRefusalReasonSizeMax);
     GRN_CHECK(parse_refusal(to_error_text(*refusal)) == refusal);
   }
   auto const payload = read_payload(json::Value{input});

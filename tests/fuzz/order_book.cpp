@@ -17,6 +17,8 @@ Book::Options options() {
   out.order_count_max = 7;
   out.maker_order_count_max = 3;
   out.unsigned_count_max = 2;
+  out.closed_count_max = 9;
+  out.maker_closed_count_max = 4;
   out.match_count_max = 3;
   return out;
 }

@@ -136,6 +136,26 @@ def money():
     return (text.encode() for text in texts)
 
 
+def trader_scripts(messages):
+    """Messages, then whole trades as maker and as taker, cut by crashes at every place."""
+    for text in messages:
+        yield bytes([0]) + len(text).to_bytes(2, "little") + text
+    publish = bytes([3, 0, 0xe8, 3] + 8 * [0] + [1, 60, 0])
+    reserve, settle = bytes([7, 0]), bytes([7, 0])
+    take = bytes([5, 1, 0, 7, 1, 4, 0, 0, 1, 0])
+    sale = [reserve, publish, take, reserve, bytes([12, 0, 7, 0]), settle]
+    meet = bytes([8, 1, 0, 1, 10, 0, 7, 1, 0])
+    offer = bytes([2, 0, 1, 0, 0x18, 1, 31, 1, 0])
+    paid = [bytes([10, 0, 1, 7, 0, 0]), bytes([14, 0]), bytes([10, 0, 0, 7, 0])]
+    purchase = [reserve, offer, bytes([13, 0, 0]), *paid]
+    held = [reserve, bytes([3, 1, 0xe8, 3] + 8 * [0] + [1, 60, 0]), offer, bytes([13, 0, 8, 0]), reserve, *paid, settle]
+    for trade in (sale, purchase, held, [reserve, meet, *sale, meet, *purchase]):
+        yield b"".join(trade)
+        for cut in range(1, len(trade) + 1):
+            for kind in range(4):
+                yield b"".join([*trade[:cut], bytes([16, kind]), reserve, *trade[cut:], bytes([11, 11, 0])])
+
+
 def write(folder, target, inputs):
     path = folder / target
     path.mkdir(parents=True, exist_ok=True)
@@ -156,7 +176,7 @@ def main():
     write(folder, "money", money())
     write(folder, "bolt11", invoices())
     write(folder, "exchange_messages", messages)
-    write(folder, "exchange_peer", (bytes([0]) + len(text).to_bytes(2, "little") + text for text in messages))
+    write(folder, "exchange_trader", trader_scripts(messages))
     write(folder, "order_book", [bytes(range(64)), bytes(range(0, 256, 3)) * 3])
 
 

@@ -20,16 +20,12 @@ class BookModel {
   Result<Added> add(OrderRecord const& order, bool is_genuine, WallTime now) {
     if (order.expires <= now) return BookErrc::expired;
     if (order.created > now + options_.clock_skew_max) return BookErrc::from_the_future;
+    if (order.expires > now + kOrderLifeMax + options_.clock_skew_max) return BookErrc::lives_too_long;
     auto const known = orders_.find(key_of(order));
     if (known != orders_.end()) {
       if (!is_newer(order, known->second)) return Added::nothing;
-    } else if (orders_.size() == options_.order_count_max) {
-      return BookErrc::book_full;
-    } else {
-      auto const count_max = order.maker ? options_.maker_order_count_max : options_.unsigned_count_max;
-      auto const count =
-          std::ranges::count_if(orders_, [&](auto const& entry) { return entry.first.maker == order.maker; });
-      if (static_cast<std::size_t>(count) == count_max) return BookErrc::maker_full;
+    } else if (auto const room = check_room(order); !room) {
+      return room.error();
     }
     if (!is_genuine) return BookErrc::bad_signature;
     bool const is_new = orders_.insert_or_assign(key_of(order), order).second;
@@ -79,9 +75,33 @@ class BookModel {
   }
 
  private:
+  [[nodiscard]] std::size_t count(bool only_open, std::optional<PeerId> const* maker) const {
+    return static_cast<std::size_t>(std::ranges::count_if(orders_, [&](auto const& entry) {
+      bool const is_counted = !only_open || entry.second.status == OrderStatus::open;
+      return is_counted && (!maker || entry.first.maker == *maker);
+    }));
+  }
+  [[nodiscard]] Result<void> check_room(OrderRecord const& order) const {
+    if (count(false, nullptr) >= options_.closed_count_max) return BookErrc::book_full;
+    if (count(false, &order.maker) >= options_.maker_closed_count_max) return BookErrc::maker_full;
+    if (order.status != OrderStatus::open) return {};
+    auto const count_max = order.maker ? options_.maker_order_count_max : options_.unsigned_count_max;
+    if (count(true, nullptr) >= options_.order_count_max) return BookErrc::book_full;
+    if (count(true, &order.maker) >= count_max) return BookErrc::maker_full;
+    return {};
+  }
   static bool is_newer(OrderRecord const& order, OrderRecord const& known) {
+    if (!order.maker) return false;
+    bool const is_open = order.status == OrderStatus::open;
+    bool const was_open = known.status == OrderStatus::open;
+    if (is_open != was_open) return was_open;
+    if (order.side != known.side) return order.side > known.side;
+    if (order.price != known.price) return order.price > known.price;
+    if (order.amount != known.amount) return order.amount > known.amount;
+    if (order.created != known.created) return order.created > known.created;
+    if (order.least_take != known.least_take) return order.least_take > known.least_take;
     if (order.seq != known.seq) return order.seq > known.seq;
-    return order.maker && order_digest(order) > order_digest(known);
+    return order_digest(order) > order_digest(known);
   }
 
   Book::Options options_;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -35,7 +36,8 @@ bool answers(std::uint16_t port) {
   if (connect(fd, reinterpret_cast<sockaddr const*>(&address), sizeof address) == 0) {
     std::array<char, 16> reply{};
     if (write(fd, "PING\r\n", 6) == 6 && read(fd, reply.data(), reply.size()) > 0) {
-      pong = std::string_view{reply.data()}.starts_with("+PONG");
+      std::string_view const text{reply.data()};
+      pong = text.starts_with("+PONG") || text.starts_with("-NOAUTH");
     }
   }
   close(fd);
@@ -46,22 +48,31 @@ bool answers(std::uint16_t port) {
 
 bool RedisServer::available() { return std::system("command -v redis-server >/dev/null 2>&1") == 0; }
 
-RedisServer::RedisServer() {
+RedisServer::RedisServer(Options options) : options_{std::move(options)} {
   if (!start()) throw std::runtime_error{"redis-server does not start"};
 }
 
 RedisServer::~RedisServer() { kill(); }
 
 bool RedisServer::start() {
-  std::string const port = std::to_string(port_.number());
+  std::vector<std::string> words{"redis-server"};
+  if (options_.sentinel_config.empty()) {
+    words.insert(words.end(), {"--save", "", "--appendonly", "no"});
+  } else {
+    words.insert(words.end(), {options_.sentinel_config, "--sentinel"});
+  }
+  words.insert(words.end(), {"--port", std::to_string(port_.number()), "--bind", "127.0.0.1"});
+  words.insert(words.end(), options_.arguments.begin(), options_.arguments.end());
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
   pid_ = fork();
   if (pid_ == 0) {
     int const null = open("/dev/null", O_RDWR);
     dup2(null, 0);
     dup2(null, 1);
     dup2(null, 2);
-    execlp("redis-server", "redis-server", "--port", port.c_str(), "--bind", "127.0.0.1", "--save", "",
-           "--appendonly", "no", static_cast<char*>(nullptr));
+    execvp(argv.front(), argv.data());
     _exit(127);
   }
   auto const end = std::chrono::steady_clock::now() + limit();

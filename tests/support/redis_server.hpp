@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -15,8 +16,14 @@ class RedisServer {
   /// True when a redis-server is installed. Tests that need one skip themselves otherwise.
   [[nodiscard]] static bool available();
 
+  struct Options {
+    std::vector<std::string> arguments{};  // further words of its command line
+    std::string sentinel_config{};         // path of a file: a sentinel is started, which changes the file
+  };
+
   /// Starts the server and waits until it answers; throws std::runtime_error otherwise.
-  RedisServer();
+  RedisServer() : RedisServer{Options{}} {}
+  explicit RedisServer(Options options);
   RedisServer(RedisServer const&) = delete;
   RedisServer& operator=(RedisServer const&) = delete;
   ~RedisServer();
@@ -33,6 +40,7 @@ class RedisServer {
 
  private:
   bool start();
+  Options options_;
   ReservedPort port_;
   pid_t pid_ = -1;
 };

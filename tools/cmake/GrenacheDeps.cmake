@@ -23,6 +23,7 @@ endif()
 pkg_check_modules(hiredis REQUIRED QUIET IMPORTED_TARGET hiredis)
 # -D_FILE_OFFSET_BITS=64, which its headers do not need; a file compiled with it cannot use the precompiled header.
 set_property(TARGET PkgConfig::hiredis PROPERTY INTERFACE_COMPILE_OPTIONS)
+pkg_check_modules(libedit REQUIRED QUIET IMPORTED_TARGET libedit)
 pkg_check_modules(libsecp256k1 REQUIRED QUIET IMPORTED_TARGET libsecp256k1)
 # Not find_package(prometheus-cpp): Debian's asks for the libraries of its HTTP servers and clients too.
 pkg_check_modules(prometheus_core REQUIRED QUIET IMPORTED_TARGET prometheus-cpp-core)

@@ -173,6 +173,31 @@ TEST(Bolt11, refusesAmountsThatAreNone) {
   }
 }
 
+TEST(Bolt11, amountsBeyondSixtyFourBitsDoNotWrap) {
+  auto const words = unsigned_words(some_spec());
+  // The first is 1 BTC above 2^64 millisatoshi.
+  for (auto const prefix : {"lnbcrt184467441737095516160p", "lnbcrt18446744073709551617",
+                            "lnbcrt18446744073709551617m", "lnbcrt184467440737095517u",
+                            "lnbcrt184467440737095517n", "lnbcrt340282366920938463463374607431768211466"}) {
+    EXPECT_EQ(decode(sign(prefix, words)).error(), Bolt11Errc::amount_out_of_range) << prefix;
+  }
+}
+
+TEST(Bolt11, readsUrisOfEitherCase) {
+  auto const text = *encoded(some_spec());
+  std::string upper;
+  for (char const c : text) upper += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  for (auto const& uri : {"lightning:" + text, "LIGHTNING:" + upper, "Lightning:" + text}) {
+    auto const invoice = decode(uri);
+    ASSERT_TRUE(invoice) << uri << ": " << invoice.error().message();
+    EXPECT_EQ(static_cast<InvoiceSpec const&>(*invoice), some_spec());
+  }
+  for (auto const& uri : {"lightning", "lightning:lightning:", "bitcoin:"}) {
+    EXPECT_FALSE(decode(uri + text)) << uri;
+  }
+  EXPECT_FALSE(decode("lightning:"));
+}
+
 TEST(Bolt11, refusesOtherNetworks) {
   auto const words = unsigned_words(some_spec());
   for (auto const prefix : {"lnsb", "lnbcx", "lnltc1", "ln", "lntbx1"}) {

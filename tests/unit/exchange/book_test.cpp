@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "exchange/messages/order_message.hpp"
+#include "exchange/messages/message.hpp"
 #include "tests/support/sample_orders.hpp"
 
 namespace grenache::exchange {
@@ -83,6 +83,23 @@ TEST_F(BookTest, refusesOrdersOutsideOfTheirTime) {
   EXPECT_TRUE(book_.add(order, order.created - 119s)) << "clocks differ a little";
 }
 
+TEST_F(BookTest, anOrderEndsNoLaterThanItsLifeFromNowHoweverOftenItIsRefreshed) {
+  auto order = draft(1, Side::buy);
+  order.expires = kNow + kOrderLifeMax + 121s;
+  EXPECT_EQ(book_.add(signed_by(1, order), kNow).error(), BookErrc::lives_too_long);
+  EXPECT_EQ(book_.size(), 0u);
+  order.expires = kNow + kOrderLifeMax + 119s;
+  EXPECT_EQ(add(signed_by(1, order)), Added::order) << "clocks differ a little";
+
+  auto refreshed = order;
+  refreshed.seq = 2;
+  refreshed.expires += 24h;
+  EXPECT_EQ(book_.add(signed_by(1, refreshed), kNow).error(), BookErrc::lives_too_long);
+  auto const added = book_.add(signed_by(1, refreshed), kNow + 24h);
+  ASSERT_TRUE(added) << added.error().message();
+  EXPECT_EQ(*added, Added::version);
+}
+
 TEST_F(BookTest, aCancelledOrderStaysAsItsTombstoneUntilItExpires) {
   auto const open = signed_by(1, draft(1, Side::sell));
   auto closed = open;
@@ -98,6 +115,23 @@ TEST_F(BookTest, aCancelledOrderStaysAsItsTombstoneUntilItExpires) {
   book_.expire(open.expires);
   EXPECT_EQ(book_.size(), 0u);
   EXPECT_EQ(book_.add(open, open.expires).error(), BookErrc::expired);
+}
+
+TEST_F(BookTest, ordersThatAMakerPublishesAndClosesAreBounded) {
+  Book::Options options;
+  options.maker_closed_count_max = 2;
+  Book book{options};
+  for (std::uint64_t i = 1; i <= 2; ++i) {
+    auto const open = signed_by(1, draft(i, Side::sell));
+    auto closed = open;
+    closed.seq = 2;
+    closed.status = OrderStatus::cancelled;
+    ASSERT_TRUE(book.add(open, kNow));
+    EXPECT_EQ(*book.add(signed_by(1, closed), kNow), Added::version);
+  }
+  EXPECT_EQ(book.add(signed_by(1, draft(3, Side::sell)), kNow).error(), BookErrc::maker_full);
+  EXPECT_TRUE(book.add(signed_by(2, draft(3, Side::sell)), kNow));
+  book.check();
 }
 
 TEST_F(BookTest, expiredOrdersGoAndMatchNoMoreEvenBefore) {
@@ -204,6 +238,8 @@ TEST(BookLimits, nobodyFillsTheBookAlone) {
 TEST(BookLimits, aFullBookFitsIntoOneAnswer) {
   auto order = draft(1, Side::sell);
   order.endpoint = std::string(kEndpointSizeMax - 6, 'h') + ":65535";
+  order.amount = order.remaining = Satoshi{Satoshi::kMax - 1};
+  order.least_take = order.amount;
   auto const body = json::Value::array({to_json(signed_by(1, order))});
   // Quoted twice: in the payload, and in the envelope around it.
   auto const text = json::to_text(write_payload(body, PayloadForm::text));

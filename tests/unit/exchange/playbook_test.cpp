@@ -24,6 +24,7 @@ class PlaybookTest : public testing::Test {
   std::optional<std::string> play(PlaybookOptions options, Narrator::Form form) {
     options.poll_interval = 20ms;
     options.sell_delay = 100ms;
+    options.short_reservation = 1s;
     Narrator narrator{out_, form, false};
     std::optional<std::string> failure;
     test::run(io_, run_play(std::move(options), narrator, failure));
@@ -58,8 +59,9 @@ TEST_F(PlaybookTest, tellsTheWholeTradeAsJsonLines) {
     EXPECT_TRUE(ok && *ok) << line;
     steps.insert(*object->find_string("step"));
   }
-  for (auto const* const step : {"grape", "start", "sync", "ping", "publish", "match", "execute", "check",
-                                 "repeat", "refused", "done"}) {
+  for (auto const* const step :
+       {"grape", "start", "sync", "ping", "publish", "match", "execute", "check", "repeat", "refused", "pay",
+        "filled", "trade", "partial", "expired", "cancel", "restored", "done"}) {
     EXPECT_TRUE(steps.contains(step)) << step;
   }
 }
@@ -80,7 +82,7 @@ TEST_F(PlaybookTest, showsTheReservationInRedis) {
   RedisServer redis;
   PlaybookOptions options;
   options.grapes = {dht_.address()};
-  options.redis = RedisUrl::parse(redis.url());
+  options.redis = *RedisUrl::parse(redis.url());
   auto const failure = play(options, Narrator::Form::text);
   EXPECT_FALSE(failure) << *failure;
   EXPECT_NE(out_.str().find("grenache:exchange:"), std::string::npos);
@@ -100,7 +102,7 @@ TEST_F(PlaybookTest, aRedisThatIsNotThereEndsIt) {
   PlaybookOptions options;
   options.grapes = {dht_.address()};
   std::string const url = "redis://" + dead_.endpoint().to_string() + "/0";
-  options.redis = RedisUrl::parse(url);
+  options.redis = *RedisUrl::parse(url);
   auto const failure = play(options, Narrator::Form::json);
   ASSERT_TRUE(failure);
   EXPECT_NE(failure->find(url), std::string::npos) << *failure;

@@ -69,6 +69,7 @@ TEST(OrderRecord, noSignedMemberCanBeChanged) {
       [](OrderRecord& o) { o.price = PriceCents{1}; },
       [](OrderRecord& o) { o.amount = Satoshi{2 * kSatoshiPerBtc}; },
       [](OrderRecord& o) { o.remaining = Satoshi{1}; },
+      [](OrderRecord& o) { o.least_take = Satoshi{1}; },
       [](OrderRecord& o) { o.status = OrderStatus::cancelled; },
       [](OrderRecord& o) { o.created += std::chrono::milliseconds{1}; },
       [](OrderRecord& o) { o.expires += std::chrono::milliseconds{1}; },
@@ -87,6 +88,14 @@ TEST(OrderRecord, digestStaysTheSameOverReleases) {
   // SHA-256 of grenache/exchange/order/1:d6:amounti100000000e7:createdi1700000000000e8:endpoint14:…e,
   // computed with Python's hashlib.
   EXPECT_EQ(order_digest(order).hex(), "af1ba60c1e3fd0b791c8a63b009a0f9866f4bd3212a0113c198edb3b91922c17");
+}
+
+TEST(OrderRecord, digestCoversTheLeastTakeBetweenMakerAndPrice) {
+  auto order = sample();
+  order.maker = PeerId::from_hex("03e7156ae33b0a208d0744199163177e909e80176e55d97a2f221ede0f934dd9ad");
+  order.least_take = Satoshi{10'000};
+  // As above, with 7:minimumi10000e before 5:price.
+  EXPECT_EQ(order_digest(order).hex(), "95ccc58224fdc36e6c486be8798e0e99fc403c0aaeb6365997a6f88685cf4f91");
 }
 
 TEST(Take, isSignedForOneOrderOfOneMaker) {

@@ -1,0 +1,379 @@
+#include "exchange/core/trader.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <tuple>
+#include <utility>
+
+#include <grenache/base/endpoint.hpp>
+
+namespace grenache::exchange {
+namespace {
+
+constexpr std::size_t kInstanceBytes = 8;
+constexpr char const* kTradeKind = "trade";
+/// Closed orders in an answer, which must not exceed kAnswerBytesMax.
+constexpr std::size_t kClosedAnsweredMax = 4'000;
+/// After this another part of the closed orders is answered.
+constexpr Duration kBookAnswerAgeMax = std::chrono::seconds{30};
+constexpr std::size_t kBadSignaturesMax = 10;  // in an answer; the rest of it is not read
+
+Refusal refusal_of(Error const& error) {
+  if (error == BookErrc::bad_signature || error == BookErrc::unsigned_refused) {
+    return {RefusalCode::signature, error.message(), {}};
+  }
+  if (error == BookErrc::expired) return {RefusalCode::expired, error.message(), {}};
+  if (error == BookErrc::book_full || error == BookErrc::maker_full) {
+    return {RefusalCode::limit, error.message(), {}};
+  }
+  return {RefusalCode::invalid, error.message(), {}};
+}
+
+json::Value to_json(std::vector<OrderRecord> const& orders) {
+  json::Value::Array out;
+  out.reserve(orders.size());
+  for (auto const& order : orders) out.push_back(exchange::to_json(order));
+  return out;
+}
+
+// A finished trade as it is kept: `at` comes first in the key, so that the rows are in the order of time.
+// `unique` tells trades of one millisecond apart; no other peer chooses it.
+Row trade_row(event::TradeDone const& trade, std::string const& unique, std::string const& preimage,
+              WallTime now) {
+  auto const at = std::to_string(to_unix_ms(now));
+  auto const body = json::Value::object({{"take", trade.take_id},
+                                         {"order", trade.order_id},
+                                         {"role", trade.as_maker ? "maker" : "taker"},
+                                         {"counterpart", trade.counterpart},
+                                         {"side", to_text(trade.side)},
+                                         {"amount", trade.amount.to_text()},
+                                         {"price", trade.price.to_text()},
+                                         {"usd", trade.cents.to_text()},
+                                         {"usdIsDue", true},
+                                         {"preimage", preimage},
+                                         {"at", to_unix_ms(now)}});
+  return {kTradeKind, std::string(at.size() < 14 ? 14 - at.size() : 0, '0') + at + "-" + unique,
+          json::to_text(body)};
+}
+
+}  // namespace
+
+Trader::Trader(Options options, SecretKey const& key, Random random)
+    : options_{std::move(options)},
+      self_{key, key.public_key(), options_.name, {}, {}, -1},
+      random_{std::move(random)},
+      book_{options_.book},
+      peers_{options_.peers, self_},
+      sync_{options_.sync, self_, book_},
+      own_orders_{options_.own_orders, self_},
+      sales_{options_.sales, self_},
+      purchases_{options_.purchases, self_, peers_, own_orders_},
+      position_{options_.position} {
+  self_.instance = to_hex(random_.bytes(kInstanceBytes));
+}
+
+void Trader::set_endpoint(std::string endpoint) {
+  auto const parsed = HostPort::parse(endpoint);
+  self_.exchange_id = parsed ? parsed->port : -1;
+  self_.endpoint = std::move(endpoint);
+}
+
+template <class Body>
+void Trader::in_turn(Now now, Body body) {
+  Turn turn{now, random_, calls_};
+  body(turn);
+  std::move(turn).close(position_, outputs_);
+}
+
+std::optional<Output> Trader::poll_output() {
+  if (outputs_.empty()) return std::nullopt;
+  auto out = std::move(outputs_.front());
+  outputs_.pop_front();
+  return out;
+}
+
+// Start
+
+std::vector<std::string_view> Trader::row_kinds() {
+  return {OwnOrders::kRowKind, Sales::kRowKind, Sales::kFenceKind, Purchases::kRowKind};
+}
+
+bool Trader::restore(Row const& row) {
+  if (row.kind == OwnOrders::kRowKind) return own_orders_.restore(row);
+  if (row.kind == Sales::kRowKind || row.kind == Sales::kFenceKind) return sales_.restore(row);
+  if (row.kind == Purchases::kRowKind) return purchases_.restore(row);
+  return false;
+}
+
+std::vector<Row> Trader::dump() const {
+  std::vector<Row> out;
+  own_orders_.dump(out);
+  sales_.dump(out);
+  purchases_.dump(out);
+  std::ranges::sort(out, {}, [](Row const& row) { return std::tie(row.kind, row.key); });
+  return out;
+}
+
+void Trader::start(Now now) {
+  in_turn(now, [&](Turn& turn) {
+    for (auto const& [id, order] : own_orders_.all()) {
+      if (order.record.expires > now.wall) book_.put_own(order.record);
+    }
+    recover_store(turn);
+    own_orders_.renew(turn);
+    sales_.resume(own_orders_, turn);
+    purchases_.resume(turn);
+  });
+}
+
+void Trader::store_lost(Now now) {
+  in_turn(now, [&](Turn& turn) { recover_store(turn); });
+}
+
+void Trader::recover_store(Turn& turn) {
+  store::Recover recover{own_orders_.known(), sales_.live(turn.now.wall), sales_.fence_max()};
+  std::ranges::move(purchases_.holds(turn.now.wall), std::back_inserter(recover.takes));
+  turn.store({Part::trader, 0}, std::move(recover));
+}
+
+// Requests of other peers
+
+void Trader::receive(RequestId request, json::Value payload, Now now) {
+  in_turn(now, [&](Turn& turn) {
+    auto const refuse = [&](Error const& error) {
+      turn.reply_error_now(request, to_error_text({RefusalCode::invalid, error.message(), {}}));
+    };
+    auto read = read_payload(std::move(payload));
+    if (!read) return refuse(read.error());
+    auto const message = parse_request(read->body);
+    if (!message) return refuse(message.error());
+    std::visit([&](auto const& known) { handle(request, read->form, known, turn); }, *message);
+  });
+}
+
+void Trader::handle(RequestId request, PayloadForm form, PingPongMessage const& message, Turn& turn) {
+  peers_.handle(request, form, message, turn);
+}
+
+void Trader::handle(RequestId request, PayloadForm form, GetPeersMessage const& message, Turn& turn) {
+  peers_.handle(request, form, message, turn);
+}
+
+void Trader::handle(RequestId request, PayloadForm form, AddOrderMessage const& message, Turn& turn) {
+  auto const added = offer(message.order, {}, turn);
+  if (!added) return turn.reply_error_now(request, to_error_text(refusal_of(added.error())));
+  turn.reply_now(request, write_payload("ok", form));
+}
+
+void Trader::handle(RequestId request, PayloadForm form, GetOrderMatchesMessage const& message, Turn& turn) {
+  std::vector<OrderRecord> orders;
+  if (auto const* const order = book_.find(message.order_id, self_.id)) {
+    for (auto& match : book_.matches(*order, turn.now.wall)) orders.push_back(std::move(match.order));
+  }
+  // Waits for the rows of own versions in it.
+  turn.reply(request, write_payload(to_json(orders), form));
+}
+
+void Trader::handle(RequestId request, PayloadForm form, GetOrderbookMessage const& message, Turn& turn) {
+  auto const& text = book_text(message.with_closed, turn);
+  if (form == PayloadForm::text) return turn.reply(request, text);
+  auto value = json::parse(text, {.depth_max = 16, .value_count_max = 400'000});
+  turn.reply(request, value ? *std::move(value) : json::Value::array());
+}
+
+std::string const& Trader::book_text(bool with_closed, Turn& turn) {
+  auto& answer = with_closed ? full_answer_ : live_answer_;
+  bool const is_fresh = !answer.text.empty() && answer.version == book_.version() &&
+                        later_by(answer.made, kBookAnswerAgeMax) > turn.now.steady;
+  if (is_fresh) return answer.text;
+  book_.expire(turn.now.wall);
+  auto const orders = with_closed
+                          ? book_.live_and_closed(kClosedAnsweredMax, make_uuid(turn.random), turn.now.wall)
+                          : book_.live(turn.now.wall);
+  answer = {book_.version(), turn.now.steady, json::to_text(to_json(orders))};
+  return answer.text;
+}
+
+void Trader::handle(RequestId request, PayloadForm form, ExecuteOrderMessage const& message, Turn& turn) {
+  sales_.execute(request, form, message, own_orders_.find(message.order_id), turn);
+}
+
+void Trader::handle(RequestId request, PayloadForm form, PayMessage const& message, Turn& turn) {
+  sales_.pay(request, form, message, own_orders_.find(message.order_id), turn);
+}
+
+// Answers
+
+void Trader::call_answered(CallId call, CallAnswer answer, Now now) {
+  auto const tag = calls_.remove(call);
+  if (!tag) return;
+  in_turn(now, [&](Turn& turn) {
+    switch (tag->part) {
+      case Part::peers:
+        return on_ping(peers_.on_answered(tag->key, std::move(answer), turn), turn);
+      case Part::sync:
+        return on_book(sync_.on_answered(tag->key, std::move(answer), turn), turn);
+      case Part::purchases: {
+        auto const outcome = purchases_.on_answered(tag->key, std::move(answer), turn);
+        if (outcome.settled) bought(*outcome.settled, turn);
+        return;
+      }
+      case Part::own_orders:
+      case Part::sales:
+      case Part::trader:
+        return;
+    }
+  });
+}
+
+void Trader::store_answered(CallId call, store::Answer const& answer, Now now) {
+  auto const tag = calls_.remove(call);
+  if (!tag) return;
+  in_turn(now, [&](Turn& turn) {
+    switch (tag->part) {
+      case Part::own_orders: {
+        auto const ended = own_orders_.on_stored(tag->key, answer, turn);
+        if (ended.changed) changed(*ended.changed, {}, turn);
+        if (ended.command == 0) return;
+        if (ended.failure) return turn.answer(ended.command, *ended.failure);
+        auto const* const order = own_orders_.find(ended.order_id);
+        return turn.answer(ended.command, result::Placed{view(order->record)});
+      }
+      case Part::sales: {
+        auto const outcome = sales_.on_stored(tag->key, answer, own_orders_, turn);
+        if (outcome.sold) sold(*outcome.sold, turn);
+        return apply(outcome.order_id, outcome.totals, turn);
+      }
+      case Part::purchases: {
+        auto const outcome = purchases_.on_stored(tag->key, answer, turn);
+        return apply(outcome.own_order, outcome.totals, turn);
+      }
+      case Part::trader:
+      case Part::peers:
+      case Part::sync:
+        return;
+    }
+  });
+}
+
+void Trader::on_ping(Peers::Outcome const& outcome, Turn& turn) {
+  auto const* const contact = peers_.find(outcome.endpoint);
+  if (outcome.is_met && contact) sync_.met(outcome.endpoint, !contact->peer, turn);
+  if (outcome.is_lost) sync_.lost(outcome.endpoint);
+  if (!outcome.named.empty()) peers_.found(outcome.named, ContactSource::peers, turn);
+}
+
+void Trader::on_book(Sync::Read const& read, Turn& turn) {
+  event::BookRead event{read.endpoint, read.list.orders.size(), 0, read.list.dropped};
+  std::size_t bad_count = 0;
+  for (auto const& order : read.list.orders) {
+    if (bad_count >= kBadSignaturesMax) {
+      sync_.blame(read.endpoint, turn);
+      break;
+    }
+    // Unsigned orders stay with the peer of the original that published them.
+    auto const added = order.is_signed() || read.is_original ? offer(order, read.endpoint, turn)
+                                                             : Result<Added>{Added::nothing};
+    if (!added) ++event.dropped_count;
+    if (!added && added.error() == BookErrc::bad_signature) ++bad_count;
+    if (added && *added != Added::nothing) ++event.new_count;
+  }
+  if (event.order_count > 0 || event.dropped_count > 0) turn.log(std::move(event));
+}
+
+// Rules between parts
+
+Result<Added> Trader::offer(OrderRecord const& order, std::string const& from, Turn& turn) {
+  auto const added = book_.add(order, turn.now.wall);
+  if (!added || *added == Added::nothing) return added;
+  if (order.maker == self_.id) {
+    bool const is_unknown = !own_orders_.find(order.id);
+    auto const next = own_orders_.observe(order, options_.is_store_shared, turn);
+    if (next && is_unknown) {
+      turn.log(
+          event::Warning{"closed order " + order.id + " of this identity, which its journal does not know"});
+    }
+    if (next) {
+      changed(*next, from, turn);
+      return added;
+    }
+  }
+  turn.log(event::OrderChanged{order, *added == Added::order, order.maker == self_.id});
+  sync_.spread(order, false, from, turn);
+  return added;
+}
+
+void Trader::changed(OrderRecord const& order, std::string const& from, Turn& turn) {
+  bool const is_new = !book_.find(key_of(order));
+  book_.put_own(order);
+  turn.log(event::OrderChanged{order, is_new, true});
+  sync_.spread(order, true, from, turn);
+}
+
+void Trader::apply(std::string const& order_id, OrderTotals const& totals, Turn& turn) {
+  auto const order = own_orders_.apply(order_id, totals, options_.is_store_shared, turn);
+  if (order) changed(*order, {}, turn);
+}
+
+void Trader::sold(Sale const& sale, Turn& turn) {
+  auto const* const order = own_orders_.find(sale.order_id);
+  if (!order) return;
+  auto const& record = order->record;
+  event::TradeDone trade{
+      sale.order_id, sale.take_id, true,         sale.taker,
+      record.side,   sale.amount,  record.price, notional(sale.amount, record.price).cents};
+  turn.save(trade_row(trade, "sale-" + std::to_string(sale.fence), {}, turn.now.wall));
+  turn.log(std::move(trade));
+}
+
+void Trader::bought(Purchase const& purchase, Turn& turn) {
+  auto const& order = purchase.order;
+  event::TradeDone trade{order.id,
+                         purchase.take_id,
+                         false,
+                         order.maker ? order.maker->hex() : std::string{},
+                         opposite(order.side),
+                         purchase.amount,
+                         order.price,
+                         notional(purchase.amount, order.price).cents};
+  turn.save(trade_row(trade, "purchase-" + purchase.take_id, purchase.preimage, turn.now.wall));
+  turn.log(std::move(trade));
+}
+
+void Trader::execute(CommandId id, TraderCommand const& command, Now now) {
+  in_turn(now, [&](Turn& turn) { std::visit([&](auto const& wanted) { run(id, wanted, turn); }, command); });
+}
+
+void Trader::endpoint_changed(std::string endpoint, Now now) {
+  in_turn(now, [&](Turn& turn) {
+    set_endpoint(std::move(endpoint));
+    own_orders_.renew(turn);
+  });
+}
+
+// Time
+
+void Trader::endpoints_found(std::vector<std::string> const& endpoints, ContactSource source, Now now) {
+  in_turn(now, [&](Turn& turn) { peers_.found(endpoints, source, turn); });
+}
+
+void Trader::expire(Now now) {
+  in_turn(now, [&](Turn& turn) {
+    book_.expire(now.wall);
+    for (auto const& order : own_orders_.expire(turn)) sales_.forget(order.id, turn);
+    sales_.expire(own_orders_, turn);
+    purchases_.expire(turn);
+    for (auto const& endpoint : peers_.expire(turn)) sync_.forget(endpoint);
+    sync_.expire(turn);
+  });
+}
+
+TimePoint Trader::next_deadline(Now now) const {
+  auto const wall = std::min(own_orders_.next_expiry(), book_.next_expiry());
+  auto const steady =
+      std::min({sales_.next_expiry(), purchases_.next_expiry(), peers_.next_expiry(), sync_.next_expiry()});
+  if (wall == WallTime::max()) return steady;
+  return std::min(steady, later_by(now.steady, std::max(wall - now.wall, std::chrono::milliseconds{0})));
+}
+
+}  // namespace grenache::exchange

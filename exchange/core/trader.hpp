@@ -1,0 +1,154 @@
+// The core of a trading peer, without sockets: routes inputs to its parts and holds the rules between them.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "exchange/core/book.hpp"
+#include "exchange/core/network/peers.hpp"
+#include "exchange/core/network/sync.hpp"
+#include "exchange/core/self.hpp"
+#include "exchange/core/trade/own_orders.hpp"
+#include "exchange/core/trade/purchases.hpp"
+#include "exchange/core/trade/sales.hpp"
+#include "exchange/core/turn.hpp"
+
+namespace grenache::exchange {
+
+/// A trading peer as a state machine: each input runs to completion, outputs are polled with poll_output(),
+/// the caller passes the time. At the start the caller restores the rows of its journal, then calls start().
+///
+/// Requests are sent as JSON text (the original program crashes on anything else), answers in the form of the
+/// request. Unsigned orders are stored and returned, but never relayed.
+class Trader {
+ public:
+  struct Options {
+    std::string name{};  // for display; at most kPeerNameSizeMax bytes
+    /// Other processes with this identity use the same reservation store.
+    bool is_store_shared = false;
+    Position position = 0;  // of the journal
+    Book::Options book{};
+    Peers::Options peers{};
+    Sync::Options sync{};
+    OwnOrders::Options own_orders{};
+    Sales::Options sales{};
+    Purchases::Options purchases{};
+    std::size_t listed_count_max = 1'000;  // orders in an answer to a command
+    std::size_t next_order_count_max = 3;  // further orders that an AcceptOrder may try
+  };
+
+  Trader(Options options, SecretKey const& key, Random random);
+  Trader(Trader const&) = delete;
+  Trader& operator=(Trader const&) = delete;
+
+  [[nodiscard]] PeerId const& id() const { return self_.id; }
+  [[nodiscard]] std::string const& endpoint() const { return self_.endpoint; }
+  [[nodiscard]] Book const& book() const { return book_; }
+  [[nodiscard]] Peers const& peers() const { return peers_; }
+  [[nodiscard]] OwnOrders const& own_orders() const { return own_orders_; }
+
+  /// Sets the endpoint (host:port) of this peer's RPC server; its port becomes the exchangeId. Before
+  /// start().
+  void set_endpoint(std::string endpoint);
+  /// Others reach this peer at another endpoint: own orders get a version that names it.
+  void endpoint_changed(std::string endpoint, Now now);
+
+  /// The kinds of rows that are to be restored.
+  [[nodiscard]] static std::vector<std::string_view> row_kinds();
+  /// Takes over a row of an earlier run. False if it is malformed.
+  [[nodiscard]] bool restore(Row const& row);
+  /// Returns the rows from which restore() makes the present state, by kind and key. They are those of the
+  /// journal once all batches are durable. Linear; for tests.
+  [[nodiscard]] std::vector<Row> dump() const;
+  /// Tells the reservation store what was promised, and continues what was under way. Once, before all other
+  /// inputs.
+  void start(Now now);
+
+  /// A request of another peer. Exactly one Reply with `request` follows.
+  void receive(RequestId request, json::Value payload, Now now);
+  void call_answered(CallId call, CallAnswer answer, Now now);
+  void store_answered(CallId call, store::Answer const& answer, Now now);
+  /// The reservation store has lost its data.
+  void store_lost(Now now);
+  /// Exactly one Answer with `id` follows.
+  void execute(CommandId id, TraderCommand const& command, Now now);
+  /// Endpoints that a lookup found, or that the configuration names.
+  void endpoints_found(std::vector<std::string> const& endpoints, ContactSource source, Now now);
+  /// Does what is due. Call it at next_deadline().
+  void expire(Now now);
+  [[nodiscard]] TimePoint next_deadline(Now now) const;
+
+  /// True when every known endpoint was pinged, and every peer's book was read, once.
+  [[nodiscard]] bool is_synced() const { return peers_.all_tried() && sync_.all_read(); }
+
+  [[nodiscard]] std::optional<Output> poll_output();
+
+ private:
+  template <class Body>
+  void in_turn(Now now, Body body);
+
+  // Requests
+  void handle(RequestId request, PayloadForm form, PingPongMessage const& message, Turn& turn);
+  void handle(RequestId request, PayloadForm form, GetPeersMessage const& message, Turn& turn);
+  void handle(RequestId request, PayloadForm form, AddOrderMessage const& message, Turn& turn);
+  void handle(RequestId request, PayloadForm form, GetOrderMatchesMessage const& message, Turn& turn);
+  void handle(RequestId request, PayloadForm form, GetOrderbookMessage const& message, Turn& turn);
+  void handle(RequestId request, PayloadForm form, ExecuteOrderMessage const& message, Turn& turn);
+  void handle(RequestId request, PayloadForm form, PayMessage const& message, Turn& turn);
+
+  // Commands
+  void run(CommandId id, command::AddOrder const& wanted, Turn& turn);
+  void run(CommandId id, command::ReduceOrder const& wanted, Turn& turn);
+  void run(CommandId id, command::CancelOrder const& wanted, Turn& turn);
+  void run(CommandId id, command::ListOrders const& wanted, Turn& turn);
+  void run(CommandId id, command::ShowBook const& wanted, Turn& turn);
+  void run(CommandId id, command::ListMatches const& wanted, Turn& turn);
+  void run(CommandId id, command::AcceptOrder const& wanted, Turn& turn);
+  void run(CommandId id, command::Pay const& wanted, Turn& turn);
+  void run(CommandId id, command::Connect const& wanted, Turn& turn);
+  void run(CommandId id, command::ListPeers const& wanted, Turn& turn);
+  void run(CommandId id, command::ShowStatus const& wanted, Turn& turn);
+
+  // Rules between parts
+  /// An order has a new version: ours, or one that another peer has sent from `from`.
+  void changed(OrderRecord const& order, std::string const& from, Turn& turn);
+  Result<Added> offer(OrderRecord const& order, std::string const& from, Turn& turn);
+  void sold(Sale const& sale, Turn& turn);
+  void bought(Purchase const& purchase, Turn& turn);
+  void apply(std::string const& order_id, OrderTotals const& totals, Turn& turn);
+  void on_ping(Peers::Outcome const& outcome, Turn& turn);
+  void on_book(Sync::Read const& read, Turn& turn);
+  void recover_store(Turn& turn);
+  [[nodiscard]] result::OrderView view(OrderRecord const& order) const;
+  [[nodiscard]] std::variant<OrderRecord const*, result::Failure> find_order(std::string const& id) const;
+  [[nodiscard]] std::variant<OrderRecord const*, result::Failure> find_own_order(std::string const& id) const;
+
+  /// The last answer to GetOrderbook as text: making it costs half a second for a full book.
+  struct BookAnswer {
+    std::uint64_t version = 0;  // of the book
+    TimePoint made{};
+    std::string text;
+  };
+  std::string const& book_text(bool with_closed, Turn& turn);
+
+  Options options_;
+  Self self_;
+  Random random_;
+  Book book_;
+  Peers peers_;
+  Sync sync_;
+  OwnOrders own_orders_;
+  Sales sales_;
+  Purchases purchases_;
+  CallTable calls_;
+  BookAnswer live_answer_;
+  BookAnswer full_answer_;  // with closed orders
+  Position position_;
+  std::deque<Output> outputs_;
+};
+
+}  // namespace grenache::exchange

@@ -1,0 +1,235 @@
+// The commands of a person.
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "exchange/core/trader.hpp"
+
+namespace grenache::exchange {
+namespace {
+
+using result::Failure;
+using result::FailureCode;
+
+constexpr std::size_t kIdPrefixSizeMin = 4;
+constexpr std::size_t kSameIdMax = 64;  // orders that are looked at for one id
+
+std::optional<Failure> check_guards(command::AcceptOrder const& wanted, OrderRecord const& order,
+                                    WallTime now) {
+  auto const refused = [](std::string text) { return Failure{FailureCode::refused, std::move(text), {}}; };
+  if (order.status != OrderStatus::open) {
+    return refused("the order is " + std::string{to_text(order.status)});
+  }
+  if (order.expires <= now) return refused("the order has expired");
+  if (wanted.price && *wanted.price != order.price) {
+    return refused("the order's price is " + order.price.to_text() + " USD");
+  }
+  if (wanted.seq && *wanted.seq != order.seq) {
+    return refused("the order has changed: its version is " + std::to_string(order.seq));
+  }
+  if (!wanted.amount) return std::nullopt;
+  if (!order.is_signed() && *wanted.amount != order.remaining) {
+    return refused("an order of the original program is taken as a whole: " + order.remaining.to_text() +
+                   " BTC");
+  }
+  if (wanted.amount->units() <= 0 || *wanted.amount > order.remaining) {
+    return refused("only " + order.remaining.to_text() + " BTC of the order remain");
+  }
+  if (*wanted.amount < order.least_take && *wanted.amount < order.remaining) {
+    return refused("at least " + order.least_take.to_text() + " BTC of the order must be taken at once");
+  }
+  return std::nullopt;
+}
+
+std::vector<result::Level> levels_of(Book const& book, Side side, std::size_t count_max, WallTime now) {
+  std::vector<result::Level> out;
+  for (auto const& level : book.levels(side, count_max, now)) {
+    out.push_back({level.price, level.amount, level.order_count});
+  }
+  return out;
+}
+
+}  // namespace
+
+/// The only order whose id begins with `id`, which may be followed by "@" and the beginning of the maker's
+/// key. A signed order comes before unsigned ones, so that nobody can hide it by a copy of its id.
+std::variant<OrderRecord const*, Failure> Trader::find_order(std::string const& id) const {
+  auto const at = std::min(id.find('@'), id.size());
+  auto const prefix = id.substr(0, at);
+  auto const maker = at < id.size() ? id.substr(at + 1) : std::string{};
+  if (prefix.size() < kIdPrefixSizeMin || id.size() > kOrderIdSizeMax) {
+    return Failure{FailureCode::invalid, "an order is given by its id, or at least its first four characters",
+                   "see: orders"};
+  }
+  auto found = book_.with_prefix(prefix, kSameIdMax);
+  std::erase_if(found, [&](OrderRecord const* order) {
+    return !maker.empty() && !(order->maker && order->maker->hex().starts_with(maker));
+  });
+  bool const has_signed = std::ranges::any_of(found, &OrderRecord::is_signed);
+  if (has_signed) std::erase_if(found, [](OrderRecord const* order) { return !order->is_signed(); });
+  if (found.empty()) return Failure{FailureCode::not_found, "there is no order '" + id + "'", "see: orders"};
+  if (found.size() == 1) return found[0];
+  bool const has_same_id = found[0]->id == found[1]->id;
+  return Failure{FailureCode::ambiguous, "several orders begin with '" + id + "'",
+                 has_same_id ? "add @ and the first characters of the maker's key" : "give more of the id"};
+}
+
+/// The same among the orders of this peer.
+std::variant<OrderRecord const*, Failure> Trader::find_own_order(std::string const& id) const {
+  OrderRecord const* found = nullptr;
+  auto const& orders = own_orders_.all();
+  for (auto it = orders.lower_bound(id); it != orders.end() && it->first.starts_with(id); ++it) {
+    if (found) {
+      return Failure{FailureCode::ambiguous, "several orders begin with '" + id + "'", "give more of the id"};
+    }
+    found = &it->second.record;
+  }
+  if (found && id.size() >= kIdPrefixSizeMin) return found;
+  return Failure{FailureCode::not_found, "this is not an order of this peer", "see: orders"};
+}
+
+result::OrderView Trader::view(OrderRecord const& order) const {
+  bool const is_own = order.maker == self_.id;
+  return {order, is_own, is_own ? sales_.reserved(order.id) : Satoshi{}, {}};
+}
+
+void Trader::run(CommandId id, command::AddOrder const& wanted, Turn& turn) {
+  bool const is_immediate = wanted.time_in_force == TimeInForce::immediate_or_cancel ||
+                            wanted.time_in_force == TimeInForce::fill_or_kill;
+  if (is_immediate) {
+    return turn.answer(
+        id, Failure{FailureCode::invalid, "IOC and FOK orders are not supported",
+                    "'book' and 'matches' show what can be taken; take it with: acceptOrder ID [AMOUNT]"});
+  }
+  OrderRecord probe;
+  probe.maker = self_.id;
+  probe.side = wanted.side;
+  probe.price = wanted.price;
+  probe.amount = probe.remaining = wanted.amount;
+  probe.expires = turn.now.wall + std::chrono::hours{1};
+  if (wanted.post_only && !book_.matches(probe, turn.now.wall).empty()) {
+    return turn.answer(id, Failure{FailureCode::refused,
+                                   "the order would match one of the book, and is post-only", "see: book"});
+  }
+  auto placed = own_orders_.add(wanted, turn);
+  if (auto* const failure = std::get_if<Failure>(&placed)) return turn.answer(id, std::move(*failure));
+  auto const& order = std::get<OrderRecord>(placed);
+  changed(order, {}, turn);
+  turn.answer(id, result::Placed{view(order)});
+}
+
+void Trader::run(CommandId id, command::ReduceOrder const& wanted, Turn& turn) {
+  auto const found = find_own_order(wanted.id);
+  if (auto const* const failure = std::get_if<Failure>(&found)) return turn.answer(id, *failure);
+  auto const failure =
+      own_orders_.update(id, std::get<OrderRecord const*>(found)->id, wanted.by, false, turn);
+  if (failure) turn.answer(id, *failure);
+}
+
+void Trader::run(CommandId id, command::CancelOrder const& wanted, Turn& turn) {
+  auto const found = find_own_order(wanted.id);
+  if (auto const* const failure = std::get_if<Failure>(&found)) return turn.answer(id, *failure);
+  auto const failure = own_orders_.update(id, std::get<OrderRecord const*>(found)->id, {}, true, turn);
+  if (failure) turn.answer(id, *failure);
+}
+
+void Trader::run(CommandId id, command::ListOrders const& wanted, Turn& turn) {
+  result::OrderList out;
+  auto const add = [&](OrderRecord const& order) {
+    if (out.orders.size() < options_.listed_count_max) {
+      out.orders.push_back(view(order));
+    } else {
+      ++out.left_out;
+    }
+  };
+  if (wanted.own_only) {
+    for (auto const& [order_id, order] : own_orders_.all()) add(order.record);
+  } else {
+    for (auto const& order : book_.live(turn.now.wall)) add(order);
+  }
+  turn.answer(id, std::move(out));
+}
+
+void Trader::run(CommandId id, command::ShowBook const& wanted, Turn& turn) {
+  auto const count_max = std::min(wanted.level_count_max, options_.listed_count_max);
+  turn.answer(id, result::Ladder{levels_of(book_, Side::buy, count_max, turn.now.wall),
+                                 levels_of(book_, Side::sell, count_max, turn.now.wall)});
+}
+
+void Trader::run(CommandId id, command::ListMatches const& wanted, Turn& turn) {
+  auto const found = find_order(wanted.id);
+  if (auto const* const failure = std::get_if<Failure>(&found)) return turn.answer(id, *failure);
+  result::OrderList out;
+  for (auto const& match : book_.matches(*std::get<OrderRecord const*>(found), turn.now.wall)) {
+    auto& entry = out.orders.emplace_back(view(match.order));
+    entry.matched = match.amount;
+  }
+  turn.answer(id, std::move(out));
+}
+
+void Trader::run(CommandId id, command::AcceptOrder const& wanted, Turn& turn) {
+  auto const found = find_order(wanted.id);
+  if (auto const* const failure = std::get_if<Failure>(&found)) return turn.answer(id, *failure);
+  auto const& order = *std::get<OrderRecord const*>(found);
+  if (order.maker == self_.id) {
+    return turn.answer(id,
+                       Failure{FailureCode::refused, "this order is your own", "see: matches " + wanted.id});
+  }
+  if (auto const failure = check_guards(wanted, order, turn.now.wall)) return turn.answer(id, *failure);
+  auto full = wanted;
+  if (!wanted.for_order.empty()) {
+    auto const own = find_own_order(wanted.for_order);
+    if (auto const* const failure = std::get_if<Failure>(&own)) return turn.answer(id, *failure);
+    auto const& record = *std::get<OrderRecord const*>(own);
+    if (!may_trade(record, order, turn.now.wall)) {
+      return turn.answer(id, Failure{FailureCode::refused, "the two orders do not match",
+                                     "see: matches " + wanted.for_order});
+    }
+    full.for_order = record.id;
+    full.amount = wanted.amount.value_or(std::min(record.remaining, order.remaining));
+  }
+  std::vector<OrderRecord> others;
+  if (wanted.or_next) {
+    // What an order with these terms would match, beside `order`.
+    auto probe = order;
+    probe.maker = self_.id;
+    probe.side = opposite(order.side);
+    for (auto& match : book_.matches(probe, turn.now.wall)) {
+      bool const is_other = key_of(match.order) != key_of(order) && match.order.is_signed();
+      if (is_other && others.size() < options_.next_order_count_max) others.push_back(std::move(match.order));
+    }
+  }
+  purchases_.start(id, full, order, std::move(others), turn);
+}
+
+void Trader::run(CommandId id, command::Pay const& wanted, Turn& turn) { purchases_.pay(id, wanted, turn); }
+
+void Trader::run(CommandId id, command::Connect const& wanted, Turn& turn) {
+  peers_.connect(id, wanted.endpoint, turn);
+}
+
+void Trader::run(CommandId id, command::ListPeers const&, Turn& turn) {
+  result::PeerList out;
+  for (auto const& [endpoint, contact] : peers_.all()) {
+    if (contact.is_self) continue;
+    out.peers.push_back({endpoint, contact.name, contact.peer, std::string{to_text(contact.source)},
+                         contact.is_met && sync_.is_read(endpoint), contact.trouble});
+  }
+  turn.answer(id, std::move(out));
+}
+
+void Trader::run(CommandId id, command::ShowStatus const&, Turn& turn) {
+  result::StatusView out;
+  out.id = self_.id;
+  out.name = self_.name;
+  out.endpoint = self_.endpoint;
+  out.peer_count = peers_.met().size();
+  out.order_count = book_.live(turn.now.wall).size();
+  out.own_order_count = static_cast<std::size_t>(std::ranges::count_if(
+      own_orders_.all(), [&](auto const& each) { return each.second.record.is_live(turn.now.wall); }));
+  out.sale_count = sales_.open_count();
+  out.purchase_count = purchases_.count();
+  turn.answer(id, std::move(out));
+}
+
+}  // namespace grenache::exchange

@@ -1,0 +1,72 @@
+#include "exchange/core/turn.hpp"
+
+#include <utility>
+
+namespace grenache::exchange {
+namespace {
+
+// Marks an output that waits for the rows of its turn; close() replaces it.
+constexpr Position kThisTurn = ~Position{0};
+
+}  // namespace
+
+void Turn::save(Row row) {
+  changes_.push_back({std::move(row.kind), std::move(row.key), std::move(row.body)});
+}
+
+void Turn::erase(std::string kind, std::string key) {
+  changes_.push_back({std::move(kind), std::move(key), std::nullopt});
+}
+
+void Turn::reply(RequestId request, json::Value result) {
+  outputs_.emplace_back(output::Reply{kThisTurn, request, std::move(result), {}});
+}
+
+void Turn::reply_now(RequestId request, json::Value result) {
+  outputs_.emplace_back(output::Reply{0, request, std::move(result), {}});
+}
+
+void Turn::reply_error_now(RequestId request, std::string error) {
+  outputs_.emplace_back(output::Reply{0, request, {}, std::move(error)});
+}
+
+CallId Turn::call(CallTag tag, std::string endpoint, json::Value payload) {
+  auto const id = calls_.add(tag);
+  bool const is_urgent = tag.part == Part::purchases;
+  outputs_.emplace_back(output::Call{kThisTurn, id, std::move(endpoint), std::move(payload), is_urgent});
+  return id;
+}
+
+CallId Turn::call_now(CallTag tag, std::string endpoint, json::Value payload) {
+  auto const id = calls_.add(tag);
+  outputs_.emplace_back(output::Call{0, id, std::move(endpoint), std::move(payload), false});
+  return id;
+}
+
+CallId Turn::store(CallTag tag, store::Command command) {
+  auto const id = calls_.add(tag);
+  outputs_.emplace_back(output::Store{kThisTurn, id, std::move(command)});
+  return id;
+}
+
+void Turn::answer(CommandId command, CommandResult result) {
+  outputs_.emplace_back(output::Answer{kThisTurn, command, std::move(result)});
+}
+
+void Turn::log(Event event) { outputs_.emplace_back(output::Notice{kThisTurn, std::move(event)}); }
+
+void Turn::close(Position& position, std::deque<Output>& out) && {
+  if (!changes_.empty()) out.emplace_back(output::Save{{++position, std::move(changes_)}});
+  for (auto& each : outputs_) {
+    std::visit(
+        [&](auto& kind) {
+          if constexpr (requires { kind.after; }) {
+            if (kind.after == kThisTurn) kind.after = position;
+          }
+        },
+        each);
+    out.push_back(std::move(each));
+  }
+}
+
+}  // namespace grenache::exchange

@@ -1,0 +1,149 @@
+#include "exchange/history.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+#include <utility>
+
+#include <grenache/base/time.hpp>
+#include <grenache/json/json.hpp>
+
+namespace grenache::exchange {
+namespace {
+
+constexpr std::size_t kRowCountMax = 1'000;
+constexpr std::size_t kTradeCountMax = 10'000;
+
+std::string text(json::Value const& body, std::string_view name) {
+  auto const* const found = body.find_string(name);
+  return found ? *found : std::string{};
+}
+
+/// ISO 8601 in UTC, to the second.
+std::string time_text(json::Value const& body, std::string_view name) {
+  auto const ms = body.find_int(name);
+  if (!ms) return "an unknown time";
+  std::time_t const seconds = *ms / 1000;
+  std::tm parts{};
+  if (!gmtime_r(&seconds, &parts)) return "an unknown time";
+  std::array<char, 32> out{};
+  std::strftime(out.data(), out.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return out.data();
+}
+
+std::string order_words(json::Value const& body) {
+  auto const* const order = body.find("order");
+  if (!order) return {};
+  bool const buys = text(*order, "buy") == "BTC";
+  std::string out = "Own order " + text(*order, "id") + " " + (buys ? "buys " : "sells ") +
+                    text(*order, "amount") + " BTC at " + text(*order, "price") + " USD. It is " +
+                    text(*order, "status") + ", " + text(*order, "remaining") + " BTC of it is left";
+  if (text(body, "filled") != "0") out += ", " + text(body, "filled") + " BTC was traded";
+  if (text(body, "reduced") != "0") out += ", " + text(body, "reduced") + " BTC was withdrawn";
+  return out + ". It expires at " + time_text(*order, "expires") + ".";
+}
+
+std::string sale_words(json::Value const& body) {
+  auto const state = text(body, "state");
+  std::string out = "Taker " + text(body, "taker").substr(0, 16) + " reserved " + text(body, "amount") +
+                    " BTC at " + time_text(body, "reservedAt");
+  if (state == "invoiced") return out + ". The invoice is not paid yet.";
+  if (state == "paying") return out + " and pays; the reservation store has not settled it yet.";
+  if (state == "settled") return out + " and paid.";
+  return out + ". The invoice expired unpaid, and the amount is free again.";
+}
+
+std::string purchase_words(json::Value const& body) {
+  auto const state = text(body, "state");
+  auto const* const order = body.find("order");
+  auto const what =
+      text(body, "amount") + " BTC" +
+      (order ? " of order " + text(*order, "id") + " at " + text(*order, "price") + " USD" : "");
+  std::string const prefix = "Take " + text(body, "take") + " of " + what;
+  if (state == "asking") return prefix + " waits for the invoice of the maker.";
+  if (state == "invoiced") {
+    return prefix + " waits for its payment until " + time_text(body, "invoiceExpires") + ".";
+  }
+  if (state == "paying") return prefix + " was paid; the maker has not given the preimage yet.";
+  if (state == "settled") return prefix + " is settled.";
+  return prefix + " failed: " + text(body, "failure") + ".";
+}
+
+std::string trade_words(json::Value const& body) {
+  return "Traded at " + time_text(body, "at") + ": " + (text(body, "side") == "buy" ? "bought " : "sold ") +
+         text(body, "amount") + " BTC at " + text(body, "price") + " USD for " + text(body, "usd") +
+         " USD as " + text(body, "role") + ".";
+}
+
+bool is_about(Row const& row, std::string const& id) {
+  if (row.key.starts_with(id)) return true;
+  auto const body = json::parse(row.body);
+  if (!body) return false;
+  auto const* const order = body->find("order");
+  auto const order_id = order && order->as_object() ? text(*order, "id") : text(*body, "order");
+  return order_id.starts_with(id) || text(*body, "take").starts_with(id) ||
+         (!text(*body, "forOrder").empty() && text(*body, "forOrder").starts_with(id));
+}
+
+/// The kinds that are searched, in the order in which they are told.
+constexpr std::array kKinds{"order", "sale", "purchase", "taken", "trade"};
+
+struct Search {
+  std::string id;
+  HistoryDone done;
+  result::History found;
+};
+
+void search(Journal& journal, std::shared_ptr<Search> state, std::size_t kind) {
+  if (kind == kKinds.size()) {
+    if (state->found.words.empty()) {
+      state->found.words.push_back("The journal knows nothing of '" + state->id + "'.");
+    }
+    return state->done(std::move(state->found));
+  }
+  RowQuery query;
+  query.kind = kKinds[kind];
+  query.count_max = kRowCountMax;
+  query.newest_first = query.kind == "trade";
+  journal.read(std::move(query), [&journal, state, kind](std::vector<Row> const& rows) {
+    for (auto const& row : rows) {
+      if (!is_about(row, state->id)) continue;
+      state->found.rows.push_back(row.body);
+      state->found.words.push_back(words_of(row));
+    }
+    search(journal, state, kind + 1);
+  });
+}
+
+}  // namespace
+
+std::string words_of(Row const& row) {
+  auto const body = json::parse(row.body);
+  if (!body) return {};
+  if (row.kind == "order") return order_words(*body);
+  if (row.kind == "sale") return sale_words(*body);
+  if (row.kind == "purchase" || row.kind == "taken") return purchase_words(*body);
+  if (row.kind == "trade") return trade_words(*body);
+  return {};
+}
+
+void list_trades(Journal& journal, command::ListTrades const& wanted, HistoryDone done) {
+  RowQuery query;
+  query.kind = "trade";
+  query.count_max = std::min(wanted.count_max, kTradeCountMax);
+  query.newest_first = true;
+  journal.read(std::move(query), [done = std::move(done)](std::vector<Row> const& rows) {
+    result::History out;
+    for (auto const& row : rows) out.rows.push_back(row.body);
+    done(std::move(out));
+  });
+}
+
+void explain(Journal& journal, command::Explain const& wanted, HistoryDone done) {
+  search(journal, std::make_shared<Search>(Search{wanted.id, std::move(done), {}}), 0);
+}
+
+}  // namespace grenache::exchange

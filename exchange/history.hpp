@@ -1,0 +1,23 @@
+// Answers questions about the past from the journal.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "exchange/core/command.hpp"
+#include "exchange/journal/journal.hpp"
+
+namespace grenache::exchange {
+
+using HistoryDone = std::function<void(result::History)>;
+
+/// Reads the newest trades. `done` is called once, unless the journal fails or ends before.
+void list_trades(Journal& journal, command::ListTrades const& wanted, HistoryDone done);
+/// Reads the rows about an order or a take, given by its id or the first characters of it, among the newest
+/// thousand of each kind, and says in words what became of it.
+void explain(Journal& journal, command::Explain const& wanted, HistoryDone done);
+
+/// One sentence about a row; empty for a kind that says nothing to a person.
+[[nodiscard]] std::string words_of(Row const& row);
+
+}  // namespace grenache::exchange

@@ -1,0 +1,87 @@
+#include "exchange/messages/peer_message.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "exchange/messages/fields.hpp"
+
+namespace grenache::exchange {
+
+using namespace fields;
+
+namespace {
+
+constexpr std::size_t kInstanceSizeMax = 32;
+
+}  // namespace
+
+Result<void> fields::read_members(Value const& body, PingPongMessage& out) {
+  auto const* const message = body.find_string("message");
+  if (!message || (*message != "ping" && *message != "pong")) return MessageErrc::bad_ping;
+  out.is_pong = *message == "pong";
+  if (!is_missing(body.find("peer"))) {
+    auto const peer = parse_key(body, "peer");
+    if (!peer) return peer.error();
+    out.peer = *peer;
+  }
+  for (auto const& [name, size_max, target] : {std::tuple{"name", kPeerNameSizeMax, &out.name},
+                                               std::tuple{"instance", kInstanceSizeMax, &out.instance}}) {
+    if (is_missing(body.find(name))) continue;
+    auto const* const text = body.find_string(name);
+    if (!text || text->size() > size_max) return MessageErrc::bad_ping;
+    *target = *text;
+  }
+  return {};
+}
+
+Value to_json(PingPongMessage const& message) {
+  auto out = begin(PingPongMessage::kType, message.header);
+  add(out, "message", message.is_pong ? "pong" : "ping");
+  if (message.peer) add(out, "peer", message.peer->hex());
+  if (!message.instance.empty()) add(out, "instance", message.instance);
+  if (!message.name.empty()) add(out, "name", message.name);
+  return out;
+}
+
+Result<PingPongMessage> parse_pong(Value const& body) {
+  auto out = parse_answer<PingPongMessage>(body);
+  if (out && !out->is_pong) return MessageErrc::bad_answer;
+  return out;
+}
+
+Result<void> fields::read_members(Value const& body, GetPeersMessage& out) {
+  if (is_missing(body.find("endpoint"))) return {};
+  auto const* const endpoint = body.find_string("endpoint");
+  if (!endpoint || !is_endpoint(*endpoint)) return MessageErrc::bad_endpoint;
+  out.endpoint = *endpoint;
+  return {};
+}
+
+Value to_json(GetPeersMessage const& message) {
+  auto out = begin(GetPeersMessage::kType, message.header);
+  if (!message.endpoint.empty()) add(out, "endpoint", message.endpoint);
+  return out;
+}
+
+Value endpoints_to_json(std::span<std::string const> endpoints) {
+  auto const first = endpoints.first(std::min(endpoints.size(), kPeerEndpointsMax));
+  return Value::Array(first.begin(), first.end());
+}
+
+Result<EndpointList> parse_endpoints(Value const& body) {
+  auto const* const items = body.as_array();
+  if (!items) return make_error_code(MessageErrc::bad_answer);
+  EndpointList out;
+  for (auto const& item : *items) {
+    auto const* const text = item.as_string();
+    bool const fits = text && out.endpoints.size() < kPeerEndpointsMax && is_endpoint(*text);
+    if (fits && std::ranges::find(out.endpoints, *text) == out.endpoints.end()) {
+      out.endpoints.push_back(*text);
+    } else {
+      ++out.dropped;
+    }
+  }
+  return out;
+}
+
+}  // namespace grenache::exchange

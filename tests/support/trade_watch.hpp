@@ -1,0 +1,220 @@
+// Watches everything that Traders send, and what they have traded, for broken promises.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "exchange/core/trade/invoice.hpp"
+#include "exchange/messages/message.hpp"
+#include "tests/support/trader_network.hpp"
+
+namespace grenache::exchange::test {
+
+/// Collects what leaves the peers of a network, and notes broken promises in `problems`.
+class TradeWatch {
+ public:
+  explicit TradeWatch(TraderNetwork& network) : network_{network} {
+    network.on_sent = [this](auto const& from, json::Value const& sent) { on_sent(from, sent); };
+  }
+
+  /// An order was placed.
+  void add_order(std::string const& id, Satoshi amount) { amounts_.insert_or_assign(id, amount); }
+  /// A store has lost data: an order of its maker may then count a fill twice, which sells less of it.
+  void add_loss(PeerId const& maker) { losses_.insert(maker); }
+
+  /// What must hold at every moment.
+  void check() {
+    for (auto const& what : std::exchange(network_.wrong_dumps, {})) fail("not restored alike: " + what);
+    for (auto const& row : std::exchange(network_.lost_rows, {})) {
+      fail("a row cannot be restored: " + row.kind + " " + row.body);
+    }
+    for (auto const& at : std::exchange(network_.busy, {})) fail(at + ": something is due for ever");
+    if (network_.stray_reply_count != 0) fail("a request was answered twice");
+    for (auto const& [id, table] : network_.stores) table.check();
+  }
+
+  /// What must hold once all peers are up, reach each other, and have nothing under way.
+  void check_quiet() {
+    check();
+    read_trades();
+    for (auto const& [take, bought] : bought_) {
+      auto const sold = sold_.find(take);
+      if (sold == sold_.end()) {
+        fail("bought but not sold: take " + take);
+      } else if (sold->second != bought) {
+        fail("bought and sold differ: take " + take);
+      }
+    }
+    for (auto const& [take, sold] : sold_) {
+      if (!bought_.contains(take)) fail("sold but not bought: take " + take);
+    }
+    check_orders();
+    check_books();
+    for (auto const& node : network_.nodes) {
+      if (!node->requests.empty()) fail(node->at + ": a request was not answered");
+    }
+  }
+
+  [[nodiscard]] std::size_t trade_count() const { return bought_.size(); }
+
+  std::vector<std::string> problems;
+
+ private:
+  struct Trade {
+    std::string order;
+    Satoshi amount;
+    friend bool operator==(Trade const&, Trade const&) = default;
+  };
+  struct Promised {
+    std::string order;
+    std::string take;
+    Satoshi amount;
+    friend bool operator==(Promised const&, Promised const&) = default;
+  };
+
+  void fail(std::string text) { problems.push_back(std::move(text)); }
+
+  // What peers send
+
+  void on_sent(TraderNetwork::Node const& from, json::Value const& sent) {
+    auto const* const text = sent.as_string();
+    if (text && text->find("rder") == std::string::npos && text->find("Paid") == std::string::npos) return;
+    // Books are sent often, and seldom change.
+    if (text && !seen_.insert(std::hash<std::string>{}(*text)).second) return;
+    auto const payload = read_payload(sent);
+    if (!payload) return;
+    auto const& body = payload->body;
+    if (body.as_array()) {
+      auto const list = parse_orders(body, 10'000);
+      if (!list) return;
+      for (auto const& order : list->orders) on_order(order);
+      return;
+    }
+    auto const* const type = body.find_string("type");
+    if (!type) return;
+    if (*type == ExecuteOrderResponse::kType) on_invoice(from, *parse_execute_response(body));
+    if (*type == PaidMessage::kType) on_preimage(*parse_paid(body));
+    if (*type != AddOrderMessage::kType) return;
+    auto const request = parse_request(body);
+    if (request) on_order(std::get<AddOrderMessage>(*request).order);
+  }
+
+  // Each process signs each seq of an order once.
+  void on_order(OrderRecord const& order) {
+    auto const digest = order_digest(order);
+    auto const known = versions_.try_emplace({order.endpoint, order.id, order.seq}, digest).first;
+    if (known->second != digest) {
+      fail(order.endpoint + " has signed two versions " + std::to_string(order.seq) + " of order " +
+           order.id);
+    }
+  }
+
+  // A payment hash belongs to one take and amount.
+  void on_invoice(TraderNetwork::Node const& from, ExecuteOrderResponse const& response) {
+    auto const invoice = bolt11::decode(response.lightning_invoice);
+    if (!invoice || !response.amount) return fail(from.at + " has sent an invoice that cannot be read");
+    Promised const promised{response.order_id, response.take_id, *response.amount};
+    auto const known = promises_.try_emplace(invoice->payment_hash, promised).first;
+    if (known->second != promised) fail("two takes have one payment hash: " + promised.take);
+  }
+
+  // A preimage belongs to one take, and a take has one preimage.
+  void on_preimage(PaidMessage const& paid) {
+    auto const hash = sha256(paid.preimage.view());
+    auto const promised = promises_.find(hash);
+    if (promised == promises_.end()) return fail("a preimage without an invoice: take " + paid.take_id);
+    if (promised->second.take != paid.take_id) fail("a preimage for two takes: " + paid.take_id);
+    auto const known = preimages_.try_emplace(paid.take_id, hash).first;
+    if (known->second != hash) fail("two payments of one take: " + paid.take_id);
+  }
+
+  // What they have traded
+
+  void read_trades() {
+    bought_.clear();
+    sold_.clear();
+    for (auto const& node : network_.nodes) {
+      std::set<std::string> takes;
+      for (auto const& row : node->rows.read({.kind = "trade", .count_max = 100'000})) {
+        auto const body = *json::parse(row.body);
+        auto const take = *body.find_string("take");
+        Trade const trade{*body.find_string("order"), *Satoshi::from_json(*body.find("amount"))};
+        if (!takes.insert(take).second) fail(node->at + " has traded take " + take + " twice");
+        // Of the processes of one maker, each that was asked for the preimage has the trade.
+        auto& side = *body.find_string("role") == "maker" ? sold_ : bought_;
+        auto const known = side.try_emplace(take, trade).first;
+        if (known->second != trade) fail("a take was settled with two amounts: " + take);
+      }
+    }
+  }
+
+  /// The amounts of own orders for which others' orders were taken.
+  [[nodiscard]] std::map<std::string, Satoshi> used_by_takes() const {
+    std::map<std::string, Satoshi> out;
+    for (auto const& node : network_.nodes) {
+      for (auto const& row : node->rows.read({.kind = Purchases::kEndedRowKind, .count_max = 100'000})) {
+        auto const body = *json::parse(row.body);
+        if (*body.find_string("state") != "settled") continue;
+        auto& used = out[*body.find_string("forOrder")];
+        used = used + *Satoshi::from_json(*body.find("amount"));
+      }
+    }
+    return out;
+  }
+
+  void check_orders() {
+    auto used = used_by_takes();
+    for (auto const& [take, trade] : sold_) used[trade.order] = used[trade.order] + trade.amount;
+    for (auto const& [id, amount] : amounts_) {
+      if (used[id] > amount)
+        fail("order " + id + " of " + amount.to_text() + " was filled with " + used[id].to_text());
+      std::optional<Satoshi> filled;
+      bool has_loss = false;
+      for (auto const& node : network_.nodes) {
+        auto const* const order = node->trader->own_orders().find(id);
+        if (!order) continue;
+        filled = std::max(filled.value_or(Satoshi{}), order->totals.filled);
+        has_loss = has_loss || losses_.contains(node->id);
+      }
+      used_.insert_or_assign(id, used[id]);
+      if (!filled) continue;
+      if (*filled < used[id]) fail("order " + id + " counts less than was filled");
+      if (*filled > used[id] && !has_loss) fail("order " + id + " counts more than was filled");
+    }
+  }
+
+  // All replicas have the same versions, and none offers more than is left.
+  void check_books() {
+    std::map<OrderKey, OrderRecord> first;
+    for (auto const& node : network_.nodes) {
+      for (auto const& order : node->trader->book().live_and_closed(100'000, {}, network_.now.wall)) {
+        auto const known = first.try_emplace(key_of(order), order).first;
+        if (known->second != order) fail(node->at + " has another version of order " + order.id);
+        auto const amount = amounts_.find(order.id);
+        if (amount == amounts_.end() || order.status != OrderStatus::open) continue;
+        if (order.remaining > amount->second - used_[order.id])
+          fail(node->at + " offers too much of order " + order.id);
+      }
+    }
+  }
+
+  TraderNetwork& network_;
+  std::set<std::size_t> seen_;              // hashes of what was sent
+  std::map<std::string, Satoshi> amounts_;  // by order
+  std::map<std::string, Satoshi> used_;     // by order, when all was quiet
+  std::set<PeerId> losses_;
+  std::map<std::tuple<std::string, std::string, std::int64_t>, Sha256> versions_;  // endpoint, order, seq
+  std::map<Sha256, Promised> promises_;                                            // by payment hash
+  std::map<std::string, Sha256> preimages_;                                        // payment hash by take
+  std::map<std::string, Trade> sold_;                                              // by take
+  std::map<std::string, Trade> bought_;
+};
+
+}  // namespace grenache::exchange::test

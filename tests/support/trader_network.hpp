@@ -1,0 +1,441 @@
+// Trading peers without sockets, disks and clocks.
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "exchange/core/trade/reservation_table.hpp"
+#include "exchange/core/trader.hpp"
+#include "exchange/journal/memory_journal.hpp"
+#include "exchange/journal/release_gate.hpp"
+#include "tests/support/sample_orders.hpp"
+
+namespace grenache::exchange::test {
+
+/// What goes wrong between peers, and between a peer and its store: of how many messages, in percent.
+struct TraderFaults {
+  int call_lost = 0;         // the request does not arrive; the caller gets an error
+  int reply_lost = 0;        // the request is handled; the caller gets an error
+  int call_repeated = 0;     // the request arrives twice, and the caller gets the second reply
+  int reply_late = 0;        // by up to delay_max
+  int answer_repeated = 0;   // a Trader is told an answer of a peer or of its store twice
+  int store_refused = 0;     // a store command is not executed; its sender gets `unavailable`
+  int store_unanswered = 0;  // it is executed; its sender gets `unavailable`, and a new reservation is undone
+  int store_late = 0;        // the answer comes up to delay_max later; answers stay in order
+  std::chrono::milliseconds delay_max = std::chrono::seconds{30};
+};
+
+/// Runs Traders against each other: calls arrive at once and in order, each identity has one reservation
+/// store, batches become durable at once unless the test holds them. `faults` changes that.
+class TraderNetwork {
+ public:
+  struct Node {
+    std::string at;  // endpoint
+    Trader::Options options;
+    std::uint64_t key = 0;
+    PeerId id;
+    std::unique_ptr<Trader> trader;  // null while it is down
+    RowTable rows;                   // what is durable
+    std::deque<Batch> batches;       // what is not durable yet
+    Position durable = 0;
+    ReleaseGate<Output> gate;
+    bool holds_batches = false;  // batches become durable by make_durable() alone
+    int run_count = 0;
+    int due_count = 0;              // calls of expire() in a row after which something was still due
+    bool has_recovered = false;     // its store has executed its Recover
+    bool is_lost_told = false;      // it will be told to send Recover
+    TimePoint last_store_answer{};  // when the last one that was sent arrives
+    std::vector<Event> events;
+    std::map<CommandId, CommandResult> answers;
+    std::map<RequestId, std::function<void(CallAnswer)>> requests;
+  };
+
+  /// Adds a peer with the key of samples::secret(key) and starts it.
+  Node& add(std::string name, std::uint64_t key, Trader::Options options = {}) {
+    auto& node = *nodes.emplace_back(std::make_unique<Node>());
+    node.at = "127.0.0.1:" + std::to_string(2000 + nodes.size());
+    node.options = std::move(options);
+    node.options.name = std::move(name);
+    node.key = key;
+    node.id = samples::secret(key).public_key();
+    start(node);
+    return node;
+  }
+
+  void start(Node& node) {
+    node.options.position = node.durable;
+    node.gate = ReleaseGate<Output>{node.durable};
+    node.trader = std::make_unique<Trader>(node.options, samples::secret(node.key),
+                                           Random{++start_count_ + node.key * 1'000'000});
+    ++node.run_count;
+    node.trader->set_endpoint(node.at);
+    for (auto const kind : Trader::row_kinds()) {
+      for (auto const& row : node.rows.read({.kind = std::string{kind}})) {
+        if (!node.trader->restore(row)) lost_rows.push_back(row);
+      }
+    }
+    compare_dump(node);
+    node.has_recovered = node.is_lost_told = false;
+    node.last_store_answer = {};
+    node.trader->start(now);
+    run();
+  }
+
+  /// Ends a peer as kill -9 does: what is not durable is lost, and its requests get no answer. The first
+  /// `kept` batches are on the disk, but it was not told.
+  void kill(Node& node, std::size_t kept = 0) {
+    node.trader.reset();
+    for (; kept > 0 && !node.batches.empty(); --kept) {
+      node.rows.apply(node.batches.front());
+      node.durable = node.batches.front().position;
+      node.batches.pop_front();
+    }
+    node.batches.clear();
+    for (auto& [id, done] : std::exchange(node.requests, {})) done({{}, "ERR_REQUEST_GENERIC: killed"});
+    run();
+  }
+
+  std::vector<std::string> endpoints() const {
+    std::vector<std::string> out;
+    for (auto const& node : nodes) out.push_back(node->at);
+    return out;
+  }
+
+  /// All peers look all of them up.
+  void look_up() {
+    for (auto& node : nodes) {
+      if (node->trader) node->trader->endpoints_found(endpoints(), ContactSource::dht, now);
+    }
+    run();
+  }
+
+  /// Executes a command and runs everything; a failure if it is not answered.
+  CommandResult execute(Node& node, TraderCommand const& command) {
+    auto const id = begin(node, command);
+    return answer(node, id);
+  }
+  CommandId begin(Node& node, TraderCommand const& command) {
+    auto const id = ++last_command;
+    node.trader->execute(id, command, now);
+    run();
+    return id;
+  }
+  CommandResult answer(Node const& node, CommandId id) const {
+    auto const found = node.answers.find(id);
+    return found == node.answers.end() ? CommandResult{result::Failure{{}, "no answer", {}}} : found->second;
+  }
+
+  /// Sends a request as a stranger.
+  CallAnswer ask(Node& node, json::Value payload) {
+    CallAnswer out{{}, "no answer"};
+    request(node.at, std::move(payload), [&out](CallAnswer const& reply) { out = reply; });
+    run();
+    return out;
+  }
+
+  /// Sends a request as a stranger; `done` is called with the answer.
+  void request(std::string const& endpoint, json::Value payload, std::function<void(CallAnswer)> done) {
+    ++call_count;
+    for (auto& node : nodes) {
+      if (node->at != endpoint || !node->trader || unreachable.contains(endpoint)) continue;
+      auto const id = ++last_request;
+      node->requests.emplace(id, std::move(done));
+      node->trader->receive(id, std::move(payload), now);
+      return;
+    }
+    done({{}, "ERR_REQUEST_GENERIC: nobody there"});
+  }
+
+  void advance(Duration time) {
+    now.steady = later_by(now.steady, time);
+    now.wall += std::chrono::duration_cast<std::chrono::milliseconds>(time);
+    while (!later_.empty() && later_.begin()->first <= now.steady) {
+      later_.extract(later_.begin()).mapped()();
+      run();
+    }
+    for (auto& node : nodes) {
+      if (node->trader) node->trader->expire(now);
+    }
+    run();
+  }
+  /// Advances in steps of a second, so that retries happen.
+  void wait(std::chrono::seconds time) {
+    for (; time.count() > 0; time -= std::chrono::seconds{1}) advance(std::chrono::seconds{1});
+  }
+
+  /// Advances from event to event for `time`, so that everything is done when it is due.
+  void live(std::chrono::milliseconds time) {
+    for (auto const end = later_by(now.steady, time); now.steady < end;) {
+      auto next = later_.empty() ? end : std::min(end, later_.begin()->first);
+      for (auto const& node : nodes) {
+        if (node->trader) next = std::min(next, node->trader->next_deadline(now));
+      }
+      next = std::max(next, now.steady);
+      auto const step = std::chrono::ceil<std::chrono::milliseconds>(next - now.steady);
+      advance(std::max(step, std::chrono::milliseconds{1}));
+      ++event_count;
+      for (auto& node : nodes) {
+        bool const is_due = node->trader && node->trader->next_deadline(now) <= now.steady;
+        node->due_count = is_due ? node->due_count + 1 : 0;
+        if (node->due_count == 10) busy.insert(node->at);
+      }
+    }
+  }
+
+  /// The store of an identity loses all its data, and its processes notice. For `grace` from then on nothing
+  /// is granted, so that all of them can tell what they have promised.
+  void lose_store(PeerId const& id, std::chrono::milliseconds grace = std::chrono::seconds{30}) {
+    stores.erase(id);
+    graces_[id] = later_by(now.steady, grace);
+    for (auto& node : nodes) {
+      if (node->id != id) continue;
+      node->has_recovered = false;
+      if (node->trader) node->trader->store_lost(now);
+    }
+    run();
+  }
+  [[nodiscard]] bool is_in_grace(PeerId const& id) const {
+    auto const found = graces_.find(id);
+    return found != graces_.end() && found->second > now.steady;
+  }
+
+  /// The rows from which a peer would be restored.
+  static std::vector<Row> durable_rows(Node const& node) {
+    std::vector<Row> out;
+    auto kinds = Trader::row_kinds();
+    std::ranges::sort(kinds);
+    for (auto const kind : kinds) {
+      auto rows = node.rows.read({.kind = std::string{kind}});
+      std::ranges::move(rows, std::back_inserter(out));
+    }
+    return out;
+  }
+
+  void make_durable(Node& node) {
+    if (node.batches.empty()) return;
+    node.rows.apply(node.batches.front());
+    node.durable = node.batches.front().position;
+    node.batches.pop_front();
+    node.gate.set_durable(node.durable);
+    ++batch_count;
+    // All outputs were polled, so memory must not be ahead of the disk.
+    if (compares_dumps && node.batches.empty()) compare_dump(node);
+    while (auto out = node.gate.next()) dispatch(node, *out);
+    run();
+  }
+
+  /// Runs until nothing happens.
+  void run() {
+    if (is_running_) return;
+    is_running_ = true;
+    for (bool any = true; any;) {
+      any = false;
+      for (std::size_t i = 0; i < nodes.size(); ++i) {
+        while (step(*nodes[i])) any = true;
+      }
+    }
+    is_running_ = false;
+  }
+
+  Now now{TimePoint{} + std::chrono::hours{1}, samples::kNow};
+  std::vector<std::unique_ptr<Node>> nodes;
+  std::map<PeerId, ReservationTable> stores;  // shared by the processes of one identity
+  std::set<std::string> unreachable;          // endpoints
+  std::set<PeerId> stores_down;
+  std::size_t call_count = 0;
+  std::size_t batch_count = 0;
+  std::size_t event_count = 0;  // of live()
+  std::vector<Row> lost_rows;   // that could not be restored
+  TraderFaults faults;
+  Random fault_random{1};
+  bool compares_dumps = false;           // after every batch: the durable rows are the state in memory
+  std::vector<std::string> wrong_dumps;  // what was not
+  std::set<std::string> busy;            // endpoints of peers that would spin
+  std::size_t stray_reply_count = 0;     // replies to requests that were answered already
+  /// Called with everything that a peer sends: the payload of a call or the result of a reply.
+  std::function<void(Node const& from, json::Value const& sent)> on_sent = [](auto const&, auto const&) {};
+
+ private:
+  void compare_dump(Node const& node) {
+    auto const wanted = durable_rows(node);
+    auto const found = node.trader->dump();
+    auto const [on_disk, in_memory] = std::ranges::mismatch(wanted, found);
+    if (on_disk != wanted.end())
+      wrong_dumps.push_back(node.at + " on disk: " + on_disk->kind + " " + on_disk->body);
+    if (in_memory != found.end()) {
+      wrong_dumps.push_back(node.at + " in memory: " + in_memory->kind + " " + in_memory->body);
+    }
+  }
+
+  bool step(Node& node) {
+    if (!node.trader) return false;
+    auto out = node.trader->poll_output();
+    if (!out) {
+      if (node.holds_batches || node.batches.empty()) return false;
+      is_running_ = true;
+      make_durable(node);
+      return true;
+    }
+    if (auto* const save = std::get_if<output::Save>(&*out)) {
+      node.batches.push_back(std::move(save->batch));
+      return true;
+    }
+    auto const after = std::visit(
+        [](auto const& each) -> Position {
+          if constexpr (requires { each.after; }) return each.after;
+          return 0;
+        },
+        *out);
+    if (auto released = node.gate.add(after, std::move(*out))) dispatch(node, *released);
+    return true;
+  }
+
+  bool happens(int percent) {
+    return percent > 0 && fault_random.below(100) < static_cast<std::uint64_t>(percent);
+  }
+  std::chrono::milliseconds delay() {
+    return std::chrono::milliseconds{
+        fault_random.below(static_cast<std::uint64_t>(faults.delay_max.count()) + 1)};
+  }
+
+  void dispatch(Node& node, Output& out) {
+    if (auto* const reply = std::get_if<output::Reply>(&out)) {
+      auto waiting = node.requests.extract(reply->request);
+      if (waiting.empty()) {
+        ++stray_reply_count;
+        return;
+      }
+      if (reply->error.empty()) on_sent(node, reply->result);
+      waiting.mapped()({reply->result, reply->error});
+    } else if (auto* const call = std::get_if<output::Call>(&out)) {
+      on_sent(node, call->payload);
+      send(node, *call);
+    } else if (auto* const wanted = std::get_if<output::Store>(&out)) {
+      run_store(node, *wanted);
+    } else if (auto* const notice = std::get_if<output::Notice>(&out)) {
+      node.events.push_back(std::move(notice->event));
+    } else if (auto* const answer = std::get_if<output::Answer>(&out)) {
+      node.answers.insert_or_assign(answer->command, std::move(answer->result));
+    }
+  }
+
+  // Calls
+
+  void send(Node& node, output::Call const& call) {
+    auto const done = [this, &node, run_count = node.run_count, id = call.call](CallAnswer const& answer) {
+      if (node.trader && node.run_count == run_count) node.trader->call_answered(id, answer, now);
+    };
+    CallAnswer const lost{{}, "ERR_REQUEST_GENERIC: no answer"};
+    if (happens(faults.call_lost)) return done(lost);
+    bool const is_repeated = happens(faults.call_repeated);
+    if (is_repeated) request(call.endpoint, call.payload, [](CallAnswer const&) {});
+    bool const is_lost = happens(faults.reply_lost);
+    bool const is_told_twice = happens(faults.answer_repeated);
+    auto const delayed = happens(faults.reply_late) ? delay() : std::chrono::milliseconds{0};
+    request(call.endpoint, call.payload, [=, this](CallAnswer const& reply) {
+      auto const tell = [=] {
+        done(is_lost ? lost : reply);
+        if (is_told_twice) done(reply);
+      };
+      if (delayed.count() == 0) return tell();
+      later_.emplace(later_by(now.steady, delayed), tell);
+    });
+  }
+
+  // Stores
+
+  void run_store(Node& node, output::Store const& wanted) {
+    auto const answer = store_answer(node, wanted.command);
+    bool const is_told_twice = happens(faults.answer_repeated);
+    auto const tell = [this, &node, answer, is_told_twice, run_count = node.run_count, id = wanted.call] {
+      if (!node.trader || node.run_count != run_count) return;
+      node.trader->store_answered(id, answer, now);
+      if (is_told_twice) node.trader->store_answered(id, answer, now);
+    };
+    auto const delayed = happens(faults.store_late) ? delay() : std::chrono::milliseconds{0};
+    node.last_store_answer = std::max(node.last_store_answer, later_by(now.steady, delayed));
+    if (node.last_store_answer <= now.steady) return tell();
+    later_.emplace(node.last_store_answer, tell);
+  }
+
+  store::Answer store_answer(Node& node, store::Command const& command) {
+    store::Answer const unavailable = store::Refused{store::RefusalReason::unavailable, {}, {}};
+    bool const is_recover = std::holds_alternative<store::Recover>(command);
+    // A store that all processes must reach within the grace is not disturbed.
+    bool const is_disturbed = !is_in_grace(node.id);
+    if (stores_down.contains(node.id) || (is_disturbed && happens(faults.store_refused)) ||
+        (!is_recover && !node.has_recovered)) {
+      tell_lost_later(node);
+      return unavailable;
+    }
+    if (is_in_grace(node.id)) {
+      auto const* const update = std::get_if<store::Update>(&command);
+      bool const waits =
+          std::holds_alternative<store::Reserve>(command) || (update && update->reduce_by.units() > 0);
+      if (waits) return unavailable;
+    }
+    auto const answer = stores[node.id].execute(command, now.steady, now.wall);
+    auto const* const refused = std::get_if<store::Refused>(&answer);
+    bool const is_settle = std::holds_alternative<store::Settle>(command);
+    // Another process may have granted it, and not have told yet.
+    if (refused && is_settle && is_in_grace(node.id)) return unavailable;
+    auto const* const granted = std::get_if<store::Granted>(&answer);
+    auto const* const reserve = std::get_if<store::Reserve>(&command);
+    if (granted && granted->repeated) undoable_.erase({node.id, granted->reservation.fence});
+    if (is_disturbed && happens(faults.store_unanswered)) {
+      if (granted && !granted->repeated) undo(node, *reserve, granted->reservation.fence);
+      if (is_recover) tell_lost_later(node);
+      return unavailable;
+    }
+    if (is_recover && std::holds_alternative<store::Done>(answer)) node.has_recovered = true;
+    return answer;
+  }
+
+  /// Takes a reservation back whose answer was lost, unless somebody else was told of it.
+  void undo(Node const& node, store::Reserve const& command, std::int64_t fence) {
+    undoable_.emplace(node.id, fence);
+    later_.emplace(later_by(now.steady, delay()), [this, id = node.id, command, fence] {
+      if (undoable_.erase({id, fence}) == 0) return;
+      store::Release const release{command.order.id, command.take_id, fence};
+      (void)stores[id].execute(release, now.steady, now.wall);
+    });
+  }
+
+  /// A process that the store does not know is asked again to tell what it has promised.
+  void tell_lost_later(Node& node) {
+    if (node.has_recovered || node.is_lost_told) return;
+    node.is_lost_told = true;
+    later_.emplace(later_by(now.steady, std::chrono::seconds{1}), [this, &node, run_count = node.run_count] {
+      if (node.run_count != run_count) return;
+      node.is_lost_told = false;
+      if (node.trader && !node.has_recovered) node.trader->store_lost(now);
+    });
+  }
+
+  std::multimap<TimePoint, std::function<void()>> later_;  // what is under way
+  std::map<PeerId, TimePoint> graces_;
+  std::set<std::pair<PeerId, std::int64_t>> undoable_;  // reservations by their fence
+  std::uint64_t start_count_ = 0;
+  RequestId last_request = 0;
+  CommandId last_command = 0;
+  bool is_running_ = false;
+};
+
+template <class Wanted>
+std::vector<Wanted> events_of(TraderNetwork::Node const& node) {
+  std::vector<Wanted> out;
+  for (auto const& event : node.events) {
+    if (auto const* const wanted = std::get_if<Wanted>(&event)) out.push_back(*wanted);
+  }
+  return out;
+}
+
+}  // namespace grenache::exchange::test
