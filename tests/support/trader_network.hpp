@@ -51,6 +51,7 @@ class TraderNetwork {
     int run_count = 0;
     int due_count = 0;              // calls of expire() in a row after which something was still due
     bool has_recovered = false;     // its store has executed its Recover
+    int loss_count = 0;             // of its store
     bool is_lost_told = false;      // it will be told to send Recover
     TimePoint last_store_answer{};  // when the last one that was sent arrives
     std::vector<Event> events;
@@ -190,14 +191,21 @@ class TraderNetwork {
     }
   }
 
-  /// The store of an identity loses all its data, and its processes notice. For `grace` from then on nothing
-  /// is granted, so that all of them can tell what they have promised.
-  void lose_store(PeerId const& id, std::chrono::milliseconds grace = std::chrono::seconds{30}) {
+  /// The store of an identity ends with its data.
+  void end_store(PeerId const& id) {
     stores.erase(id);
+    std::erase_if(undoable_, [&](auto const& each) { return each.first == id; });
+  }
+
+  /// The store of an identity loses all its data, and its processes notice; answers under way are lost. For
+  /// `grace` from then on nothing is granted, so that all of them can tell what they have promised.
+  void lose_store(PeerId const& id, std::chrono::milliseconds grace = std::chrono::seconds{30}) {
+    end_store(id);
     graces_[id] = later_by(now.steady, grace);
     for (auto& node : nodes) {
       if (node->id != id) continue;
       node->has_recovered = false;
+      ++node->loss_count;
       if (node->trader) node->trader->store_lost(now);
     }
     run();
@@ -355,10 +363,12 @@ class TraderNetwork {
   void run_store(Node& node, output::Store const& wanted) {
     auto const answer = store_answer(node, wanted.command);
     bool const is_told_twice = happens(faults.answer_repeated);
-    auto const tell = [this, &node, answer, is_told_twice, run_count = node.run_count, id = wanted.call] {
+    auto const tell = [this, &node, answer, is_told_twice, run_count = node.run_count,
+                       loss_count = node.loss_count, id = wanted.call] {
       if (!node.trader || node.run_count != run_count) return;
-      node.trader->store_answered(id, answer, now);
-      if (is_told_twice) node.trader->store_answered(id, answer, now);
+      auto const told = node.loss_count == loss_count ? answer : kUnavailable;
+      node.trader->store_answered(id, told, now);
+      if (is_told_twice) node.trader->store_answered(id, told, now);
     };
     auto const delayed = happens(faults.store_late) ? delay() : std::chrono::milliseconds{0};
     node.last_store_answer = std::max(node.last_store_answer, later_by(now.steady, delayed));
@@ -367,33 +377,32 @@ class TraderNetwork {
   }
 
   store::Answer store_answer(Node& node, store::Command const& command) {
-    store::Answer const unavailable = store::Refused{store::RefusalReason::unavailable, {}, {}};
     bool const is_recover = std::holds_alternative<store::Recover>(command);
     // A store that all processes must reach within the grace is not disturbed.
     bool const is_disturbed = !is_in_grace(node.id);
     if (stores_down.contains(node.id) || (is_disturbed && happens(faults.store_refused)) ||
         (!is_recover && !node.has_recovered)) {
       tell_lost_later(node);
-      return unavailable;
+      return kUnavailable;
     }
     if (is_in_grace(node.id)) {
       auto const* const update = std::get_if<store::Update>(&command);
       bool const waits =
           std::holds_alternative<store::Reserve>(command) || (update && update->reduce_by.units() > 0);
-      if (waits) return unavailable;
+      if (waits) return kUnavailable;
     }
     auto const answer = stores[node.id].execute(command, now.steady, now.wall);
     auto const* const refused = std::get_if<store::Refused>(&answer);
     bool const is_settle = std::holds_alternative<store::Settle>(command);
     // Another process may have granted it, and not have told yet.
-    if (refused && is_settle && is_in_grace(node.id)) return unavailable;
+    if (refused && is_settle && is_in_grace(node.id)) return kUnavailable;
     auto const* const granted = std::get_if<store::Granted>(&answer);
     auto const* const reserve = std::get_if<store::Reserve>(&command);
     if (granted && granted->repeated) undoable_.erase({node.id, granted->reservation.fence});
     if (is_disturbed && happens(faults.store_unanswered)) {
       if (granted && !granted->repeated) undo(node, *reserve, granted->reservation.fence);
       if (is_recover) tell_lost_later(node);
-      return unavailable;
+      return kUnavailable;
     }
     if (is_recover && std::holds_alternative<store::Done>(answer)) node.has_recovered = true;
     return answer;
@@ -423,6 +432,8 @@ class TraderNetwork {
   std::multimap<TimePoint, std::function<void()>> later_;  // what is under way
   std::map<PeerId, TimePoint> graces_;
   std::set<std::pair<PeerId, std::int64_t>> undoable_;  // reservations by their fence
+  inline static store::Answer const kUnavailable = store::Refused{store::RefusalReason::unavailable, {}, {}};
+
   std::uint64_t start_count_ = 0;
   RequestId last_request = 0;
   CommandId last_command = 0;

@@ -83,7 +83,7 @@ class CrashWorld {
 
   void kill(Node& node, std::size_t kept) {
     network.kill(node, kept);
-    if (!redis.contains(node.id)) network.stores.erase(node.id);
+    if (!redis.contains(node.id)) network.end_store(node.id);
   }
   void start(Node& node) {
     if (node.trader) return;
