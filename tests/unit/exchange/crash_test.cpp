@@ -19,7 +19,7 @@ using test::TradeWatch;
 using Node = TraderNetwork::Node;
 
 constexpr PriceCents kPrice{6'000'000};
-constexpr std::size_t kSeedCount = 300;
+constexpr std::size_t kSeedCount = 250;  // about 10 s
 constexpr int kStepCount = 40;
 
 std::size_t number_from(char const* variable, std::size_t otherwise) {
