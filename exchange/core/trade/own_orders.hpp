@@ -40,8 +40,8 @@ struct Fill {
 /// the result in a row of kind "order".
 ///
 /// Promises: a version that left this process is durable, so no `seq` is signed with two contents after a
-/// restart (OwnOrders.aRestartedPeerSignsTheNextSeq); a closed order stays closed
-/// (OwnOrders.aClosedOrderNeverOpensAgain).
+/// restart (TradeTest.aRestartedMakerSignsNoSeqTwice); a closed order stays closed
+/// (TradeTest.aClosedOrderNeverOpensAgain).
 class OwnOrders {
  public:
   struct Options {

@@ -47,8 +47,8 @@ struct Purchase {
 /// processes of a maker, the one that gave the invoice is always asked, since the others may not know it.
 ///
 /// Promises: a take that may have been granted is durable before its request leaves
-/// (Purchases.aTakeIsDurableBeforeItsRequestLeaves); an own order that is taking cannot be taken for the same
-/// amount (Purchases.theOwnOrderIsHeldWhileItTakes); what the maker has settled is settled here too, whatever
+/// (TradeTest.aTakeIsDurableBeforeItsRequestLeaves); an own order that is taking cannot be taken for the same
+/// amount (TradeTest.theOwnOrderIsHeldWhileItTakes); what the maker has settled is settled here too, whatever
 /// crashes, unless this process is down until the patience has ended
 /// (CrashTest.allPromisesAreKeptWhateverFails).
 class Purchases {

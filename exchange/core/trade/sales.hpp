@@ -46,9 +46,9 @@ struct Sale {
 /// The maker's side of all takes. A take is identified by order, take id and taker.
 ///
 /// Promises: the preimage leaves only after the store has settled the take and that is durable
-/// (Sales.aPreimageIsOnlySentOnceTheTradeIsDurable); one take id has one outcome, also after a restart
-/// (Sales.aRepeatedTakeGetsTheSameInvoiceAfterARestart); a late payment is refused
-/// (Sales.aLatePaymentIsRefusedAndKeepsItsPreimage).
+/// (TradeTest.aPreimageIsOnlySentOnceTheTradeIsDurable); one take id has one outcome, also after a restart
+/// (TradeTest.aRepeatedTakeGetsTheSameInvoiceAfterARestartOfTheMaker); a late payment is refused
+/// (TradeTest.aLatePaymentIsRefusedAndKeepsItsPreimage).
 class Sales {
  public:
   struct Options {

@@ -338,6 +338,55 @@ TEST_F(TradeTest, withoutAnAnswerOfTheStoreNothingIsPromised) {
   (void)pay;
 }
 
+TEST_F(TradeTest, aTakeIsDurableBeforeItsRequestLeaves) {
+  auto const sell = publish(bob, Side::sell);
+  alice.holds_batches = true;
+  auto const id = network.begin(alice, accept(sell));
+  EXPECT_EQ(network.stores[bob.trader->id()].reservation_count(), 0u);
+  while (!alice.batches.empty()) network.make_durable(alice);
+  EXPECT_EQ(view_of(network.answer(alice, id)).state, result::PurchaseState::invoiced);
+}
+
+TEST_F(TradeTest, aRestartedMakerSignsNoSeqTwice) {
+  auto const sell = publish(bob, Side::sell, 100);
+  bob.holds_batches = true;
+  network.begin(bob, command::ReduceOrder{sell.id, Satoshi{10}});
+  EXPECT_EQ(known(carol, sell), sell) << "a version that is not durable has not left";
+  network.kill(bob);
+  bob.holds_batches = false;
+  network.start(bob);
+  network.look_up();
+  network.execute(bob, command::ReduceOrder{sell.id, Satoshi{20}});
+  auto const second = known(carol, sell);
+  EXPECT_EQ(second.remaining, Satoshi{80});
+  EXPECT_GT(second.seq, sell.seq);
+  network.kill(bob);
+  network.start(bob);
+  network.look_up();
+  network.execute(bob, command::CancelOrder{sell.id});
+  EXPECT_EQ(known(carol, sell).status, OrderStatus::cancelled);
+  EXPECT_GT(known(carol, sell).seq, second.seq);
+}
+
+TEST_F(TradeTest, aClosedOrderNeverOpensAgain) {
+  auto const sell = publish(bob, Side::sell, 100);
+  network.execute(bob, command::CancelOrder{sell.id});
+  auto reopened = sell;
+  reopened.seq = 99;
+  sign_order(reopened, secret(bob.key));
+  for (auto const& late : {sell, reopened}) {
+    for (auto* const node : {&bob, &carol}) network.ask(*node, to_json(late));
+    EXPECT_EQ(known(bob, sell).status, OrderStatus::cancelled);
+    EXPECT_EQ(known(carol, sell).status, OrderStatus::cancelled);
+  }
+  network.kill(bob);
+  network.stores.clear();
+  network.start(bob);
+  network.ask(bob, to_json(sell));
+  EXPECT_EQ(known(bob, sell).status, OrderStatus::cancelled);
+  EXPECT_NE(failure_of(network.execute(carol, accept(sell, 100))), "");
+}
+
 TEST_F(TradeTest, manyTakersOfOneOrderGetOneInvoice) {
   auto const sell = publish(bob, Side::sell);
   for (std::uint64_t key = 10; key < 30; ++key) network.add("taker", key);
