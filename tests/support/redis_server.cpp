@@ -35,8 +35,9 @@ bool answers(std::uint16_t port) {
   bool pong = false;
   if (connect(fd, reinterpret_cast<sockaddr const*>(&address), sizeof address) == 0) {
     std::array<char, 16> reply{};
-    if (write(fd, "PING\r\n", 6) == 6 && read(fd, reply.data(), reply.size()) > 0) {
-      std::string_view const text{reply.data()};
+    auto const size = write(fd, "PING\r\n", 6) == 6 ? read(fd, reply.data(), reply.size()) : 0;
+    if (size > 0) {
+      std::string_view const text{reply.data(), static_cast<std::size_t>(size)};
       pong = text.starts_with("+PONG") || text.starts_with("-NOAUTH");
     }
   }
