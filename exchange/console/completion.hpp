@@ -7,7 +7,7 @@
 
 namespace grenache::exchange {
 
-/// What can stand in place of the last word of a line that is being typed.
+/// Candidates that complete the last word of a typed line.
 struct Completion {
   std::size_t word_size = 0;            // bytes of the last word
   std::vector<std::string> candidates;  // whole words that begin with it, sorted

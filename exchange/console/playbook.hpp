@@ -1,4 +1,4 @@
-// The playbook: trades between peers, from the first ping to the payment, also when something goes wrong.
+// The playbook: trades between peers, from the first ping to the payment, including failures.
 #pragma once
 
 #include <chrono>

@@ -21,7 +21,7 @@ using Failure = std::optional<std::string>;
 [[nodiscard]] std::string seconds_text(Duration time);
 /// "sell 1 BTC at 60000 USD".
 [[nodiscard]] std::string terms_text(OrderRecord const& order);
-/// What an answer says that was not expected.
+/// Describes an unexpected answer.
 [[nodiscard]] std::string text_of(CommandResult const& result);
 
 /// Starts and stops the peers. All coroutines must end before it does.

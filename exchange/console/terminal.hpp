@@ -1,4 +1,4 @@
-// What standard output is.
+// Properties of the terminal at standard output.
 #pragma once
 
 #include <cstddef>

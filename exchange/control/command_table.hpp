@@ -32,7 +32,7 @@ using ParsedCommand = std::variant<Command, WatchCommand, StopCommand, HelpComma
 template <class T>
 using OrFailure = boost::system::result<T, result::Failure>;
 
-/// What `help` says of a command.
+/// The entry of a command in `help`.
 struct CommandInfo {
   std::string_view name;
   std::string_view alias;    // another name; may be empty

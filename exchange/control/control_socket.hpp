@@ -16,7 +16,7 @@
 
 namespace grenache::exchange {
 
-/// What a control socket asks of its owner. All calls are on the thread of its executor.
+/// Callbacks of a control socket into its owner. All calls are on the thread of its executor.
 struct ControlHandlers {
   /// Executes a command and calls `done` with its answer, at once or later. Further calls, and calls after
   /// the socket was destroyed, have no effect.

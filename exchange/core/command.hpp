@@ -1,4 +1,4 @@
-// What a person or a program can ask of a trading peer, and the answers.
+// Commands to a trading peer, by a person or a program, and their answers.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// What happened in a trading peer: for its log, its console and its subscribers.
+// Events of a trading peer: for its log, its console and its subscribers.
 #pragma once
 
 #include <cstddef>

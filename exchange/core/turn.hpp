@@ -1,4 +1,4 @@
-// What the handling of one input does: rows to make durable and outputs to release.
+// Effects of one input: rows to make durable and outputs to release.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ struct CallAnswer {
   std::string error;  // empty: `result` is the answer
 };
 
-/// What the caller of the core has to do. `after` is the position that must be durable first; 0: nothing.
+/// Tasks for the caller of the core. `after` is the position that must be durable first; 0: nothing.
 namespace output {
 
 /// Make a batch durable.

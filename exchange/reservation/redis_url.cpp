@@ -10,7 +10,7 @@ namespace grenache::exchange {
 namespace {
 
 using boost::system::result;
-// What is wrong, in words that contain nothing of the text.
+// Error messages; they contain nothing of the text, which may hold a password.
 struct Problem {
   char const* text;
 };

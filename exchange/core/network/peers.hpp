@@ -53,7 +53,7 @@ class Peers {
     Duration retry_min = std::chrono::seconds{1};  // doubled after each failure
     Duration retry_max = std::chrono::minutes{1};
   };
-  /// What a ping has shown.
+  /// The outcome of a ping, or of a request for contacts.
   struct Outcome {
     std::string endpoint;
     bool is_met = false;             // answers, and did not before, or is another process than before

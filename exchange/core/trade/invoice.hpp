@@ -58,7 +58,7 @@ struct InvoiceTerms {
 /// Returns when that invoice expires.
 [[nodiscard]] WallTime invoice_expiry(InvoiceTerms const& terms);
 
-/// What a taker expects of an invoice.
+/// Terms that a taker expects of an invoice.
 struct ExpectedInvoice {
   PeerId maker;
   std::string order_id;

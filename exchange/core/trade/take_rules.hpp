@@ -36,7 +36,7 @@ struct TakeOptions {
                                                                OwnOrder const* order, PeerId const& self,
                                                                TakeOptions const& options, WallTime now);
 
-/// What the taker is told when the store refuses.
+/// The refusal that the taker gets when the store refuses.
 [[nodiscard]] Refusal refusal_of(store::Refused const& refused);
 
 }  // namespace grenache::exchange
