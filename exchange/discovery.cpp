@@ -29,11 +29,17 @@ std::string join(std::vector<rpc::GrapeUrl> const& grapes) {
 
 }  // namespace
 
+std::string market_name(std::string const& service, Side side) {
+  return service + ":BTC/USD:" + std::string{to_text(side)};
+}
+
 /// Owned by the coroutines too. Each looks at `is_over` after it has waited.
 struct Discovery::State {
   static Awaitable<std::optional<std::string>> start(std::shared_ptr<State> self);
   static Awaitable<void> start_patiently(std::shared_ptr<State> self);
   static Awaitable<void> poll(std::shared_ptr<State> self);
+  /// Announces the markets in which we have orders, and ends the announcements of others.
+  void announce_markets();
   /// Reports the address that the DHT shows. Warns, or fails if `requires_own_address`, when it is not an
   /// address of this host.
   [[nodiscard]] std::optional<std::string> find_own_address(std::vector<std::string> const& found) const;
@@ -113,16 +119,33 @@ Awaitable<void> Discovery::State::start_patiently(std::shared_ptr<State> self) {
   }
 }
 
+void Discovery::State::announce_markets() {
+  auto const port = server.local_endpoint().port;
+  for (auto const side : {Side::buy, Side::sell}) {
+    auto const name = market_name(options.service, side);
+    if (callbacks.has_orders(side)) {
+      link.start_announcing(name, port);
+    } else {
+      link.stop_announcing(name, port);
+    }
+  }
+}
+
 Awaitable<void> Discovery::State::poll(std::shared_ptr<State> self) {
   asio::steady_timer timer{self->executor};
   auto const interval =
       std::chrono::duration_cast<std::chrono::steady_clock::duration>(self->options.poll_interval);
-  for (;;) {
+  for (std::size_t round = 0;; ++round) {
+    self->announce_markets();
     auto const found = co_await self->link.lookup(self->options.service);
     if (self->is_over) co_return;
     if (found) {
       self->callbacks.on_found(*found);
       self->set_text(true, join(self->options.grapes) + " answers");
+      auto const market = market_name(self->options.service, round % 2 == 0 ? Side::sell : Side::buy);
+      auto const offering = co_await self->link.lookup(market);
+      if (self->is_over) co_return;
+      if (offering) self->callbacks.on_found(*offering);
     } else if (found.error().code == rpc::Errc::grape_unreachable) {
       self->set_text(false, self->no_grape(found.error().text()));
     }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "exchange/messages/order_record.hpp"
 #include <grenache/base/endpoint.hpp>
 #include <grenache/base/time.hpp>
 #include <grenache/log/log.hpp>
@@ -17,7 +18,13 @@
 
 namespace grenache::exchange {
 
+/// The service name of the peers with orders of `side`: "exchange:BTC/USD:sell".
+[[nodiscard]] std::string market_name(std::string const& service, Side side);
+
 /// Finds the endpoints of a service, again and again, and the address at which the DHT shows our own.
+///
+/// A lookup returns at most 100 peers, so in a large network most of them are found by what they offer: a
+/// peer with orders of a side is announced by market_name() too, and those names are looked up in turn.
 class Discovery {
  public:
   struct Options {
@@ -30,6 +37,8 @@ class Discovery {
   };
   struct Callbacks {
     std::function<void(std::vector<std::string> const&)> on_found;  // after each lookup that succeeded
+    /// Whether we have live orders of a side; asked by poll() before each lookup.
+    std::function<bool(Side)> has_orders;
     /// The DHT shows us at this endpoint.
     std::function<void(std::string const&)> on_own_endpoint;
     /// A grape answers, or none does; `text` says which, or why and what to do. Called when it changes, by
@@ -53,7 +62,7 @@ class Discovery {
   /// As start(), but waits for a grape for ever, and reports after a second what is missing. Ends when it is
   /// cancelled.
   [[nodiscard]] net::Awaitable<void> start_patiently();
-  /// Looks up until stop() or cancellation.
+  /// Looks up, and announces what we offer, until stop() or cancellation.
   [[nodiscard]] net::Awaitable<void> poll();
   /// Makes the coroutines end as soon as what they wait for ends.
   void stop();

@@ -226,6 +226,7 @@ Exchange::Impl::Impl(net::Executor e, Options o, SecretKey const& key, Random ra
                 {[this](std::vector<std::string> const& found) {
                    feed([&](Now now) { core.endpoints_found(found, ContactSource::dht, now); });
                  },
+                 [this](Side side) { return core.has_orders(side, net::wall_now()); },
                  [this](std::string const& own) {
                    feed([&](Now now) { core.endpoint_changed(own, now); });
                    log.info("advertised", {{"endpoint", own}});
@@ -419,7 +420,8 @@ void Exchange::Impl::execute(Command command, CommandDone done) {
         if constexpr (std::is_same_v<Kind, command::ListTrades>) {
           list_trades(*journal, each, on_history);
         } else if constexpr (std::is_same_v<Kind, command::Explain>) {
-          explain(*journal, each, on_history);
+          auto const match = core.describe_match(each.id, time_now());
+          explain(*journal, each, match, on_history);
         } else {
           asio::post(executor, [this, here = Alive{alive}, id, wanted = TraderCommand{std::move(each)}] {
             if (here.expired()) return;

@@ -15,6 +15,7 @@ namespace grenache::exchange {
 namespace {
 
 constexpr std::size_t kRowCountMax = 1'000;
+constexpr std::size_t kPageSize = 1'000;
 constexpr std::size_t kTradeCountMax = 10'000;
 
 std::string text(json::Value const& body, std::string_view name) {
@@ -72,6 +73,12 @@ std::string purchase_words(json::Value const& body) {
   return prefix + " failed: " + text(body, "failure") + ".";
 }
 
+std::string refusal_words(json::Value const& body) {
+  std::string const amount = text(body, "amount") == "0" ? "an amount" : text(body, "amount") + " BTC";
+  return "Taker " + text(body, "taker").substr(0, 16) + " was refused " + amount + " at " +
+         time_text(body, "at") + ": " + text(body, "reason") + ".";
+}
+
 std::string trade_words(json::Value const& body) {
   return "Traded at " + time_text(body, "at") + ": " + (text(body, "side") == "buy" ? "bought " : "sold ") +
          text(body, "amount") + " BTC at " + text(body, "price") + " USD for " + text(body, "usd") +
@@ -89,32 +96,37 @@ bool is_about(Row const& row, std::string const& id) {
 }
 
 /// The kinds that are searched, in the order in which they are told.
-constexpr std::array kKinds{"order", "sale", "purchase", "taken", "trade"};
+constexpr std::array kKinds{"order", "sale", "refusal", "purchase", "taken", "trade"};
 
 struct Search {
   std::string id;
+  std::string match;
   HistoryDone done;
   result::History found;
 };
 
-void search(Journal& journal, std::shared_ptr<Search> state, std::size_t kind) {
-  if (kind == kKinds.size()) {
-    if (state->found.words.empty()) {
-      state->found.words.push_back("The journal knows nothing of '" + state->id + "'.");
-    }
-    return state->done(std::move(state->found));
-  }
+void end_search(Search& search) {
+  auto& words = search.found.words;
+  if (!search.match.empty()) words.push_back(std::move(search.match));
+  if (words.empty()) words.push_back("The journal knows nothing of '" + search.id + "'.");
+  search.done(std::move(search.found));
+}
+
+void search(Journal& journal, std::shared_ptr<Search> state, std::size_t kind, std::string after) {
+  if (kind == kKinds.size()) return end_search(*state);
   RowQuery query;
   query.kind = kKinds[kind];
-  query.count_max = kRowCountMax;
+  query.after = std::move(after);
+  query.count_max = kPageSize;
   query.newest_first = query.kind == "trade";
   journal.read(std::move(query), [&journal, state, kind](std::vector<Row> const& rows) {
     for (auto const& row : rows) {
-      if (!is_about(row, state->id)) continue;
+      if (!is_about(row, state->id) || state->found.rows.size() >= kRowCountMax) continue;
       state->found.rows.push_back(row.body);
       state->found.words.push_back(words_of(row));
     }
-    search(journal, state, kind + 1);
+    bool const is_last = rows.size() < kPageSize;
+    search(journal, state, is_last ? kind + 1 : kind, is_last ? std::string{} : rows.back().key);
   });
 }
 
@@ -125,6 +137,7 @@ std::string words_of(Row const& row) {
   if (!body) return {};
   if (row.kind == "order") return order_words(*body);
   if (row.kind == "sale") return sale_words(*body);
+  if (row.kind == "refusal") return refusal_words(*body);
   if (row.kind == "purchase" || row.kind == "taken") return purchase_words(*body);
   if (row.kind == "trade") return trade_words(*body);
   return {};
@@ -142,8 +155,8 @@ void list_trades(Journal& journal, command::ListTrades const& wanted, HistoryDon
   });
 }
 
-void explain(Journal& journal, command::Explain const& wanted, HistoryDone done) {
-  search(journal, std::make_shared<Search>(Search{wanted.id, std::move(done), {}}), 0);
+void explain(Journal& journal, command::Explain const& wanted, std::string match, HistoryDone done) {
+  search(journal, std::make_shared<Search>(Search{wanted.id, std::move(match), std::move(done), {}}), 0, {});
 }
 
 }  // namespace grenache::exchange

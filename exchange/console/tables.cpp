@@ -208,6 +208,25 @@ std::string purchase_facts(result::PurchaseView const& view, TextStyle const& st
   return out;
 }
 
+std::string execution_text(result::Execution const& execution, TextStyle const& style) {
+  bool const buys = execution.side == Side::buy;
+  UsdCents cents;
+  for (auto const& take : execution.takes) {
+    if (take.state == result::PurchaseState::settled) cents = cents + notional(take.amount, take.price).cents;
+  }
+  std::string out = std::string{buys ? "bought " : "sold "} + execution.filled.to_text() + " of " +
+                    execution.wanted.to_text() + " BTC for " + cents.to_text() + " USD, at " +
+                    execution.limit.to_text() + " or better";
+  out += execution.filled < execution.wanted ? "; the rest was cancelled\n" : "\n";
+  TextTable table{{{"take"}, {"BTC", Align::point}, {"USD", Align::point}, {"state", Align::left, 0, true}}};
+  for (auto const& take : execution.takes) {
+    bool const is_settled = take.state == result::PurchaseState::settled;
+    table.add({short_id(take.take_id), take.amount.to_text(), take.price.to_text(),
+               is_settled ? "settled" : "paid; the maker has not confirmed it yet"});
+  }
+  return out + table.text(style.width, style.colour);
+}
+
 bool is_long_id(std::string_view text) {
   auto const is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
   return is_uuid(text) || (text.size() >= 64 && std::ranges::all_of(text, is_hex));
@@ -350,6 +369,9 @@ struct ResultTable {
   std::string operator()(result::OrderList const& list) const { return order_table(list, style); }
   std::string operator()(result::Ladder const& ladder) const { return ladder_table(ladder, style); }
   std::string operator()(result::PurchaseView const& view) const { return purchase_facts(view, style); }
+  std::string operator()(result::Execution const& execution) const {
+    return execution_text(execution, style);
+  }
   std::string operator()(result::History const& history) const { return history_text(history, style); }
   std::string operator()(result::Connected const& connected) const {
     auto const who =

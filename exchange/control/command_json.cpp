@@ -109,6 +109,15 @@ struct ResultWriter {
     out.insert(out.begin(), {"type", "purchase"});
     return out;
   }
+  json::Value operator()(result::Execution const& execution) const {
+    auto takes = json_list(execution.takes, [](auto const& take) { return json::Value{json_of(take)}; });
+    return json::Value::object({{"type", "execution"},
+                                {"side", to_text(execution.side)},
+                                {"limit", json_of(execution.limit)},
+                                {"wanted", json_of(execution.wanted)},
+                                {"filled", json_of(execution.filled)},
+                                {"takes", std::move(takes)}});
+  }
   json::Value operator()(result::History const& history) const {
     return json::Value::object({{"type", "history"},
                                 {"rows", json_list(history.rows, json_of_row)},

@@ -77,13 +77,16 @@ ParsedCommand read_add_order(ArgumentReader& reader) {
   out.amount = reader.amount("amount");
   out.time_in_force = read_time_in_force(reader);
   out.life = reader.find_duration("life", kOrderLifeMax);
-  bool const ends_at_once =
-      out.time_in_force == TimeInForce::immediate_or_cancel || out.time_in_force == TimeInForce::fill_or_kill;
-  if (out.life && ends_at_once)
-    reader.fail("life does not apply to IOC and FOK orders, which are not published");
   out.post_only = reader.flag("postOnly");
   out.least_take = reader.find_amount("leastTake").value_or(Satoshi{});
   if (out.least_take > out.amount) reader.fail("leastTake", "at most the amount");
+  if (is_immediate(out.time_in_force)) {
+    for (std::string_view const name : {"life", "postOnly", "leastTake"}) {
+      if (reader.has(name)) {
+        reader.fail(std::string{name} + " does not apply to IOC and FOK orders, which are not published");
+      }
+    }
+  }
   return out;
 }
 
@@ -161,8 +164,8 @@ std::vector<Entry> const& entries() {
         {"postOnly", Use::flag},
         {"leastTake", Use::by_name}},
        read_add_order},
-      {{"sell", "buy", "AMOUNT at PRICE [for TIME] [post-only] [min AMOUNT]", "Publish an order, in words",
-        "sell 1 BTC at 50000 for 2h"},
+      {{"sell", "buy", "AMOUNT at PRICE [for TIME] [post-only] [min AMOUNT] [IOC|FOK]",
+        "Publish an order, in words", "sell 1 BTC at 50000 for 2h"},
        {},
        nullptr},
       {{"orders", "", "[own]", "List the orders, or our own alone", "orders"},

@@ -24,11 +24,17 @@ enum class TimeInForce {
 [[nodiscard]] std::string_view to_text(TimeInForce time_in_force);
 [[nodiscard]] std::optional<TimeInForce> parse_time_in_force(std::string_view text);
 
+/// True of orders that are executed at once and never published.
+[[nodiscard]] constexpr bool is_immediate(TimeInForce time_in_force) {
+  return time_in_force == TimeInForce::immediate_or_cancel || time_in_force == TimeInForce::fill_or_kill;
+}
+
 /// Commands. An id of an order may be shortened to its first characters, as long as only one order begins
 /// with them; at least four.
 namespace command {
 
-/// Publishes an order. Answer: Placed.
+/// Publishes an order. Answer: Placed. An IOC or FOK order is not published: it takes what matches in the
+/// book and pays for it. Answer: Execution.
 struct AddOrder {
   Side side = Side::buy;
   PriceCents price;
@@ -36,8 +42,9 @@ struct AddOrder {
   TimeInForce time_in_force = TimeInForce::good_till_cancelled;
   /// Until it expires, or is refreshed; none: a day. At most kOrderLifeMax. Only of GTC and GTD orders.
   std::optional<std::chrono::milliseconds> life;
-  bool post_only = false;  // refused if it matches an order of the book
-  Satoshi least_take;      // smaller takes are refused, except one of the whole rest; 0: any
+  bool post_only = false;  // refused if it matches an order of the book; not of IOC and FOK orders
+  /// Smaller takes are refused, except one of the whole rest; 0: any. Not of IOC and FOK orders.
+  Satoshi least_take;
 };
 /// Withdraws a part of an own order, which keeps its priority. Reserved and filled parts stay. Answer:
 /// Placed.
@@ -172,6 +179,14 @@ struct PurchaseView {
   WallTime invoice_expires{};
   std::string preimage;  // hex; empty until settled
 };
+/// What an order traded that was executed at once.
+struct Execution {
+  Side side = Side::buy;
+  PriceCents limit;  // the worst price allowed
+  Satoshi wanted;
+  Satoshi filled;                   // settled
+  std::vector<PurchaseView> takes;  // settled ones, and those whose makers have not confirmed the payment
+};
 struct History {
   std::vector<std::string> rows;   // JSON, of the journal
   std::vector<std::string> words;  // for people; of Explain
@@ -211,6 +226,6 @@ struct StatusView {
 
 using CommandResult =
     std::variant<result::Failure, result::Placed, result::OrderList, result::Ladder, result::PurchaseView,
-                 result::History, result::Connected, result::PeerList, result::StatusView>;
+                 result::Execution, result::History, result::Connected, result::PeerList, result::StatusView>;
 
 }  // namespace grenache::exchange

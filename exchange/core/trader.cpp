@@ -68,6 +68,7 @@ Trader::Trader(Options options, SecretKey const& key, Random random)
       own_orders_{options_.own_orders, self_},
       sales_{options_.sales, self_},
       purchases_{options_.purchases, self_, peers_, own_orders_},
+      immediate_orders_{options_.immediate_orders},
       position_{options_.position} {
   self_.instance = to_hex(random_.bytes(kInstanceBytes));
 }
@@ -82,6 +83,9 @@ template <class Body>
 void Trader::in_turn(Now now, Body body) {
   Turn turn{now, random_, calls_};
   body(turn);
+  while (auto const report = purchases_.poll_report()) {
+    run_steps(immediate_orders_.on_report(*report, turn), turn);
+  }
   std::move(turn).close(position_, outputs_);
 }
 
@@ -95,14 +99,14 @@ std::optional<Output> Trader::poll_output() {
 // Start
 
 std::vector<std::string_view> Trader::row_kinds() {
-  return {OwnOrders::kRowKind, Sales::kRowKind, Sales::kFenceKind, Purchases::kRowKind};
+  return {OwnOrders::kRowKind, Sales::kRowKind, Sales::kFenceKind, RefusedTakes::kRowKind,
+          Purchases::kRowKind};
 }
 
 bool Trader::restore(Row const& row) {
   if (row.kind == OwnOrders::kRowKind) return own_orders_.restore(row);
-  if (row.kind == Sales::kRowKind || row.kind == Sales::kFenceKind) return sales_.restore(row);
   if (row.kind == Purchases::kRowKind) return purchases_.restore(row);
-  return false;
+  return sales_.restore(row);
 }
 
 std::vector<Row> Trader::dump() const {
@@ -313,6 +317,12 @@ void Trader::changed(OrderRecord const& order, std::string const& from, Turn& tu
 void Trader::apply(std::string const& order_id, OrderTotals const& totals, Turn& turn) {
   auto const order = own_orders_.apply(order_id, totals, options_.is_store_shared, turn);
   if (order) changed(*order, {}, turn);
+}
+
+void Trader::run_steps(ImmediateOrders::Steps steps, Turn& turn) {
+  for (auto& leg : steps.takes) purchases_.take(std::move(leg), turn);
+  for (auto const leg : steps.released) purchases_.release(leg);
+  for (auto const& take_id : steps.payments) purchases_.pay(0, {take_id}, turn);
 }
 
 void Trader::sold(Sale const& sale, Turn& turn) {

@@ -12,6 +12,7 @@
 #include "exchange/core/network/peers.hpp"
 #include "exchange/core/network/sync.hpp"
 #include "exchange/core/self.hpp"
+#include "exchange/core/trade/immediate_orders.hpp"
 #include "exchange/core/trade/own_orders.hpp"
 #include "exchange/core/trade/purchases.hpp"
 #include "exchange/core/trade/sales.hpp"
@@ -37,6 +38,7 @@ class Trader {
     OwnOrders::Options own_orders{};
     Sales::Options sales{};
     Purchases::Options purchases{};
+    ImmediateOrders::Options immediate_orders{};
     std::size_t listed_count_max = 1'000;  // orders in an answer to a command
     std::size_t next_order_count_max = 3;  // further orders that an AcceptOrder may try
   };
@@ -82,6 +84,11 @@ class Trader {
   void expire(Now now);
   [[nodiscard]] TimePoint next_deadline(Now now) const;
 
+  /// True when this peer has live orders of `side`. Linear in the number of its orders.
+  [[nodiscard]] bool has_orders(Side side, WallTime now) const;
+  /// Says what the only live order whose id begins with `id` matches, and why not; empty if there is none.
+  [[nodiscard]] std::string describe_match(std::string const& id, Now now) const;
+
   /// True when every known endpoint was pinged, and every peer's book was read, once.
   [[nodiscard]] bool is_synced() const { return peers_.all_tried() && sync_.all_read(); }
 
@@ -119,6 +126,7 @@ class Trader {
   Result<Added> offer(OrderRecord const& order, std::string const& from, Turn& turn);
   void sold(Sale const& sale, Turn& turn);
   void bought(Purchase const& purchase, Turn& turn);
+  void run_steps(ImmediateOrders::Steps steps, Turn& turn);
   void apply(std::string const& order_id, OrderTotals const& totals, Turn& turn);
   void on_ping(Peers::Outcome const& outcome, Turn& turn);
   void on_book(Sync::Read const& read, Turn& turn);
@@ -144,6 +152,7 @@ class Trader {
   OwnOrders own_orders_;
   Sales sales_;
   Purchases purchases_;
+  ImmediateOrders immediate_orders_;
   CallTable calls_;
   BookAnswer live_answer_;
   BookAnswer full_answer_;  // with closed orders

@@ -3,6 +3,7 @@
 #include <utility>
 #include <variant>
 
+#include "exchange/core/match_words.hpp"
 #include "exchange/core/trader.hpp"
 
 namespace grenache::exchange {
@@ -88,25 +89,35 @@ std::variant<OrderRecord const*, Failure> Trader::find_own_order(std::string con
   return Failure{FailureCode::not_found, "this is not an order of this peer", "see: orders"};
 }
 
+bool Trader::has_orders(Side side, WallTime now) const {
+  return std::ranges::any_of(own_orders_.all(), [&](auto const& each) {
+    return each.second.record.side == side && each.second.record.is_live(now);
+  });
+}
+
+std::string Trader::describe_match(std::string const& id, Now now) const {
+  auto const found = find_order(id);
+  auto const* const order = std::get_if<OrderRecord const*>(&found);
+  if (!order || !(*order)->is_live(now.wall)) return {};
+  return "Order " + (*order)->id + " is in the book. " + match_words(book_, **order, now.wall);
+}
+
 result::OrderView Trader::view(OrderRecord const& order) const {
   bool const is_own = order.maker == self_.id;
   return {order, is_own, is_own ? sales_.reserved(order.id) : Satoshi{}, {}};
 }
 
 void Trader::run(CommandId id, command::AddOrder const& wanted, Turn& turn) {
-  bool const is_immediate = wanted.time_in_force == TimeInForce::immediate_or_cancel ||
-                            wanted.time_in_force == TimeInForce::fill_or_kill;
-  if (is_immediate) {
-    return turn.answer(
-        id, Failure{FailureCode::invalid, "IOC and FOK orders are not supported",
-                    "'book' and 'matches' show what can be taken; take it with: acceptOrder ID [AMOUNT]"});
-  }
+  if (auto failure = check_terms(wanted)) return turn.answer(id, *std::move(failure));
   OrderRecord probe;
   probe.maker = self_.id;
   probe.side = wanted.side;
   probe.price = wanted.price;
   probe.amount = probe.remaining = wanted.amount;
   probe.expires = turn.now.wall + std::chrono::hours{1};
+  if (is_immediate(wanted.time_in_force)) {
+    return run_steps(immediate_orders_.start(id, wanted, book_.matches(probe, turn.now.wall), turn), turn);
+  }
   if (wanted.post_only && !book_.matches(probe, turn.now.wall).empty()) {
     return turn.answer(id, Failure{FailureCode::refused,
                                    "the order would match one of the book, and is post-only", "see: book"});

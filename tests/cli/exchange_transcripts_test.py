@@ -142,14 +142,44 @@ class Ctl(WithFolder):
                 (client2, ["acceptOrder", "00000000"], ["there is no order '00000000'", "see: orders"]),
                 (client2, ["cancel", order_id], ["this is not an order of this peer", "see: orders"]),
                 (client2, ["pay", "0000"], ["no take of this peer waits for this payment"]),
-                (client1, ["buy", "1", "at", "60000", "FOK"], ["IOC and FOK orders are not supported", "acceptOrder"]),
-                (client1, ["buy", "1", "at", "60000", "IOC"], ["IOC and FOK orders are not supported", "acceptOrder"]),
+                (client2, ["sell", "2", "at", "50000", "FOK"], ["only 1 BTC of the book match; nothing was traded", "see: book"]),
+                (client1, ["buy", "1", "at", "60000", "IOC"], ["no order of the book matches; nothing was traded", "see: book"]),
                 (client1, ["connect", client1.endpoint], ["this is the endpoint of this peer"])]:
             with self.subTest(words=words):
                 refused = client.run(*words)
                 self.assertEqual((refused.returncode, refused.stdout), (1, ""))
                 for part in parts:
                     self.assertIn(part, refused.stderr)
+
+    def test_orders_that_trade_at_once(self):
+        client1, client2 = self.two_connected()
+        self.publish(client1, client2, "sell", "1", "at", "50000")
+        self.publish(client1, client2, "sell", "1", "at", "51000")
+        bought = client2.ctl("buy", "1.5", "at", "51000", "FOK")
+        self.assertIn("bought 1.5 of 1.5 BTC for 75500 USD, at 51000 or better\n", bought)
+        self.assertEqual(bought.count("settled"), 2)
+        execution = client2.json("buy", "3", "at", "51000", "IOC")
+        self.assertEqual((execution["type"], execution["wanted"], execution["filled"]), ("execution", "3", "0.5"))
+        self.assertEqual([(take["state"], take["amount"]) for take in execution["takes"]], [("settled", "0.5")])
+        self.wait_until(lambda: not client1.orders())
+        self.assertEqual(len(client1.json("trades")["rows"]), 3)
+        self.assertEqual(client2.orders(), {}, "they are not published")
+
+    def test_explain_tells_refusals_and_matches(self):
+        client1, client2 = self.two_connected()
+        order_id = self.publish(client1, client2, "sell", "1", "at", "50000")
+        self.assertIn("It matches nothing: nobody buys.", client1.ctl("explain", order_id))
+        bid = self.publish(client2, client1, "buy", "1", "at", "49000")
+        self.assertIn("the best price to sell is 49000 USD, below its 50000 USD", client1.ctl("explain", order_id))
+        self.assertIn("the best price to buy is 50000 USD, above its 49000 USD", client2.ctl("explain", bid))
+        better = self.publish(client2, client1, "buy", "0.5", "at", "50000")
+        self.assertIn(f"It matches 1 order: {better} at 50000 USD, 0.5 BTC", " ".join(client1.ctl("explain", order_id).split()))
+        client2.ctl("acceptOrder", order_id, "0.5")
+        self.assertEqual(client2.run("acceptOrder", order_id, "0.25").returncode, 1)
+        for _ in range(2):
+            self.assertRegex(client1.ctl("explain", order_id), r"was refused 0\.25 BTC at .*: the taker has reserved")
+            client1.kill()
+            client1.start()
 
     def test_what_is_reserved_cannot_be_withdrawn(self):
         client1, client2 = self.two_connected()
@@ -216,7 +246,9 @@ class Ctl(WithFolder):
     def test_text_in_a_pipe_is_not_wrapped(self):
         client1, _ = self.two_connected()
         order_id = client1.json("sell", "1", "at", "50000")["order"]["id"]
-        self.assert_one_line(client1.ctl("explain", order_id), f"Own order {order_id} sells 1 BTC", "It expires at")
+        own, match = client1.ctl("explain", order_id).splitlines(keepends=True)
+        self.assert_one_line(own, f"Own order {order_id} sells 1 BTC", "It expires at")
+        self.assert_one_line(match, f"Order {order_id} is in the book. It matches nothing: nobody buys.")
 
 
 class Folder(WithFolder):

@@ -299,6 +299,11 @@ class Script {
     wanted.time_in_force = static_cast<TimeInForce>(choice % 4);
     wanted.post_only = (choice & 4) != 0;
     wanted.least_take = Satoshi{choice / 8 % 4};
+    if (is_immediate(wanted.time_in_force) && (choice & 32) != 0) {
+      wanted.life.reset();
+      wanted.post_only = false;
+      wanted.least_take = {};
+    }
     execute(wanted);
   }
 

@@ -14,6 +14,13 @@ using result::FailureCode;
 
 Failure invalid(std::string text) { return {FailureCode::invalid, std::move(text), {}}; }
 
+Failure not_answered() {
+  return {FailureCode::unavailable, "the reservation store does not answer; nothing was changed",
+          "try again"};
+}
+
+}  // namespace
+
 std::optional<Failure> check_terms(command::AddOrder const& wanted) {
   if (wanted.amount.units() <= 0 || wanted.amount.units() > Satoshi::kMax) {
     return invalid("the amount must be more than 0 and at most " + Satoshi{Satoshi::kMax}.to_text() + " BTC");
@@ -28,18 +35,16 @@ std::optional<Failure> check_terms(command::AddOrder const& wanted) {
   if (wanted.life && (wanted.life->count() <= 0 || *wanted.life > kOrderLifeMax)) {
     return invalid("an order lives at most 7 days");
   }
+  bool const says_how_to_publish = wanted.life || wanted.post_only || wanted.least_take.units() > 0;
+  if (is_immediate(wanted.time_in_force) && says_how_to_publish) {
+    return invalid(
+        "an IOC or FOK order is not published: it has no life, no least take, and is not post-only");
+  }
   if (wanted.time_in_force == TimeInForce::good_till_date && !wanted.life) {
     return invalid("a GTD order needs the time for which it lives");
   }
   return std::nullopt;
 }
-
-Failure not_answered() {
-  return {FailureCode::unavailable, "the reservation store does not answer; nothing was changed",
-          "try again"};
-}
-
-}  // namespace
 
 KnownOrder OwnOrder::known() const { return {record.id, record.amount, record.expires, totals}; }
 

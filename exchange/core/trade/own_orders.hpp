@@ -28,12 +28,8 @@ struct OwnOrder {
   [[nodiscard]] bool is_outdated() const;
 };
 
-/// A settled take of an order.
-struct Fill {
-  std::string order_id;
-  std::string take_id;
-  OrderTotals totals;  // after it
-};
+/// Why an order cannot have these terms; nothing if it can.
+[[nodiscard]] std::optional<result::Failure> check_terms(command::AddOrder const& wanted);
 
 /// The only writer of the `seq` of own orders. What is filled and withdrawn is decided by the reservation
 /// store, also among several processes with one identity; this part signs what the store decided, and keeps

@@ -82,6 +82,48 @@ void Purchases::start(CommandId command, command::AcceptOrder const& wanted, Ord
   begin(std::move(entry), turn);
 }
 
+void Purchases::take(Leg leg, Turn& turn) {
+  for (auto& [id, entry] : entries_) {
+    auto const& purchase = entry.purchase;
+    bool const is_usable = entry.leg == 0 && purchase.state == State::invoiced &&
+                           purchase.for_order.empty() && key_of(purchase.order) == key_of(leg.order) &&
+                           purchase.amount <= leg.amount;
+    if (!is_usable) continue;
+    entry.leg = leg.key;
+    return leg.pays ? pay(0, {purchase.take_id}, turn) : report(entry);
+  }
+  Entry entry;
+  entry.leg = leg.key;
+  entry.purchase.take_id = make_uuid(turn.random);
+  entry.purchase.order = std::move(leg.order);
+  entry.purchase.amount = leg.amount;
+  entry.purchase.pays = leg.pays;
+  entry.give_up = leg.give_up;
+  if (entries_.size() >= options_.count_max) {
+    entry.purchase.state = State::failed;
+    entry.purchase.failure = "too many takes are under way";
+    return report(entry);
+  }
+  begin(std::move(entry), turn);
+}
+
+void Purchases::release(std::uint64_t leg) {
+  for (auto& [id, entry] : entries_) {
+    if (entry.leg == leg) entry.leg = 0;
+  }
+}
+
+void Purchases::report(Entry const& entry) {
+  if (entry.leg != 0) reports_.push_back({entry.leg, entry.purchase});
+}
+
+std::optional<Purchases::Report> Purchases::poll_report() {
+  if (reports_.empty()) return std::nullopt;
+  auto out = std::move(reports_.front());
+  reports_.pop_front();
+  return out;
+}
+
 void Purchases::wait_for(Entry& entry, CommandId command, Turn& turn) const {
   if (command == 0) return;
   if (entry.waiting.size() < options_.waiting_count_max) return entry.waiting.push_back(command);
@@ -213,7 +255,10 @@ void Purchases::end_round(Entry& entry, Turn& turn) {
     }
     if (next > entry.give_up) return fail(entry, "the maker has not confirmed the payment: " + reason, turn);
     // The person need not wait; the payment goes on.
-    if (entry.delay > options_.retry_min) answer_waiting(entry, entry.purchase.view(), turn);
+    if (entry.delay > options_.retry_min) {
+      answer_waiting(entry, entry.purchase.view(), turn);
+      report(entry);
+    }
   } else if (next > entry.give_up) {
     return try_next_order(entry, "the maker does not answer: " + reason, turn);
   }
@@ -284,6 +329,7 @@ std::optional<std::string> Purchases::read_invoice(Entry& entry, json::Value con
     pay(0, {purchase.take_id}, turn);
   } else {
     answer_waiting(entry, purchase.view(), turn);
+    report(entry);
   }
   return std::nullopt;
 }
@@ -350,6 +396,7 @@ void Purchases::end(Entry& entry, Turn& turn) {
   auto const id = purchase.take_id;
   turn.erase(kRowKind, id);
   save(purchase, turn);
+  report(entry);
   entries_.erase(id);
 }
 
@@ -536,7 +583,9 @@ void Purchases::resume(Turn& turn) {
     auto const& purchase = entry.purchase;
     entry.deadline = turn.now.steady;
     if (purchase.state == State::asking) {
-      entry.give_up = later_by(turn.now.steady, options_.patience);
+      auto const asked_for = std::max(turn.now.wall - purchase.changed_at, std::chrono::milliseconds{0});
+      auto const left = options_.patience - asked_for;
+      entry.give_up = later_by(turn.now.steady, std::max(left, std::chrono::milliseconds{0}));
     } else if (purchase.state == State::invoiced) {
       entry.deadline = later_by(turn.now.steady, purchase.invoice_expires - turn.now.wall);
     } else if (purchase.state == State::paying) {

@@ -35,6 +35,8 @@ struct Purchase {
   WallTime changed_at{};        // when it was saved the last time
 
   [[nodiscard]] result::PurchaseView view() const;
+  /// A payment was sent, or is about to be.
+  [[nodiscard]] bool is_paid() const { return pays && !invoice.empty(); }
 };
 
 /// The taker's side of all takes.
@@ -42,9 +44,10 @@ struct Purchase {
 /// A maker is asked at the endpoint in its order and at those that claim to be it, one after the other, under
 /// one take id. A refusal is final only when no endpoint has granted, since anybody can claim to be the
 /// maker. Then the next order is tried, if the command names others, under a new take id. All of that ends
-/// after `patience`. Once a payment was sent, the same maker is asked for the preimage until `pay_patience`
-/// after the invoice has expired, and no other order is taken instead: nothing is paid twice. Of several
-/// processes of a maker, the one that gave the invoice is always asked, since the others may not know it.
+/// after `patience`, counted from the command, also across a restart. Once a payment was sent, the same maker
+/// is asked for the preimage until `pay_patience` after the invoice has expired, and no other order is taken
+/// instead: nothing is paid twice. Of several processes of a maker, the one that gave the invoice is always
+/// asked, since the others may not know it.
 ///
 /// Promises: a take that may have been granted is durable before its request leaves
 /// (TradeTest.aTakeIsDurableBeforeItsRequestLeaves); an own order that is taking cannot be taken for the same
@@ -72,6 +75,20 @@ class Purchases {
     OrderTotals totals;
   };
 
+  /// One take of an order that is spread over several.
+  struct Leg {
+    std::uint64_t key = 0;  // > 0; chosen by the caller
+    OrderRecord order;
+    Satoshi amount;
+    bool pays = false;  // pays the invoice when it arrives
+    TimePoint give_up;  // of asking for an invoice
+  };
+  /// A leg has an invoice that it does not pay, has ended, or its maker is slow to confirm the payment.
+  struct Report {
+    std::uint64_t leg = 0;
+    Purchase purchase;  // with the amount of an earlier take, if that was used
+  };
+
   /// The parts must outlive this object.
   Purchases(Options options, Self const& self, Peers const& peers, OwnOrders const& own)
       : options_{options}, self_{self}, peers_{peers}, own_{own} {}
@@ -82,7 +99,14 @@ class Purchases {
   /// checked. The command ends with the invoice, with the preimage if it pays at once, or with the failure.
   void start(CommandId command, command::AcceptOrder const& wanted, OrderRecord const& order,
              std::vector<OrderRecord> others, Turn& turn);
+  /// Begins a leg; poll_report() tells what becomes of it. An invoice that was got before for the same order,
+  /// for at most this amount, is used again, since the maker grants a taker one at a time.
+  void take(Leg leg, Turn& turn);
+  /// Ends the reports of a leg; its invoice may be paid by a command, or used by another leg.
+  void release(std::uint64_t leg);
   void pay(CommandId command, command::Pay const& wanted, Turn& turn);
+  /// What became of legs; to be asked after each input.
+  [[nodiscard]] std::optional<Report> poll_report();
   [[nodiscard]] Outcome on_answered(std::uint64_t key, CallAnswer answer, Turn& turn);
   [[nodiscard]] Outcome on_stored(std::uint64_t key, store::Answer const& answer, Turn& turn);
   void expire(Turn& turn);
@@ -117,6 +141,7 @@ class Purchases {
     TimePoint deadline = TimePoint::max();  // of the next round
     Duration delay{};
     bool is_asking = false;  // a call or a store command is under way
+    std::uint64_t leg = 0;   // 0: none
   };
   struct Asked {
     std::string take_id;
@@ -145,6 +170,7 @@ class Purchases {
   void ask_hold(Entry& entry, HoldStep step, Turn& turn);
   void end(Entry& entry, Turn& turn);
   void answer_waiting(Entry& entry, CommandResult const& result, Turn& turn) const;
+  void report(Entry const& entry);
   static void save(Purchase& purchase, Turn& turn);
   [[nodiscard]] static Row row_of(Purchase const& purchase);
   [[nodiscard]] std::deque<std::string> endpoints_for(OrderRecord const& order) const;
@@ -156,6 +182,7 @@ class Purchases {
   std::map<std::string, Entry, std::less<>> entries_;  // by take id
   std::map<std::uint64_t, Asked> asked_;
   std::map<std::uint64_t, AskedStore> asked_store_;
+  std::deque<Report> reports_;
   std::uint64_t last_key_ = 0;
 };
 

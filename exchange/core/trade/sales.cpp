@@ -94,9 +94,10 @@ void Sales::execute(RequestId request, PayloadForm form, ExecuteOrderMessage con
   auto const taker = taker_of(message);
   Key const key{message.order_id, store_take_id(message.take ? message.take->take_id : "", taker)};
   auto const refused = [&](Refusal refusal) {
+    auto const amount = message.take ? message.take->amount : Satoshi{};
     refuse(waiting, refusal, turn);
-    turn.log(event::TakeAnswered{message.order_id, taker, message.take ? message.take->amount : Satoshi{},
-                                 std::move(refusal)});
+    if (order) refused_.add(message.order_id, taker, amount, refusal, turn);
+    turn.log(event::TakeAnswered{message.order_id, taker, amount, std::move(refusal)});
   };
   auto const known = entries_.find(key);
   if (known != entries_.end()) {
@@ -206,6 +207,7 @@ Sales::Outcome Sales::on_reserved(Key const& key, Entry& entry, OwnOrder const* 
     turn.store({Part::trader, 0}, store::Release{key.first, key.second, granted->reservation.fence});
     event.refusal = Refusal{RefusalCode::expired, "the order has expired", {}};
     refuse_all(entry, *event.refusal, turn);
+    if (order) refused_.add(sale.order_id, sale.taker, sale.amount, *event.refusal, turn);
     turn.log(std::move(event));
     Outcome out{key.first, granted->totals, {}};
     erase(key);
@@ -233,6 +235,7 @@ Sales::Outcome Sales::on_reserved(Key const& key, Entry& entry, OwnOrder const* 
   if (auto const* const told = std::get_if<store::Refused>(&answer)) refused = *told;
   event.refusal = refusal_of(refused);
   refuse_all(entry, *event.refusal, turn);
+  if (order) refused_.add(sale.order_id, sale.taker, sale.amount, *event.refusal, turn);
   turn.log(std::move(event));
   Outcome out{key.first, refused.totals, {}};
   erase(key);
@@ -315,6 +318,7 @@ void Sales::erase(Key const& key) {
 }
 
 void Sales::forget(std::string const& order_id, Turn& turn) {
+  refused_.forget(order_id, turn);
   auto it = entries_.lower_bound({order_id, {}});
   while (it != entries_.end() && it->first.first == order_id) {
     auto const key = it->first;
@@ -374,6 +378,7 @@ Row Sales::row_of(Sale const& sale) {
 
 void Sales::dump(std::vector<Row>& out) const {
   if (fence_max_ > 0) out.push_back(fence_row());
+  refused_.dump(out);
   for (auto const& [key, entry] : entries_) {
     if (entry.sale.state != SaleState::reserving) out.push_back(row_of(entry.sale));
   }
@@ -382,6 +387,7 @@ void Sales::dump(std::vector<Row>& out) const {
 Row Sales::fence_row() const { return {kFenceKind, kFenceKey, std::to_string(fence_max_)}; }
 
 bool Sales::restore(Row const& row) {
+  if (row.kind == RefusedTakes::kRowKind) return refused_.restore(row);
   if (row.kind == kFenceKind) {
     auto const value = json::parse(row.body);
     auto const fence = value ? value->as_int() : std::nullopt;

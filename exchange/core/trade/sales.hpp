@@ -12,6 +12,7 @@
 
 #include "exchange/core/self.hpp"
 #include "exchange/core/trade/own_orders.hpp"
+#include "exchange/core/trade/refused_takes.hpp"
 #include "exchange/core/trade/take_rules.hpp"
 #include "exchange/core/turn.hpp"
 #include "exchange/messages/take_message.hpp"
@@ -53,6 +54,7 @@ class Sales {
  public:
   struct Options {
     TakeOptions takes{};
+    RefusedTakes::Options refused{};
     std::size_t reserving_count_max = 1'000;  // takes that wait for the store; about 1 kB each
     std::size_t waiting_count_max = 4;        // requests that wait for the same take
     std::chrono::milliseconds settle_retry = std::chrono::seconds{2};  // when the store does not answer
@@ -66,7 +68,8 @@ class Sales {
   };
 
   /// `self` must outlive this object.
-  Sales(Options options, Self const& self) : options_{std::move(options)}, self_{self} {}
+  Sales(Options options, Self const& self)
+      : options_{std::move(options)}, self_{self}, refused_{options_.refused} {}
   Sales(Sales const&) = delete;
   Sales& operator=(Sales const&) = delete;
 
@@ -92,7 +95,8 @@ class Sales {
   [[nodiscard]] std::vector<store::Recover::Take> live(WallTime now) const;
   [[nodiscard]] std::int64_t fence_max() const { return fence_max_; }
 
-  /// Reads a row of kind "sale" or "fence". False if it is malformed. Call resume() after all rows.
+  /// Reads a row of kind "sale", "fence" or "refusal". False if it is malformed. Call resume() after all
+  /// rows.
   [[nodiscard]] bool restore(Row const& row);
   /// Continues what was under way: settles what was being paid.
   void resume(OwnOrders const& orders, Turn& turn);
@@ -134,6 +138,7 @@ class Sales {
 
   Options options_;
   Self const& self_;
+  RefusedTakes refused_;
   std::map<Key, Entry> entries_;
   std::map<std::uint64_t, Key> asked_;  // store commands under way
   std::multimap<TimePoint, Key> deadlines_;

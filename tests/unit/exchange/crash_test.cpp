@@ -113,13 +113,30 @@ class CrashWorld {
         watch.problems.push_back(node->at + ": a command was not answered");
       }
     }
+    check_executions();
     watch.check_quiet();
+  }
+
+  /// No order that was executed at once has taken more than it wanted.
+  void check_executions() {
+    for (auto const& [node, run_count, id] : begun) {
+      auto const result = network.answer(*node, id);
+      auto const* const execution = std::get_if<result::Execution>(&result);
+      if (!execution) continue;
+      ++execution_count;
+      Satoshi taken;
+      for (auto const& take : execution->takes) taken = taken + take.amount;
+      if (taken > execution->wanted || execution->filled > taken) {
+        watch.problems.push_back(node->at + ": an order was filled with more than it wanted");
+      }
+    }
   }
 
   TraderNetwork network;
   TradeWatch watch{network};
   Random random;
   std::set<PeerId> redis;
+  std::size_t execution_count = 0;
   std::vector<std::tuple<Node*, int, CommandId>> begun;
 
  private:
@@ -258,6 +275,7 @@ class Scenario {
     return world_.watch.problems;
   }
   [[nodiscard]] std::size_t trade_count() const { return world_.watch.trade_count(); }
+  [[nodiscard]] std::size_t execution_count() const { return world_.execution_count; }
 
  private:
   Node& any_node() { return *network_.nodes[random_.below(network_.nodes.size())]; }
@@ -276,6 +294,13 @@ class Scenario {
     if (random_.chance(1, 3)) wanted.life = 10min + random_.below(60) * 1min;
     if (random_.chance(1, 4) && wanted.life) wanted.time_in_force = TimeInForce::good_till_date;
     (void)world_.publish(node, wanted);
+  }
+
+  void execute_at_once(Node& node) {
+    auto wanted = order_of(node.key < 4 ? Side::sell : Side::buy, up_to(1'500));
+    wanted.time_in_force =
+        random_.chance(1, 2) ? TimeInForce::immediate_or_cancel : TimeInForce::fill_or_kill;
+    world_.begin(node, wanted);
   }
 
   /// A random live order that `node` knows.
@@ -389,7 +414,8 @@ class Scenario {
     if (choice < 30) return disturb();
     if (choice < 45) return pay();
     if (!node) return;
-    if (choice < 70) return accept(*node);
+    if (choice < 65) return accept(*node);
+    if (choice < 70) return execute_at_once(*node);
     if (choice < 75) return publish(*node);
     if (choice < 80) return withdraw(*node);
     if (choice < 86) return kill(*node);
@@ -416,16 +442,19 @@ TEST(CrashTest, allPromisesAreKeptWhateverFails) {
   auto const first = number_from("CRASH_SEED", 1);
   auto const count = std::getenv("CRASH_SEED") ? 1 : number_from("CRASH_SEEDS", kSeedCount);
   std::size_t trade_count = 0;
+  std::size_t execution_count = 0;
   int failed_count = 0;
   for (auto seed = first; seed < first + count && failed_count < 5; ++seed) {
     Scenario scenario{seed};
     auto const problems = scenario.run();
     trade_count += scenario.trade_count();
+    execution_count += scenario.execution_count();
     EXPECT_TRUE(problems.empty()) << joined(problems) << "CRASH_SEED=" << seed;
     if (!problems.empty()) ++failed_count;
   }
   if (count > 10) {
     EXPECT_GT(trade_count, count);
+    EXPECT_GT(execution_count, count / 2);
   }
   RecordProperty("trades", static_cast<int>(trade_count));
 }

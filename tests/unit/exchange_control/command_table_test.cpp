@@ -122,10 +122,10 @@ TEST(CommandTable, readsOrdersInWords) {
   EXPECT_EQ(buy.side, Side::buy);
   EXPECT_EQ(buy.life, std::chrono::hours{2});
   EXPECT_EQ(buy.time_in_force, TimeInForce::good_till_date) << "for 2h means: it ends then";
-  auto const all = expect<AddOrder>(parse_line("sell 1 BTC at 50000 post-only min 0.1 btc fok"));
+  auto const all = expect<AddOrder>(parse_line("sell 1 BTC at 50000 post-only min 0.1 btc gtc"));
   EXPECT_TRUE(all.post_only);
   EXPECT_EQ(all.least_take, Satoshi{10'000'000});
-  EXPECT_EQ(all.time_in_force, TimeInForce::fill_or_kill);
+  EXPECT_EQ(expect<AddOrder>(parse_line("sell 1 at 5 fok")).time_in_force, TimeInForce::fill_or_kill);
   EXPECT_EQ(expect<AddOrder>(parse_line("sell 1 at 5 for 30m GTC")).time_in_force,
             TimeInForce::good_till_cancelled);
 }
@@ -150,6 +150,8 @@ TEST(CommandTable, refusesOrdersInWordsThatItDoesNotUnderstand) {
                                  "sell one at 5",
                                  "sell 1 at five",
                                  "sell 1 at 5 for 2h IOC",
+                                 "sell 1 at 5 post-only IOC",
+                                 "sell 1 at 5 min 0.5 FOK",
                                  "sell 1 at 5 min 2"}) {
     auto const parsed = parse_line(line);
     ASSERT_FALSE(parsed) << line;
@@ -160,11 +162,14 @@ TEST(CommandTable, refusesOrdersInWordsThatItDoesNotUnderstand) {
 
 TEST(CommandTable, readsJsonRequests) {
   auto const add = expect<AddOrder>(parse_json(
-      R"({"command":"addOrder","id":7,"arguments":{"side":"sell","price":"1","amount":"2","timeInForce":"IOC",)"
+      R"({"command":"addOrder","id":7,"arguments":{"side":"sell","price":"1","amount":"2","timeInForce":"GTC",)"
       R"("leastTake":"0.5"}})"));
   EXPECT_EQ(add.side, Side::sell);
-  EXPECT_EQ(add.time_in_force, TimeInForce::immediate_or_cancel);
+  EXPECT_EQ(add.time_in_force, TimeInForce::good_till_cancelled);
   EXPECT_EQ(add.least_take, Satoshi{50'000'000});
+  auto const ioc = expect<AddOrder>(parse_json(
+      R"({"command":"addOrder","arguments":{"side":"sell","price":"1","amount":"2","timeInForce":"IOC"}})"));
+  EXPECT_EQ(ioc.time_in_force, TimeInForce::immediate_or_cancel);
   EXPECT_EQ(expect<AddOrder>(
                 parse_json(
                     R"({"command":"addOrder","arguments":{"side":"buy","price":1,"amount":2,"life":60000}})"))
@@ -269,6 +274,8 @@ TEST(CommandTable, refusesOrdersWithOtherArguments) {
        {with(R"(,"side":"buy","life":1.5)"), "life must be"},
        {with(R"(,"side":"buy","life":true)"), "life must be"},
        {with(R"(,"side":"buy","life":"1h","timeInForce":"FOK")"), "life does not apply"},
+       {with(R"(,"side":"buy","postOnly":true,"timeInForce":"IOC")"), "postOnly does not apply"},
+       {with(R"(,"side":"buy","leastTake":"0.5","timeInForce":"IOC")"), "leastTake does not apply"},
        {with(R"(,"side":"buy","postOnly":1)"), "postOnly must be true or false, not 1"},
        {with(R"(,"side":"buy","postOnly":"yes")"), "postOnly must be"},
        {with(R"(,"side":"buy","leastTake":2)"), "leastTake must be at most the amount"},

@@ -1,0 +1,34 @@
+#include "exchange/core/match_words.hpp"
+
+namespace grenache::exchange {
+
+std::string match_words(Book const& book, OrderRecord const& order, WallTime now) {
+  if (order.status != OrderStatus::open) {
+    return "It matches nothing, since it is " + std::string{to_text(order.status)} + ".";
+  }
+  if (order.expires <= now) return "It matches nothing, since it has expired.";
+  auto const matches = book.matches(order, now);
+  if (!matches.empty()) {
+    auto const& best = matches.front();
+    return "It matches " + std::to_string(matches.size()) +
+           (matches.size() == 1 ? " order: " : " orders; the best is ") + best.order.id + " at " +
+           best.order.price.to_text() + " USD, " + best.amount.to_text() +
+           " BTC of it. Orders do not trade by themselves: take one with acceptOrder.";
+  }
+  bool const buys = order.side == Side::buy;
+  auto const best = book.levels(opposite(order.side), 1, now);
+  if (best.empty()) return std::string{"It matches nothing: nobody "} + (buys ? "sells." : "buys.");
+  auto const price = best.front().price;
+  bool const crosses = buys ? order.price >= price : order.price <= price;
+  if (!crosses) {
+    return std::string{"It matches nothing: the best price to "} + (buys ? "buy" : "sell") + " is " +
+           price.to_text() + " USD, " + (buys ? "above its " : "below its ") + order.price.to_text() +
+           " USD.";
+  }
+  return order.is_signed()
+             ? "It matches nothing: the orders at its price are of the same maker, or unsigned "
+               "ones of another amount."
+             : "It matches nothing: an unsigned order trades as a whole, and none has its amount.";
+}
+
+}  // namespace grenache::exchange

@@ -1,0 +1,138 @@
+#include "exchange/core/trade/immediate_orders.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace grenache::exchange {
+
+using result::Failure;
+using result::FailureCode;
+
+ImmediateOrders::Steps ImmediateOrders::start(CommandId command, command::AddOrder const& wanted,
+                                              std::vector<Match> matches, Turn& turn) {
+  // Peers of the original program cannot confirm a payment.
+  std::erase_if(matches, [](Match const& match) { return !match.order.is_signed(); });
+  Satoshi available{};
+  for (auto const& match : matches) available = std::min(available + match.amount, wanted.amount);
+  bool const is_too_little = wanted.time_in_force == TimeInForce::fill_or_kill && available < wanted.amount;
+  if (matches.empty() || is_too_little) {
+    auto const what = matches.empty() ? "no order of the book matches"
+                                      : "only " + available.to_text() + " BTC of the book match";
+    turn.answer(command, Failure{FailureCode::refused, what + "; nothing was traded", "see: book"});
+    return {};
+  }
+  if (entries_.size() >= options_.count_max) {
+    turn.answer(command,
+                Failure{FailureCode::unavailable, "too many such orders are under way", "try again"});
+    return {};
+  }
+  Entry entry;
+  entry.command = command;
+  entry.wanted = wanted;
+  entry.matches.assign(std::make_move_iterator(matches.begin()), std::make_move_iterator(matches.end()));
+  entry.last_take = later_by(turn.now.steady, options_.patience);
+  entry.is_paying = wanted.time_in_force == TimeInForce::immediate_or_cancel;
+  entries_.emplace(++last_entry_, std::move(entry));
+  return advance(last_entry_, turn);
+}
+
+ImmediateOrders::Steps ImmediateOrders::on_report(Purchases::Report const& report, Turn& turn) {
+  auto const owner = entry_of_leg_.find(report.leg);
+  if (owner == entry_of_leg_.end()) return {};
+  auto& entry = entries_.at(owner->second);
+  auto& leg = entry.legs.at(report.leg);
+  auto const& purchase = report.purchase;
+  leg.take = purchase.view();
+  leg.amount = purchase.amount;
+  switch (purchase.state) {
+    case result::PurchaseState::asking:
+      return {};
+    case result::PurchaseState::invoiced:
+      leg.state = LegState::invoiced;
+      break;
+    case result::PurchaseState::paying:
+      leg.state = LegState::unconfirmed;
+      break;
+    case result::PurchaseState::settled:
+      leg.state = LegState::settled;
+      break;
+    case result::PurchaseState::failed:
+      // A payment that was sent may have reached the maker, so its amount is not taken again.
+      leg.state = purchase.is_paid() ? LegState::unconfirmed : LegState::failed;
+      entry.trouble = purchase.failure;
+      break;
+  }
+  return advance(owner->second, turn);
+}
+
+void ImmediateOrders::add_takes(Entry& entry, std::uint64_t& last_leg, Steps& steps, Turn& turn) {
+  Satoshi left = entry.wanted.amount;
+  for (auto const& [key, leg] : entry.legs) {
+    if (leg.state != LegState::failed) left = left - leg.amount;
+  }
+  while (left.units() > 0 && !entry.matches.empty() && turn.now.steady <= entry.last_take) {
+    auto match = std::move(entry.matches.front());
+    entry.matches.pop_front();
+    auto const amount = std::min(match.amount, left);
+    if (amount < match.order.least_take && amount < match.order.remaining) continue;
+    entry.legs.emplace(++last_leg, Leg{LegState::asking, amount, {}});
+    steps.takes.push_back({last_leg, std::move(match.order), amount, entry.is_paying, entry.last_take});
+    left = left - amount;
+  }
+}
+
+ImmediateOrders::Steps ImmediateOrders::advance(std::uint64_t id, Turn& turn) {
+  auto& entry = entries_.at(id);
+  Steps steps;
+  auto const first_new = last_leg_ + 1;
+  // Once a FOK order is being paid, it takes no more.
+  bool const may_take = !entry.is_paying || entry.wanted.time_in_force == TimeInForce::immediate_or_cancel;
+  if (may_take) add_takes(entry, last_leg_, steps, turn);
+  for (auto leg = first_new; leg <= last_leg_; ++leg) entry_of_leg_.emplace(leg, id);
+  bool const is_asking =
+      std::ranges::any_of(entry.legs, [](auto const& leg) { return leg.second.state == LegState::asking; });
+  if (is_asking) return steps;
+  if (entry.is_paying) {
+    bool const waits = std::ranges::any_of(
+        entry.legs, [](auto const& leg) { return leg.second.state == LegState::invoiced; });
+    if (!waits) end(id, steps, turn);
+    return steps;
+  }
+  Satoshi granted{};
+  for (auto const& [key, leg] : entry.legs) {
+    if (leg.state == LegState::invoiced) granted = granted + leg.amount;
+  }
+  if (granted < entry.wanted.amount) {
+    end(id, steps, turn);
+    return steps;
+  }
+  entry.is_paying = true;
+  for (auto const& [key, leg] : entry.legs) {
+    if (leg.state == LegState::invoiced) steps.payments.push_back(leg.take.take_id);
+  }
+  return steps;
+}
+
+void ImmediateOrders::end(std::uint64_t id, Steps& steps, Turn& turn) {
+  auto const& entry = entries_.at(id);
+  result::Execution out{entry.wanted.side, entry.wanted.price, entry.wanted.amount, {}, {}};
+  bool is_unconfirmed = false;
+  for (auto const& [key, leg] : entry.legs) {
+    entry_of_leg_.erase(key);
+    if (leg.state == LegState::invoiced) steps.released.push_back(key);
+    if (leg.state == LegState::settled) out.filled = out.filled + leg.amount;
+    is_unconfirmed = is_unconfirmed || leg.state == LegState::unconfirmed;
+    if (entry.is_paying && leg.state != LegState::failed) out.takes.push_back(leg.take);
+  }
+  if (out.filled.units() > 0 || is_unconfirmed) {
+    turn.answer(entry.command, std::move(out));
+  } else {
+    auto const why =
+        entry.trouble.empty() ? "the matching orders cannot be taken for such an amount" : entry.trouble;
+    turn.answer(entry.command, Failure{FailureCode::refused, "nothing was traded: " + why, "see: book"});
+  }
+  entries_.erase(id);
+}
+
+}  // namespace grenache::exchange
