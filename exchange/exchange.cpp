@@ -15,8 +15,11 @@
 #include "exchange/journal/memory_journal.hpp"
 #include "exchange/journal/release_gate.hpp"
 #include "exchange/journal/sqlite_journal.hpp"
+#include "exchange/part_options.hpp"
 #include "exchange/peer_calls.hpp"
-#include "exchange/reservation/embedded.hpp"
+#include "exchange/peer_reservations.hpp"
+#include "exchange/pending_commands.hpp"
+#include "exchange/pending_requests.hpp"
 #include <grenache/net/async_event.hpp>
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
@@ -44,56 +47,6 @@ constexpr Duration kLookAfter = std::chrono::milliseconds{20};
 /// Answers a request that comes after the peer.
 Awaitable<rpc::Reply> refuse() { co_return rpc::Reply::failure(kStopped); }
 
-rpc::Link::Options link_options(Exchange::Options const& options) {
-  rpc::Link::Options out;
-  out.grapes = options.grapes;
-  out.tls = options.grape_tls;
-  out.announce_interval = options.announce_interval;
-  out.cache.age_max = options.poll_interval / 2;  // every poll queries the grape
-  return out;
-}
-
-rpc::Client::Options client_options() {
-  rpc::Client::Options out;
-  out.reply_bytes_max = kAnswerBytesMax;
-  out.expanded_bytes_max = kAnswerBytesMax;
-  return out;
-}
-
-rpc::Server::Options server_options(Exchange::Options const& options) {
-  rpc::Server::Options out;
-  out.web_access = options.web_access;
-  out.body_bytes_max = kRequestBytesMax;
-  out.expanded_bytes_max = kRequestBytesMax;
-  return out;
-}
-
-Discovery::Options discovery_options(Exchange::Options const& options) {
-  Discovery::Options out;
-  out.grapes = options.grapes;
-  out.service = options.service;
-  out.poll_interval = options.poll_interval;
-  out.start_limit = options.start_limit;
-  out.takes_shown_address = options.advertised_host.empty() && options.bind.is_unspecified();
-  out.requires_own_address = options.requires_own_address;
-  return out;
-}
-
-Trader::Options trader_options(Exchange::Options const& options, Position position) {
-  auto out = options.trader;
-  out.position = position;
-  out.is_store_shared = options.redis.has_value();
-  return out;
-}
-
-/// Our endpoint as long as the DHT does not show it.
-std::string first_endpoint(Exchange::Options const& options, std::uint16_t port) {
-  if (!options.advertised_host.empty()) return options.advertised_host + ":" + std::to_string(port);
-  IpAddress const loopback{127, 0, 0, 1};
-  return Endpoint{options.bind.is_unspecified() ? loopback : options.bind, port}.to_string();
-}
-
-result::Failure stopped_failure() { return {result::FailureCode::stopped, "the peer has stopped", {}}; }
 result::Failure starting_failure() {
   return {result::FailureCode::unavailable, "the peer is starting", "try again in a moment"};
 }
@@ -105,13 +58,6 @@ Now time_now() { return {net::steady_now(), net::wall_now()}; }
 struct Exchange::Impl {
   /// Expires with the object.
   using Alive = std::weak_ptr<bool>;
-  using CommandDone = std::function<void(CommandResult)>;
-
-  struct Waiting {
-    explicit Waiting(net::Executor const& executor) : event{executor} {}
-    net::AsyncEvent event;
-    std::optional<rpc::Reply> reply;
-  };
 
   Impl(net::Executor e, Options o, SecretKey const& key, Random random, std::optional<SqliteFile> file,
        Log const& l);
@@ -120,7 +66,6 @@ struct Exchange::Impl {
   Impl& operator=(Impl const&) = delete;
 
   void make_journal(std::optional<SqliteFile> file);
-  void make_store(Random random);
   [[nodiscard]] std::optional<std::string> restore();
 
   template <class Input>
@@ -128,7 +73,7 @@ struct Exchange::Impl {
   void pump();
   void dispatch(Output& output);
   void release_durable(Position position);
-  void run(output::Reply& reply);
+  void run(output::Reply& reply) { requests.answer(reply); }
   void run(output::Call& call);
   void run(output::Store& store);
   void run(output::Answer& answer);
@@ -137,7 +82,7 @@ struct Exchange::Impl {
   void notify(Event const& event);
   void set_timer(TimePoint time);
 
-  void execute(Command command, CommandDone done);
+  void execute(Command command, PendingCommands::Done done);
   void end_command(CommandId id, CommandResult result);
 
   // These and the callbacks may outlive this object. What they await owns what it uses; after it they look at
@@ -145,7 +90,6 @@ struct Exchange::Impl {
   Awaitable<rpc::Reply> serve(rpc::Request& request, Alive alive);
   Awaitable<void> keep_time(Alive alive);
   Awaitable<void> discover(Alive alive);
-  Awaitable<std::optional<std::string>> start_redis();
   Awaitable<std::optional<std::string>> start();
   Awaitable<bool> stop();
 
@@ -161,25 +105,20 @@ struct Exchange::Impl {
   rpc::Server server;
   Discovery discovery;
   PeerCalls calls;
-  std::unique_ptr<RedisClient> redis;
-  std::unique_ptr<ReservationStore> store;
-  RedisReservations* redis_store = nullptr;  // `store`, if it is of this type
+  PeerReservations reservations;
   std::unique_ptr<Journal> journal;
   ReleaseGate<Output> gate;
   net::TaskGroup tasks;
   asio::steady_timer timer;
   TimePoint timer_at = TimePoint::max();
   net::AsyncEvent changed;  // after each batch of outputs
-  std::map<RequestId, std::shared_ptr<Waiting>> waiting;
-  std::map<CommandId, CommandDone> commands;
+  PendingRequests requests;
+  PendingCommands commands;
   std::map<ListenerId, Listener> listeners;
-  RequestId last_request = 0;
-  CommandId last_command = 0;
   ListenerId last_listener = 0;
   bool is_pumping = false;
   bool is_stopped = false;
   bool is_restored = false;
-  std::string redis_failure;
 };
 
 namespace {
@@ -241,12 +180,24 @@ Exchange::Impl::Impl(net::Executor e, Options o, SecretKey const& key, Random ra
             [this](CallId call, CallAnswer answer) {
               feed([&](Now now) { core.call_answered(call, std::move(answer), now); });
             }},
+      reservations{executor,
+                   {options.redis, core.id().hex(), options.is_new_identity},
+                   random.fork(),
+                   {[this, here = Alive{alive}] {
+                      if (here.expired() || !is_restored) return;
+                      log.warn("redis_data_lost", {{"redis", options.redis->to_string()}});
+                      feed([&](Now now) { core.store_lost(now); });
+                    },
+                    [this](std::string const& reason) {
+                      notify(event::Warning{"Redis is not reachable: " + reason});
+                    }},
+                   log},
       gate{file ? file->position() : 0},
       tasks{executor},
       timer{executor},
-      changed{executor} {
+      changed{executor},
+      requests{executor} {
   make_journal(std::move(file));
-  make_store(random.fork());
 }
 
 void Exchange::Impl::make_journal(std::optional<SqliteFile> opened) {
@@ -267,29 +218,6 @@ void Exchange::Impl::make_journal(std::optional<SqliteFile> opened) {
       if (!here.expired()) static_cast<MemoryJournal&>(*journal).run();
     });
   });
-}
-
-void Exchange::Impl::make_store(Random random) {
-  if (!options.redis) {
-    store = std::make_unique<EmbeddedReservations>(EmbeddedReservations::Environment{
-        net::steady_now, net::wall_now,
-        [e = executor](std::function<void()> task) { asio::post(e, std::move(task)); }});
-    return;
-  }
-  RedisClient::Options redis_options;
-  redis_options.url = *options.redis;
-  redis = std::make_unique<RedisClient>(executor, redis_options);
-  RedisReservations::Options store_options;
-  store_options.maker = core.id().hex();
-  if (options.is_new_identity) store_options.grace = std::chrono::milliseconds{0};
-  store_options.on_data_lost = [this, here = Alive{alive}] {
-    if (here.expired() || !is_restored) return;
-    log.warn("redis_data_lost", {{"redis", options.redis->to_string()}});
-    feed([&](Now now) { core.store_lost(now); });
-  };
-  auto redis_reservations = std::make_unique<RedisReservations>(*redis, std::move(random), store_options);
-  redis_store = redis_reservations.get();
-  store = std::move(redis_reservations);
 }
 
 /// Gives the core the rows of earlier runs.
@@ -355,22 +283,15 @@ void Exchange::Impl::release_durable(Position position) {
   changed.notify_all();
 }
 
-void Exchange::Impl::run(output::Reply& reply) {
-  auto const found = waiting.find(reply.request);
-  if (found == waiting.end()) return;
-  found->second->reply =
-      reply.error.empty() ? rpc::Reply{std::move(reply.result)} : rpc::Reply::failure(std::move(reply.error));
-  found->second->event.notify_all();
-}
-
 void Exchange::Impl::run(output::Call& call) { calls.start(std::move(call)); }
 
 void Exchange::Impl::run(output::Store& wanted) {
   auto const call = wanted.call;
-  store->execute(std::move(wanted.command), [this, here = Alive{alive}, call](store::Answer const& answer) {
-    if (here.expired()) return;
-    feed([&](Now now) { core.store_answered(call, answer, now); });
-  });
+  reservations.execute(std::move(wanted.command),
+                       [this, here = Alive{alive}, call](store::Answer const& answer) {
+                         if (here.expired()) return;
+                         feed([&](Now now) { core.store_answered(call, answer, now); });
+                       });
 }
 
 void Exchange::Impl::run(output::Answer& answer) { end_command(answer.command, std::move(answer.result)); }
@@ -390,27 +311,20 @@ void Exchange::Impl::notify(Event const& event) {
 // Commands
 
 void Exchange::Impl::end_command(CommandId id, CommandResult result) {
-  auto const found = commands.extract(id);
-  if (found.empty()) return;
   if (auto* const status = std::get_if<result::StatusView>(&result)) {
     status->data_dir = options.data_dir;
     status->grape = options.grapes.empty() ? "none" : discovery.state();
-    status->reservations = "in this process";
-    if (redis) {
-      auto const state = redis->connected() ? " is connected" : " is not reachable: " + redis_failure;
-      status->reservations = options.redis->to_string() + state;
-    }
+    status->reservations = reservations.state();
   }
-  found.mapped()(std::move(result));
+  commands.answer(id, std::move(result));
 }
 
-void Exchange::Impl::execute(Command command, CommandDone done) {
+void Exchange::Impl::execute(Command command, PendingCommands::Done done) {
   if (is_stopped || !is_restored) {
-    result::Failure const failure = is_stopped ? stopped_failure() : starting_failure();
+    result::Failure const failure = is_stopped ? PendingCommands::stopped() : starting_failure();
     return asio::post(executor, [done = std::move(done), failure] { done(failure); });
   }
-  auto const id = ++last_command;
-  commands.emplace(id, std::move(done));
+  auto const id = commands.add(std::move(done));
   auto const on_history = [this, here = Alive{alive}, id](result::History history) {
     if (!here.expired()) end_command(id, std::move(history));
   };
@@ -466,40 +380,16 @@ Awaitable<rpc::Reply> Exchange::Impl::serve(rpc::Request& request, Alive here) {
   // Before that it would not know its own orders.
   if (!is_restored) co_return rpc::Reply::failure(kNotReady);
   if (journal->queued_count() > kQueuedBatchesMax) co_return rpc::Reply::failure(kOverloaded);
-  auto const id = ++last_request;
-  auto const mine = std::make_shared<Waiting>(executor);
-  waiting.emplace(id, mine);
-  feed([&](Now now) { core.receive(id, std::move(request.payload), now); });
-  while (!mine->reply) {
-    auto const wake = co_await mine->event.wait();
+  auto const pending = requests.add();
+  feed([&](Now now) { core.receive(pending->id, std::move(request.payload), now); });
+  while (!pending->reply) {
+    auto const wake = co_await pending->event.wait();
     if (here.expired()) co_return rpc::Reply::failure(kStopped);
     if (wake == net::Wake::cancelled) break;
   }
-  waiting.erase(id);
-  if (!mine->reply) co_return rpc::Reply::failure(kStopped);
-  co_return std::move(*mine->reply);
-}
-
-Awaitable<std::optional<std::string>> Exchange::Impl::start_redis() {
-  redis->start(
-      [this] {
-        redis_store->connected();
-        redis_failure.clear();
-        log.debug("redis_connected", {{"redis", options.redis->to_string()}});
-        changed.notify_all();
-      },
-      [this](std::string const& reason) {
-        if (redis_failure.empty()) notify(event::Warning{"Redis is not reachable: " + reason});
-        redis_failure = reason;
-        log.warn("redis_lost", {{"redis", options.redis->to_string()}, {"reason", reason}});
-        changed.notify_all();
-      });
-  while (!redis->connected() && redis_failure.empty()) {
-    auto const wake = co_await changed.wait();
-    if (wake == net::Wake::cancelled) co_return "stopped";
-  }
-  if (redis->connected()) co_return std::nullopt;
-  co_return "Redis is not reachable at " + options.redis->to_string() + ": " + redis_failure;
+  requests.erase(*pending);
+  if (!pending->reply) co_return rpc::Reply::failure(kStopped);
+  co_return std::move(*pending->reply);
 }
 
 Awaitable<void> Exchange::Impl::discover(Alive here) {
@@ -518,10 +408,8 @@ Awaitable<std::optional<std::string>> Exchange::Impl::start() {
   }
   core.set_endpoint(first_endpoint(options, listening->port));
   log.info("listening", {{"port", int{listening->port}}, {"peer_id", core.id().hex()}});
-  if (redis) {
-    auto failure = co_await start_redis();
-    if (failure) co_return failure;
-  }
+  auto no_store = co_await reservations.start();
+  if (no_store) co_return no_store;
   auto failure = restore();
   if (failure) co_return failure;
   tasks.spawn(keep_time(alive));
@@ -556,10 +444,8 @@ Awaitable<bool> Exchange::Impl::stop() {
   co_await client.stop();
   tasks.cancel(asio::cancellation_type::terminal);
   co_await link.stop();
-  if (redis) redis->stop();
-  for (auto const& [id, done] : std::exchange(commands, {})) {
-    done(stopped_failure());
-  }
+  reservations.stop();
+  commands.stop();
   co_return co_await tasks.drained(std::chrono::seconds{1});
 }
 
@@ -612,19 +498,7 @@ Awaitable<bool> Exchange::wait_until(std::function<bool()> condition, TimePoint 
 
 Awaitable<Result<RedisReservations::Shown>> Exchange::show_reservation(std::string order_id,
                                                                        std::string take_id, PeerId taker) {
-  if (!impl_->redis_store) co_return make_error_code(RedisErrc::not_connected);
-  auto const answer = std::make_shared<std::optional<Result<RedisReservations::Shown>>>();
-  auto const done = [answer, impl = impl_.get(),
-                     here = Impl::Alive{impl_->alive}](Result<RedisReservations::Shown> shown) {
-    *answer = std::move(shown);
-    if (!here.expired()) impl->changed.notify_all();
-  };
-  impl_->redis_store->show(order_id, store_take_id(take_id, taker.hex()), done);
-  while (!*answer) {
-    auto const wake = co_await impl_->changed.wait();
-    if (wake == net::Wake::cancelled) co_return make_error_code(RedisErrc::stopped);
-  }
-  co_return **answer;
+  return impl_->reservations.show(std::move(order_id), store_take_id(take_id, taker.hex()));
 }
 
 }  // namespace grenache::exchange

@@ -92,6 +92,11 @@ Result<Payload> read_payload(Value payload) {
   return Payload{std::move(*body), PayloadForm::text};
 }
 
+Value read_answer(Value result) {
+  auto payload = read_payload(result);
+  return payload ? std::move(payload->body) : std::move(result);
+}
+
 Value write_payload(Value body, PayloadForm form) {
   return form == PayloadForm::text ? Value{json::to_text(body)} : std::move(body);
 }

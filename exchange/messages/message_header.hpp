@@ -59,6 +59,8 @@ struct Payload {
 
 /// Parses a string as JSON text; any other value is the message itself. Errors: not_json.
 [[nodiscard]] Result<Payload> read_payload(json::Value payload);
+/// The body of an answer, in either form; a string that is not JSON text is returned unchanged.
+[[nodiscard]] json::Value read_answer(json::Value result);
 [[nodiscard]] json::Value write_payload(json::Value body, PayloadForm form);
 
 enum class CreatorType { unknown, client, server };

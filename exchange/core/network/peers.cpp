@@ -11,12 +11,6 @@ namespace {
 constexpr std::size_t kTroubleSizeMax = 200;
 constexpr std::size_t kCommandCountMax = 100;
 
-// Parses an answer in either form; a string that is not JSON is returned unchanged.
-json::Value read_answer(json::Value result) {
-  auto payload = read_payload(result);
-  return payload ? std::move(payload->body) : std::move(result);
-}
-
 }  // namespace
 
 std::string_view to_text(ContactSource source) {

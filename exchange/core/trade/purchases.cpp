@@ -15,11 +15,6 @@ namespace {
 using result::Failure;
 using result::FailureCode;
 
-json::Value read_answer(json::Value result) {
-  auto payload = read_payload(result);
-  return payload ? std::move(payload->body) : std::move(result);
-}
-
 constexpr std::size_t kIdPrefixSizeMin = 4;
 constexpr std::string_view kHoldTaker = "self";
 
