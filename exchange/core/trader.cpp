@@ -275,9 +275,8 @@ void Trader::on_book(Sync::Read const& read, Turn& turn) {
       sync_.blame(read.endpoint, turn);
       break;
     }
-    // Unsigned orders stay with the peer of the original that published them.
-    auto const added = order.is_signed() || read.is_original ? offer(order, read.endpoint, turn)
-                                                             : Result<Added>{Added::nothing};
+    auto const added = order.is_signed() || is_of_original(order, read) ? offer(order, read.endpoint, turn)
+                                                                        : Result<Added>{Added::nothing};
     if (!added) ++event.dropped_count;
     if (!added && added.error() == BookErrc::bad_signature) ++bad_count;
     if (added && *added != Added::nothing) ++event.new_count;
@@ -286,6 +285,16 @@ void Trader::on_book(Sync::Read const& read, Turn& turn) {
 }
 
 // Rules between parts
+
+/// True for an unsigned order that was read from a peer of the original and whose maker is such a peer, too.
+/// The original also holds, without price and signature, copies of the orders that our peers have told it.
+bool Trader::is_of_original(OrderRecord const& order, Sync::Read const& read) const {
+  if (!read.is_original) return false;
+  // Its peers are on one host, and an exchangeId is a port.
+  auto const maker = read.endpoint.substr(0, read.endpoint.rfind(':') + 1) + std::to_string(order.exchange_id);
+  auto const* const contact = peers_.find(maker);
+  return contact && contact->is_met && !contact->peer;
+}
 
 Result<Added> Trader::offer(OrderRecord const& order, std::string const& from, Turn& turn) {
   auto const added = book_.add(order, turn.now.wall);

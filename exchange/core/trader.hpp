@@ -123,6 +123,7 @@ class Trader {
   // Rules between parts
   /// An order has a new version: ours, or one that another peer has sent from `from`.
   void changed(OrderRecord const& order, std::string const& from, Turn& turn);
+  [[nodiscard]] bool is_of_original(OrderRecord const& order, Sync::Read const& read) const;
   Result<Added> offer(OrderRecord const& order, std::string const& from, Turn& turn);
   void sold(Sale const& sale, Turn& turn);
   void bought(Purchase const& purchase, Turn& turn);

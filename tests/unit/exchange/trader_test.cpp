@@ -263,6 +263,62 @@ TEST(Trader, unsignedOrdersDoNotSpreadByBookReads) {
   EXPECT_TRUE(live(network, carol).empty());
 }
 
+/// A peer of the original at 127.0.0.1:1500: keeps what it is told, without the members that it does not know.
+class Original {
+ public:
+  explicit Original(TraderNetwork& network) {
+    network.strangers["127.0.0.1:1500"] = [this](Value const& payload) {
+      auto const body = parsed(*payload.as_string());
+      auto const type = *body.find_string("type");
+      if (type == PingPongMessage::kType) {
+        return CallAnswer{Value{R"({"type":"PingPongMessage","exchangeId":1500,"message":"pong"})"}, {}};
+      }
+      if (type == GetOrderbookMessage::kType) return CallAnswer{Value{json::to_text(Value{book})}, {}};
+      EXPECT_EQ(type, AddOrderMessage::kType);
+      keep(body);
+      return CallAnswer{Value{"\"ok\""}, {}};
+    };
+  }
+
+  void keep(Value const& order) {
+    Value::Object known;
+    for (auto const* const name :
+         {"type", "exchangeId", "creatorType", "createdAt", "id", "buy", "sell", "amountToBuy"}) {
+      known.emplace_back(name, *order.find(name));
+    }
+    book.emplace_back(std::move(known));
+  }
+
+  Value::Array book;
+};
+
+TEST(Trader, copiesOfOurOrdersInABookOfTheOriginalAreNotOrdersOfTheOriginal) {
+  TraderNetwork network;
+  Original original{network};
+  auto& bob = network.add("Bob", 2);
+  auto& carol = network.add("Carol", 3);
+  network.look_up();
+  auto const sell = publish(network, bob, wanted(Side::sell));
+  ASSERT_EQ(original.book.size(), 1u);
+  original.keep(parsed(*original_order(uuid(1), "BTC", "USD").as_string()));
+  network.wait(1min);
+  for (auto* const node : {&bob, &carol}) {
+    auto const orders = live(network, *node);
+    ASSERT_EQ(orders.size(), 2u) << node->at;
+    EXPECT_EQ(std::ranges::count_if(orders, &OrderRecord::is_signed), 1) << node->at;
+  }
+
+  // Nor are they when their maker has left, and the reader has begun anew.
+  network.kill(bob);
+  network.kill(carol);
+  network.start(carol);
+  network.look_up();
+  network.wait(1min);
+  auto const orders = live(network, carol);
+  ASSERT_EQ(orders.size(), 1u);
+  EXPECT_EQ(orders.front().id, uuid(1));
+}
+
 TEST(Trader, theOriginalTakesAnOrderOfOurs) {
   TraderNetwork network;
   auto& bob = network.add("Bob", 2);
