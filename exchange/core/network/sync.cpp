@@ -11,6 +11,12 @@ void Sync::met(std::string const& endpoint, bool is_original, Turn& turn) {
   auto& state = states_[endpoint];
   state.is_here = true;
   state.is_original = is_original;
+  // A peer of the original reads books only when it starts.
+  if (is_original) {
+    for (auto const& order : book_.live(turn.now.wall)) {
+      if (order.maker == self_.id) add_untold(state, key_of(order));
+    }
+  }
   state.next_read = state.next_tell = turn.now.steady;
   expire(turn);
 }

@@ -45,7 +45,7 @@ class Sync {
   Sync(Sync const&) = delete;
   Sync& operator=(Sync const&) = delete;
 
-  /// A peer answers at `endpoint`.
+  /// A peer answers at `endpoint`. One of the original is told all own orders.
   void met(std::string const& endpoint, bool is_original, Turn& turn);
   /// It does not answer any more; what it has not heard of is kept for `met`.
   void lost(std::string const& endpoint);

@@ -292,6 +292,20 @@ class Original {
   Value::Array book;
 };
 
+TEST(Trader, aPeerOfTheOriginalThatIsMetLaterIsToldOurOpenOrders) {
+  TraderNetwork network;
+  auto& bob = network.add("Bob", 2);
+  network.add("Carol", 3);
+  network.look_up();
+  auto const sell = publish(network, bob, wanted(Side::sell));
+  auto const closed = publish(network, bob, wanted(Side::sell));
+  network.execute(bob, command::CancelOrder{closed.id});
+  Original original{network};
+  network.look_up();
+  ASSERT_EQ(original.book.size(), 1u);
+  EXPECT_EQ(*original.book.front().find_string("id"), sell.id);
+}
+
 TEST(Trader, copiesOfOurOrdersInABookOfTheOriginalAreNotOrdersOfTheOriginal) {
   TraderNetwork network;
   Original original{network};
