@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "exchange/messages/order_record.hpp"
 #include <grenache/base/time.hpp>
 #include <grenache/json/json.hpp>
 
@@ -60,11 +61,16 @@ std::string sale_words(json::Value const& body) {
 std::string purchase_words(json::Value const& body) {
   auto const state = text(body, "state");
   auto const* const order = body.find("order");
-  auto const what =
-      text(body, "amount") + " BTC" +
-      (order ? " of order " + text(*order, "id") + " at " + text(*order, "price") + " USD" : "");
+  bool const is_unsigned = order && !order->find("maker");
+  auto const price = is_unsigned ? kOriginalPrice.to_text() : order ? text(*order, "price") : std::string{};
+  auto const what = text(body, "amount") + " BTC" +
+                    (order ? " of order " + text(*order, "id") + " at " + price + " USD" : "");
   std::string const prefix = "Take " + text(body, "take") + " of " + what;
   if (state == "asking") return prefix + " waits for the invoice of the maker.";
+  if (state == "invoiced" && is_unsigned) {
+    return prefix + " has an invoice of a peer of the original program until " +
+           time_text(body, "invoiceExpires") + ".";
+  }
   if (state == "invoiced") {
     return prefix + " waits for its payment until " + time_text(body, "invoiceExpires") + ".";
   }

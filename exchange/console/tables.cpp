@@ -181,6 +181,10 @@ std::string state_text(result::PurchaseView const& view, TextStyle const& style)
     case result::PurchaseState::asking:
       return "asking the maker for an invoice";
     case result::PurchaseState::invoiced:
+      if (!view.maker) {
+        return "invoiced, ends in " + time_left_text(style.now, view.invoice_expires) +
+               "; a peer of the original program does not confirm a payment";
+      }
       return "invoiced; pay within " + time_left_text(style.now, view.invoice_expires) + ": pay " +
              short_id(view.take_id);
     case result::PurchaseState::paying:

@@ -94,6 +94,15 @@ TEST(Tables, aTakeShowsItsInvoiceWhole) {
   EXPECT_EQ(settled.find("lnbcrt"), std::string::npos);
 }
 
+TEST(Tables, aTakeOfTheOriginalDoesNotAskToPay) {
+  auto view = samples::purchase(result::PurchaseState::invoiced);
+  view.maker.reset();
+  EXPECT_NE(text(view).find("\nstate         invoiced, ends in 15m 0s; a peer of the original program does not\n"
+                            "              confirm a payment\n"),
+            std::string::npos)
+      << text(view);
+}
+
 TEST(Tables, aPlacedOrderShowsItsWholeId) {
   auto view = samples::order(samples::kOrderId, Side::sell, "50000", "1");
   view.order.remaining = *Satoshi::parse("0.75");
