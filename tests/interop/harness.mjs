@@ -1,8 +1,8 @@
 // Runs real processes against each other on free ports, waits for the events that they report, prints a table at the
 // end, and leaves nothing running. Exit code 0: all cases passed; 1: one failed; 77: skipped, with the reason.
 //
-// Environment: INTEROP_MODULES folder with the installed packages; GRAPE_BIN, RPC_ECHO_SERVER_BIN, RPC_CALL_BIN,
-// RPC_PUB_BIN, RPC_SUB_BIN our programs; INTEROP_OURS=node replaces ours by Node.js' programs, which tests this harness itself.
+// Environment: INTEROP_MODULES folder with the installed packages; GRAPE_BIN, EXCHANGE_BIN, RPC_ECHO_SERVER_BIN,
+// RPC_CALL_BIN, RPC_PUB_BIN, RPC_SUB_BIN our programs; INTEROP_OURS=node replaces ours by Node.js' programs, which tests this harness itself.
 import { spawn, spawnSync } from 'node:child_process'
 import dgram from 'node:dgram'
 import { once } from 'node:events'
@@ -243,7 +243,8 @@ export function httpRequest (options, body) {
   })
 }
 
-function program (kind, variable, script) {
+/// Returns command and arguments of that program of Node.js, or of ours. Without ours the test is skipped.
+export function program (kind, variable, script) {
   if (kind === 'node' || standIn) return [process.execPath, [path.join(here, 'node', script)]]
   const binary = process.env[variable]
   if (!binary || !fs.existsSync(binary)) skip(`${variable} names no program`)
