@@ -73,18 +73,18 @@ std::optional<Refused> ReservationTable::check_new(Order const& order, store::Re
   };
   if (order.totals.closed) return refuse(RefusalReason::closed, {});
   if (command.wanted > order.left()) return refuse(RefusalReason::amount, {});
-  std::vector<std::pair<TimePoint, Satoshi>> live;  // expiry and amount
   for (auto const& [take_id, take] : order.live) {
     if (take.taker == command.taker) return refuse(RefusalReason::taker_has_one, until(take.expires, now));
-    live.emplace_back(take.expires, take.amount);
   }
-  std::ranges::sort(live);
   if (order.settled.size() >= options_.settled_takes_per_order_max)
     return refuse(RefusalReason::too_many_takes, {});
-  if (live.size() >= options_.live_takes_per_order_max)
-    return refuse(RefusalReason::too_many_takes, until(live.front().first, now));
+  bool const is_full = order.live.size() >= options_.live_takes_per_order_max;
   Satoshi free = order.free();
-  if (command.wanted <= free) return std::nullopt;
+  if (!is_full && command.wanted <= free) return std::nullopt;
+  std::vector<std::pair<TimePoint, Satoshi>> live;  // expiry and amount
+  for (auto const& [take_id, take] : order.live) live.emplace_back(take.expires, take.amount);
+  std::ranges::sort(live);
+  if (is_full) return refuse(RefusalReason::too_many_takes, until(live.front().first, now));
   TimePoint enough_at = now;
   for (auto const& [expires, amount] : live) {
     if (command.wanted <= free) break;
