@@ -222,10 +222,7 @@ Sales::Outcome Sales::on_reserved(Key const& key, Entry& entry, OwnOrder const* 
     sale.life = std::min(options_.takes.life, left);
     sale.state = SaleState::invoiced;
     turn.save(row_of(sale));
-    if (sale.fence > fence_max_) {
-      fence_max_ = sale.fence;
-      turn.save(fence_row());
-    }
+    fence_max_ = std::max(fence_max_, sale.fence);
     set_deadline(entry, later_by(turn.now.steady, reservation.life));
     send_invoice(entry, turn);
     turn.log(std::move(event));
@@ -302,7 +299,7 @@ void Sales::expire(OwnOrders const& orders, Turn& turn) {
         continue;
       }
     }
-    turn.erase(kRowKind, key.first + "/" + key.second);
+    erase_row(key, turn);
     erase(key);
   }
 }
@@ -325,7 +322,7 @@ void Sales::forget(std::string const& order_id, Turn& turn) {
     ++it;
     auto& entry = entries_.at(key);
     refuse_all(entry, {RefusalCode::expired, "the order has expired", {}}, turn);
-    if (entry.sale.state != SaleState::reserving) turn.erase(kRowKind, key.first + "/" + key.second);
+    if (entry.sale.state != SaleState::reserving) erase_row(key, turn);
     erase(key);
   }
 }
@@ -377,21 +374,30 @@ Row Sales::row_of(Sale const& sale) {
 }
 
 void Sales::dump(std::vector<Row>& out) const {
-  if (fence_max_ > 0) out.push_back(fence_row());
+  if (fence_saved_ > 0) out.push_back(fence_row());
   refused_.dump(out);
   for (auto const& [key, entry] : entries_) {
     if (entry.sale.state != SaleState::reserving) out.push_back(row_of(entry.sale));
   }
 }
 
-Row Sales::fence_row() const { return {kFenceKind, kFenceKey, std::to_string(fence_max_)}; }
+Row Sales::fence_row() const { return {kFenceKind, kFenceKey, std::to_string(fence_saved_)}; }
+
+void Sales::erase_row(Key const& key, Turn& turn) {
+  if (fence_max_ > fence_saved_) {
+    fence_saved_ = fence_max_;
+    turn.save(fence_row());
+  }
+  turn.erase(kRowKind, key.first + "/" + key.second);
+}
 
 bool Sales::restore(Row const& row) {
   if (row.kind == RefusedTakes::kRowKind) return refused_.restore(row);
   if (row.kind == kFenceKind) {
     auto const value = json::parse(row.body);
     auto const fence = value ? value->as_int() : std::nullopt;
-    if (fence) fence_max_ = std::max(fence_max_, *fence);
+    if (fence) fence_saved_ = *fence;
+    fence_max_ = std::max(fence_max_, fence_saved_);
     return fence.has_value();
   }
   RowFields fields{row.body};

@@ -131,6 +131,9 @@ class Sales {
   [[nodiscard]] WallTime forgets_at(Sale const& sale) const;
   [[nodiscard]] static Row row_of(Sale const& sale);
   [[nodiscard]] Row fence_row() const;
+  /// Erases the row of a sale. The greatest fence has a row of its own from then on: until then the rows of
+  /// the sales have it.
+  void erase_row(Key const& key, Turn& turn);
   Outcome on_reserved(Key const& key, Entry& entry, OwnOrder const* order, store::Answer const& answer,
                       Turn& turn);
   Outcome on_settled(Key const& key, Entry& entry, store::Answer const& answer, Turn& turn);
@@ -144,6 +147,7 @@ class Sales {
   std::multimap<TimePoint, Key> deadlines_;
   std::uint64_t last_key_ = 0;
   std::int64_t fence_max_ = 0;
+  std::int64_t fence_saved_ = 0;  // in a row of its own
 };
 
 }  // namespace grenache::exchange
