@@ -324,8 +324,6 @@ void RedisReservations::Impl::send_undo(std::uint64_t number) {
       return;
     }
     found->second.is_sent = false;
-    // Two timeouts in a row: replace the connection.
-    if (reply.error() == RedisErrc::timed_out) self->client.reconnect();
   });
 }
 

@@ -81,8 +81,9 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
       Error const error = stopped_ ? RedisErrc::stopped : RedisErrc::not_connected;
       return answer_later(std::move(done), error);
     }
+    bool const is_first = pending_.empty() || !pending_.back().done;  // of those that were not failed yet
     pending_.push_back({std::move(done), net::steady_deadline(options_.command_timeout)});
-    if (pending_.size() == 1) command_limit_.set(pending_.front().deadline);
+    if (is_first) command_limit_.set(pending_.back().deadline);
     connection_->send(words);
   }
 
@@ -300,6 +301,7 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
 
   void begin(ConnectionPtr const& connection) {
     ready_ = true;
+    is_silent_ = false;
     connection->start(
         [this](RedisReply reply) { on_reply(std::move(reply)); },
         [this](Error error) { lost(error == asio::error::eof ? "closed by Redis" : error.message()); });
@@ -330,6 +332,7 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
 
   void on_reply(RedisReply reply) {
     if (pending_.empty()) return lost("Redis sent a reply without a command");
+    is_silent_ = false;
     auto const keep_alive = shared_from_this();
     Done const done = std::move(pending_.front().done);
     pending_.pop_front();
@@ -366,7 +369,9 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
       if (pending.done) late.push_back(std::exchange(pending.done, nullptr));
     }
     watch_first();
+    bool const was_silent = !late.empty() && std::exchange(is_silent_, true);
     for (auto const& done : late) done(RedisErrc::timed_out);
+    if (was_silent && ready_) lost("Redis does not answer");
   }
 
   static constexpr std::chrono::milliseconds kRetryMin{50};
@@ -386,6 +391,7 @@ class RedisClient::Impl : public std::enable_shared_from_this<Impl> {
   std::string last_error_;
   std::deque<Pending> pending_;  // in the order of the commands
   bool ready_ = false;
+  bool is_silent_ = false;  // commands have timed out since the last reply
   bool stopped_ = false;
 };
 

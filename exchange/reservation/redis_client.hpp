@@ -34,7 +34,8 @@ inline Error make_error_code(RedisErrc code) { return make_enum_error(code); }
 /// refuses ROLE is taken for one). All addresses of a host are tried one after the other. With sentinels,
 /// each attempt asks them one after the other for the address of the master, the last one that knew it first,
 /// and without a login. A reply of MOVED makes the client reconnect to where it points, READONLY as after a
-/// loss. Nothing waits for a name server that does not answer.
+/// loss. A connection on which commands time out twice without a reply in between is replaced. Nothing waits
+/// for a name server that does not answer.
 ///
 /// Not thread-safe: use it on the thread of its executor. A command without a connection fails at once;
 /// commands are executed and answered in order.

@@ -311,6 +311,36 @@ TEST(RedisClient, tellsWhyItCannotConnect) {
   EXPECT_FALSE(session.client.connected());
 }
 
+TEST_F(Client, replacesAConnectionOnWhichTwoCommandsInARowTimeOut) {
+  RedisServer server;
+  auto options = options_of(server.url());
+  options.command_timeout = 100ms;
+  Session session{io, options};
+  session.until([&] { return session.connected_count == 1; });
+  server.freeze();
+  EXPECT_EQ(session.command({"PING"}).error(), RedisErrc::timed_out);
+  EXPECT_EQ(session.lost_count, 0);
+  EXPECT_EQ(session.command({"PING"}).error(), RedisErrc::timed_out);
+  EXPECT_EQ(session.lost_reason(), "Redis does not answer");
+  server.thaw();
+  session.until([&] { return session.connected_count == 2; });
+}
+
+TEST_F(Client, keepsAConnectionThatAnswersLate) {
+  RedisServer server;
+  auto options = options_of(server.url());
+  options.command_timeout = 100ms;
+  Session session{io, options};
+  session.until([&] { return session.connected_count == 1; });
+  for (int i = 0; i < 2; ++i) {
+    server.freeze();
+    EXPECT_EQ(session.command({"PING"}).error(), RedisErrc::timed_out);
+    server.thaw();
+    session.until([&] { return session.command({"PING"}).has_value(); });
+  }
+  EXPECT_EQ(session.lost_count, 0);
+}
+
 TEST_F(Client, aReplyThatIsNotRedisEndsTheConnection) {
   tcp::acceptor acceptor{io, tcp::endpoint{boost::asio::ip::address_v4::loopback(), 0}};
   tcp::socket socket{io};
