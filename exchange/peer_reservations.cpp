@@ -30,7 +30,7 @@ PeerReservations::PeerReservations(net::Executor executor, Options options, Rand
   client_ = std::make_unique<RedisClient>(executor_, client_options);
   RedisReservations::Options store_options;
   store_options.maker = options_.maker;
-  if (options_.is_new_identity) store_options.grace = std::chrono::milliseconds{0};
+  store_options.is_new_maker = options_.is_new_identity;
   store_options.on_data_lost = callbacks_.on_data_lost;
   auto redis_store = std::make_unique<RedisReservations>(*client_, std::move(random), store_options);
   redis_store_ = redis_store.get();

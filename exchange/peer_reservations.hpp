@@ -20,8 +20,8 @@ class PeerReservations {
   struct Options {
     std::optional<RedisUrl> redis;  // none: in this process
     std::string maker;              // peer id in hex
-    /// No other process can have promised anything under this identity, so a Redis without data need not wait
-    /// for others to restore theirs.
+    /// No other process can have promised anything under this identity yet, so a Redis that has no data at the
+    /// start need not wait for others to restore theirs.
     bool is_new_identity = false;
   };
   struct Callbacks {

@@ -162,7 +162,8 @@ struct RedisReservations::Impl : std::enable_shared_from_this<Impl> {
   Options options;
   std::shared_ptr<RedisScriptRunner> runner =
       std::make_shared<RedisScriptRunner>(client, reservation_script(), key("epoch"));
-  std::string epoch;       // of the data that this process has recovered; empty: none
+  std::string epoch;  // of the data that this process has recovered; empty: none
+  bool has_recovered = false;
   bool loss_told = false;  // on_data_lost was called, and no Recover was executed since
   std::int64_t fence = 0;  // the greatest one known
   std::optional<Recovery> recovery;
@@ -256,6 +257,7 @@ void RedisReservations::Impl::run(store::Recover command, Done done) {
   std::size_t const count = command.orders.size() + command.takes.size();
   std::size_t const part_count = count / kRecoverPart + 1;
   recovery = Recovery{part_count, false, std::move(done)};
+  milliseconds const grace = options.is_new_maker && !has_recovered ? milliseconds{0} : options.grace;
   for (std::size_t part = 0; part < part_count; ++part) {
     std::size_t const begin = part * kRecoverPart;
     std::size_t const end = std::min(begin + kRecoverPart, count);
@@ -266,7 +268,7 @@ void RedisReservations::Impl::run(store::Recover command, Done done) {
                 is_last ? "1" : "0",
                 std::to_string(fence),
                 new_epoch,
-                std::to_string(options.grace.count()),
+                std::to_string(grace.count()),
                 std::to_string(orders_end - begin)};
     for (std::size_t i = begin; i < orders_end; ++i) append(words, command.orders[i]);
     for (std::size_t i = orders_end; i < end; ++i) append(words, command.takes[i - command.orders.size()]);
@@ -290,6 +292,7 @@ void RedisReservations::Impl::on_part(std::string const& new_epoch, bool is_good
   bool const has_succeeded = !finished->has_failed && !new_epoch.empty();
   if (has_succeeded) epoch = new_epoch;
   loss_told = false;
+  has_recovered = has_recovered || has_succeeded;
   for (auto& [command, done] : std::exchange(held, {})) execute(std::move(command), std::move(done));
   if (has_succeeded) {
     finished->done(store::Done{});

@@ -52,6 +52,8 @@ class RedisReservations final : public ReservationStore {
     std::chrono::milliseconds grace{30'000};
     std::size_t live_takes_per_order_max = 64;
     std::size_t settled_takes_per_order_max = 10'000;
+    /// No process has promised anything for this maker yet: there is no grace after the first Recover.
+    bool is_new_maker = false;
     /// Pending undos; beyond this the oldest attempts are left to expire.
     std::size_t undo_max = 10'000;
     /// Commands that wait for the answer to a Recover; further ones are refused with `unavailable`.

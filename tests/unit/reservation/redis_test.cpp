@@ -289,6 +289,15 @@ TEST_F(Redis, theGraceEnds) {
   peer.until([&] { return granted(peer.execute(reserve_of("take-1", "alice"))) != nullptr; });
 }
 
+TEST_F(Redis, aNewMakerHasNoGraceAtItsStartAndOneAfterEachLoss) {
+  RedisPeer peer{io, server->url(), {.grace = 1h, .is_new_maker = true}};
+  EXPECT_TRUE(granted(peer.execute(reserve_of("take-1", "alice", 10))));
+  (void)peer.command({"FLUSHALL"});
+  EXPECT_EQ(refused(peer.execute(reserve_of("take-2", "bob", 10))), RefusalReason::unavailable);
+  peer.until([&] { return peer.recover_count == 2; });
+  EXPECT_EQ(refused(peer.execute(reserve_of("take-2", "bob", 10))), RefusalReason::unavailable);
+}
+
 TEST_F(Redis, aProcessThatWasAwayRecoversWhatAnotherOneHasNot) {
   RedisPeer one{io, server->url()};
   RedisPeer two{io, server->url()};

@@ -82,6 +82,7 @@ class RedisPeer {
   struct Options {
     std::chrono::milliseconds command_timeout = test::limit();
     std::chrono::milliseconds grace{0};
+    bool is_new_maker = false;
     std::size_t undo_max = 10'000;
     bool recovers = true;  // sends `promised` when it connects, and whenever the data were lost
   };
@@ -112,7 +113,10 @@ class RedisPeer {
   }
 
   RedisReservations::Options store_options(Options const& options) {
-    RedisReservations::Options made{.maker = "maker", .grace = options.grace, .undo_max = options.undo_max};
+    RedisReservations::Options made{.maker = "maker",
+                                    .grace = options.grace,
+                                    .is_new_maker = options.is_new_maker,
+                                    .undo_max = options.undo_max};
     made.on_data_lost = [this, recovers = options.recovers] {
       ++loss_count;
       if (recovers) recover();
