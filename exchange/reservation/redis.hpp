@@ -24,7 +24,8 @@ namespace grenache::exchange {
 ///       sorted set of the take ids with live reservations, by the time they expire
 ///   grenache:exchange:{maker}:take:<order id>/<take id>
 ///       "<sat> <fence> <reserved at, ms> <attempt> <taker>"; expires with the reservation
-///   grenache:exchange:{maker}:fence     counter; never expires
+///   grenache:exchange:{maker}:fence
+///       counter; never expires. After a loss it continues from the time in ms
 ///   grenache:exchange:{maker}:epoch     hash: id (random), until (ms); see below
 ///   grenache:exchange:{maker}:undone:<attempt>
 ///       a cancelled attempt: a script that runs later finds it and does nothing
@@ -34,7 +35,8 @@ namespace grenache::exchange {
 /// Data loss (FLUSHALL, a restart without data): the epoch is missing, so all scripts but Recover refuse. The
 /// first Recover sets a new one. For `grace` from then on takes are refused with the time to wait, so that
 /// the other processes can restore theirs; they find an epoch that is not the one they know. A connection
-/// that finds the known epoch needs no Recover.
+/// that finds the known epoch needs no Recover. New fences exceed all that were given before the loss, as
+/// long as fewer than 1000 were given per second.
 ///
 /// Lost answers. Without a definite answer the caller gets `unavailable`. An attempt to Reserve is undone: at
 /// once if Redis still answers, else after the next connection. A reservation that was repeated for a second

@@ -281,6 +281,8 @@ commands.recover = function()
   redis.call('DEL', mark)
   if redis.call('HSETNX', prefix .. 'epoch', 'id', ARGV[7]) == 1 then
     redis.call('HSET', prefix .. 'epoch', 'until', int(now + tonumber(ARGV[8])))
+    -- Other processes may have fences that nobody tells: the clock is ahead of all of them.
+    if tonumber(ARGV[8]) > 0 then raise_fence(int(now)) end
   end
   return {'done', redis.call('HGET', prefix .. 'epoch', 'id')}
 end

@@ -298,6 +298,25 @@ TEST_F(Redis, aNewMakerHasNoGraceAtItsStartAndOneAfterEachLoss) {
   EXPECT_EQ(refused(peer.execute(reserve_of("take-2", "bob", 10))), RefusalReason::unavailable);
 }
 
+TEST_F(Redis, aFenceThatAnotherProcessHasIsNotGivenAgainAfterALoss) {
+  RedisPeer one{io, server->url(), {.grace = 1ms}};
+  RedisPeer two{io, server->url(), {.grace = 1ms}};
+  std::optional<Reservation> first;
+  std::optional<Reservation> second;
+  auto const grant = [&](RedisPeer& peer, std::optional<Reservation>& out) {
+    auto const answer = peer.execute(reserve_of("take-1", "alice"));
+    if (granted(answer)) out = granted(answer)->reservation;
+    return out.has_value();
+  };
+  one.until([&] { return grant(one, first); });
+  (void)one.command({"FLUSHALL"});
+  two.until([&] { return grant(two, second); });  // of `first` the process knows nothing
+  EXPECT_GT(second->fence, first->fence);
+  EXPECT_EQ(refused(two.execute(settle_of(*first))), RefusalReason::gone);
+  EXPECT_TRUE(std::holds_alternative<store::Settled>(two.execute(settle_of(*second))));
+  EXPECT_EQ(refused(two.execute(settle_of(*first))), RefusalReason::gone);
+}
+
 TEST_F(Redis, aProcessThatWasAwayRecoversWhatAnotherOneHasNot) {
   RedisPeer one{io, server->url()};
   RedisPeer two{io, server->url()};
