@@ -39,6 +39,8 @@ constexpr char const* kNotReady = "ERR_NOT_READY";
 constexpr char const* kOverloaded = "ERR_OVERLOADED";
 /// Requests are refused while so many batches wait for the disk.
 constexpr std::size_t kQueuedBatchesMax = 10'000;
+/// Between looks whether Redis has lost its data; a few for each grace.
+constexpr Duration kRedisCheckInterval = std::chrono::seconds{7};
 /// The clocks are looked at again after this, in case the wall clock was set.
 constexpr Duration kSleepMax = std::chrono::seconds{30};
 /// How long after an input the deadlines are looked at: finding the next one costs more than most inputs.
@@ -89,6 +91,7 @@ struct Exchange::Impl {
   // `alive` before they touch a member.
   Awaitable<rpc::Reply> serve(rpc::Request& request, Alive alive);
   Awaitable<void> keep_time(Alive alive);
+  Awaitable<void> check_redis(Alive alive);
   Awaitable<void> discover(Alive alive);
   Awaitable<std::optional<std::string>> start();
   Awaitable<bool> stop();
@@ -392,6 +395,16 @@ Awaitable<rpc::Reply> Exchange::Impl::serve(rpc::Request& request, Alive here) {
   co_return std::move(*pending->reply);
 }
 
+Awaitable<void> Exchange::Impl::check_redis(Alive here) {
+  asio::steady_timer pause{executor};
+  while (!here.expired() && !is_stopped) {
+    pause.expires_after(kRedisCheckInterval);
+    auto const [error] = co_await pause.async_wait(net::kTuple);
+    if (error || here.expired() || is_stopped) co_return;
+    reservations.check();
+  }
+}
+
 Awaitable<void> Exchange::Impl::discover(Alive here) {
   if (here.expired()) co_return;
   auto starting = discovery.start_patiently();
@@ -413,6 +426,7 @@ Awaitable<std::optional<std::string>> Exchange::Impl::start() {
   auto failure = restore();
   if (failure) co_return failure;
   tasks.spawn(keep_time(alive));
+  if (options.redis) tasks.spawn(check_redis(alive));
   feed([&](Now now) { core.endpoints_found(options.connect, ContactSource::connect, now); });
   if (options.requires_grape) {
     auto not_found = co_await discovery.start();

@@ -44,6 +44,8 @@ class PeerReservations {
   void stop();
 
   void execute(store::Command command, ReservationStore::Done done);
+  /// See RedisReservations::check(). With Redis only.
+  void check() { redis_store_->check(); }
   /// "in this process", or the Redis and whether it is connected.
   [[nodiscard]] std::string state() const;
   /// The Redis key of a reservation and its remaining life; fails without Redis. The object must outlive it.

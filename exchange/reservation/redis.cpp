@@ -144,6 +144,7 @@ struct RedisReservations::Impl : std::enable_shared_from_this<Impl> {
   void send_undo(std::uint64_t number);
   void retry_undos();
   void connected();
+  void check();
   void refuse_later(Done done) {
     if (stopped) return done(unavailable());  // by a callback, not by execute()
     client.post([self = shared_from_this(), done = std::move(done)] {
@@ -256,8 +257,8 @@ void RedisReservations::Impl::run(store::Recover command, Done done) {
   for (auto const& take : command.takes) fence = std::max(fence, take.reservation.fence);
   std::size_t const count = command.orders.size() + command.takes.size();
   std::size_t const part_count = count / kRecoverPart + 1;
-  recovery = Recovery{part_count, false, std::move(done)};
   milliseconds const grace = options.is_new_maker && !has_recovered ? milliseconds{0} : options.grace;
+  recovery = Recovery{part_count, false, std::move(done)};
   for (std::size_t part = 0; part < part_count; ++part) {
     std::size_t const begin = part * kRecoverPart;
     std::size_t const end = std::min(begin + kRecoverPart, count);
@@ -291,8 +292,8 @@ void RedisReservations::Impl::on_part(std::string const& new_epoch, bool is_good
   auto const finished = std::exchange(recovery, std::nullopt);
   bool const has_succeeded = !finished->has_failed && !new_epoch.empty();
   if (has_succeeded) epoch = new_epoch;
-  loss_told = false;
   has_recovered = has_recovered || has_succeeded;
+  loss_told = false;
   for (auto& [command, done] : std::exchange(held, {})) execute(std::move(command), std::move(done));
   if (has_succeeded) {
     finished->done(store::Done{});
@@ -345,6 +346,11 @@ void RedisReservations::Impl::retry_undos() {
 void RedisReservations::Impl::connected() {
   for (auto const& [number, undo] : undos) send_undo(number);
   loss_told = false;
+  check();
+}
+
+void RedisReservations::Impl::check() {
+  if (stopped) return;
   client.command({"HGET", key("epoch"), "id"}, [self = shared_from_this()](Result<RedisReply> const& reply) {
     if (!reply) return;
     bool const is_known = !self->epoch.empty() && reply->text == self->epoch;
@@ -364,6 +370,7 @@ void RedisReservations::execute(store::Command command, Done done) {
   impl_->execute(std::move(command), std::move(done));
 }
 void RedisReservations::connected() { impl_->connected(); }
+void RedisReservations::check() { impl_->check(); }
 std::size_t RedisReservations::undo_count() const { return impl_->undos.size(); }
 
 void RedisReservations::show(std::string const& order_id, std::string const& take_id,

@@ -52,10 +52,10 @@ class RedisReservations final : public ReservationStore {
   struct Options {
     std::string maker;  // peer id in hex
     std::chrono::milliseconds grace{30'000};
-    std::size_t live_takes_per_order_max = 64;
-    std::size_t settled_takes_per_order_max = 10'000;
     /// No process has promised anything for this maker yet: there is no grace after the first Recover.
     bool is_new_maker = false;
+    std::size_t live_takes_per_order_max = 64;
+    std::size_t settled_takes_per_order_max = 10'000;
     /// Pending undos; beyond this the oldest attempts are left to expire.
     std::size_t undo_max = 10'000;
     /// Commands that wait for the answer to a Recover; further ones are refused with `unavailable`.
@@ -74,6 +74,9 @@ class RedisReservations final : public ReservationStore {
 
   /// Sends pending undos and reads the epoch; call it after each connection to Redis.
   void connected();
+  /// Reads the epoch. Call it a few times per `grace`: else a process that sends no commands does not notice
+  /// a loss, and others count without what it has promised.
+  void check();
   /// Undos that Redis has not confirmed.
   [[nodiscard]] std::size_t undo_count() const;
 

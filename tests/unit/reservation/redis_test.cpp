@@ -298,6 +298,19 @@ TEST_F(Redis, aNewMakerHasNoGraceAtItsStartAndOneAfterEachLoss) {
   EXPECT_EQ(refused(peer.execute(reserve_of("take-2", "bob", 10))), RefusalReason::unavailable);
 }
 
+TEST_F(Redis, aProcessThatSendsNoCommandsNoticesALossByItsCheck) {
+  RedisPeer peer{io, server->url()};
+  peer.store.check();
+  (void)peer.command({"PING"});
+  EXPECT_EQ(peer.loss_count, 1);  // the one of the start
+  (void)peer.command({"FLUSHALL"});
+  peer.store.check();
+  peer.until([&] { return peer.recover_count == 2; });
+  peer.store.check();
+  (void)peer.command({"PING"});
+  EXPECT_EQ(peer.loss_count, 2);
+}
+
 TEST_F(Redis, aFenceThatAnotherProcessHasIsNotGivenAgainAfterALoss) {
   RedisPeer one{io, server->url(), {.grace = 1ms}};
   RedisPeer two{io, server->url(), {.grace = 1ms}};
