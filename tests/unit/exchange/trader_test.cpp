@@ -115,6 +115,38 @@ TEST(Trader, anEndpointThatDoesNotAnswerIsTriedAgainLater) {
   EXPECT_EQ(live(network, bob).size(), 1u);
 }
 
+TEST(Trader, endpointsThatNeverAnswerDoNotKeepAPeerUnsynced) {
+  TraderNetwork network;
+  auto& alice = network.add("Alice", 1);
+  alice.trader->endpoints_found({"127.0.0.1:7"}, ContactSource::dht, network.now);
+  network.run();
+  network.wait(7s);
+  alice.trader->endpoints_found({"127.0.0.1:7", "127.0.0.1:9"}, ContactSource::dht, network.now);
+  network.run();
+  for (int i = 0; i < 60; ++i) {
+    network.wait(1s);
+    EXPECT_TRUE(alice.trader->is_synced()) << "retries do not count";
+  }
+}
+
+TEST(Trader, aWallClockThatIsSetDoesNotDisturbWhatIsWaitedFor) {
+  for (std::chrono::minutes const jump : {-60min, 60min}) {
+    TraderNetwork network;
+    auto& alice = network.add("Alice", 1);
+    auto& bob = network.add("Bob", 2);
+    network.look_up();
+    network.now.wall += jump;
+    network.wait(1s);
+    EXPECT_EQ(alice.trader->peers().met(), std::vector{bob.at}) << jump.count();
+    network.unreachable.insert(bob.at);
+    auto const order = publish(network, alice, wanted(Side::buy));
+    network.wait(2min);
+    network.unreachable.clear();
+    network.wait(2min);
+    EXPECT_EQ(live(network, bob), std::vector{order}) << jump.count();
+  }
+}
+
 TEST(Trader, whatAPeerMissedIsToldWhenItIsBack) {
   TraderNetwork network;
   auto& alice = network.add("Alice", 1);
