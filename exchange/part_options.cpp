@@ -41,6 +41,7 @@ Trader::Options trader_options(Exchange::Options const& options, Position positi
   auto out = options.trader;
   out.position = position;
   out.is_store_shared = options.redis.has_value();
+  out.is_store_in_process = !options.redis;
   return out;
 }
 

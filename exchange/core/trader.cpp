@@ -66,10 +66,10 @@ Trader::Trader(Options options, SecretKey const& key, Random random)
       peers_{options_.peers, self_},
       sync_{options_.sync, self_, book_},
       own_orders_{options_.own_orders, self_},
-      sales_{options_.sales, self_},
+      sales_{options_.sales, self_, options_.is_store_in_process},
       purchases_{options_.purchases, self_, peers_, own_orders_},
       immediate_orders_{options_.immediate_orders},
-      position_{options_.position} {
+      positions_{options_.position, 0, options_.is_store_in_process} {
   self_.instance = to_hex(random_.bytes(kInstanceBytes));
 }
 
@@ -86,7 +86,7 @@ void Trader::in_turn(Now now, Body body) {
   while (auto const report = purchases_.poll_report()) {
     run_steps(immediate_orders_.on_report(*report, turn), turn);
   }
-  std::move(turn).close(position_, outputs_);
+  std::move(turn).close(positions_, outputs_);
 }
 
 std::optional<Output> Trader::poll_output() {

@@ -31,6 +31,8 @@ class Trader {
     std::string name{};  // for display; at most kPeerNameSizeMax bytes
     /// Other processes with this identity use the same reservation store.
     bool is_store_shared = false;
+    /// The reservation store is memory of this process and ends with it.
+    bool is_store_in_process = false;
     Position position = 0;  // of the journal
     Book::Options book{};
     Peers::Options peers{};
@@ -157,7 +159,7 @@ class Trader {
   CallTable calls_;
   BookAnswer live_answer_;
   BookAnswer full_answer_;  // with closed orders
-  Position position_;
+  TurnPositions positions_;
   std::deque<Output> outputs_;
 };
 

@@ -55,13 +55,19 @@ void Turn::answer(CommandId command, CommandResult result) {
 
 void Turn::log(Event event) { outputs_.emplace_back(output::Notice{kThisTurn, std::move(event)}); }
 
-void Turn::close(Position& position, std::deque<Output>& out) && {
-  if (!changes_.empty()) out.emplace_back(output::Save{{++position, std::move(changes_)}});
+void Turn::close(TurnPositions& positions, std::deque<Output>& out) && {
+  bool const has_rows = !changes_.empty();
+  if (has_rows) out.emplace_back(output::Save{{++positions.last, std::move(changes_)}});
   for (auto& each : outputs_) {
+    if (auto* const store = std::get_if<output::Store>(&each)) {
+      bool const is_lease = !has_rows && std::holds_alternative<store::Reserve>(store->command);
+      if (!is_lease && !positions.is_store_in_process) positions.store = positions.last;
+      store->after = positions.store;
+    }
     std::visit(
         [&](auto& kind) {
           if constexpr (requires { kind.after; }) {
-            if (kind.after == kThisTurn) kind.after = position;
+            if (kind.after == kThisTurn) kind.after = positions.last;
           }
         },
         each);

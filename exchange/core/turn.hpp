@@ -61,7 +61,8 @@ struct Call {
   json::Value payload;
   bool is_urgent = false;  // a take or a payment: goes before others
 };
-/// Execute a command of the reservation store, then call Trader::store_answered(). In order.
+/// Execute a command of the reservation store, then call Trader::store_answered(). In order: an earlier
+/// command never waits for a later position than this one.
 struct Store {
   Position after = 0;
   CallId call = 0;
@@ -112,10 +113,20 @@ class CallTable {
   CallId last_ = 0;
 };
 
+/// What the outputs of the turns so far wait for.
+struct TurnPositions {
+  Position last = 0;   // of the last batch
+  Position store = 0;  // what the last store command waits for
+  /// The store ends with this process, so its commands wait for nothing.
+  bool is_store_in_process = false;
+};
+
 /// Collects the effects of one input, in order. Parts append to it and never read it back.
 ///
 /// All rows of a turn are one transaction. An output waits until the rows of its turn and of all turns before
-/// are durable, unless it is sent with the `_now` variant because it promises nothing.
+/// are durable, unless it is sent with the `_now` variant because it promises nothing. A Reserve of a turn
+/// without rows waits only for what earlier store commands wait for: nobody is told of the reservation before
+/// its row is durable, and a forgotten one ends by itself.
 class Turn {
  public:
   Turn(Now time, Random& source, CallTable& calls) : now{time}, random{source}, calls_{calls} {}
@@ -139,9 +150,9 @@ class Turn {
   void answer(CommandId command, CommandResult result);
   void log(Event event);
 
-  /// Appends the Save, if there were rows, and then the other outputs to `out`. `position` is the one of the
-  /// last batch before, and becomes that of this turn's batch.
-  void close(Position& position, std::deque<Output>& out) &&;
+  /// Appends the Save, if there were rows, and then the other outputs to `out`. `positions` are those after
+  /// the turn before, and become those after this one.
+  void close(TurnPositions& positions, std::deque<Output>& out) &&;
 
  private:
   CallTable& calls_;

@@ -160,7 +160,7 @@ void Sales::pay(RequestId request, PayloadForm form, PayMessage const& message, 
   }
   entry.waiting.push_back(waiting);
   if (entry.sale.state == SaleState::settled) return send_preimage(entry, turn);
-  if (entry.sale.state == SaleState::invoiced) {
+  if (entry.sale.state == SaleState::invoiced && !is_store_in_process_) {
     entry.sale.state = SaleState::paying;
     turn.save(row_of(entry.sale));
   }
@@ -256,6 +256,8 @@ Sales::Outcome Sales::on_settled(Key const& key, Entry& entry, store::Answer con
     turn.save(row_of(sale));
     turn.log(event::SaleExpired{sale.order_id, sale.taker, sale.amount});
     set_deadline(entry, later_by(turn.now.steady, 2 * options_.takes.request_age_max));
+  } else if (sale.state == SaleState::invoiced) {
+    set_deadline(entry, later_by(turn.now.steady, sale.invoice_expires() - turn.now.wall));
   } else {
     set_deadline(entry, later_by(turn.now.steady, options_.settle_retry));
   }

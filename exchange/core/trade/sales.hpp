@@ -23,7 +23,7 @@ namespace grenache::exchange {
 enum class SaleState {
   reserving,  // the store was asked
   invoiced,   // the taker has the invoice
-  paying,     // the taker has paid; the store was asked to settle
+  paying,     // the taker has paid; the store was asked to settle. Not with a store in this process
   settled,    // the taker has the preimage
   expired,    // the invoice was not paid in time
 };
@@ -67,9 +67,13 @@ class Sales {
     std::optional<Sale> sold;  // set once, when a take was settled
   };
 
-  /// `self` must outlive this object.
-  Sales(Options options, Self const& self)
-      : options_{std::move(options)}, self_{self}, refused_{options_.refused} {}
+  /// `self` must outlive this object. A store in this process forgets a Settle when the process ends, so a
+  /// payment has one transaction, that of the trade: until then the sale stays `invoiced`.
+  Sales(Options options, Self const& self, bool is_store_in_process)
+      : options_{std::move(options)},
+        self_{self},
+        is_store_in_process_{is_store_in_process},
+        refused_{options_.refused} {}
   Sales(Sales const&) = delete;
   Sales& operator=(Sales const&) = delete;
 
@@ -141,6 +145,7 @@ class Sales {
 
   Options options_;
   Self const& self_;
+  bool is_store_in_process_;
   RefusedTakes refused_;
   std::map<Key, Entry> entries_;
   std::map<std::uint64_t, Key> asked_;  // store commands under way

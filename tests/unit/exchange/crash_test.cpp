@@ -59,6 +59,7 @@ class CrashWorld {
   Node& add(std::uint64_t key, Kind kind) {
     auto options = calm_options();
     options.is_store_shared = kind.is_store_shared;
+    options.is_store_in_process = !kind.has_redis;
     auto& node = network.add("peer", key, std::move(options));
     if (kind.has_redis) redis.insert(node.id);
     return node;

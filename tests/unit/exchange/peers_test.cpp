@@ -20,7 +20,7 @@ class PeersTest : public testing::Test {
     Turn turn{now_, random_, calls_};
     body(turn);
     std::deque<Output> out;
-    std::move(turn).close(position_, out);
+    std::move(turn).close(positions_, out);
     std::vector<output::Call> calls;
     for (auto& each : out) {
       if (auto* const call = std::get_if<output::Call>(&each)) calls.push_back(std::move(*call));
@@ -57,7 +57,7 @@ class PeersTest : public testing::Test {
   Now now_{TimePoint{} + 1h, samples::kNow};
   Random random_{1};
   CallTable calls_;
-  Position position_ = 0;
+  TurnPositions positions_;
   Self self_{samples::secret(1), samples::secret(1).public_key(), "Alice", "this", "127.0.0.1:1", 1};
   Peers peers_{options(), self_};
   CallId ping_ = 0;

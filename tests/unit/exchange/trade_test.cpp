@@ -316,6 +316,49 @@ TEST_F(TradeTest, aPreimageIsOnlySentOnceTheTradeIsDurable) {
   EXPECT_EQ(view_of(network.answer(alice, id)).state, result::PurchaseState::settled);
 }
 
+TEST_F(TradeTest, aPaymentHasOneTransactionWithAStoreInTheProcess) {
+  Trader::Options options;
+  options.is_store_in_process = true;
+  auto& dave = network.add("Dave", 7, options);
+  network.look_up();
+  auto const sell = publish(dave, Side::sell);
+  auto const invoiced = view_of(network.execute(alice, accept(sell)));
+  dave.holds_batches = true;
+  auto const id = network.begin(alice, command::Pay{invoiced.invoice});
+  EXPECT_EQ(view_of(network.answer(alice, id)).state, result::PurchaseState{}) << "nothing is durable";
+  ASSERT_EQ(dave.batches.size(), 1u);
+  network.make_durable(dave);
+  EXPECT_EQ(view_of(network.answer(alice, id)).state, result::PurchaseState::settled);
+  EXPECT_EQ(trades(dave).size(), 1u);
+}
+
+TEST_F(TradeTest, aReservationDoesNotWaitForTheRowsOfOthers) {
+  auto const sell = publish(bob, Side::sell, 100);
+  bob.holds_batches = true;
+  auto const first = network.begin(alice, accept(sell, 10));
+  auto const second = network.begin(carol, accept(sell, 20));
+  EXPECT_EQ(network.stores[bob.id].reservation_count(), 2u);
+  for (auto const& [taker, id] : {std::pair{&alice, first}, std::pair{&carol, second}}) {
+    EXPECT_EQ(view_of(network.answer(*taker, id)).state, result::PurchaseState{}) << "nothing is durable";
+  }
+  while (!bob.batches.empty()) network.make_durable(bob);
+  for (auto const& [taker, id] : {std::pair{&alice, first}, std::pair{&carol, second}}) {
+    EXPECT_EQ(view_of(network.answer(*taker, id)).state, result::PurchaseState::invoiced);
+  }
+}
+
+TEST_F(TradeTest, aReservationDoesNotOvertakeTheEndOfItsOrder) {
+  auto const sell = publish(bob, Side::sell, 100);
+  bob.holds_batches = true;
+  network.begin(alice, accept(sell, 10));
+  network.begin(bob, command::CancelOrder{sell.id});  // waits for the row of the take
+  auto const late = network.begin(carol, accept(sell, 20));
+  EXPECT_EQ(network.stores[bob.id].reservation_count(), 1u);
+  while (!bob.batches.empty()) network.make_durable(bob);
+  EXPECT_EQ(network.stores[bob.id].reservation_count(), 1u);
+  EXPECT_NE(failure_of(network.answer(carol, late)), "");
+}
+
 TEST_F(TradeTest, withoutAnAnswerOfTheStoreNothingIsPromised) {
   auto const sell = publish(bob, Side::sell);
   network.stores_down.insert(bob.trader->id());
