@@ -20,6 +20,8 @@ constexpr std::size_t kShownMax = 100;
 constexpr Duration kFirstWait = std::chrono::seconds{1};
 
 constexpr char const* kOver = "stopped";
+/// A market is looked up in one of so many rounds.
+constexpr std::size_t kMarketRounds = 5;
 
 std::string join(std::vector<rpc::GrapeUrl> const& grapes) {
   std::string out;
@@ -136,20 +138,23 @@ Awaitable<void> Discovery::State::poll(std::shared_ptr<State> self) {
   auto const interval =
       std::chrono::duration_cast<std::chrono::steady_clock::duration>(self->options.poll_interval);
   for (std::size_t round = 0;; ++round) {
+    if (self->is_over) co_return;
     self->announce_markets();
     auto const found = co_await self->link.lookup(self->options.service);
     if (self->is_over) co_return;
     if (found) {
       self->callbacks.on_found(*found);
       self->set_text(true, join(self->options.grapes) + " answers");
-      auto const market = market_name(self->options.service, round % 2 == 0 ? Side::sell : Side::buy);
-      auto const offering = co_await self->link.lookup(market);
-      if (self->is_over) co_return;
-      if (offering) self->callbacks.on_found(*offering);
     } else if (found.error().code == rpc::Errc::grape_unreachable) {
       self->set_text(false, self->no_grape(found.error().text()));
     }
     self->has_polled = true;
+    if (found && round % kMarketRounds == 0) {
+      auto const side = round / kMarketRounds % 2 == 0 ? Side::sell : Side::buy;
+      auto const offering = co_await self->link.lookup(market_name(self->options.service, side));
+      if (self->is_over) co_return;
+      if (offering) self->callbacks.on_found(*offering);
+    }
     timer.expires_after(interval);
     auto const [error] = co_await timer.async_wait(net::kTuple);
     if (error || self->is_over) co_return;

@@ -22,9 +22,8 @@ namespace grenache::exchange {
 [[nodiscard]] std::string market_name(std::string const& service, Side side);
 
 /// Finds the endpoints of a service, again and again, and the address at which the DHT shows our own.
-///
-/// A lookup returns at most 100 peers, so in a large network most of them are found by what they offer: a
-/// peer with orders of a side is announced by market_name() too, and those names are looked up in turn.
+/// A lookup returns at most 100 peers, and in a large network most of them may offer nothing. So a peer with
+/// orders of a side is announced by market_name() too, and those names are looked up now and then.
 class Discovery {
  public:
   struct Options {

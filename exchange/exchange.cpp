@@ -17,9 +17,9 @@
 #include "exchange/journal/sqlite_journal.hpp"
 #include "exchange/part_options.hpp"
 #include "exchange/peer_calls.hpp"
-#include "exchange/peer_reservations.hpp"
 #include "exchange/pending_commands.hpp"
 #include "exchange/pending_requests.hpp"
+#include "exchange/reservation_service.hpp"
 #include <grenache/net/async_event.hpp>
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
@@ -108,7 +108,7 @@ struct Exchange::Impl {
   rpc::Server server;
   Discovery discovery;
   PeerCalls calls;
-  PeerReservations reservations;
+  ReservationService reservations;
   std::unique_ptr<Journal> journal;
   ReleaseGate<Output> gate;
   net::TaskGroup tasks;
@@ -184,7 +184,7 @@ Exchange::Impl::Impl(net::Executor e, Options o, SecretKey const& key, Random ra
               feed([&](Now now) { core.call_answered(call, std::move(answer), now); });
             }},
       reservations{executor,
-                   {options.redis, core.id().hex(), options.is_new_identity},
+                   {options.redis, core.id().hex(), options.is_new_identity, options.redis_grace},
                    random.fork(),
                    {[this, here = Alive{alive}] {
                       if (here.expired() || !is_restored) return;

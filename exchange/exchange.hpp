@@ -42,9 +42,10 @@ class Exchange {
     /// reached. With requires_grape.
     bool requires_own_address = false;
     std::optional<RedisUrl> redis;  // none: reservations live in this process
-    /// No other process can have promised anything under this identity yet, so a Redis that has no data at the
-    /// start need not wait for others to restore theirs.
+    /// No other process can have promised anything under this identity yet, so a Redis that has no data at
+    /// the start need not wait for others to restore theirs.
     bool is_new_identity = false;
+    std::chrono::milliseconds redis_grace{30'000};  // see RedisReservations::Options::grace
     Duration poll_interval = std::chrono::seconds{1};       // between lookups
     Duration announce_interval = std::chrono::seconds{30};  // a Node grape forgets services after 80 s
     Duration start_limit =

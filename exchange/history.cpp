@@ -81,7 +81,7 @@ std::string purchase_words(json::Value const& body) {
 
 std::string refusal_words(json::Value const& body) {
   std::string const amount = text(body, "amount") == "0" ? "an amount" : text(body, "amount") + " BTC";
-  return "Taker " + text(body, "taker").substr(0, 16) + " was refused " + amount + " at " +
+  return "A take of " + amount + " in the name of " + text(body, "taker").substr(0, 16) + " was refused at " +
          time_text(body, "at") + ": " + text(body, "reason") + ".";
 }
 
@@ -109,6 +109,7 @@ struct Search {
   std::string match;
   HistoryDone done;
   result::History found;
+  std::size_t found_count = 0;  // of this kind
 };
 
 void end_search(Search& search) {
@@ -127,11 +128,13 @@ void search(Journal& journal, std::shared_ptr<Search> state, std::size_t kind, s
   query.newest_first = query.kind == "trade";
   journal.read(std::move(query), [&journal, state, kind](std::vector<Row> const& rows) {
     for (auto const& row : rows) {
-      if (!is_about(row, state->id) || state->found.rows.size() >= kRowCountMax) continue;
+      if (state->found_count >= kRowCountMax || !is_about(row, state->id)) continue;
+      ++state->found_count;
       state->found.rows.push_back(row.body);
       state->found.words.push_back(words_of(row));
     }
-    bool const is_last = rows.size() < kPageSize;
+    bool const is_last = rows.size() < kPageSize || state->found_count >= kRowCountMax;
+    if (is_last) state->found_count = 0;
     search(journal, state, is_last ? kind + 1 : kind, is_last ? std::string{} : rows.back().key);
   });
 }

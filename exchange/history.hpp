@@ -14,8 +14,8 @@ using HistoryDone = std::function<void(result::History)>;
 /// Reads the newest trades. `done` is called once, unless the journal fails or ends before.
 void list_trades(Journal& journal, command::ListTrades const& wanted, HistoryDone done);
 /// Reads the rows about an order or a take, given by its id or the first characters of it, and says in words
-/// what became of it; at most a thousand rows. `match`, which may be empty, says what it matches now. Reads
-/// all rows of the journal, in pages of a thousand.
+/// what became of it; at most a thousand rows of a kind. `match`, which may be empty, says what it matches
+/// now. Reads all rows of the journal, in pages of a thousand.
 void explain(Journal& journal, command::Explain const& wanted, std::string match, HistoryDone done);
 
 /// One sentence about a row; empty for a kind that says nothing to a person.

@@ -1,4 +1,4 @@
-// The options of the parts of a running peer, from those of the peer.
+// The options of the parts of an Exchange, from its own.
 #pragma once
 
 #include <cstdint>

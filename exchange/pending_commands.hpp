@@ -9,7 +9,7 @@
 
 namespace grenache::exchange {
 
-/// Calls each command's `done` once: with its answer, or with FailureCode::stopped at the end.
+/// Calls each command's `done` once: with its answer, or with FailureCode::stopped by stop().
 class PendingCommands {
  public:
   using Done = std::function<void(CommandResult)>;

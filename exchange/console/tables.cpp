@@ -212,21 +212,30 @@ std::string purchase_facts(result::PurchaseView const& view, TextStyle const& st
   return out;
 }
 
+std::string paid_text(result::PurchaseState state) {
+  if (state == result::PurchaseState::settled) return "settled";
+  if (state == result::PurchaseState::failed) return "paid, and never confirmed by the maker";
+  return "paid; the maker has not confirmed it yet";
+}
+
 std::string execution_text(result::Execution const& execution, TextStyle const& style) {
   bool const buys = execution.side == Side::buy;
   UsdCents cents;
+  Satoshi unconfirmed;
   for (auto const& take : execution.takes) {
-    if (take.state == result::PurchaseState::settled) cents = cents + notional(take.amount, take.price).cents;
+    bool const is_settled = take.state == result::PurchaseState::settled;
+    if (is_settled) cents = cents + notional(take.amount, take.price).cents;
+    if (!is_settled) unconfirmed = unconfirmed + take.amount;
   }
   std::string out = std::string{buys ? "bought " : "sold "} + execution.filled.to_text() + " of " +
                     execution.wanted.to_text() + " BTC for " + cents.to_text() + " USD, at " +
                     execution.limit.to_text() + " or better";
-  out += execution.filled < execution.wanted ? "; the rest was cancelled\n" : "\n";
+  if (unconfirmed.units() > 0) out += "; " + unconfirmed.to_text() + " BTC are paid and not confirmed yet";
+  bool const has_rest = execution.filled + unconfirmed < execution.wanted;
+  out += has_rest ? "; the rest was cancelled\n" : "\n";
   TextTable table{{{"take"}, {"BTC", Align::point}, {"USD", Align::point}, {"state", Align::left, 0, true}}};
   for (auto const& take : execution.takes) {
-    bool const is_settled = take.state == result::PurchaseState::settled;
-    table.add({short_id(take.take_id), take.amount.to_text(), take.price.to_text(),
-               is_settled ? "settled" : "paid; the maker has not confirmed it yet"});
+    table.add({short_id(take.take_id), take.amount.to_text(), take.price.to_text(), paid_text(take.state)});
   }
   return out + table.text(style.width, style.colour);
 }

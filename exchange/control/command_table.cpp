@@ -81,11 +81,10 @@ ParsedCommand read_add_order(ArgumentReader& reader) {
   out.least_take = reader.find_amount("leastTake").value_or(Satoshi{});
   if (out.least_take > out.amount) reader.fail("leastTake", "at most the amount");
   if (is_immediate(out.time_in_force)) {
-    for (std::string_view const name : {"life", "postOnly", "leastTake"}) {
-      if (reader.has(name)) {
-        reader.fail(std::string{name} + " does not apply to IOC and FOK orders, which are not published");
-      }
-    }
+    std::string const suffix = " does not apply to IOC and FOK orders, which are not published";
+    if (out.life) reader.fail("life" + suffix);
+    if (out.post_only) reader.fail("postOnly" + suffix);
+    if (out.least_take.units() > 0) reader.fail("leastTake" + suffix);
   }
   return out;
 }
@@ -164,8 +163,8 @@ std::vector<Entry> const& entries() {
         {"postOnly", Use::flag},
         {"leastTake", Use::by_name}},
        read_add_order},
-      {{"sell", "buy", "AMOUNT at PRICE [for TIME] [post-only] [min AMOUNT] [IOC|FOK]",
-        "Publish an order, in words", "sell 1 BTC at 50000 for 2h"},
+      {{"sell", "buy", "AMOUNT at PRICE [for TIME] [post-only] [min AMOUNT] | IOC | FOK",
+        "Publish an order, or trade at once, in words", "sell 1 BTC at 50000 for 2h"},
        {},
        nullptr},
       {{"orders", "", "[own]", "List the orders, or our own alone", "orders"},

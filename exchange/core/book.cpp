@@ -154,6 +154,18 @@ std::vector<Match> Book::matches(OrderRecord const& order, WallTime now) const {
   return out;
 }
 
+std::vector<Match> Book::signed_matches(OrderRecord const& order, Satoshi least, std::size_t count_max,
+                                        WallTime now) const {
+  std::vector<Match> out;
+  for (auto const& [rank, other] : side(opposite(order.side))) {
+    if (out.size() >= count_max || !prices_cross(order, *other)) break;
+    auto const amount = std::min(order.remaining, other->remaining);
+    if (other->is_signed() && amount >= least && may_trade(order, *other, now))
+      out.push_back({*other, amount});
+  }
+  return out;
+}
+
 std::vector<OrderRecord> Book::live(WallTime now) const {
   std::vector<OrderRecord> out;
   for (auto const& [key, order] : orders_) {

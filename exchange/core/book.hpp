@@ -85,6 +85,9 @@ class Book {
 
   /// The counterparts of `order`, best first, at most match_count_max. `order` need not be in the book.
   [[nodiscard]] std::vector<Match> matches(OrderRecord const& order, WallTime now) const;
+  /// The signed ones of them with a tradable amount of at least `least`, at most `count_max`.
+  [[nodiscard]] std::vector<Match> signed_matches(OrderRecord const& order, Satoshi least,
+                                                  std::size_t count_max, WallTime now) const;
   /// All live orders, by key.
   [[nodiscard]] std::vector<OrderRecord> live(WallTime now) const;
   /// As live(), followed by at most `count_max` signed orders that are closed and have not expired: those

@@ -29,8 +29,10 @@ enum class TimeInForce {
   return time_in_force == TimeInForce::immediate_or_cancel || time_in_force == TimeInForce::fill_or_kill;
 }
 
+inline constexpr std::size_t kIdPrefixSizeMin = 4;
+
 /// Commands. An id of an order may be shortened to its first characters, as long as only one order begins
-/// with them; at least four.
+/// with them; at least kIdPrefixSizeMin.
 namespace command {
 
 /// Publishes an order. Answer: Placed. An IOC or FOK order is not published: it takes what matches in the

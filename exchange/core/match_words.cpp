@@ -2,18 +2,14 @@
 
 namespace grenache::exchange {
 
-std::string match_words(Book const& book, OrderRecord const& order, WallTime now) {
-  if (order.status != OrderStatus::open) {
-    return "It matches nothing, since it is " + std::string{to_text(order.status)} + ".";
-  }
-  if (order.expires <= now) return "It matches nothing, since it has expired.";
+std::string match_words(Book const& book, OrderRecord const& order, bool is_own, WallTime now) {
   auto const matches = book.matches(order, now);
   if (!matches.empty()) {
     auto const& best = matches.front();
+    auto const advice = is_own ? " Orders do not trade by themselves: take one with acceptOrder." : "";
     return "It matches " + std::to_string(matches.size()) +
            (matches.size() == 1 ? " order: " : " orders; the best is ") + best.order.id + " at " +
-           best.order.price.to_text() + " USD, " + best.amount.to_text() +
-           " BTC of it. Orders do not trade by themselves: take one with acceptOrder.";
+           best.order.price.to_text() + " USD, " + best.amount.to_text() + " BTC of it." + advice;
   }
   bool const buys = order.side == Side::buy;
   auto const best = book.levels(opposite(order.side), 1, now);

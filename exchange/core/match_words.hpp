@@ -7,8 +7,8 @@
 
 namespace grenache::exchange {
 
-/// One sentence about an order of the book: its best match, or why it has none. Linear in the number of
-/// orders on the other side at most.
-[[nodiscard]] std::string match_words(Book const& book, OrderRecord const& order, WallTime now);
+/// The best match of a live order, or why it has none. Linear in the number of orders on the other side at
+/// most.
+[[nodiscard]] std::string match_words(Book const& book, OrderRecord const& order, bool is_own, WallTime now);
 
 }  // namespace grenache::exchange

@@ -291,7 +291,8 @@ void Trader::on_book(Sync::Read const& read, Turn& turn) {
 bool Trader::is_of_original(OrderRecord const& order, Sync::Read const& read) const {
   if (!read.is_original) return false;
   // Its peers are on one host, and an exchangeId is a port.
-  auto const maker = read.endpoint.substr(0, read.endpoint.rfind(':') + 1) + std::to_string(order.exchange_id);
+  auto const maker =
+      read.endpoint.substr(0, read.endpoint.rfind(':') + 1) + std::to_string(order.exchange_id);
   auto const* const contact = peers_.find(maker);
   return contact && contact->is_met && !contact->peer;
 }

@@ -88,7 +88,8 @@ class Trader {
 
   /// True when this peer has live orders of `side`. Linear in the number of its orders.
   [[nodiscard]] bool has_orders(Side side, WallTime now) const;
-  /// Says what the only live order whose id begins with `id` matches, and why not; empty if there is none.
+  /// Says in words what the live order whose id begins with `id` matches, or why it matches nothing. Empty
+  /// unless there is exactly one.
   [[nodiscard]] std::string describe_match(std::string const& id, Now now) const;
 
   /// True when every known endpoint was pinged, and every peer's book was read, once.

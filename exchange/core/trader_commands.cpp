@@ -12,8 +12,11 @@ namespace {
 using result::Failure;
 using result::FailureCode;
 
-constexpr std::size_t kIdPrefixSizeMin = 4;
 constexpr std::size_t kSameIdMax = 64;  // orders that are looked at for one id
+/// An order that is executed at once leaves out orders of less than this part of its amount, which would cost
+/// a take each.
+constexpr std::int64_t kDustPart = 1'000;
+constexpr std::size_t kImmediateMatchMax = 1'000;
 
 std::optional<Failure> check_guards(command::AcceptOrder const& wanted, OrderRecord const& order,
                                     WallTime now) {
@@ -99,7 +102,8 @@ std::string Trader::describe_match(std::string const& id, Now now) const {
   auto const found = find_order(id);
   auto const* const order = std::get_if<OrderRecord const*>(&found);
   if (!order || !(*order)->is_live(now.wall)) return {};
-  return "Order " + (*order)->id + " is in the book. " + match_words(book_, **order, now.wall);
+  return "Order " + (*order)->id + " is in the book. " +
+         match_words(book_, **order, (*order)->maker == self_.id, now.wall);
 }
 
 result::OrderView Trader::view(OrderRecord const& order) const {
@@ -116,7 +120,9 @@ void Trader::run(CommandId id, command::AddOrder const& wanted, Turn& turn) {
   probe.amount = probe.remaining = wanted.amount;
   probe.expires = turn.now.wall + std::chrono::hours{1};
   if (is_immediate(wanted.time_in_force)) {
-    return run_steps(immediate_orders_.start(id, wanted, book_.matches(probe, turn.now.wall), turn), turn);
+    auto const least = Satoshi{wanted.amount.units() / kDustPart};
+    auto matches = book_.signed_matches(probe, least, kImmediateMatchMax, turn.now.wall);
+    return run_steps(immediate_orders_.start(id, wanted, std::move(matches), turn), turn);
   }
   if (wanted.post_only && !book_.matches(probe, turn.now.wall).empty()) {
     return turn.answer(id, Failure{FailureCode::refused,

@@ -142,7 +142,7 @@ class Ctl(WithFolder):
                 (client2, ["acceptOrder", "00000000"], ["there is no order '00000000'", "see: orders"]),
                 (client2, ["cancel", order_id], ["this is not an order of this peer", "see: orders"]),
                 (client2, ["pay", "0000"], ["no take of this peer waits for this payment"]),
-                (client2, ["sell", "2", "at", "50000", "FOK"], ["only 1 BTC of the book match; nothing was traded", "see: book"]),
+                (client2, ["sell", "2", "at", "50000", "FOK"], ["only 1 BTC of the book can be taken; nothing was traded", "see: book"]),
                 (client1, ["buy", "1", "at", "60000", "IOC"], ["no order of the book matches; nothing was traded", "see: book"]),
                 (client1, ["connect", client1.endpoint], ["this is the endpoint of this peer"])]:
             with self.subTest(words=words):
@@ -177,7 +177,7 @@ class Ctl(WithFolder):
         client2.ctl("acceptOrder", order_id, "0.5")
         self.assertEqual(client2.run("acceptOrder", order_id, "0.25").returncode, 1)
         for _ in range(2):
-            self.assertRegex(client1.ctl("explain", order_id), r"was refused 0\.25 BTC at .*: the taker has reserved")
+            self.assertRegex(client1.ctl("explain", order_id), r"A take of 0\.25 BTC in the name of [0-9a-f]{16} was refused at .*: the taker has reserved")
             client1.kill()
             client1.start()
 

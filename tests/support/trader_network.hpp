@@ -146,6 +146,7 @@ class TraderNetwork {
   /// Sends a request as a stranger; `done` is called with the answer.
   void request(std::string const& endpoint, json::Value payload, std::function<void(CallAnswer)> done) {
     ++call_count;
+    if (hanging.contains(endpoint)) return hung_.push_back(std::move(done));
     if (auto const found = strangers.find(endpoint); found != strangers.end()) {
       return done(found->second(payload));
     }
@@ -169,6 +170,12 @@ class TraderNetwork {
     for (auto& node : nodes) {
       if (node->trader) node->trader->expire(now);
     }
+    run();
+  }
+  /// What hangs fails, as calls do at their time limit.
+  void end_hanging() {
+    hanging.clear();
+    for (auto const& done : std::exchange(hung_, {})) done({{}, "ERR_TIMEOUT"});
     run();
   }
   /// Advances in steps of a second, so that retries happen.
@@ -261,6 +268,7 @@ class TraderNetwork {
   std::vector<std::unique_ptr<Node>> nodes;
   std::map<PeerId, ReservationTable> stores;  // shared by the processes of one identity
   std::set<std::string> unreachable;          // endpoints
+  std::set<std::string> hanging;              // endpoints that accept calls and do not answer
   /// Other programs, by endpoint: what they answer to a payload.
   std::map<std::string, std::function<CallAnswer(json::Value const&)>> strangers;
   std::set<PeerId> stores_down;
@@ -435,6 +443,7 @@ class TraderNetwork {
     });
   }
 
+  std::vector<std::function<void(CallAnswer)>> hung_;
   std::multimap<TimePoint, std::function<void()>> later_;  // what is under way
   std::map<PeerId, TimePoint> graces_;
   std::set<std::pair<PeerId, std::int64_t>> undoable_;  // reservations by their fence

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 namespace grenache::exchange {
@@ -9,16 +10,31 @@ namespace grenache::exchange {
 using result::Failure;
 using result::FailureCode;
 
+namespace {
+
+/// An invoice that ends sooner may not be payable any more when the last one has come.
+constexpr std::chrono::milliseconds kInvoiceLeftMin = std::chrono::seconds{10};
+
+/// How much of `left` this order can give.
+std::optional<Satoshi> amount_of(Match const& match, Satoshi left) {
+  auto const amount = std::min(match.amount, left);
+  bool const is_too_little = amount < match.order.least_take && amount < match.order.remaining;
+  if (amount.units() <= 0 || is_too_little) return std::nullopt;
+  return amount;
+}
+
+}  // namespace
+
 ImmediateOrders::Steps ImmediateOrders::start(CommandId command, command::AddOrder const& wanted,
                                               std::vector<Match> matches, Turn& turn) {
-  // Peers of the original program cannot confirm a payment.
-  std::erase_if(matches, [](Match const& match) { return !match.order.is_signed(); });
   Satoshi available{};
-  for (auto const& match : matches) available = std::min(available + match.amount, wanted.amount);
+  for (auto const& match : matches) {
+    if (auto const amount = amount_of(match, wanted.amount - available)) available = available + *amount;
+  }
   bool const is_too_little = wanted.time_in_force == TimeInForce::fill_or_kill && available < wanted.amount;
   if (matches.empty() || is_too_little) {
     auto const what = matches.empty() ? "no order of the book matches"
-                                      : "only " + available.to_text() + " BTC of the book match";
+                                      : "only " + available.to_text() + " BTC of the book can be taken";
     turn.answer(command, Failure{FailureCode::refused, what + "; nothing was traded", "see: book"});
     return {};
   }
@@ -45,11 +61,13 @@ ImmediateOrders::Steps ImmediateOrders::on_report(Purchases::Report const& repor
   auto const& purchase = report.purchase;
   leg.take = purchase.view();
   leg.amount = purchase.amount;
+  bool is_released = false;
   switch (purchase.state) {
     case result::PurchaseState::asking:
       return {};
     case result::PurchaseState::invoiced:
-      leg.state = LegState::invoiced;
+      is_released = purchase.invoice_expires < turn.now.wall + kInvoiceLeftMin;
+      leg.state = is_released ? LegState::failed : LegState::invoiced;
       break;
     case result::PurchaseState::paying:
       leg.state = LegState::unconfirmed;
@@ -59,14 +77,17 @@ ImmediateOrders::Steps ImmediateOrders::on_report(Purchases::Report const& repor
       break;
     case result::PurchaseState::failed:
       // A payment that was sent may have reached the maker, so its amount is not taken again.
-      leg.state = purchase.is_paid() ? LegState::unconfirmed : LegState::failed;
+      leg.state = purchase.may_be_paid() ? LegState::unconfirmed : LegState::failed;
       entry.trouble = purchase.failure;
       break;
   }
-  return advance(owner->second, turn);
+  auto steps = advance(owner->second, turn);
+  if (is_released) steps.released.push_back(report.leg);
+  return steps;
 }
 
-void ImmediateOrders::add_takes(Entry& entry, std::uint64_t& last_leg, Steps& steps, Turn& turn) {
+void ImmediateOrders::add_takes(std::uint64_t id, Steps& steps, Turn& turn) {
+  auto& entry = entries_.at(id);
   Satoshi left = entry.wanted.amount;
   for (auto const& [key, leg] : entry.legs) {
     if (leg.state != LegState::failed) left = left - leg.amount;
@@ -74,22 +95,22 @@ void ImmediateOrders::add_takes(Entry& entry, std::uint64_t& last_leg, Steps& st
   while (left.units() > 0 && !entry.matches.empty() && turn.now.steady <= entry.last_take) {
     auto match = std::move(entry.matches.front());
     entry.matches.pop_front();
-    auto const amount = std::min(match.amount, left);
-    if (amount < match.order.least_take && amount < match.order.remaining) continue;
-    entry.legs.emplace(++last_leg, Leg{LegState::asking, amount, {}});
-    steps.takes.push_back({last_leg, std::move(match.order), amount, entry.is_paying, entry.last_take});
-    left = left - amount;
+    auto const amount = amount_of(match, left);
+    if (!amount) continue;
+    entry.legs.emplace(++last_leg_, Leg{LegState::asking, *amount, {}});
+    entry_of_leg_.emplace(last_leg_, id);
+    steps.takes.push_back(
+        {last_leg_, std::move(match.order), *amount, entry.is_paying, options_.take_patience});
+    left = left - *amount;
   }
 }
 
 ImmediateOrders::Steps ImmediateOrders::advance(std::uint64_t id, Turn& turn) {
   auto& entry = entries_.at(id);
   Steps steps;
-  auto const first_new = last_leg_ + 1;
   // Once a FOK order is being paid, it takes no more.
   bool const may_take = !entry.is_paying || entry.wanted.time_in_force == TimeInForce::immediate_or_cancel;
-  if (may_take) add_takes(entry, last_leg_, steps, turn);
-  for (auto leg = first_new; leg <= last_leg_; ++leg) entry_of_leg_.emplace(leg, id);
+  if (may_take) add_takes(id, steps, turn);
   bool const is_asking =
       std::ranges::any_of(entry.legs, [](auto const& leg) { return leg.second.state == LegState::asking; });
   if (is_asking) return steps;
@@ -117,20 +138,23 @@ ImmediateOrders::Steps ImmediateOrders::advance(std::uint64_t id, Turn& turn) {
 void ImmediateOrders::end(std::uint64_t id, Steps& steps, Turn& turn) {
   auto const& entry = entries_.at(id);
   result::Execution out{entry.wanted.side, entry.wanted.price, entry.wanted.amount, {}, {}};
-  bool is_unconfirmed = false;
   for (auto const& [key, leg] : entry.legs) {
     entry_of_leg_.erase(key);
     if (leg.state == LegState::invoiced) steps.released.push_back(key);
     if (leg.state == LegState::settled) out.filled = out.filled + leg.amount;
-    is_unconfirmed = is_unconfirmed || leg.state == LegState::unconfirmed;
-    if (entry.is_paying && leg.state != LegState::failed) out.takes.push_back(leg.take);
+    bool const is_paid = leg.state == LegState::settled || leg.state == LegState::unconfirmed;
+    if (is_paid) out.takes.push_back(leg.take);
   }
-  if (out.filled.units() > 0 || is_unconfirmed) {
+  if (!out.takes.empty()) {
     turn.answer(entry.command, std::move(out));
   } else {
     auto const why =
         entry.trouble.empty() ? "the matching orders cannot be taken for such an amount" : entry.trouble;
-    turn.answer(entry.command, Failure{FailureCode::refused, "nothing was traded: " + why, "see: book"});
+    auto const hint = steps.released.empty()
+                          ? "see: book"
+                          : "what was granted stays reserved at the makers for up to 15 minutes; another "
+                            "attempt for at least as much uses it";
+    turn.answer(entry.command, Failure{FailureCode::refused, "nothing was traded: " + why, hint});
   }
   entries_.erase(id);
 }

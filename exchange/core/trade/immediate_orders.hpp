@@ -21,14 +21,21 @@ namespace grenache::exchange {
 /// as they add up to its amount; if they cannot, none is paid, and the makers' reservations end with the
 /// invoices. A maker that fails after it has given its invoice can still leave a FOK order partly filled.
 ///
-/// The state is in memory alone. After a restart Purchases continues what was being paid; what was not asked
-/// for yet is cancelled.
+/// The state is in memory alone. After a restart Purchases continues what was being paid, and what is asked
+/// for within its patience; the rest is cancelled.
+///
+/// Promises: no amount is taken again whose payment may have arrived
+/// (ImmediateOrderTest.anAmountWhosePaymentMayHaveArrivedIsNotBoughtAgain); a FOK order pays nothing unless
+/// all of it was granted (ImmediateOrderTest.aFokOrderPaysNothingWhenOneMakerDoesNotGrant); no order takes
+/// more than it wants, whatever fails (CrashTest.allPromisesAreKeptWhateverFails).
 class ImmediateOrders {
  public:
   struct Options {
     std::size_t count_max = 16;
-    /// No take is begun after this, and none asks for its invoice much longer.
-    Duration patience = std::chrono::seconds{5};
+    /// No take is begun after this.
+    Duration patience = std::chrono::seconds{10};
+    /// A maker that has not answered by then has not granted.
+    std::chrono::milliseconds take_patience = std::chrono::seconds{2};
   };
   /// What Purchases has to do next. The caller passes its reports to on_report().
   struct Steps {
@@ -66,7 +73,7 @@ class ImmediateOrders {
   };
 
   [[nodiscard]] Steps advance(std::uint64_t id, Turn& turn);
-  static void add_takes(Entry& entry, std::uint64_t& last_leg, Steps& steps, Turn& turn);
+  void add_takes(std::uint64_t id, Steps& steps, Turn& turn);
   void end(std::uint64_t id, Steps& steps, Turn& turn);
 
   Options options_;

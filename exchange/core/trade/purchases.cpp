@@ -15,7 +15,10 @@ namespace {
 using result::Failure;
 using result::FailureCode;
 
-constexpr std::size_t kIdPrefixSizeMin = 4;
+/// An invoice that ends sooner is not used for another take.
+constexpr std::chrono::milliseconds kInvoiceLeftMin = std::chrono::seconds{30};
+/// After a restart, for the answer that a maker may have given.
+constexpr std::chrono::milliseconds kRestartPatience = std::chrono::seconds{5};
 constexpr std::string_view kHoldTaker = "self";
 
 /// The endpoint in the order. The original has no hosts: its peers are at localhost:exchangeId.
@@ -52,7 +55,7 @@ std::deque<std::string> Purchases::endpoints_for(OrderRecord const& order) const
 void Purchases::start(CommandId command, command::AcceptOrder const& wanted, OrderRecord const& order,
                       std::vector<OrderRecord> others, Turn& turn) {
   for (auto& [id, entry] : entries_) {
-    bool const is_same = key_of(entry.purchase.order) == key_of(order) &&
+    bool const is_same = entry.leg == 0 && key_of(entry.purchase.order) == key_of(order) &&
                          (!wanted.amount || *wanted.amount == entry.purchase.amount) &&
                          entry.purchase.state != State::failed && entry.purchase.state != State::settled;
     if (!is_same) continue;
@@ -72,7 +75,7 @@ void Purchases::start(CommandId command, command::AcceptOrder const& wanted, Ord
   entry.purchase.for_order = wanted.for_order;
   entry.purchase.pays = wanted.pay && order.is_signed();
   entry.others.assign(std::make_move_iterator(others.begin()), std::make_move_iterator(others.end()));
-  entry.give_up = later_by(turn.now.steady, options_.patience);
+  set_patience(entry, options_.patience, turn);
   wait_for(entry, command, turn);
   begin(std::move(entry), turn);
 }
@@ -80,10 +83,12 @@ void Purchases::start(CommandId command, command::AcceptOrder const& wanted, Ord
 void Purchases::take(Leg leg, Turn& turn) {
   for (auto& [id, entry] : entries_) {
     auto const& purchase = entry.purchase;
-    bool const is_usable = entry.leg == 0 && purchase.state == State::invoiced &&
-                           purchase.for_order.empty() && key_of(purchase.order) == key_of(leg.order) &&
-                           purchase.amount <= leg.amount;
-    if (!is_usable) continue;
+    bool const is_free = entry.leg == 0 && purchase.state == State::invoiced && purchase.for_order.empty() &&
+                         purchase.invoice_expires > turn.now.wall + kInvoiceLeftMin;
+    bool const is_same = key_of(purchase.order) == key_of(leg.order) &&
+                         purchase.order.side == leg.order.side && purchase.order.price == leg.order.price &&
+                         purchase.amount <= leg.amount;
+    if (!is_free || !is_same) continue;
     entry.leg = leg.key;
     return leg.pays ? pay(0, {purchase.take_id}, turn) : report(entry);
   }
@@ -93,7 +98,7 @@ void Purchases::take(Leg leg, Turn& turn) {
   entry.purchase.order = std::move(leg.order);
   entry.purchase.amount = leg.amount;
   entry.purchase.pays = leg.pays;
-  entry.give_up = leg.give_up;
+  set_patience(entry, leg.patience, turn);
   if (entries_.size() >= options_.count_max) {
     entry.purchase.state = State::failed;
     entry.purchase.failure = "too many takes are under way";
@@ -106,6 +111,21 @@ void Purchases::release(std::uint64_t leg) {
   for (auto& [id, entry] : entries_) {
     if (entry.leg == leg) entry.leg = 0;
   }
+}
+
+void Purchases::set_patience(Entry& entry, std::chrono::milliseconds patience, Turn const& turn) {
+  entry.give_up = later_by(turn.now.steady, patience);
+  entry.purchase.give_up_at = turn.now.wall + patience;
+}
+
+/// Nobody waits for its invoice any more; the answer to the call is awaited.
+void Purchases::abandon_leg(Entry& entry, Turn& turn) {
+  auto& purchase = entry.purchase;
+  auto& report = reports_.emplace_back(Report{std::exchange(entry.leg, 0), purchase});
+  report.purchase.state = State::failed;
+  report.purchase.failure = "the maker does not answer";
+  purchase.pays = false;
+  save(purchase, turn);
 }
 
 void Purchases::report(Entry const& entry) {
@@ -170,6 +190,11 @@ void Purchases::pay(CommandId command, command::Pay const& wanted, Turn& turn) {
   if (purchase.state == State::failed) {
     return turn.answer(command,
                        Failure{FailureCode::refused, "the take has failed: " + purchase.failure, {}});
+  }
+  if (command != 0 && entry.leg != 0) {
+    return turn.answer(
+        command,
+        Failure{FailureCode::refused, "the take belongs to an order that is being executed at once", {}});
   }
   wait_for(entry, command, turn);
   purchase.pays = true;
@@ -250,11 +275,9 @@ void Purchases::end_round(Entry& entry, Turn& turn) {
     }
     if (next > entry.give_up) return fail(entry, "the maker has not confirmed the payment: " + reason, turn);
     // The person need not wait; the payment goes on.
-    if (entry.delay > options_.retry_min) {
-      answer_waiting(entry, entry.purchase.view(), turn);
-      report(entry);
-    }
-  } else if (next > entry.give_up) {
+    if (entry.delay > options_.retry_min) answer_waiting(entry, entry.purchase.view(), turn);
+    report(entry);
+  } else if (next > entry.give_up || entry.leg != 0) {
     return try_next_order(entry, "the maker does not answer: " + reason, turn);
   }
   entry.deadline = next;
@@ -355,7 +378,7 @@ void Purchases::try_next_order(Entry& entry, std::string reason, Turn& turn) {
   next.purchase.amount = std::min(next.purchase.amount, next.purchase.order.remaining);
   next.waiting = std::exchange(entry.waiting, {});
   next.others = std::exchange(entry.others, {});
-  next.give_up = later_by(turn.now.steady, options_.patience);
+  set_patience(next, options_.patience, turn);
   next.purchase.hold_fence = 0;
   next.purchase.granted_at.clear();
   fail(entry, std::move(reason), turn);
@@ -474,10 +497,15 @@ Purchases::Outcome Purchases::on_stored(std::uint64_t key, store::Answer const& 
 void Purchases::expire(Turn& turn) {
   std::vector<std::string> due;
   for (auto const& [id, entry] : entries_) {
-    if (!entry.is_asking && entry.deadline <= turn.now.steady) due.push_back(id);
+    auto const deadline = waits_for_leg(entry) ? entry.give_up : entry.deadline;
+    if ((!entry.is_asking || waits_for_leg(entry)) && deadline <= turn.now.steady) due.push_back(id);
   }
   for (auto const& id : due) {
     auto& entry = entries_.at(id);
+    if (waits_for_leg(entry)) {
+      abandon_leg(entry, turn);
+      continue;
+    }
     switch (entry.purchase.state) {
       case State::asking:
         hold_then_ask(entry, turn);
@@ -499,6 +527,7 @@ void Purchases::expire(Turn& turn) {
 TimePoint Purchases::next_expiry() const {
   auto next = TimePoint::max();
   for (auto const& [id, entry] : entries_) {
+    if (waits_for_leg(entry)) next = std::min(next, entry.give_up);
     if (!entry.is_asking) next = std::min(next, entry.deadline);
   }
   return next;
@@ -539,7 +568,8 @@ Row Purchases::row_of(Purchase const& purchase) {
                                          {"preimage", purchase.preimage},
                                          {"failure", purchase.failure},
                                          {"holdFence", purchase.hold_fence},
-                                         {"at", to_unix_ms(purchase.changed_at)}});
+                                         {"at", to_unix_ms(purchase.changed_at)},
+                                         {"giveUpAt", to_unix_ms(purchase.give_up_at)}});
   return {has_ended ? kEndedRowKind : kRowKind, purchase.take_id, json::to_text(body)};
 }
 
@@ -563,6 +593,9 @@ bool Purchases::restore(Row const& row) {
   purchase.failure = fields.text("failure");
   purchase.hold_fence = fields.integer("holdFence");
   purchase.changed_at = fields.time("at");
+  // Rows of the first release lack it.
+  auto const give_up_at = fields.value().find_int("giveUpAt");
+  purchase.give_up_at = give_up_at ? from_unix_ms(*give_up_at) : purchase.changed_at + options_.patience;
   auto const* const message = fields.value().find("order");
   if (!fields.ok() || !message || purchase.take_id != row.key) return false;
   auto request = parse_request(*message);
@@ -574,19 +607,25 @@ bool Purchases::restore(Row const& row) {
 }
 
 void Purchases::resume(Turn& turn) {
+  std::vector<std::string> late;
   for (auto& [id, entry] : entries_) {
     auto const& purchase = entry.purchase;
     entry.deadline = turn.now.steady;
     if (purchase.state == State::asking) {
-      auto const asked_for = std::max(turn.now.wall - purchase.changed_at, std::chrono::milliseconds{0});
-      auto const left = options_.patience - asked_for;
-      entry.give_up = later_by(turn.now.steady, std::max(left, std::chrono::milliseconds{0}));
+      auto const left = std::clamp<std::chrono::milliseconds>(
+          purchase.give_up_at - turn.now.wall, std::chrono::milliseconds{0}, options_.patience);
+      // What would be paid is not asked for later than the person wanted.
+      if (purchase.pays && left.count() == 0) late.push_back(id);
+      entry.give_up = later_by(turn.now.steady, purchase.pays ? left : std::max(left, kRestartPatience));
     } else if (purchase.state == State::invoiced) {
       entry.deadline = later_by(turn.now.steady, purchase.invoice_expires - turn.now.wall);
     } else if (purchase.state == State::paying) {
       entry.give_up =
           later_by(turn.now.steady, purchase.invoice_expires - turn.now.wall + options_.pay_patience);
     }
+  }
+  for (auto const& id : late) {
+    fail(entries_.at(id), "it was too late to ask the maker when this peer had started again", turn);
   }
 }
 

@@ -33,18 +33,19 @@ struct Purchase {
   std::string failure;          // why it failed
   std::int64_t hold_fence = 0;  // of the reservation of `for_order`, until it is settled or released
   WallTime changed_at{};        // when it was saved the last time
+  WallTime give_up_at{};        // the maker is not asked for an invoice after this
 
   [[nodiscard]] result::PurchaseView view() const;
-  /// A payment was sent, or is about to be.
-  [[nodiscard]] bool is_paid() const { return pays && !invoice.empty(); }
+  /// A payment may have been sent.
+  [[nodiscard]] bool may_be_paid() const { return pays && !invoice.empty(); }
 };
 
 /// The taker's side of all takes.
 ///
 /// A maker is asked at the endpoint in its order and at those that claim to be it, one after the other, under
 /// one take id. A refusal is final only when no endpoint has granted, since anybody can claim to be the
-/// maker. Then the next order is tried, if the command names others, under a new take id. All of that ends
-/// after `patience`, counted from the command, also across a restart. Once a payment was sent, the same maker
+/// maker. Then the next order is tried, if the command names others, under a new take id. Each order is asked
+/// for during `patience`, also across a restart. Once a payment was sent, the same maker
 /// is asked for the preimage until `pay_patience` after the invoice has expired, and no other order is taken
 /// instead: nothing is paid twice. Of several processes of a maker, the one that gave the invoice is always
 /// asked, since the others may not know it.
@@ -80,10 +81,11 @@ class Purchases {
     std::uint64_t key = 0;  // > 0; chosen by the caller
     OrderRecord order;
     Satoshi amount;
-    bool pays = false;  // pays the invoice when it arrives
-    TimePoint give_up;  // of asking for an invoice
+    bool pays = false;                     // pays the invoice when it arrives
+    std::chrono::milliseconds patience{};  // of asking for an invoice
   };
-  /// A leg has an invoice that it does not pay, has ended, or its maker is slow to confirm the payment.
+  /// A leg has an invoice that it does not pay, has ended, or its maker has not confirmed the payment in the
+  /// first round.
   struct Report {
     std::uint64_t leg = 0;
     Purchase purchase;  // with the amount of an earlier take, if that was used
@@ -99,8 +101,10 @@ class Purchases {
   /// checked. The command ends with the invoice, with the preimage if it pays at once, or with the failure.
   void start(CommandId command, command::AcceptOrder const& wanted, OrderRecord const& order,
              std::vector<OrderRecord> others, Turn& turn);
-  /// Begins a leg; poll_report() tells what becomes of it. An invoice that was got before for the same order,
-  /// for at most this amount, is used again, since the maker grants a taker one at a time.
+  /// Begins a leg; poll_report() tells what becomes of it. Its maker is asked in one round. An invoice that
+  /// was got before for the same terms and at most this amount is used again, since the maker grants a taker
+  /// one at a time. A leg that has no answer after its patience has failed; an invoice that comes later is
+  /// not paid.
   void take(Leg leg, Turn& turn);
   /// Ends the reports of a leg; its invoice may be paid by a command, or used by another leg.
   void release(std::uint64_t leg);
@@ -169,8 +173,14 @@ class Purchases {
   void fail(Entry& entry, std::string reason, Turn& turn);
   void ask_hold(Entry& entry, HoldStep step, Turn& turn);
   void end(Entry& entry, Turn& turn);
+  static void set_patience(Entry& entry, std::chrono::milliseconds patience, Turn const& turn);
+  /// A call of a leg is under way that must not be awaited for ever.
+  [[nodiscard]] static bool waits_for_leg(Entry const& entry) {
+    return entry.is_asking && entry.leg != 0 && entry.purchase.state == State::asking;
+  }
   void answer_waiting(Entry& entry, CommandResult const& result, Turn& turn) const;
   void report(Entry const& entry);
+  void abandon_leg(Entry& entry, Turn& turn);
   static void save(Purchase& purchase, Turn& turn);
   [[nodiscard]] static Row row_of(Purchase const& purchase);
   [[nodiscard]] std::deque<std::string> endpoints_for(OrderRecord const& order) const;

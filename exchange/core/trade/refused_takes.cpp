@@ -10,7 +10,9 @@ void RefusedTakes::add(std::string const& order_id, std::string const& taker, Sa
                        Refusal const& refusal, Turn& turn) {
   Key const key{order_id, to_text(refusal.code)};
   auto const found = entries_.find(key);
-  if (found != entries_.end() && turn.now.wall < found->second.at + options_.interval) return;
+  bool const is_recent =
+      found != entries_.end() && std::chrono::abs(turn.now.wall - found->second.at) < options_.interval;
+  if (is_recent) return;
   Entry entry{taker, amount, refusal.reason, turn.now.wall};
   turn.save(row_of(key, entry));
   entries_.insert_or_assign(key, std::move(entry));

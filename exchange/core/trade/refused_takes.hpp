@@ -12,8 +12,8 @@
 
 namespace grenache::exchange {
 
-/// Keeps the last refusal of each order and code in a row, until the order ends. Strangers cause refusals at
-/// any rate, so a row is written at most once in `interval`.
+/// Keeps a refusal of each order and code in a row, until the order ends. Strangers cause refusals at any
+/// rate, so a row is replaced at most once in `interval`.
 class RefusedTakes {
  public:
   struct Options {
@@ -22,7 +22,7 @@ class RefusedTakes {
 
   explicit RefusedTakes(Options options) : options_{options} {}
 
-  /// `order_id` is an own order.
+  /// `order_id` is an own order. `taker` may be unverified.
   void add(std::string const& order_id, std::string const& taker, Satoshi amount, Refusal const& refusal,
            Turn& turn);
   /// Erases the rows of an order that has ended.

@@ -177,6 +177,116 @@ TEST_F(ImmediateOrderTest, anAmountWhosePaymentMayHaveArrivedIsNotBoughtAgain) {
   EXPECT_EQ(trade_count(bob), 1u);
 }
 
+TEST_F(ImmediateOrderTest, aMakerThatHangsDoesNotKeepTheOthersFromBeingAsked) {
+  for (auto const kind : {kIoc, kFok}) {
+    publish(bob, 50, 100);
+    publish(carol, 50, 200);
+    network.hanging.insert(bob.at);
+    auto const id = network.begin(alice, order_of(Side::buy, 50, 200, kind));
+    network.wait(6s);
+    auto const done = execution_of(network.answer(alice, id));
+    EXPECT_EQ(done.filled, Satoshi{50});
+    network.end_hanging();
+    network.wait(60s);
+    EXPECT_EQ(trade_count(bob), 0u);
+  }
+  EXPECT_EQ(trade_count(carol), 2u);
+}
+
+TEST_F(ImmediateOrderTest, anInvoiceThatComesTooLateIsNotPaid) {
+  publish(bob, 50, 100);
+  network.faults.reply_late = 100;
+  network.faults.delay_max = 20s;
+  std::vector<CommandId> ids;
+  for (int i = 0; i < 5; ++i) ids.push_back(network.begin(alice, order_of(Side::buy, 10, 100, kIoc)));
+  network.live(60s);
+  std::size_t filled_count = 0;
+  for (auto const id : ids) filled_count += execution_of(network.answer(alice, id)).takes.size();
+  EXPECT_EQ(trade_count(alice), filled_count) << "what was told to be cancelled stays so";
+}
+
+TEST_F(ImmediateOrderTest, dustAndUnsignedOrdersDoNotHideTheBook) {
+  for (int i = 0; i < 150; ++i) publish(bob, 1, 100);
+  auto const sell = publish(carol, 5'000, 200);
+  auto const done = execution_of(buy(5'000, 200, kFok));
+  ASSERT_EQ(done.takes.size(), 1u);
+  EXPECT_EQ(done.takes[0].order_id, sell.id);
+}
+
+TEST_F(ImmediateOrderTest, anInvoiceForOtherTermsIsNotUsed) {
+  auto const sell = publish(bob, 50, 200);
+  command::AcceptOrder accept;
+  accept.id = sell.id;
+  accept.amount = Satoshi{50};
+  ASSERT_TRUE(std::holds_alternative<result::PurchaseView>(network.execute(alice, accept)));
+  // A maker that breaks its word: the same order, dearer.
+  auto changed = *alice.trader->book().find(key_of(sell));
+  changed.price = PriceCents{300};
+  ++changed.seq;
+  sign_order(changed, secret(2));
+  (void)network.ask(alice, json::Value{json::to_text(to_json(changed))});
+  ASSERT_EQ(alice.trader->book().find(key_of(sell))->price, PriceCents{300});
+  EXPECT_EQ(failure_of(buy(50, 300, kFok)).code, result::FailureCode::refused);
+  EXPECT_EQ(trade_count(alice), 0u);
+}
+
+TEST_F(ImmediateOrderTest, nobodyElseTakesHoldOfATakeOfOne) {
+  auto const sell = publish(bob, 50, 100);
+  publish(carol, 40, 100);
+  network.hanging.insert(carol.at);
+  auto const id = network.begin(alice, order_of(Side::buy, 90, 100, kFok));
+  auto const changes = events_of<event::PurchaseChanged>(alice);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(failure_of(network.execute(alice, command::Pay{changes[0].purchase.take_id})).code,
+            result::FailureCode::refused);
+  command::AcceptOrder accept;
+  accept.id = sell.id;
+  accept.pay = true;
+  auto const other = network.begin(alice, accept);
+  network.wait(5s);
+  network.end_hanging();
+  EXPECT_EQ(failure_of(network.answer(alice, id)).code, result::FailureCode::refused);
+  EXPECT_EQ(failure_of(network.answer(alice, other)).code, result::FailureCode::refused);
+  EXPECT_EQ(trade_count(alice), 0u);
+  EXPECT_TRUE(std::holds_alternative<result::PurchaseView>(
+      network.execute(alice, command::Pay{changes[0].purchase.take_id})))
+      << "once it has been released, a person may pay it";
+}
+
+TEST_F(ImmediateOrderTest, aMakerThatFailsAfterItsInvoiceLeavesAFokOrderPartlyFilled) {
+  publish(bob, 50, 100);
+  publish(carol, 40, 100);
+  network.on_sent = [&](TraderNetwork::Node const& from, json::Value const&) {
+    if (&from == &carol) network.unreachable.insert(carol.at);
+  };
+  auto const id = network.begin(alice, order_of(Side::buy, 90, 100, kFok));
+  network.wait(1s);
+  auto const done = execution_of(network.answer(alice, id));
+  EXPECT_EQ(done.filled, Satoshi{50});
+  EXPECT_EQ(done.takes.size(), 2u);
+}
+
+TEST_F(ImmediateOrderTest, onlySoManyAreUnderWay) {
+  publish(bob, 1'000, 100);
+  network.hanging.insert(bob.at);
+  CommandId last = 0;
+  for (int i = 0; i < 17; ++i) last = network.begin(alice, order_of(Side::buy, 10, 100, kIoc));
+  EXPECT_EQ(failure_of(network.answer(alice, last)).code, result::FailureCode::unavailable);
+}
+
+TEST_F(ImmediateOrderTest, aRestartSoonAfterwardsIsBoundByThePatienceOfATake) {
+  publish(bob, 50, 100);
+  network.hanging.insert(bob.at);
+  network.begin(alice, order_of(Side::buy, 50, 100, kIoc));
+  network.kill(alice);
+  network.end_hanging();
+  network.wait(3s);
+  network.start(alice);
+  network.look_up();
+  network.wait(30s);
+  EXPECT_EQ(trade_count(bob), 0u);
+}
+
 TEST_F(ImmediateOrderTest, ordersWithAGreaterLeastTakeAreLeftOut) {
   publish(bob, 50, 100, 30);
   publish(carol, 50, 200);

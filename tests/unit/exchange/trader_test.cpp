@@ -295,7 +295,8 @@ TEST(Trader, unsignedOrdersDoNotSpreadByBookReads) {
   EXPECT_TRUE(live(network, carol).empty());
 }
 
-/// A peer of the original at 127.0.0.1:1500: keeps what it is told, without the members that it does not know.
+/// A peer of the original at 127.0.0.1:1500: keeps what it is told, without the members that it does not
+/// know.
 class Original {
  public:
   explicit Original(TraderNetwork& network) {

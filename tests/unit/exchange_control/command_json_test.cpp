@@ -64,6 +64,9 @@ TEST(CommandJson, writesEveryAnswer) {
       text(status),
       R"({"type":"status","id":"MAKER","name":"","endpoint":"","peerCount":0,"orderCount":7,"ownOrderCount":0,)"
       R"("saleCount":0,"purchaseCount":0,"dataDir":null,"grape":"","reservations":""})");
+  EXPECT_EQ(
+      text(result::Execution{Side::sell, PriceCents{100}, Satoshi{2}, Satoshi{1}, {}}),
+      R"({"type":"execution","side":"sell","limit":"1","wanted":"0.00000002","filled":"0.00000001","takes":[]})");
   auto const settled = to_json(CommandResult{samples::purchase(result::PurchaseState::settled)});
   EXPECT_EQ(*settled.find_string("state"), "settled");
   EXPECT_EQ(settled.find_int("invoiceExpires"), 1'700'000'900'000);

@@ -94,12 +94,26 @@ TEST(Tables, aTakeShowsItsInvoiceWhole) {
   EXPECT_EQ(settled.find("lnbcrt"), std::string::npos);
 }
 
+TEST(Tables, anExecutionTellsWhatIsPaidApartFromWhatWasCancelled) {
+  result::Execution done{
+      Side::buy, *PriceCents::parse("50000"), *Satoshi::parse("1"), *Satoshi::parse("0.5"), {}};
+  done.takes.push_back(samples::purchase(result::PurchaseState::settled));
+  EXPECT_EQ(text(done),
+            "bought 0.5 of 1 BTC for 25000 USD, at 50000 or better; the rest was cancelled\n"
+            "take      BTC    USD  state\n"
+            "7c01d2e4  0.5  50000  settled\n");
+  done.takes.push_back(samples::purchase(result::PurchaseState::paying));
+  EXPECT_EQ(lines_of(text(done))[0],
+            "bought 0.5 of 1 BTC for 25000 USD, at 50000 or better; 0.5 BTC are paid and not confirmed yet");
+}
+
 TEST(Tables, aTakeOfTheOriginalDoesNotAskToPay) {
   auto view = samples::purchase(result::PurchaseState::invoiced);
   view.maker.reset();
-  EXPECT_NE(text(view).find("\nstate         invoiced, ends in 15m 0s; a peer of the original program does not\n"
-                            "              confirm a payment\n"),
-            std::string::npos)
+  EXPECT_NE(
+      text(view).find("\nstate         invoiced, ends in 15m 0s; a peer of the original program does not\n"
+                      "              confirm a payment\n"),
+      std::string::npos)
       << text(view);
 }
 

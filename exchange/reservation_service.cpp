@@ -1,4 +1,4 @@
-#include "exchange/peer_reservations.hpp"
+#include "exchange/reservation_service.hpp"
 
 #include <utility>
 
@@ -12,8 +12,8 @@ namespace grenache::exchange {
 namespace asio = boost::asio;
 using net::Awaitable;
 
-PeerReservations::PeerReservations(net::Executor executor, Options options, Random random,
-                                   Callbacks callbacks, Log const& log)
+ReservationService::ReservationService(net::Executor executor, Options options, Random random,
+                                       Callbacks callbacks, Log const& log)
     : executor_{std::move(executor)},
       options_{std::move(options)},
       callbacks_{std::move(callbacks)},
@@ -31,15 +31,16 @@ PeerReservations::PeerReservations(net::Executor executor, Options options, Rand
   RedisReservations::Options store_options;
   store_options.maker = options_.maker;
   store_options.is_new_maker = options_.is_new_identity;
+  store_options.grace = options_.grace;
   store_options.on_data_lost = callbacks_.on_data_lost;
   auto redis_store = std::make_unique<RedisReservations>(*client_, std::move(random), store_options);
   redis_store_ = redis_store.get();
   store_ = std::move(redis_store);
 }
 
-PeerReservations::~PeerReservations() = default;
+ReservationService::~ReservationService() = default;
 
-Awaitable<std::optional<std::string>> PeerReservations::start() {
+Awaitable<std::optional<std::string>> ReservationService::start() {
   if (!client_) co_return std::nullopt;
   client_->start(
       [this] {
@@ -62,22 +63,22 @@ Awaitable<std::optional<std::string>> PeerReservations::start() {
   co_return "Redis is not reachable at " + options_.redis->to_string() + ": " + failure_;
 }
 
-void PeerReservations::stop() {
+void ReservationService::stop() {
   if (client_) client_->stop();
 }
 
-void PeerReservations::execute(store::Command command, ReservationStore::Done done) {
+void ReservationService::execute(store::Command command, ReservationStore::Done done) {
   store_->execute(std::move(command), std::move(done));
 }
 
-std::string PeerReservations::state() const {
+std::string ReservationService::state() const {
   if (!client_) return "in this process";
   auto const state = client_->connected() ? " is connected" : " is not reachable: " + failure_;
   return options_.redis->to_string() + state;
 }
 
-Awaitable<Result<RedisReservations::Shown>> PeerReservations::show(std::string order_id,
-                                                                   std::string take_id) {
+Awaitable<Result<RedisReservations::Shown>> ReservationService::show(std::string order_id,
+                                                                     std::string take_id) {
   if (!redis_store_) co_return make_error_code(RedisErrc::not_connected);
   auto const event = std::make_shared<net::AsyncEvent>(executor_);
   auto const answer = std::make_shared<std::optional<Result<RedisReservations::Shown>>>();

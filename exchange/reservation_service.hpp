@@ -1,4 +1,4 @@
-// The reservation store of a running peer: in this process, or in a Redis.
+// The reservation store of a maker: in this process, or in a Redis.
 #pragma once
 
 #include <functional>
@@ -15,14 +15,15 @@
 namespace grenache::exchange {
 
 /// Owns the store and, with Redis, its connection. On one thread, that of the executor.
-class PeerReservations {
+class ReservationService {
  public:
   struct Options {
     std::optional<RedisUrl> redis;  // none: in this process
     std::string maker;              // peer id in hex
-    /// No other process can have promised anything under this identity yet, so a Redis that has no data at the
-    /// start need not wait for others to restore theirs.
+    /// No other process can have promised anything under this identity yet, so a Redis that has no data at
+    /// the start need not wait for others to restore theirs.
     bool is_new_identity = false;
+    std::chrono::milliseconds grace{30'000};  // see RedisReservations::Options::grace
   };
   struct Callbacks {
     /// The store asks for Recover; see RedisReservations::Options::on_data_lost.
@@ -31,12 +32,13 @@ class PeerReservations {
     std::function<void(std::string const& reason)> on_lost;
   };
 
-  /// `log` must outlive the object. No callback comes after the destructor.
-  PeerReservations(net::Executor executor, Options options, Random random, Callbacks callbacks,
-                   Log const& log);
-  ~PeerReservations();
-  PeerReservations(PeerReservations const&) = delete;
-  PeerReservations& operator=(PeerReservations const&) = delete;
+  /// `log` must outlive the object. No callback of `callbacks` comes after the destructor; those of execute()
+  /// may.
+  ReservationService(net::Executor executor, Options options, Random random, Callbacks callbacks,
+                     Log const& log);
+  ~ReservationService();
+  ReservationService(ReservationService const&) = delete;
+  ReservationService& operator=(ReservationService const&) = delete;
 
   /// Connects to Redis, if there is one. Completes with nothing, or after the first failed attempt with a
   /// message for the operator; connecting goes on then. The object must outlive it.
