@@ -26,27 +26,30 @@ namespace grenache::exchange {
 ///       "<sat> <fence> <reserved at, ms> <attempt> <taker>"; expires with the reservation
 ///   grenache:exchange:{maker}:fence
 ///       counter; never expires. After a loss it continues from the time in ms
-///   grenache:exchange:{maker}:epoch     hash: id (random), until (ms); see below
+///   grenache:exchange:{maker}:epoch     hash: id (random), until (ms), run (id of the server); see below
 ///   grenache:exchange:{maker}:undone:<attempt>
 ///       a cancelled attempt: a script that runs later finds it and does nothing
 ///   grenache:exchange:{maker}:recovering:<id>
 ///       a Recover that is sent in parts
 ///
-/// Data loss (FLUSHALL, a restart without data): the epoch is missing, so all scripts but Recover refuse. The
-/// first Recover sets a new one. For `grace` from then on takes are refused with the time to wait, so that
-/// the other processes can restore theirs; they find an epoch that is not the one they know. A connection
-/// that finds the known epoch needs no Recover. New fences exceed all that were given before the loss, as
-/// long as fewer than 1000 were given per second.
+/// Data loss: after FLUSHALL or a restart without data the epoch is missing; after a restart with data or a
+/// failover, which may have lost the last writes, it is that of another server. All scripts but Recover then
+/// refuse, and the first Recover sets a new one. For `grace` from then on takes are refused with the time to
+/// wait, so that the other processes can restore theirs; they find an epoch that is not the one they know. A
+/// connection that finds the known epoch needs no Recover. New fences exceed all that were given before the
+/// loss, as long as fewer than 1000 were given per second.
 ///
 /// Lost answers. Without a definite answer the caller gets `unavailable`. An attempt to Reserve is undone: at
 /// once if Redis still answers, else after the next connection. A reservation that was repeated for a second
 /// caller is not undone any more; it expires. Settle, Update, Release and Recover may have been executed, and
 /// are safe to repeat: a settled take is kept as done:<take id>, Update counts from the totals of its sender.
 ///
-/// What a Redis forgets without losing its epoch (the last writes before a crash or failover, keys evicted by
-/// a maxmemory-policy) is not noticed. The totals and fences that each command carries then limit the damage:
-/// a fence does not repeat within a process, and what it knows to be filled is not granted again. Use
-/// `appendonly yes` and `maxmemory-policy noeviction`.
+/// What is not noticed: keys evicted by a maxmemory-policy, and, when the user may not call INFO, the last
+/// writes before a failover or restart. The totals and fences that each command carries then limit the
+/// damage: a fence does not repeat within a process, and what it knows to be filled is not granted again. Nor
+/// does a Recover know what a process has promised that is not running, or does not reach Redis, during the
+/// grace. Use `maxmemory-policy noeviction`, and `min-replicas-to-write 1` with replicas, so that a master
+/// that was replaced accepts nothing more.
 class RedisReservations final : public ReservationStore {
  public:
   struct Options {

@@ -25,10 +25,17 @@ local function greater(a, b)
   return a > b and a or b
 end
 
--- nil: the data were lost, or are not those that the caller has recovered; else the ms until takes are granted.
+-- Of the running server; empty if the user may not ask for it.
+local function run_id()
+  local info = redis.pcall('INFO', 'server')
+  return type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
+end
+
+-- nil: the data were lost, may lack the last writes, or are not those that the caller has recovered; else the ms
+-- until takes are granted.
 local function grace()
-  local stored = redis.call('HMGET', prefix .. 'epoch', 'id', 'until')
-  if not stored[1] or stored[1] ~= epoch then return nil end
+  local stored = redis.call('HMGET', prefix .. 'epoch', 'id', 'until', 'run')
+  if not stored[1] or stored[1] ~= epoch or stored[3] ~= run_id() then return nil end
   return math.max(0, tonumber(stored[2]) - now)
 end
 
@@ -279,8 +286,9 @@ commands.recover = function()
 
   if ARGV[5] ~= '1' then return {'done', ''} end
   redis.call('DEL', mark)
-  if redis.call('HSETNX', prefix .. 'epoch', 'id', ARGV[7]) == 1 then
-    redis.call('HSET', prefix .. 'epoch', 'until', int(now + tonumber(ARGV[8])))
+  local stored, run = redis.call('HMGET', prefix .. 'epoch', 'id', 'run'), run_id()
+  if not stored[1] or stored[2] ~= run then
+    redis.call('HSET', prefix .. 'epoch', 'id', ARGV[7], 'until', int(now + tonumber(ARGV[8])), 'run', run)
     -- Other processes may have fences that nobody tells: the clock is ahead of all of them.
     if tonumber(ARGV[8]) > 0 then raise_fence(int(now)) end
   end

@@ -311,6 +311,27 @@ TEST_F(Redis, aProcessThatSendsNoCommandsNoticesALossByItsCheck) {
   EXPECT_EQ(peer.loss_count, 2);
 }
 
+TEST_F(Redis, aServerThatIsNotTheOneOfTheDataMayHaveLostThem) {
+  RedisPeer peer{io, server->url()};
+  auto const take = reservation_of(peer.execute(reserve_of("take-1", "alice", 60)));
+  peer.promised = {{order_of()}, {{"order-1", take}}, take.fence};
+  (void)peer.command({"HSET", "grenache:exchange:{maker}:epoch", "run", "of-another-server"});
+  (void)peer.command({"DEL", kTakeKey});
+  EXPECT_EQ(refused(peer.execute(reserve_of("take-2", "bob", 60))), RefusalReason::unavailable);
+  peer.until([&] { return peer.recover_count == 2; });
+  EXPECT_EQ(refused(peer.execute(reserve_of("take-2", "bob", 60))), RefusalReason::reserved);
+  EXPECT_EQ(peer.loss_count, 2);
+}
+
+TEST_F(Redis, aUserWhoMayNotAskForTheServerIsServed) {
+  RedisPeer admin{io, server->url()};
+  (void)admin.command({"FLUSHALL"});
+  (void)admin.command({"ACL", "SETUSER", "default", "-info"});
+  RedisPeer peer{io, server->url()};
+  EXPECT_TRUE(granted(peer.execute(reserve_of("take-1", "alice"))));
+  EXPECT_EQ(peer.loss_count, 1);  // the one of the start
+}
+
 TEST_F(Redis, aFenceThatAnotherProcessHasIsNotGivenAgainAfterALoss) {
   RedisPeer one{io, server->url(), {.grace = 1ms}};
   RedisPeer two{io, server->url(), {.grace = 1ms}};
