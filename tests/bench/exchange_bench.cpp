@@ -257,8 +257,8 @@ PayMessage make_payment(Maker const& maker, ExecuteOrderMessage const& take, jso
                         SecretKey const& taker) {
   auto const response = parse_execute_response(answer);
   if (!response) fail("an answer without an invoice");
-  ExpectedInvoice const expected{maker.id(), take.order_id,
-                                 take.take->take_id + "@" + take.take->taker.hex(), kAmount};
+  ExpectedInvoice const expected{maker.id(), take.order_id, take.take->take_id + "@" + take.take->taker.hex(),
+                                 kAmount};
   auto const invoice = check_invoice(response->lightning_invoice, expected, net::wall_now());
   if (!invoice) fail("a bad invoice: " + invoice.error().message());
   PayMessage out{header(), take.order_id, take.take->take_id, invoice->payment_hash, {}, {}};
