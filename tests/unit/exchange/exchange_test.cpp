@@ -297,6 +297,7 @@ TEST_F(ExchangeTest, aTakeIsRefusedWhileRedisIsGoneAndGrantedOnceItIsBack) {
   RedisServer redis;
   auto with_redis = options("Bob");
   with_redis.redis = *RedisUrl::parse(redis.url());
+  with_redis.redis_grace = 100ms;
   auto& bob = add(2, with_redis);
   auto impatient = options("Alice");
   impatient.trader.purchases.patience = 1ms;
