@@ -171,7 +171,8 @@ TEST(CommandTable, readsJsonRequests) {
       R"({"command":"addOrder","arguments":{"side":"sell","price":"1","amount":"2","timeInForce":"IOC"}})"));
   EXPECT_EQ(ioc.time_in_force, TimeInForce::immediate_or_cancel);
   EXPECT_TRUE(parse_json(
-      R"({"command":"addOrder","arguments":{"side":"sell","price":1,"amount":2,"timeInForce":"FOK","postOnly":false}})"));
+      R"({"command":"addOrder","arguments":{"side":"sell","price":1,"amount":2,"timeInForce":"FOK",)"
+      R"("postOnly":false}})"));
   EXPECT_EQ(expect<AddOrder>(
                 parse_json(
                     R"({"command":"addOrder","arguments":{"side":"buy","price":1,"amount":2,"life":60000}})"))
