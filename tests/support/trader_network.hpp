@@ -413,7 +413,9 @@ class TraderNetwork {
     auto const* const granted = std::get_if<store::Granted>(&answer);
     auto const* const reserve = std::get_if<store::Reserve>(&command);
     if (granted && granted->repeated) undoable_.erase({node.id, granted->reservation.fence});
-    if (is_disturbed && happens(faults.store_unanswered)) {
+    // A store in the process answers what it has executed, and in order.
+    bool const may_be_silent = is_disturbed && !node.options.is_store_in_process;
+    if (may_be_silent && happens(faults.store_unanswered)) {
       if (granted && !granted->repeated) undo(node, *reserve, granted->reservation.fence);
       if (is_recover) tell_lost_later(node);
       return kUnavailable;

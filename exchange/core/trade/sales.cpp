@@ -160,7 +160,9 @@ void Sales::pay(RequestId request, PayloadForm form, PayMessage const& message, 
   }
   entry.waiting.push_back(waiting);
   if (entry.sale.state == SaleState::settled) return send_preimage(entry, turn);
-  if (entry.sale.state == SaleState::invoiced && !is_store_in_process_) {
+  if (entry.sale.state == SaleState::invoiced && is_store_in_process_) {
+    entry.is_settling = true;
+  } else if (entry.sale.state == SaleState::invoiced) {
     entry.sale.state = SaleState::paying;
     turn.save(row_of(entry.sale));
   }
@@ -243,6 +245,7 @@ Sales::Outcome Sales::on_settled(Key const& key, Entry& entry, store::Answer con
   auto& sale = entry.sale;
   if (auto const* const settled = std::get_if<store::Settled>(&answer)) {
     sale.state = SaleState::settled;
+    entry.is_settling = false;
     set_deadline(entry, TimePoint::max());
     turn.save(row_of(sale));
     send_preimage(entry, turn);
@@ -256,8 +259,7 @@ Sales::Outcome Sales::on_settled(Key const& key, Entry& entry, store::Answer con
     turn.save(row_of(sale));
     turn.log(event::SaleExpired{sale.order_id, sale.taker, sale.amount});
     set_deadline(entry, later_by(turn.now.steady, 2 * options_.takes.request_age_max));
-  } else if (sale.state == SaleState::invoiced) {
-    set_deadline(entry, later_by(turn.now.steady, sale.invoice_expires() - turn.now.wall));
+    entry.is_settling = false;
   } else {
     set_deadline(entry, later_by(turn.now.steady, options_.settle_retry));
   }
@@ -285,7 +287,7 @@ void Sales::expire(OwnOrders const& orders, Turn& turn) {
     auto const key = deadlines_.begin()->second;
     auto& entry = entries_.at(key);
     auto& sale = entry.sale;
-    if (sale.state == SaleState::paying) {
+    if (sale.state == SaleState::paying || entry.is_settling) {
       if (auto const* const order = orders.find(sale.order_id)) {
         settle(entry, *order, turn);
         continue;

@@ -121,7 +121,8 @@ class Sales {
     Sale sale;
     std::vector<Waiting> waiting;
     TimePoint deadline = TimePoint::max();
-    bool is_asking = false;  // a store command is under way
+    bool is_asking = false;    // a store command is under way
+    bool is_settling = false;  // `paying`, with a store in this process
   };
 
   static Key key_of(Sale const& sale) { return {sale.order_id, store_take_id(sale.take_id, sale.taker)}; }
