@@ -271,10 +271,7 @@ void RedisReservations::Impl::run(store::Recover command, Done done) {
                 new_epoch,
                 std::to_string(grace.count()),
                 std::to_string(orders_end - begin)};
-    for (std::size_t i = begin; i < orders_end; ++i) {
-      append(words, command.orders[i]);
-      words.push_back(text(command.orders[i].gone));
-    }
+    for (std::size_t i = begin; i < orders_end; ++i) append(words, command.orders[i]);
     for (std::size_t i = orders_end; i < end; ++i) append(words, command.takes[i - command.orders.size()]);
     call("recover", words, [self = shared_from_this()](Result<RedisReply> const& reply) {
       bool is_good = false;

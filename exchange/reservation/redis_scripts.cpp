@@ -66,8 +66,8 @@ local function read_takes(order)
 end
 
 -- The order, merged with what the caller knows: amount, filled, reduced, closed, seq and expiry from ARGV[at]
--- on. Without `at` only a stored order, or nil. What is missing of `gone`, if it is given, counts as withdrawn.
-local function read(id, at, gone)
+-- on. Without `at` only a stored order, or nil.
+local function read(id, at)
   local order = {id = id, key = prefix .. 'order:' .. id, takes = prefix .. 'takes:' .. id}
   local stored = redis.call('HMGET', order.key, 'amount', 'filled', 'reduced', 'closed', 'seq', 'forget_at')
   if not at and not stored[1] then return nil end
@@ -78,7 +78,6 @@ local function read(id, at, gone)
   order.closed = (stored[4] == '1' or told(3) == '1') and '1' or '0'
   order.seq = greater(stored[5] or '0', told(4))
   order.forget_at = math.max(tonumber(stored[6] or 0), math.max(tonumber(told(5)), now) + 86400000)
-  if gone then order.reduced = math.max(order.reduced, tonumber(gone) - order.filled) end
   order.filled = math.min(order.filled, order.amount)
   order.reduced = math.min(order.reduced, order.amount - order.filled)
   read_takes(order)
@@ -250,7 +249,7 @@ end
 
 // A large Recover is sent in parts, which share a mark; the last one makes the data valid.
 // ARGV: … 3 mark, 4 1 in the first part, 5 1 in the last one, 6 fence, 7 new epoch, 8 grace in ms, 9 number n
-// of orders; n times 8: id, order as for read(), and what is gone; then takes of 7: order id, take id, taker, amount, fence,
+// of orders; n times 7: id and order as for read(); then takes of 7: order id, take id, taker, amount, fence,
 // reserved at, life in ms. Replies: done with the epoch in the last part, lost.
 constexpr char kRecover[] = R"lua(
 commands.recover = function()
@@ -263,8 +262,8 @@ commands.recover = function()
   raise_fence(ARGV[6])
   local at = 10
   for _ = 1, tonumber(ARGV[9]) do
-    write(read(ARGV[at], at + 1, ARGV[at + 7]))
-    at = at + 8
+    write(read(ARGV[at], at + 1))
+    at = at + 7
   end
 
   local function restore(order_id, take_id, taker, amount, fence, reserved_at, life)

@@ -46,9 +46,7 @@ std::optional<Failure> check_terms(command::AddOrder const& wanted) {
   return std::nullopt;
 }
 
-KnownOrder OwnOrder::known() const {
-  return {record.id, record.amount, record.expires, totals, record.amount - record.remaining};
-}
+KnownOrder OwnOrder::known() const { return {record.id, record.amount, record.expires, totals}; }
 
 bool OwnOrder::is_outdated() const {
   return record.remaining != record.amount - totals.filled - totals.reduced ||

@@ -434,7 +434,7 @@ void Purchases::ask_hold(Entry& entry, HoldStep step, Turn& turn) {
   asked_store_.emplace(++last_key_, AskedStore{purchase.take_id, step});
   CallTag const tag{Part::purchases, last_key_};
   auto const* const own = own_.find(purchase.for_order);
-  KnownOrder const known = own ? own->known() : KnownOrder{purchase.for_order, {}, {}, {}, {}};
+  KnownOrder const known = own ? own->known() : KnownOrder{purchase.for_order, {}, {}, {}};
   switch (step) {
     case HoldStep::reserve:
       turn.store(tag, store::Reserve{known, take_id, take_id, purchase.amount, options_.hold_life});

@@ -44,9 +44,6 @@ struct KnownOrder {
   Satoshi amount;    // initial amount; never changes
   WallTime expires;  // the store may forget the order, with its settled takes, kOrderKept after this
   OrderTotals totals;
-  /// The least sum of `filled` and `reduced`, from the newest version that any process of the maker has
-  /// signed. Recover alone uses it.
-  Satoshi gone{};
 };
 
 /// A live reservation.
@@ -101,9 +98,7 @@ struct Update {
   Satoshi reduce_by;
   bool close = false;
 };
-/// Tells a store that may have lost its data what this process has promised. May be repeated. Where `filled`
-/// and `reduced` are less than `gone` in sum, what was filled is known to another process only, and counts as
-/// withdrawn.
+/// Tells a store that may have lost its data what this process has promised. May be repeated.
 ///
 /// A take that does not fit into its order any more, or was settled, is not restored: its Settle is refused.
 /// When `unavailable`, the sender tries again after a while.

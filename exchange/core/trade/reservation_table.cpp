@@ -137,9 +137,7 @@ Answer ReservationTable::run(store::Update const& command, TimePoint now, WallTi
 Answer ReservationTable::run(store::Recover const& command, TimePoint now, WallTime wall) {
   recovered_ = true;
   last_fence_ = std::max(last_fence_, command.fence);
-  for (auto const& known : command.orders) {
-    if (auto* const entry = merge(known, now, wall)) withdraw_unknown(*entry, known.gone);
-  }
+  for (auto const& known : command.orders) (void)merge(known, now, wall);
   for (auto const& take : command.takes) restore(take, now);
   return store::Done{};
 }
@@ -178,25 +176,11 @@ ReservationTable::OrderEntry* ReservationTable::merge(KnownOrder const& known, T
   }
   order.totals.merge(known.totals);
   fit(order.totals, order.amount);
-  end_newest(*found);
-  return &*found;
-}
-
-void ReservationTable::withdraw_unknown(OrderEntry& entry, Satoshi gone) {
-  auto& [id, order] = entry;
-  auto const unknown = gone - order.totals.filled - order.totals.reduced;
-  if (unknown <= Satoshi{0}) return;
-  order.totals.reduced = order.totals.reduced + unknown;
-  fit(order.totals, order.amount);
-  end_newest(entry);
-}
-
-void ReservationTable::end_newest(OrderEntry& entry) {
-  auto& order = entry.second;
   while (order.free() < Satoshi{0}) {
     auto const age = [](auto const& take) { return std::tie(take.second.fence, take.first); };
-    remove(entry, std::ranges::max_element(order.live, {}, age));
+    remove(*found, std::ranges::max_element(order.live, {}, age));
   }
+  return &*found;
 }
 
 void ReservationTable::add(OrderEntry& order, std::string const& take_id, Live live) {

@@ -76,10 +76,6 @@ class ReservationTable {
 
   /// Finds or adds an order and merges what the sender knows; nullptr when there is no room.
   OrderEntry* merge(KnownOrder const& known, TimePoint now, WallTime wall);
-  /// Raises `reduced` until `gone` is accounted for.
-  void withdraw_unknown(OrderEntry& entry, Satoshi gone);
-  /// Ends the newest reservations until the others have room.
-  void end_newest(OrderEntry& entry);
   /// The refusal of a take that would be a new reservation; nothing if it may be granted.
   [[nodiscard]] std::optional<store::Refused> check_new(Order const& order, store::Reserve const& command,
                                                         TimePoint now) const;

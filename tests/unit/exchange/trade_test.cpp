@@ -662,26 +662,6 @@ TEST_F(TwinTest, totalsThatDoNotFitTogetherDoNotEndTheProcess) {
   EXPECT_EQ(placed->order.order.remaining, Satoshi{0});
 }
 
-TEST_F(TwinTest, whatAnotherProcessHasFilledIsNotSoldAgainAfterALossOfData) {
-  connect();
-  auto const sell = publish(dave, Side::sell, 100);
-  ASSERT_EQ(view_of(network.execute(alice, accept(sell, 60, true))).state, result::PurchaseState::settled);
-  network.wait(60s);
-  ASSERT_EQ(known(twin, sell).remaining, Satoshi{40});
-  network.kill(dave);
-  network.lose_store(twin.id);
-  network.wait(60s);
-  EXPECT_NE(failure_of(network.execute(carol, accept(sell, 41, true))), "");
-  auto const id = network.begin(carol, accept(sell, 40, true));
-  network.wait(30s);
-  EXPECT_EQ(view_of(network.answer(carol, id)).state, result::PurchaseState::settled);
-  network.start(dave);
-  connect();
-  network.wait(120s);
-  EXPECT_EQ(known(alice, sell).remaining, Satoshi{});
-  EXPECT_EQ(trades(dave).size() + trades(twin).size(), 2u);
-}
-
 TEST_F(TwinTest, aProcessThatKnowsThatLessIsLeftSaysSo) {
   connect();
   auto const sell = publish(dave, Side::sell, 100);

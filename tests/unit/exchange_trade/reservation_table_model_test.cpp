@@ -122,7 +122,7 @@ class Walk {
     return prefix + std::to_string(random_.below(count));
   }
   KnownOrder order() {
-    KnownOrder known{pick("order", 3), Satoshi{1000}, kWall + 24h * 365, {}, {}};
+    KnownOrder known{pick("order", 3), Satoshi{1000}, kWall + 24h * 365, {}};
     auto const& stored = model_.orders[known.id];
     if (random_.chance(1, 2)) known.totals.reduced = Satoshi{stored.reduced};
     if (random_.chance(1, 100)) known.totals.filled = Satoshi{stored.filled + 100};
@@ -224,7 +224,7 @@ class Walk {
     all.fence = model_.fence;
     for (auto const& [id, order] : model_.orders) {
       OrderTotals const totals{Satoshi{order.filled}, Satoshi{order.reduced}, order.closed, order.seq};
-      all.orders.push_back({id, Satoshi{1000}, kWall + 24h * 365, totals, {}});
+      all.orders.push_back({id, Satoshi{1000}, kWall + 24h * 365, totals});
     }
     std::erase_if(model_.takes, [](auto const& take) { return take.settled; });
     for (auto& take : model_.takes) {

@@ -270,26 +270,6 @@ TEST_P(Ready, theNewestReservationsEndWhenTotalsLeaveNoRoom) {
   EXPECT_TRUE(std::holds_alternative<store::Settled>(run(settle_of(older))));
 }
 
-TEST_P(Store, whatAnotherProcessHasFilledIsNotGrantedAgainAfterALoss) {
-  KnownOrder order = order_of("order-1", {Satoshi{20}, Satoshi{10}, false, 3});
-  order.gone = Satoshi{60};
-  (void)run(store::Recover{{order}, {}, 0});
-  EXPECT_EQ(refused(run(reserve_of("take-1", "alice", 41))), RefusalReason::amount);
-  auto const granted_part = run(reserve_of("take-1", "alice", 40));
-  ASSERT_TRUE(granted(granted_part));
-  EXPECT_EQ(granted(granted_part)->totals.filled, Satoshi{20});
-  EXPECT_EQ(granted(granted_part)->totals.reduced, Satoshi{40});
-}
-
-TEST_P(Ready, whatIsAccountedForIsNotWithdrawnByARecover) {
-  auto const take = grant("take-1", "alice", 60);
-  (void)run(settle_of(take));
-  KnownOrder order = order_of();  // of a process that only knows the newest version
-  order.gone = Satoshi{60};
-  (void)run(store::Recover{{order}, {}, 0});
-  EXPECT_TRUE(granted(run(reserve_of("take-2", "bob", 40))));
-}
-
 TEST_P(Store, keepsLargeIntegersExact) {
   constexpr std::int64_t kLarge = (std::int64_t{1} << 60) + 1;
   OrderTotals const totals{Satoshi{Satoshi::kMax - 7}, {}, false, kLarge};

@@ -433,7 +433,6 @@ class Commands {
       default:
         break;
     }
-    if (random_.chance(1, 2)) order.gone = amount(600);
     Reservation const take{pick("take", 12), pick("taker", 6), amount(200), fence, wall_now(), 3h};
     return store::Recover{{order}, {{order.id, take}}, fence};
   }

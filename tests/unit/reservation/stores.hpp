@@ -27,7 +27,7 @@ inline WallTime wall_now() {
 
 /// An order of 100 satoshi.
 inline KnownOrder order_of(std::string id = "order-1", OrderTotals totals = {}) {
-  return {std::move(id), Satoshi{100}, wall_now() + std::chrono::hours{1}, totals, {}};
+  return {std::move(id), Satoshi{100}, wall_now() + std::chrono::hours{1}, totals};
 }
 inline store::Reserve reserve_of(std::string take, std::string taker, std::int64_t wanted = 100) {
   return {
