@@ -28,7 +28,9 @@ class Peer:
                                         stderr=subprocess.PIPE, text=True)
 
     def is_ready(self):
-        return (pathlib.Path(self.folder) / "control.sock").exists()
+        """The file is there before anybody listens on it."""
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(self.folder + "/control.sock") == 0
 
     def close(self):
         if self.process.poll() is None:
