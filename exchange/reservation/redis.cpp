@@ -32,7 +32,8 @@ void append(Words& out, KnownOrder const& order) {
   out.insert(out.end(),
              {order.id, text(order.amount), text(order.totals.filled), text(order.totals.reduced),
               order.totals.closed ? "1" : "0", std::to_string(std::max<std::int64_t>(order.totals.seq, 0)),
-              std::to_string(std::clamp<std::int64_t>(to_unix_ms(order.expires), 0, kTimeMax))});
+              std::to_string(std::clamp<std::int64_t>(to_unix_ms(order.expires), 0, kTimeMax)),
+              text(order.totals.spent)});
 }
 
 void append(Words& out, store::Recover::Take const& take) {
@@ -55,9 +56,10 @@ struct ScriptReply {
     auto const& items = reply.items;
     if (items.empty()) return;
     status = items.front().text;
-    auto const totals_end = std::min<std::size_t>(items.size(), has_totals() ? 5 : 1);
-    if (totals_end == 5) {
-      totals = {Satoshi{number(items[1])}, Satoshi{number(items[2])}, items[3].text == "1", number(items[4])};
+    auto const totals_end = std::min<std::size_t>(items.size(), has_totals() ? 6 : 1);
+    if (totals_end == 6) {
+      totals = {Satoshi{number(items[1])}, Satoshi{number(items[2])}, items[3].text == "1", number(items[4]),
+                Satoshi{number(items[5])}};
     }
     rest.assign(items.begin() + static_cast<std::ptrdiff_t>(totals_end), items.end());
   }

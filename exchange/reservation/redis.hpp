@@ -18,7 +18,7 @@ namespace grenache::exchange {
 ///
 /// Keys, `{maker}` being the maker's peer id in hex (one hash slot, for clusters):
 ///   grenache:exchange:{maker}:order:<order id>
-///       hash: amount, filled, reduced, closed, seq, forget_at; done:<take id> = "<sat> <fence>" of each
+///       hash: amount, filled, reduced, closed, seq, forget_at, spent; done:<take id> = "<sat> <fence>" of each
 ///       settled take. Expires kOrderKept after the order
 ///   grenache:exchange:{maker}:takes:<order id>
 ///       sorted set of the take ids with live reservations, by the time they expire

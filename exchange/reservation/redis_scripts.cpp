@@ -65,11 +65,12 @@ local function read_takes(order)
   end
 end
 
--- The order, merged with what the caller knows: amount, filled, reduced, closed, seq and expiry from ARGV[at]
--- on. Without `at` only a stored order, or nil.
+-- The order, merged with what the caller knows: amount, filled, reduced, closed, seq, expiry and spent from
+-- ARGV[at] on. Without `at` only a stored order, or nil.
 local function read(id, at)
   local order = {id = id, key = prefix .. 'order:' .. id, takes = prefix .. 'takes:' .. id}
-  local stored = redis.call('HMGET', order.key, 'amount', 'filled', 'reduced', 'closed', 'seq', 'forget_at')
+  local stored = redis.call('HMGET', order.key, 'amount', 'filled', 'reduced', 'closed', 'seq', 'forget_at',
+    'spent')
   if not at and not stored[1] then return nil end
   local function told(offset) return at and ARGV[at + offset] or '0' end
   order.amount = tonumber(stored[1] or told(0))
@@ -80,8 +81,10 @@ local function read(id, at)
   order.forget_at = math.max(tonumber(stored[6] or 0), math.max(tonumber(told(5)), now) + 86400000)
   order.filled = math.min(order.filled, order.amount)
   order.reduced = math.min(order.reduced, order.amount - order.filled)
+  order.spent = math.max(tonumber(stored[7] or 0), tonumber(told(6)), order.filled + order.reduced)
+  order.spent = math.min(order.spent, order.amount)
   read_takes(order)
-  while order.used > order.amount - order.filled - order.reduced do
+  while order.used > order.amount - order.spent do
     local newest = 1
     for i, take in ipairs(order.live) do
       local other = order.live[newest]
@@ -96,7 +99,8 @@ end
 
 local function write(order)
   redis.call('HSET', order.key, 'amount', int(order.amount), 'filled', int(order.filled),
-    'reduced', int(order.reduced), 'closed', order.closed, 'seq', order.seq, 'forget_at', int(order.forget_at))
+    'reduced', int(order.reduced), 'closed', order.closed, 'seq', order.seq, 'forget_at', int(order.forget_at),
+    'spent', int(order.spent))
   redis.call('PEXPIREAT', order.key, int(order.forget_at))
   redis.call('PEXPIREAT', order.takes, int(order.forget_at))
 end
@@ -128,19 +132,19 @@ end
 
 -- Replies: a status and the totals, then what the status has.
 local function reply(order, status, ...)
-  return {status, int(order.filled), int(order.reduced), order.closed, order.seq, ...}
+  return {status, int(order.filled), int(order.reduced), order.closed, order.seq, int(order.spent), ...}
 end
 
 local commands = {}
 )lua";
 
-// ARGV: … 3 order id, 4-9 order as for read(), 10 take id, 11 taker, 12 wanted, 13 life in ms, 14 attempt,
-// 15 live takes per order at most, 16 settled ones, 17 fence that the new one must exceed.
+// ARGV: … 3 order id, 4-10 order as for read(), 11 take id, 12 taker, 13 wanted, 14 life in ms, 15 attempt,
+// 16 live takes per order at most, 17 settled ones, 18 fence that the new one must exceed.
 // Replies: granted or repeated with amount, fence, reserved at, life in ms; reason of a refusal with the ms
 // to wait; {'lost'}; {'wait', ms}; {'undone'}.
 constexpr char kReserve[] = R"lua(
 commands.reserve = function()
-  local take_id, taker, wanted, life, attempt = ARGV[10], ARGV[11], tonumber(ARGV[12]), ARGV[13], ARGV[14]
+  local take_id, taker, wanted, life, attempt = ARGV[11], ARGV[12], tonumber(ARGV[13]), ARGV[14], ARGV[15]
   if redis.call('EXISTS', prefix .. 'undone:' .. attempt) == 1 then return {'undone'} end
   local wait = grace()
   if not wait then return {'lost'} end
@@ -158,14 +162,14 @@ commands.reserve = function()
     return reply(order, 'repeated', int(known.amount), known.fence, known.at, left)
   end
 
-  local left = order.amount - order.filled - order.reduced
+  local left = order.amount - order.spent
   if order.closed == '1' then return reply(order, 'closed', '0') end
   if wanted > left then return reply(order, 'amount', '0') end
   for _, take in ipairs(order.live) do
     if take.taker == taker then return reply(order, 'taker_has_one', int(take.expires - now)) end
   end
-  if redis.call('HLEN', order.key) - 6 >= tonumber(ARGV[16]) then return reply(order, 'too_many_takes', '0') end
-  if #order.live >= tonumber(ARGV[15]) then
+  if redis.call('HLEN', order.key) - 7 >= tonumber(ARGV[17]) then return reply(order, 'too_many_takes', '0') end
+  if #order.live >= tonumber(ARGV[16]) then
     return reply(order, 'too_many_takes', int(order.live[1].expires - now))
   end
   local free = left - order.used
@@ -176,18 +180,18 @@ commands.reserve = function()
     end
   end
 
-  raise_fence(ARGV[17])
+  raise_fence(ARGV[18])
   redis.call('INCR', prefix .. 'fence')
   local fence = redis.call('GET', prefix .. 'fence')
-  put(order, take_id, ARGV[12], fence, int(now), attempt, taker, life)
-  return reply(order, 'granted', ARGV[12], fence, int(now), life)
+  put(order, take_id, ARGV[13], fence, int(now), attempt, taker, life)
+  return reply(order, 'granted', ARGV[13], fence, int(now), life)
 end
 )lua";
 
-// ARGV: … 3 order id, 4-9 order, 10 take id, 11 fence. Replies: settled with amount, gone, lost, wait.
+// ARGV: … 3 order id, 4-10 order, 11 take id, 12 fence. Replies: settled with amount, gone, lost, wait.
 constexpr char kSettle[] = R"lua(
 commands.settle = function()
-  local take_id, fence = ARGV[10], ARGV[11]
+  local take_id, fence = ARGV[11], ARGV[12]
   local wait = grace()
   if not wait then return {'lost'} end
   local order = read(ARGV[3], 4)
@@ -203,6 +207,7 @@ commands.settle = function()
     local amount = order.live[at].amount
     redis.call('HSET', order.key, 'done:' .. take_id, int(amount) .. ' ' .. fence)
     order.filled = order.filled + amount
+    order.spent = order.spent + amount
     write(order)
     next_seq(order)
     remove(order, at)
@@ -228,19 +233,21 @@ commands.release = function()
 end
 )lua";
 
-// ARGV: … 3 order id, 4-9 order, 10 amount to withdraw, 11 1 to close. Replies: updated, lost, wait.
+// ARGV: … 3 order id, 4-10 order, 11 amount to withdraw, 12 1 to close. Replies: updated, lost, wait.
 constexpr char kUpdate[] = R"lua(
 commands.update = function()
-  local by = tonumber(ARGV[10])
+  local by = tonumber(ARGV[11])
   local wait = grace()
   if not wait then return {'lost'} end
   -- What other processes have reserved may not have been restored yet.
   if wait > 0 and by > 0 then return {'wait', int(wait)} end
   local order = read(ARGV[3], 4)
-  local free = order.amount - order.filled - order.reduced - order.used
+  local free = order.amount - order.spent - order.used
   local target = math.min(tonumber(ARGV[6]), order.amount) + by
-  order.reduced = math.max(order.reduced, math.min(target, order.reduced + free))
-  if ARGV[11] == '1' then order.closed = '1' end
+  local reduced = math.max(order.reduced, math.min(target, order.reduced + free))
+  order.spent = order.spent + reduced - order.reduced
+  order.reduced = reduced
+  if ARGV[12] == '1' then order.closed = '1' end
   write(order)
   next_seq(order)
   return reply(order, 'updated')
@@ -249,7 +256,7 @@ end
 
 // A large Recover is sent in parts, which share a mark; the last one makes the data valid.
 // ARGV: … 3 mark, 4 1 in the first part, 5 1 in the last one, 6 fence, 7 new epoch, 8 grace in ms, 9 number n
-// of orders; n times 7: id and order as for read(); then takes of 7: order id, take id, taker, amount, fence,
+// of orders; n times 8: id and order as for read(); then takes of 7: order id, take id, taker, amount, fence,
 // reserved at, life in ms. Replies: done with the epoch in the last part, lost.
 constexpr char kRecover[] = R"lua(
 commands.recover = function()
@@ -263,7 +270,7 @@ commands.recover = function()
   local at = 10
   for _ = 1, tonumber(ARGV[9]) do
     write(read(ARGV[at], at + 1))
-    at = at + 7
+    at = at + 8
   end
 
   local function restore(order_id, take_id, taker, amount, fence, reserved_at, life)
@@ -276,7 +283,7 @@ commands.recover = function()
       if greater(order.live[known].fence, fence) == order.live[known].fence then return end
       remove(order, known)
     end
-    if tonumber(amount) > order.amount - order.filled - order.reduced - order.used then return end
+    if tonumber(amount) > order.amount - order.spent - order.used then return end
     put(order, take_id, amount, fence, reserved_at, '-', taker, life)
   end
   while at < #ARGV do

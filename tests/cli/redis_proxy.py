@@ -191,4 +191,4 @@ class RedisProxy:
         if name == "recover" and self.grace_ms is not None and words[12] != b"0":
             words[12] = b"%d" % self.grace_ms
         if name == "reserve" and self.life_ms is not None:
-            words[17] = b"%d" % self.life_ms
+            words[18] = b"%d" % self.life_ms

@@ -49,7 +49,7 @@ std::optional<Failure> check_terms(command::AddOrder const& wanted) {
 KnownOrder OwnOrder::known() const { return {record.id, record.amount, record.expires, totals}; }
 
 bool OwnOrder::is_outdated() const {
-  return record.remaining != record.amount - totals.filled - totals.reduced ||
+  return record.remaining != record.amount - totals.spent ||
          (totals.closed && record.status == OrderStatus::open);
 }
 
@@ -64,7 +64,7 @@ OrderRecord const& OwnOrders::sign(OwnOrder& order, Turn& turn) const {
   auto& record = order.record;
   auto& totals = order.totals;
   totals.fit(record.amount);
-  record.remaining = record.amount - totals.filled - totals.reduced;
+  record.remaining = record.amount - totals.spent;
   if (totals.closed) {
     record.status = OrderStatus::cancelled;
   } else if (record.remaining.units() == 0) {
@@ -87,6 +87,7 @@ Row OwnOrders::row_of(OwnOrder const& order) {
                                          {"lifeMs", std::int64_t{order.life.count()}},
                                          {"filled", order.totals.filled.to_text()},
                                          {"reduced", order.totals.reduced.to_text()},
+                                         {"spent", order.totals.spent.to_text()},
                                          {"closed", order.totals.closed},
                                          {"seq", order.totals.seq}});
   return {kRowKind, order.record.id, json::to_text(body)};
@@ -111,6 +112,13 @@ bool OwnOrders::restore(Row const& row) {
   auto* const add = request ? std::get_if<AddOrderMessage>(&*request) : nullptr;
   if (!add || add->order.maker != self_.id || add->order.id != row.key) return false;
   order.record = std::move(add->order);
+  // Rows of the first release lack it.
+  if (auto const* const spent = fields.value().find("spent")) {
+    auto const parsed = Satoshi::from_json(*spent);
+    if (!parsed) return false;
+    order.totals.spent = *parsed;
+  }
+  order.totals.fit(order.record.amount);
   plan_refresh(order);
   return orders_.emplace(row.key, std::move(order)).second;
 }
@@ -255,17 +263,19 @@ std::optional<OrderRecord> OwnOrders::observe(OrderRecord const& record, bool is
   order.totals.seq = std::max(order.totals.seq, record.seq);
   bool const was_closed = record.status == OrderStatus::cancelled || record.status == OrderStatus::expired;
   order.totals.closed = order.totals.closed || was_closed;
+  order.totals.spent = std::max(order.totals.spent, record.amount - record.remaining);
   if (!is_store_shared) {
     // What the journal does not know was traded or withdrawn all the same.
-    auto const gone = record.amount - record.remaining - order.totals.filled;
-    order.totals.reduced = std::max(order.totals.reduced, gone);
+    auto const unknown = record.amount - record.remaining - order.totals.filled;
+    order.totals.reduced = std::max(order.totals.reduced, unknown);
     if (is_unknown && record.status == OrderStatus::open) {
       order.totals.closed = true;
       return sign(order, turn);
     }
   }
+  order.totals.fit(record.amount);
   // The process that signed it may not have known what this one knows.
-  auto const left = record.amount - order.totals.filled - order.totals.reduced;
+  auto const left = record.amount - order.totals.spent;
   bool const is_less = order.totals.closed || left < record.remaining;
   if (!is_unknown && record.status == OrderStatus::open && is_less) {
     if (!is_store_shared) return sign(order, turn);

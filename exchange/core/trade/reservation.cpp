@@ -9,11 +9,13 @@ void OrderTotals::merge(OrderTotals const& other) {
   reduced = std::max(reduced, other.reduced);
   closed = closed || other.closed;
   seq = std::max(seq, other.seq);
+  spent = std::max(spent, other.spent);
 }
 
 void OrderTotals::fit(Satoshi amount) {
-  filled = std::min(filled, amount);
-  reduced = std::min(reduced, amount - filled);
+  filled = std::clamp(filled, Satoshi{0}, amount);
+  reduced = std::clamp(reduced, Satoshi{0}, amount - filled);
+  spent = std::clamp(spent, filled + reduced, amount);
 }
 
 namespace store {

@@ -24,16 +24,20 @@ inline constexpr std::chrono::hours kOrderKept{24};
 /// What a store keeps of an order beside its reservations. Every member only grows, so what several processes
 /// know is merged by taking the greater value of each.
 ///
-/// filled + reduced + live reservations never exceed the amount of the order. When merged totals leave less
-/// room than is in use, the newest reservations end; `filled` takes precedence over `reduced`.
+/// spent + live reservations never exceed the amount of the order. When merged totals leave less room than is
+/// in use, the newest reservations end; `filled` takes precedence over `reduced`.
+///
+/// `spent` is what both are in sum, or more: after a loss of data a process that has filled a part may not
+/// tell it, but the others know the sum from the version of the order that it has signed.
 struct OrderTotals {
   Satoshi filled;        // by settled takes
   Satoshi reduced;       // withdrawn by the maker
   bool closed = false;   // cancelled by the maker
   std::int64_t seq = 0;  // of the newest version of the order that may have been signed
+  Satoshi spent{};       // filled and withdrawn
 
   void merge(OrderTotals const& other);
-  /// Cuts what is more than `amount`: `filled` takes precedence over `reduced`.
+  /// Makes filled + reduced <= spent <= amount.
   void fit(Satoshi amount);
   friend bool operator==(OrderTotals const&, OrderTotals const&) = default;
 };
@@ -62,10 +66,9 @@ struct Reservation {
 /// Recover.
 namespace store {
 
-/// Reserves `wanted`, all of it or nothing, if filled + reduced + live reservations + wanted does not exceed
-/// the amount of the order, the order is not closed, and the taker has no other reservation of it. The same
-/// take id gets the same live reservation again, also after the order was closed; once settled, it is refused
-/// as `gone`.
+/// Reserves `wanted`, all of it or nothing, if spent + live reservations + wanted does not exceed the amount
+/// of the order, the order is not closed, and the taker has no other reservation of it. The same take id gets
+/// the same live reservation again, also after the order was closed; once settled, it is refused as `gone`.
 struct Reserve {
   KnownOrder order;
   std::string take_id;  // at most kReservationIdSizeMax bytes

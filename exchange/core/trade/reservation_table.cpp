@@ -24,12 +24,6 @@ milliseconds until(TimePoint expires, TimePoint now) {
 
 Refused unavailable() { return {RefusalReason::unavailable, {}, {}}; }
 
-// Keeps filled + reduced <= amount.
-void fit(OrderTotals& totals, Satoshi amount) {
-  totals.filled = std::clamp(totals.filled, Satoshi{0}, amount);
-  totals.reduced = std::clamp(totals.reduced, Satoshi{0}, amount - totals.filled);
-}
-
 void increase(std::int64_t& seq) {
   if (seq < std::numeric_limits<std::int64_t>::max()) ++seq;
 }
@@ -109,6 +103,7 @@ Answer ReservationTable::run(store::Settle const& command, TimePoint now, WallTi
   remove(*entry, take);
   order.settled.emplace(command.take_id, SettledTake{amount, command.fence});
   order.totals.filled = order.totals.filled + amount;
+  order.totals.spent = order.totals.spent + amount;
   increase(order.totals.seq);
   return store::Settled{amount, order.totals};
 }
@@ -128,7 +123,9 @@ Answer ReservationTable::run(store::Update const& command, TimePoint now, WallTi
   OrderTotals& totals = order.totals;
   Satoshi const by = std::clamp(command.reduce_by, Satoshi{0}, order.amount);
   Satoshi const target = std::min(command.order.totals.reduced, order.amount) + by;
-  totals.reduced = std::max(totals.reduced, std::min(target, totals.reduced + order.free()));
+  auto const reduced = std::max(totals.reduced, std::min(target, totals.reduced + order.free()));
+  totals.spent = totals.spent + reduced - totals.reduced;
+  totals.reduced = reduced;
   totals.closed = totals.closed || command.close;
   increase(totals.seq);
   return store::Updated{totals};
@@ -175,7 +172,7 @@ ReservationTable::OrderEntry* ReservationTable::merge(KnownOrder const& known, T
     forgettings_.insert(std::move(node));
   }
   order.totals.merge(known.totals);
-  fit(order.totals, order.amount);
+  order.totals.fit(order.amount);
   while (order.free() < Satoshi{0}) {
     auto const age = [](auto const& take) { return std::tie(take.second.fence, take.first); };
     remove(*found, std::ranges::max_element(order.live, {}, age));
@@ -221,7 +218,8 @@ void ReservationTable::check() const {
     }
     GRN_CHECK(sum == order.live_sum);
     GRN_CHECK(order.totals.filled >= Satoshi{0} && order.totals.reduced >= Satoshi{0});
-    GRN_CHECK(order.totals.filled + order.totals.reduced + sum <= order.amount);
+    GRN_CHECK(order.totals.filled + order.totals.reduced <= order.totals.spent);
+    GRN_CHECK(order.totals.spent + sum <= order.amount);
     GRN_CHECK(forgettings_.contains({order.forget_at, id}));
     live_count += order.live.size();
   }

@@ -38,8 +38,8 @@ class ReservationTable {
   [[nodiscard]] std::size_t reservation_count() const { return expiries_.size(); }
   [[nodiscard]] std::size_t order_count() const { return orders_.size(); }
 
-  /// Aborts when an invariant is broken: for every order filled + reduced + live <= amount, and the indexes
-  /// name exactly the entries. Linear in the table; for tests.
+  /// Aborts when an invariant is broken: for every order filled + reduced <= spent and spent + live <=
+  /// amount, and the indexes name exactly the entries. Linear in the table; for tests.
   void check() const;
 
  private:
@@ -62,7 +62,7 @@ class ReservationTable {
     std::map<std::string, Live> live;                      // by take id
     std::unordered_map<std::string, SettledTake> settled;  // by take id
 
-    [[nodiscard]] Satoshi left() const { return amount - totals.filled - totals.reduced; }
+    [[nodiscard]] Satoshi left() const { return amount - totals.spent; }
     [[nodiscard]] Satoshi free() const { return left() - live_sum; }
   };
   using OrderEntry = std::pair<std::string const, Order>;

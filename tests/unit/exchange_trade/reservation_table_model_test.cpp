@@ -28,7 +28,7 @@ class Model {
     bool settled = false;
   };
   struct Order {
-    std::int64_t amount = 0, filled = 0, reduced = 0, seq = 0;
+    std::int64_t amount = 0, filled = 0, reduced = 0, seq = 0, spent = 0;
     bool closed = false;
   };
 
@@ -45,6 +45,8 @@ class Model {
     order.closed |= known.totals.closed;
     order.filled = std::min(order.filled, order.amount);
     order.reduced = std::min(order.reduced, order.amount - order.filled);
+    order.spent = std::max({order.spent, known.totals.spent.units(), order.filled + order.reduced});
+    order.spent = std::min(order.spent, order.amount);
     while (free(known.id) < 0) {
       auto newest = takes.end();
       for (auto each = takes.begin(); each != takes.end(); ++each) {
@@ -57,7 +59,7 @@ class Model {
   }
   std::int64_t free(std::string const& id) {
     Order const& order = orders[id];
-    std::int64_t rest = order.amount - order.filled - order.reduced;
+    std::int64_t rest = order.amount - order.spent;
     for (auto const& take : takes)
       if (take.order == id && !take.settled) rest -= take.amount;
     return rest;
@@ -74,7 +76,7 @@ class Model {
   std::optional<RefusalReason> refusal(store::Reserve const& wish) {
     Order const& order = orders[wish.order.id];
     if (order.closed) return RefusalReason::closed;
-    if (wish.wanted.units() > order.amount - order.filled - order.reduced) return RefusalReason::amount;
+    if (wish.wanted.units() > order.amount - order.spent) return RefusalReason::amount;
     std::size_t live = 0;
     for (auto const& take : takes) {
       if (take.order != wish.order.id || take.settled) continue;
@@ -126,12 +128,14 @@ class Walk {
     auto const& stored = model_.orders[known.id];
     if (random_.chance(1, 2)) known.totals.reduced = Satoshi{stored.reduced};
     if (random_.chance(1, 100)) known.totals.filled = Satoshi{stored.filled + 100};
+    if (random_.chance(1, 100)) known.totals.spent = Satoshi{stored.spent + 50};
     if (random_.chance(1, 10)) known.totals.seq = stored.seq + 5;
     return known;
   }
   void expect(OrderTotals const& totals, Model::Order const& order) {
     EXPECT_EQ(totals.filled.units(), order.filled);
     EXPECT_EQ(totals.reduced.units(), order.reduced);
+    EXPECT_EQ(totals.spent.units(), order.spent);
     EXPECT_EQ(totals.closed, order.closed);
     EXPECT_EQ(totals.seq, order.seq);
   }
@@ -186,6 +190,7 @@ class Walk {
     if (!take->settled) {
       take->settled = true;
       stored.filled += take->amount;
+      stored.spent += take->amount;
       ++stored.seq;
     }
     auto const& settled = std::get<store::Settled>(answer);
@@ -211,7 +216,9 @@ class Walk {
     auto const answer = execute(wish);
     auto& stored = model_.merge(wish.order);
     std::int64_t const missing = wish.order.totals.reduced.units() + wish.reduce_by.units() - stored.reduced;
-    stored.reduced += std::max<std::int64_t>(0, std::min(missing, model_.free(wish.order.id)));
+    auto const more = std::max<std::int64_t>(0, std::min(missing, model_.free(wish.order.id)));
+    stored.reduced += more;
+    stored.spent += more;
     stored.closed |= wish.close;
     ++stored.seq;
     expect(std::get<store::Updated>(answer).totals, stored);
@@ -223,7 +230,8 @@ class Walk {
     store::Recover all;
     all.fence = model_.fence;
     for (auto const& [id, order] : model_.orders) {
-      OrderTotals const totals{Satoshi{order.filled}, Satoshi{order.reduced}, order.closed, order.seq};
+      OrderTotals const totals{Satoshi{order.filled}, Satoshi{order.reduced}, order.closed, order.seq,
+                               Satoshi{order.spent}};
       all.orders.push_back({id, Satoshi{1000}, kWall + 24h * 365, totals});
     }
     std::erase_if(model_.takes, [](auto const& take) { return take.settled; });

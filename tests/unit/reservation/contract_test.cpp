@@ -68,7 +68,7 @@ TEST_P(Store, aCommandRightBehindTheFirstRecoverIsExecuted) {
 
 TEST_P(Store, restoresWhatWasPromised) {
   WallTime const reserved_at = wall_now() - milliseconds{5'000};
-  OrderTotals const totals{Satoshi{20}, Satoshi{10}, false, 7};
+  OrderTotals const totals{Satoshi{20}, Satoshi{10}, false, 7, Satoshi{30}};
   Reservation const held{"take-1", "alice", Satoshi{30}, 41, reserved_at, milliseconds{600'000}};
   (void)run(store::Recover{{order_of("order-1", totals)}, {{"order-1", held}}, 50});
 
@@ -191,7 +191,7 @@ TEST_P(Ready, settlesOnceAndRepeatsTheAnswer) {
     ASSERT_TRUE(std::holds_alternative<store::Settled>(answer));
     auto const& settled = std::get<store::Settled>(answer);
     EXPECT_EQ(settled.amount, Satoshi{60});
-    EXPECT_EQ(settled.totals, (OrderTotals{Satoshi{60}, {}, false, 1}));
+    EXPECT_EQ(settled.totals, (OrderTotals{Satoshi{60}, {}, false, 1, Satoshi{60}}));
   }
   EXPECT_EQ(refused(run(reserve_of("take-2", "bob", 41))), RefusalReason::amount);
   (void)grant("take-2", "bob", 40);
@@ -220,7 +220,8 @@ TEST_P(Ready, reducesByWhatIsNeitherFilledNorReserved) {
   auto const live = grant("take-2", "bob", 30);
   auto const answer = run(reduce_of(60));
   ASSERT_TRUE(std::holds_alternative<store::Updated>(answer));
-  EXPECT_EQ(std::get<store::Updated>(answer).totals, (OrderTotals{Satoshi{20}, Satoshi{50}, false, 2}));
+  EXPECT_EQ(std::get<store::Updated>(answer).totals,
+            (OrderTotals{Satoshi{20}, Satoshi{50}, false, 2, Satoshi{70}}));
   EXPECT_EQ(refused(run(reserve_of("take-3", "carol", 1))), RefusalReason::reserved);
   EXPECT_TRUE(std::holds_alternative<store::Settled>(run(settle_of(live))));
 }
@@ -228,15 +229,15 @@ TEST_P(Ready, reducesByWhatIsNeitherFilledNorReserved) {
 TEST_P(Ready, anUpdateThatIsRepeatedDoesNotReduceAgain) {
   (void)run(reduce_of(10));
   auto const repeated = std::get<store::Updated>(run(reduce_of(10))).totals;
-  EXPECT_EQ(repeated, (OrderTotals{{}, Satoshi{10}, false, 2}));
+  EXPECT_EQ(repeated, (OrderTotals{{}, Satoshi{10}, false, 2, Satoshi{10}}));
   auto const next = std::get<store::Updated>(run(reduce_of(10, repeated))).totals;
-  EXPECT_EQ(next, (OrderTotals{{}, Satoshi{20}, false, 3}));
+  EXPECT_EQ(next, (OrderTotals{{}, Satoshi{20}, false, 3, Satoshi{20}}));
 }
 
 TEST_P(Ready, aClosedOrderGrantsNothingNewAndKeepsItsReservations) {
   auto const take = grant("take-1", "alice", 60);
   auto const closed = run(store::Update{order_of(), {}, true});
-  EXPECT_EQ(std::get<store::Updated>(closed).totals, (OrderTotals{{}, {}, true, 1}));
+  EXPECT_EQ(std::get<store::Updated>(closed).totals, (OrderTotals{{}, {}, true, 1, {}}));
   EXPECT_EQ(refused(run(reserve_of("take-2", "bob", 10))), RefusalReason::closed);
   auto const again = run(reserve_of("take-1", "alice", 60));
   ASSERT_TRUE(granted(again));
@@ -246,7 +247,7 @@ TEST_P(Ready, aClosedOrderGrantsNothingNewAndKeepsItsReservations) {
 
 TEST_P(Ready, mergesWhatTheSenderKnows) {
   auto wish = reserve_of("take-1", "alice", 51);
-  wish.order.totals = {Satoshi{30}, Satoshi{20}, false, 9};
+  wish.order.totals = {Satoshi{30}, Satoshi{20}, false, 9, Satoshi{50}};
   EXPECT_EQ(refused(run(wish)), RefusalReason::amount);
   auto const answer = run(reserve_of("take-1", "alice", 51));
   EXPECT_EQ(refused(answer), RefusalReason::amount);
@@ -268,6 +269,34 @@ TEST_P(Ready, theNewestReservationsEndWhenTotalsLeaveNoRoom) {
   settle.order.totals.filled = Satoshi{60};
   EXPECT_EQ(refused(run(settle)), RefusalReason::gone);
   EXPECT_TRUE(std::holds_alternative<store::Settled>(run(settle_of(older))));
+}
+
+TEST_P(Store, whatAnotherProcessHasFilledIsNotGrantedAgainAfterALoss) {
+  // This process knows of 20; from the order that the other one has signed, that 60 are gone.
+  KnownOrder const order = order_of("order-1", {Satoshi{20}, {}, false, 3, Satoshi{60}});
+  (void)run(store::Recover{{order}, {}, 0});
+  EXPECT_EQ(refused(run(reserve_of("take-1", "alice", 41))), RefusalReason::amount);
+  auto const first = run(reserve_of("take-1", "alice", 10));
+  ASSERT_TRUE(granted(first));
+  auto const settled = std::get<store::Settled>(run(settle_of(granted(first)->reservation)));
+  EXPECT_EQ(settled.totals, (OrderTotals{Satoshi{30}, {}, false, 4, Satoshi{70}}));
+  // The other one is back.
+  KnownOrder const other = order_of("order-1", {Satoshi{60}, {}, false, 3, Satoshi{60}});
+  (void)run(store::Recover{{other}, {}, 0});
+  auto const second = run(reserve_of("take-2", "bob", 30));
+  ASSERT_TRUE(granted(second));
+  EXPECT_EQ(granted(second)->totals.spent, Satoshi{70});
+  auto const reduced = std::get<store::Updated>(run(reduce_of(10)));
+  EXPECT_EQ(reduced.totals.reduced, Satoshi{0}) << "nothing is free";
+}
+
+TEST_P(Ready, aLiveReservationKeepsItsRoomWhenAnotherProcessTellsTheSum) {
+  auto const take = grant("take-1", "alice", 60);
+  (void)run(settle_of(take));
+  auto const live = grant("take-2", "bob", 40);
+  KnownOrder const order = order_of("order-1", {{}, {}, false, 1, Satoshi{60}});
+  (void)run(store::Recover{{order}, {}, 0});
+  EXPECT_TRUE(std::holds_alternative<store::Settled>(run(settle_of(live))));
 }
 
 TEST_P(Store, keepsLargeIntegersExact) {

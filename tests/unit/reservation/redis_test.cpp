@@ -45,7 +45,8 @@ TEST_F(Redis, oneProcessSettlesWhatTheOtherGranted) {
   auto const take = reservation_of(one.execute(reserve_of("take-1", "alice", 60)));
   EXPECT_TRUE(std::holds_alternative<store::Settled>(two.execute(settle_of(take))));
   auto const update = two.execute(reduce_of(10));
-  EXPECT_EQ(std::get<store::Updated>(update).totals, (OrderTotals{Satoshi{60}, Satoshi{10}, false, 2}));
+  EXPECT_EQ(std::get<store::Updated>(update).totals,
+            (OrderTotals{Satoshi{60}, Satoshi{10}, false, 2, Satoshi{70}}));
 }
 
 TEST_F(Redis, aReservationIsAKeyThatExpiresByItself) {
@@ -447,6 +448,7 @@ class Commands {
     OrderTotals known;
     if (random_.chance(1, 50)) known.filled = Satoshi{static_cast<std::int64_t>(random_.below(500))};
     if (random_.chance(1, 10)) known.reduced = Satoshi{static_cast<std::int64_t>(random_.below(200))};
+    if (random_.chance(1, 50)) known.spent = Satoshi{static_cast<std::int64_t>(random_.below(700))};
     if (random_.chance(1, 10)) known.seq = static_cast<std::int64_t>(random_.below(100));
     return known;
   }
