@@ -396,6 +396,7 @@ Awaitable<rpc::Reply> Exchange::Impl::serve(rpc::Request& request, Alive here) {
 }
 
 Awaitable<void> Exchange::Impl::check_redis(Alive here) {
+  if (here.expired()) co_return;
   asio::steady_timer pause{executor};
   while (!here.expired() && !is_stopped) {
     pause.expires_after(kRedisCheckInterval);

@@ -214,7 +214,7 @@ std::string purchase_facts(result::PurchaseView const& view, TextStyle const& st
 
 std::string paid_text(result::PurchaseState state) {
   if (state == result::PurchaseState::settled) return "settled";
-  if (state == result::PurchaseState::failed) return "paid, and never confirmed by the maker";
+  if (state == result::PurchaseState::failed) return "not confirmed by the maker until the end";
   return "paid; the maker has not confirmed it yet";
 }
 

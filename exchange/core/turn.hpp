@@ -61,8 +61,8 @@ struct Call {
   json::Value payload;
   bool is_urgent = false;  // a take or a payment: goes before others
 };
-/// Execute a command of the reservation store, then call Trader::store_answered(). In order: an earlier
-/// command never waits for a later position than this one.
+/// Execute a command of the reservation store, then call Trader::store_answered(). In order, but
+/// that a Reserve may overtake a Reserve: an earlier command never waits for a later position than this one.
 struct Store {
   Position after = 0;
   CallId call = 0;

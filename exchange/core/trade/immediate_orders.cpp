@@ -13,7 +13,7 @@ using result::FailureCode;
 namespace {
 
 /// An invoice that ends sooner may not be payable any more when the last one has come.
-constexpr std::chrono::milliseconds kInvoiceLeftMin = std::chrono::seconds{10};
+constexpr std::chrono::milliseconds kInvoiceLeftMin = std::chrono::seconds{15};
 
 /// How much of `left` this order can give.
 std::optional<Satoshi> amount_of(Match const& match, Satoshi left) {
@@ -89,10 +89,13 @@ ImmediateOrders::Steps ImmediateOrders::on_report(Purchases::Report const& repor
 void ImmediateOrders::add_takes(std::uint64_t id, Steps& steps, Turn& turn) {
   auto& entry = entries_.at(id);
   Satoshi left = entry.wanted.amount;
+  std::size_t asking_count = 0;
   for (auto const& [key, leg] : entry.legs) {
+    if (leg.state == LegState::asking) ++asking_count;
     if (leg.state != LegState::failed) left = left - leg.amount;
   }
-  while (left.units() > 0 && !entry.matches.empty() && turn.now.steady <= entry.last_take) {
+  while (left.units() > 0 && !entry.matches.empty() && turn.now.steady <= entry.last_take &&
+         asking_count < options_.asking_count_max) {
     auto match = std::move(entry.matches.front());
     entry.matches.pop_front();
     auto const amount = amount_of(match, left);
@@ -102,6 +105,7 @@ void ImmediateOrders::add_takes(std::uint64_t id, Steps& steps, Turn& turn) {
     steps.takes.push_back(
         {last_leg_, std::move(match.order), *amount, entry.is_paying, options_.take_patience});
     left = left - *amount;
+    ++asking_count;
   }
 }
 
@@ -140,7 +144,8 @@ void ImmediateOrders::end(std::uint64_t id, Steps& steps, Turn& turn) {
   result::Execution out{entry.wanted.side, entry.wanted.price, entry.wanted.amount, {}, {}};
   for (auto const& [key, leg] : entry.legs) {
     entry_of_leg_.erase(key);
-    if (leg.state == LegState::invoiced) steps.released.push_back(key);
+    bool const may_be_paid_later = leg.state == LegState::invoiced || leg.state == LegState::unconfirmed;
+    if (may_be_paid_later) steps.released.push_back(key);
     if (leg.state == LegState::settled) out.filled = out.filled + leg.amount;
     bool const is_paid = leg.state == LegState::settled || leg.state == LegState::unconfirmed;
     if (is_paid) out.takes.push_back(leg.take);

@@ -32,6 +32,7 @@ class ImmediateOrders {
  public:
   struct Options {
     std::size_t count_max = 16;
+    std::size_t asking_count_max = 64;  // takes of an order that ask at the same time
     /// No take is begun after this.
     Duration patience = std::chrono::seconds{10};
     /// A maker that has not answered by then has not granted.

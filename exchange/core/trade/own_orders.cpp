@@ -68,7 +68,7 @@ OrderRecord const& OwnOrders::sign(OwnOrder& order, Turn& turn) const {
   if (totals.closed) {
     record.status = OrderStatus::cancelled;
   } else if (record.remaining.units() == 0) {
-    record.status = totals.filled.units() > 0 ? OrderStatus::filled : OrderStatus::cancelled;
+    record.status = totals.spent > totals.reduced ? OrderStatus::filled : OrderStatus::cancelled;
   }
   record.seq = totals.seq = std::max(record.seq + 1, totals.seq);
   if (!self_.endpoint.empty()) {
@@ -118,6 +118,7 @@ bool OwnOrders::restore(Row const& row) {
     if (!parsed) return false;
     order.totals.spent = *parsed;
   }
+  order.totals.spent = std::max(order.totals.spent, order.record.amount - order.record.remaining);
   order.totals.fit(order.record.amount);
   plan_refresh(order);
   return orders_.emplace(row.key, std::move(order)).second;
@@ -248,10 +249,17 @@ std::optional<OrderRecord> OwnOrders::observe(OrderRecord const& record, bool is
   bool const is_unknown = found == orders_.end();
   bool const is_cancelled = record.status == OrderStatus::cancelled;
   if (!is_unknown && record.seq < found->second.record.seq) {
-    bool const is_news = is_cancelled && !found->second.totals.closed;
+    auto& known = found->second;
+    auto const spent = record.amount - record.remaining;
+    bool const is_news = (is_cancelled && !known.totals.closed) || spent > known.totals.spent;
     if (!is_news) return std::nullopt;
-    found->second.totals.closed = true;
-    return sign(found->second, turn);
+    known.totals.closed = known.totals.closed || is_cancelled;
+    known.totals.spent = std::max(known.totals.spent, spent);
+    if (!is_store_shared) return sign(known, turn);
+    known.totals.fit(known.record.amount);
+    turn.save(row_of(known));
+    ask_store({0, record.id, {}, false}, known, is_cancelled, turn);
+    return std::nullopt;
   }
   if (is_unknown) {
     OwnOrder order;

@@ -616,7 +616,9 @@ void Purchases::resume(Turn& turn) {
           purchase.give_up_at - turn.now.wall, std::chrono::milliseconds{0}, options_.patience);
       // What would be paid is not asked for later than the person wanted.
       if (purchase.pays && left.count() == 0) late.push_back(id);
-      entry.give_up = later_by(turn.now.steady, purchase.pays ? left : std::max(left, kRestartPatience));
+      // The maker may have granted, as long as an invoice lives.
+      bool const may_have_invoice = !purchase.pays && purchase.give_up_at + kInvoiceLifeMax > turn.now.wall;
+      entry.give_up = later_by(turn.now.steady, may_have_invoice ? std::max(left, kRestartPatience) : left);
     } else if (purchase.state == State::invoiced) {
       entry.deadline = later_by(turn.now.steady, purchase.invoice_expires - turn.now.wall);
     } else if (purchase.state == State::paying) {

@@ -26,9 +26,9 @@ inline constexpr std::chrono::hours kOrderKept{24};
 ///
 /// spent + live reservations never exceed the amount of the order. When merged totals leave less room than is
 /// in use, the newest reservations end; `filled` takes precedence over `reduced`.
-///
 /// `spent` is what both are in sum, or more: after a loss of data a process that has filled a part may not
-/// tell it, but the others know the sum from the version of the order that it has signed.
+/// tell it, but others know the sum from the version of the order that it has signed, if they had heard of it
+/// before they sold more of the order themselves.
 struct OrderTotals {
   Satoshi filled;        // by settled takes
   Satoshi reduced;       // withdrawn by the maker

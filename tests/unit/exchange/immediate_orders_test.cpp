@@ -171,8 +171,11 @@ TEST_F(ImmediateOrderTest, anAmountWhosePaymentMayHaveArrivedIsNotBoughtAgain) {
   EXPECT_EQ(done.filled, Satoshi{});
   EXPECT_EQ(remaining(spare), Satoshi{50});
   network.on_sent = [](auto const&, auto const&) {};
+  auto const paid = network.begin(alice, command::Pay{done.takes[0].take_id});
   network.unreachable.clear();
   network.wait(60s);
+  EXPECT_TRUE(std::holds_alternative<result::PurchaseView>(network.answer(alice, paid)))
+      << "a person may wait for it";
   EXPECT_EQ(trade_count(alice), 1u) << "the payment goes on";
   EXPECT_EQ(trade_count(bob), 1u);
 }

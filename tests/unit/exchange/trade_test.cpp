@@ -685,6 +685,23 @@ TEST_F(TwinTest, whatAnotherProcessHasFilledIsNotSoldAgainAfterALossOfData) {
   EXPECT_EQ(known(alice, sell).remaining, Satoshi{});
 }
 
+TEST_F(TwinTest, aFilledVersionOfAnotherProcessCountsAlsoWithALowerSeq) {
+  connect();
+  auto const sell = publish(dave, Side::sell, 100);
+  for (int i = 0; i < 3; ++i) network.execute(dave, command::ReduceOrder{sell.id, Satoshi{1}});
+  auto filled = sell;  // signed by a process that has ended, and whose data Redis has lost
+  filled.status = OrderStatus::filled;
+  filled.remaining = {};
+  filled.seq = sell.seq + 1;
+  sign_order(filled, secret(7));
+  network.ask(twin, to_json(filled));
+  network.ask(dave, to_json(filled));
+  network.wait(10s);
+  EXPECT_EQ(dave.trader->own_orders().find(sell.id)->record.remaining, Satoshi{});
+  EXPECT_EQ(twin.trader->own_orders().find(sell.id)->record.remaining, Satoshi{});
+  EXPECT_NE(failure_of(network.execute(alice, accept(sell, 10))), "");
+}
+
 TEST_F(TwinTest, aProcessThatKnowsThatLessIsLeftSaysSo) {
   connect();
   auto const sell = publish(dave, Side::sell, 100);
