@@ -22,7 +22,7 @@ struct PlaybookOptions {
   Duration patience = std::chrono::seconds{2};      // until a slow start of a peer is reported
   Duration poll_interval = std::chrono::seconds{1};
   Duration sell_delay = std::chrono::seconds{7};         // from Alice's order to Bob's, as in the original
-  Duration short_reservation = std::chrono::seconds{2};  // Dave's, so that an invoice expires while one looks
+  Duration short_reservation = std::chrono::seconds{4};  // Dave's, so that an invoice expires while one looks
 };
 
 /// Plays Alice, Bob and Carol, three peers with their own identity, port, book, RPC client and server, who

@@ -24,7 +24,6 @@ class PlaybookTest : public testing::Test {
   std::optional<std::string> play(PlaybookOptions options, Narrator::Form form) {
     options.poll_interval = 20ms;
     options.sell_delay = 100ms;
-    options.short_reservation = 1s;
     Narrator narrator{out_, form, false};
     std::optional<std::string> failure;
     test::run(io_, run_play(std::move(options), narrator, failure));
