@@ -181,7 +181,7 @@ struct PurchaseView {
   WallTime invoice_expires{};
   std::string preimage;  // hex; empty until settled
 };
-/// What an order traded that was executed at once.
+/// The trades of an IOC or FOK order.
 struct Execution {
   Side side = Side::buy;
   PriceCents limit;  // the worst price allowed

@@ -113,7 +113,7 @@ class CallTable {
   CallId last_ = 0;
 };
 
-/// What the outputs of the turns so far wait for.
+/// The journal positions that outputs wait for.
 struct TurnPositions {
   Position last = 0;   // of the last batch
   Position store = 0;  // what the last store command waits for

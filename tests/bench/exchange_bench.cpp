@@ -194,7 +194,7 @@ class BareRedis {
 
 MessageHeader header() { return {-1, CreatorType::client, net::wall_now()}; }
 
-/// What a taker knows of a maker, and its connections.
+/// A maker as a taker knows it, with the connections to it.
 struct Maker {
   asio::io_context& io;
   std::string endpoint;

@@ -172,7 +172,7 @@ class TraderNetwork {
     }
     run();
   }
-  /// What hangs fails, as calls do at their time limit.
+  /// Ends all calls that hang with an error, as their time limit does.
   void end_hanging() {
     hanging.clear();
     for (auto const& done : std::exchange(hung_, {})) done({{}, "ERR_TIMEOUT"});

@@ -38,7 +38,7 @@ class ImmediateOrders {
     /// A maker that has not answered by then has not granted.
     std::chrono::milliseconds take_patience = std::chrono::seconds{2};
   };
-  /// What Purchases has to do next. The caller passes its reports to on_report().
+  /// Tasks for Purchases. The caller passes its reports to on_report().
   struct Steps {
     std::vector<Purchases::Leg> takes;
     std::vector<std::string> payments;    // take ids
@@ -54,7 +54,6 @@ class ImmediateOrders {
   [[nodiscard]] Steps start(CommandId command, command::AddOrder const& wanted, std::vector<Match> matches,
                             Turn& turn);
   [[nodiscard]] Steps on_report(Purchases::Report const& report, Turn& turn);
-  [[nodiscard]] std::size_t count() const { return entries_.size(); }
 
  private:
   enum class LegState { asking, invoiced, unconfirmed, settled, failed };

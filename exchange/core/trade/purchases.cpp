@@ -614,7 +614,7 @@ void Purchases::resume(Turn& turn) {
     if (purchase.state == State::asking) {
       auto const left = std::clamp<std::chrono::milliseconds>(
           purchase.give_up_at - turn.now.wall, std::chrono::milliseconds{0}, options_.patience);
-      // What would be paid is not asked for later than the person wanted.
+      // A take that is paid at once ends with its patience.
       if (purchase.pays && left.count() == 0) late.push_back(id);
       // The maker may have granted, as long as an invoice lives.
       bool const may_have_invoice = !purchase.pays && purchase.give_up_at + kInvoiceLifeMax > turn.now.wall;

@@ -109,7 +109,7 @@ class Purchases {
   /// Ends the reports of a leg; its invoice may be paid by a command, or used by another leg.
   void release(std::uint64_t leg);
   void pay(CommandId command, command::Pay const& wanted, Turn& turn);
-  /// What became of legs; to be asked after each input.
+  /// Returns the next change of a leg, or nothing. Call it until then after each input.
   [[nodiscard]] std::optional<Report> poll_report();
   [[nodiscard]] Outcome on_answered(std::uint64_t key, CallAnswer answer, Turn& turn);
   [[nodiscard]] Outcome on_stored(std::uint64_t key, store::Answer const& answer, Turn& turn);
