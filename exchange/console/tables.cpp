@@ -349,8 +349,8 @@ std::string peer_table(result::PeerList const& list, TextStyle const& style) {
   for (auto const& peer : list.peers) {
     auto const book = peer.trouble.empty() ? (peer.is_synced ? "read" : "not read") : "away";
     Cell const state{book, peer.trouble.empty() ? Tone::plain : Tone::bad};
-    table.add({printable(peer.endpoint), peer.peer ? short_id(peer.peer->hex()) : "original",
-               printable(peer.source), state, printable(peer.name)});
+    auto const claim = peer.peer ? short_id(peer.peer->hex()) + (peer.is_proven ? "" : "?") : "original";
+    table.add({printable(peer.endpoint), claim, printable(peer.source), state, printable(peer.name)});
     if (peer.trouble.empty()) continue;
     auto const endpoint = cut_to_width(printable(peer.endpoint), kEndpointWidth);
     troubles += line_of(endpoint + ": " + phrase(peer.trouble), style);

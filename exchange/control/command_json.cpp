@@ -74,6 +74,7 @@ json::Value json_of(result::PeerView const& peer) {
   return json::Value::object({{"endpoint", peer.endpoint},
                               {"name", peer.name},
                               {"peer", json_of(peer.peer)},
+                              {"isProven", peer.is_proven},
                               {"source", peer.source},
                               {"isSynced", peer.is_synced},
                               {"trouble", text_or_null(peer.trouble)}});

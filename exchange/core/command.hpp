@@ -201,8 +201,9 @@ struct Connected {
 struct PeerView {
   std::string endpoint;
   std::string name;
-  std::optional<PeerId> peer;
-  std::string source;  // "dht", "connect" or "peers"
+  std::optional<PeerId> peer;  // claimed; none: a peer of the original program
+  bool is_proven = false;      // it has signed that it is `peer`
+  std::string source;          // "dht", "connect", "peers" or "earlier"
   bool is_synced = false;
   std::string trouble;  // why it could not be reached the last time
 };

@@ -99,13 +99,14 @@ std::optional<Output> Trader::poll_output() {
 // Start
 
 std::vector<std::string_view> Trader::row_kinds() {
-  return {OwnOrders::kRowKind, Sales::kRowKind, Sales::kFenceKind, RefusedTakes::kRowKind,
-          Purchases::kRowKind};
+  return {OwnOrders::kRowKind,    Sales::kRowKind,     Sales::kFenceKind,
+          RefusedTakes::kRowKind, Purchases::kRowKind, Peers::kRowKind};
 }
 
 bool Trader::restore(Row const& row) {
   if (row.kind == OwnOrders::kRowKind) return own_orders_.restore(row);
   if (row.kind == Purchases::kRowKind) return purchases_.restore(row);
+  if (row.kind == Peers::kRowKind) return peers_.restore(row);
   return sales_.restore(row);
 }
 
@@ -114,6 +115,7 @@ std::vector<Row> Trader::dump() const {
   own_orders_.dump(out);
   sales_.dump(out);
   purchases_.dump(out);
+  peers_.dump(out);
   std::ranges::sort(out, {}, [](Row const& row) { return std::tie(row.kind, row.key); });
   return out;
 }
@@ -127,6 +129,7 @@ void Trader::start(Now now) {
     own_orders_.renew(turn);
     sales_.resume(own_orders_, turn);
     purchases_.resume(turn);
+    peers_.resume(turn);
   });
 }
 
@@ -264,7 +267,7 @@ void Trader::on_ping(Peers::Outcome const& outcome, Turn& turn) {
   auto const* const contact = peers_.find(outcome.endpoint);
   if (outcome.is_met && contact) sync_.met(outcome.endpoint, !contact->peer, turn);
   if (outcome.is_lost) sync_.lost(outcome.endpoint);
-  if (!outcome.named.empty()) peers_.found(outcome.named, ContactSource::peers, turn);
+  if (!outcome.named.empty()) peers_.found(outcome.named, ContactSource::peers, turn, outcome.endpoint);
 }
 
 void Trader::on_book(Sync::Read const& read, Turn& turn) {

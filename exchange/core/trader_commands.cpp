@@ -229,8 +229,9 @@ void Trader::run(CommandId id, command::ListPeers const&, Turn& turn) {
   result::PeerList out;
   for (auto const& [endpoint, contact] : peers_.all()) {
     if (contact.is_self) continue;
-    out.peers.push_back({endpoint, contact.name, contact.peer, std::string{to_text(contact.source)},
-                         contact.is_met && sync_.is_read(endpoint), contact.trouble});
+    out.peers.push_back({endpoint, contact.name, contact.peer, contact.is_proven,
+                         std::string{to_text(contact.source)}, contact.is_met && sync_.is_read(endpoint),
+                         contact.trouble});
   }
   turn.answer(id, std::move(out));
 }

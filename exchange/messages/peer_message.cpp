@@ -4,6 +4,8 @@
 #include <tuple>
 
 #include "exchange/messages/fields.hpp"
+#include <grenache/base/check.hpp>
+#include <grenache/dht/bencode_writer.hpp>
 
 namespace grenache::exchange {
 
@@ -12,6 +14,7 @@ using namespace fields;
 namespace {
 
 constexpr std::size_t kInstanceSizeMax = 32;
+constexpr std::string_view kPongDomain = "grenache/exchange/pong/1:";
 
 }  // namespace
 
@@ -31,6 +34,17 @@ Result<void> fields::read_members(Value const& body, PingPongMessage& out) {
     if (!text || text->size() > size_max) return MessageErrc::bad_ping;
     *target = *text;
   }
+  if (!is_missing(body.find("nonce"))) {
+    out.nonce = find_hex<PingNonce>(body, "nonce");
+    if (!out.nonce) return MessageErrc::bad_ping;
+  }
+  if (!is_missing(body.find("signature"))) {
+    auto const* const endpoint = body.find_string("endpoint");
+    if (!endpoint || !is_endpoint(*endpoint)) return MessageErrc::bad_endpoint;
+    auto const signature = parse_signature(body);
+    if (!signature) return signature.error();
+    out.proof = PongProof{*endpoint, *signature};
+  }
   return {};
 }
 
@@ -40,7 +54,35 @@ Value to_json(PingPongMessage const& message) {
   if (message.peer) add(out, "peer", message.peer->hex());
   if (!message.instance.empty()) add(out, "instance", message.instance);
   if (!message.name.empty()) add(out, "name", message.name);
+  if (message.nonce) add(out, "nonce", message.nonce->hex());
+  if (message.proof) {
+    add(out, "endpoint", message.proof->endpoint);
+    add(out, "signature", message.proof->signature.hex());
+  }
   return out;
+}
+
+Sha256 pong_digest(PingPongMessage const& pong, PingNonce const& nonce) {
+  GRN_CHECK(pong.peer && pong.proof);
+  dht::BencodeWriter out{std::string{kPongDomain}};
+  out.begin_dict();
+  out.string("endpoint", pong.proof->endpoint);
+  out.string("instance", pong.instance);
+  out.string("nonce", nonce.view());
+  out.string("peer", pong.peer->view());
+  out.end();
+  return sha256(out.view());
+}
+
+void sign_pong(PingPongMessage& pong, PingNonce const& nonce, std::string endpoint, SecretKey const& key) {
+  pong.peer = key.public_key();
+  pong.proof = PongProof{std::move(endpoint), {}};
+  pong.proof->signature = key.sign(pong_digest(pong, nonce));
+}
+
+bool is_proven(PingPongMessage const& pong, PingNonce const& nonce, std::string_view endpoint) {
+  return pong.peer && pong.proof && pong.proof->endpoint == endpoint &&
+         verify(*pong.peer, pong_digest(pong, nonce), pong.proof->signature);
 }
 
 Result<PingPongMessage> parse_pong(Value const& body) {

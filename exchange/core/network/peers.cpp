@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "exchange/core/row_fields.hpp"
 #include <grenache/base/endpoint.hpp>
 
 namespace grenache::exchange {
@@ -21,51 +22,91 @@ std::string_view to_text(ContactSource source) {
       return "connect";
     case ContactSource::peers:
       return "peers";
+    case ContactSource::earlier:
+      return "earlier";
   }
   return "";
 }
 
-bool Peers::make_room() {
+std::string network_of(std::string_view host) {
+  constexpr std::string_view kMapped{"\0\0\0\0\0\0\0\0\0\0\xff\xff", 12};
+  auto const address = IpAddress::parse(host);
+  if (!address) return "name";
+  auto bytes = address->view();
+  if (!address->is_v6()) return std::string{bytes.substr(0, 2)};
+  if (bytes.starts_with(kMapped)) return std::string{bytes.substr(kMapped.size(), 2)};
+  return std::string{bytes.substr(0, 4)};
+}
+
+// A contact that does not answer goes first, then the newest one of the network with the most contacts.
+bool Peers::make_room(std::string const& network) {
   if (contacts_.size() < options_.contact_count_max) return true;
-  auto const worst = std::ranges::max_element(contacts_, {}, [](auto const& each) {
-    auto const& contact = each.second;
-    bool const is_kept = contact.is_met || contact.source == ContactSource::connect || !contact.was_tried;
-    return std::pair{!is_kept, contact.delay};
-  });
-  if (worst->second.is_met || worst->second.source == ContactSource::connect || !worst->second.was_tried) {
-    return false;
+  auto const is_evictable = [](Contact const& contact) {
+    return !contact.is_kept && !contact.is_self && contact.source != ContactSource::connect;
+  };
+  std::map<std::string_view, std::size_t> counts;
+  auto worst = contacts_.end();
+  for (auto it = contacts_.begin(); it != contacts_.end(); ++it) {
+    auto const& contact = it->second;
+    if (!is_evictable(contact)) continue;
+    ++counts[contact.network];
+    bool const is_silent = contact.was_tried && !contact.is_met;
+    if (is_silent && (worst == contacts_.end() || contact.delay > worst->second.delay)) worst = it;
+  }
+  if (worst == contacts_.end()) {
+    auto const largest = std::ranges::max_element(counts, {}, [](auto const& each) { return each.second; });
+    if (largest == counts.end() || largest->second < counts[network] + 2) return false;
+    auto const crowd = largest->first;
+    for (auto it = contacts_.begin(); it != contacts_.end(); ++it) {
+      auto const& contact = it->second;
+      if (!is_evictable(contact) || contact.network != crowd) continue;
+      if (worst == contacts_.end() || contact.first_seen > worst->second.first_seen) worst = it;
+    }
   }
   forgotten_.push_back(worst->first);
   contacts_.erase(worst);
   return true;
 }
 
-Contact* Peers::add(std::string const& endpoint, ContactSource source, Turn& turn) {
+bool Peers::may_be_named(std::string const& named_by) const {
+  std::size_t count = 0;
+  std::size_t by_one = 0;
+  for (auto const& [endpoint, contact] : contacts_) {
+    if (contact.source != ContactSource::peers || contact.is_met) continue;
+    ++count;
+    if (contact.named_by == named_by) ++by_one;
+  }
+  auto const by_one_max = named_by.empty() ? 2 * options_.named_by_one_max : options_.named_by_one_max;
+  return count < options_.named_by_peers_max && by_one < by_one_max;
+}
+
+Contact* Peers::add(std::string const& endpoint, ContactSource source, std::string const& named_by,
+                    Turn& turn) {
   auto known = contacts_.find(endpoint);
   if (known == contacts_.end()) {
-    if (!HostPort::parse(endpoint) || endpoint.size() > kEndpointSizeMax) return nullptr;
-    if (source == ContactSource::peers) {
-      auto const is_unproven = [](auto const& each) {
-        return each.second.source == ContactSource::peers && !each.second.is_met;
-      };
-      auto const count = static_cast<std::size_t>(std::ranges::count_if(contacts_, is_unproven));
-      if (count >= options_.named_by_peers_max) return nullptr;
-    }
-    if (!make_room()) return nullptr;
+    auto const parsed = HostPort::parse(endpoint);
+    if (!parsed || endpoint.size() > kEndpointSizeMax) return nullptr;
+    if (source == ContactSource::peers && !may_be_named(named_by)) return nullptr;
+    auto network = network_of(parsed->host);
+    if (!make_room(network)) return nullptr;
     known = contacts_.try_emplace(endpoint).first;
     known->second.source = source;
-    known->second.next_ping = turn.now.steady;
+    known->second.named_by = named_by;
+    known->second.network = std::move(network);
+    known->second.first_seen = known->second.next_ping = turn.now.steady;
     known->second.is_self = endpoint == self_.endpoint;
   }
   auto& contact = known->second;
-  if (source == ContactSource::connect) contact.source = source;
+  bool const is_better = source == ContactSource::connect || contact.source == ContactSource::earlier;
+  if (is_better && source != ContactSource::peers) contact.source = source;
   if (source != ContactSource::peers || !contact.was_tried) contact.last_seen = turn.now.steady;
   return &contact;
 }
 
-void Peers::found(std::vector<std::string> const& endpoints, ContactSource source, Turn& turn) {
+void Peers::found(std::vector<std::string> const& endpoints, ContactSource source, Turn& turn,
+                  std::string const& named_by) {
   for (auto const& endpoint : endpoints) {
-    auto* const contact = add(endpoint, source, turn);
+    auto* const contact = add(endpoint, source, named_by, turn);
     if (contact && !contact->was_tried) ping(endpoint, *contact, turn);
   }
 }
@@ -75,7 +116,7 @@ void Peers::connect(CommandId command, std::string const& endpoint, Turn& turn) 
     return turn.answer(command, result::Failure{result::FailureCode::unavailable,
                                                 "too many connections are being made at once", "try again"});
   }
-  auto* const contact = add(endpoint, ContactSource::connect, turn);
+  auto* const contact = add(endpoint, ContactSource::connect, {}, turn);
   if (!contact) {
     bool const is_full = HostPort::parse(endpoint).has_value();
     return turn.answer(command,
@@ -91,21 +132,28 @@ void Peers::ping(std::string const& endpoint, Contact& contact, Turn& turn) {
   if (contact.is_asking) return;
   contact.is_asking = true;
   contact.next_ping = TimePoint::max();
-  asked_.emplace(++last_key_, Asked{endpoint, false});
-  PingPongMessage const message{self_.header(CreatorType::client, turn.now.wall), false, self_.id,
-                                self_.instance, self_.name};
+  auto const nonce = PingNonce::random(turn.random);
+  asked_.emplace(++last_key_, Asked{endpoint, nonce});
+  PingPongMessage const message{self_.header(CreatorType::client, turn.now.wall),
+                                false,
+                                self_.id,
+                                self_.instance,
+                                self_.name,
+                                nonce,
+                                {}};
   turn.call_now({Part::peers, last_key_}, endpoint, write_payload(to_json(message), PayloadForm::text));
 }
 
 void Peers::ask_for_peers(std::string const& endpoint, Turn& turn) {
-  asked_.emplace(++last_key_, Asked{endpoint, true});
+  asked_.emplace(++last_key_, Asked{endpoint, {}, true});
   GetPeersMessage const message{self_.header(CreatorType::client, turn.now.wall), self_.endpoint};
   turn.call_now({Part::peers, last_key_}, endpoint, write_payload(to_json(message), PayloadForm::text));
 }
 
-void Peers::handle(RequestId request, PayloadForm form, PingPongMessage const&, Turn& turn) const {
-  PingPongMessage const pong{self_.header(CreatorType::server, turn.now.wall), true, self_.id, self_.instance,
-                             self_.name};
+void Peers::handle(RequestId request, PayloadForm form, PingPongMessage const& message, Turn& turn) const {
+  PingPongMessage pong{
+      self_.header(CreatorType::server, turn.now.wall), true, self_.id, self_.instance, self_.name, {}, {}};
+  if (message.nonce && !self_.endpoint.empty()) sign_pong(pong, *message.nonce, self_.endpoint, self_.key);
   turn.reply_now(request, write_payload(to_json(pong), form));
 }
 
@@ -116,8 +164,9 @@ void Peers::handle(RequestId request, PayloadForm form, GetPeersMessage const& m
   if (!message.endpoint.empty()) found({message.endpoint}, ContactSource::peers, turn);
 }
 
-void Peers::on_pong(Contact& contact, PingPongMessage const& pong, Turn& turn) const {
+void Peers::on_pong(Asked const& asked, Contact& contact, PingPongMessage const& pong, Turn& turn) const {
   contact.peer = pong.peer;
+  contact.is_proven = is_proven(pong, asked.nonce, asked.endpoint);
   contact.name = pong.name;
   contact.instance = pong.instance;
   contact.is_self = pong.instance == self_.instance;
@@ -130,7 +179,10 @@ void Peers::on_pong(Contact& contact, PingPongMessage const& pong, Turn& turn) c
 void Peers::on_failure(Contact& contact, std::string trouble, Turn& turn) const {
   trouble.resize(std::min(trouble.size(), kTroubleSizeMax));
   contact.trouble = std::move(trouble);
-  contact.delay = std::clamp(2 * contact.delay, options_.retry_min, options_.retry_max);
+  contact.is_proven = false;
+  bool const is_old = later_by(contact.last_seen, options_.age_max) <= turn.now.steady;
+  auto const delay_max = contact.is_kept && is_old ? options_.kept_retry_max : options_.retry_max;
+  contact.delay = std::clamp(2 * contact.delay, options_.retry_min, delay_max);
   contact.next_ping = later_by(turn.now.steady, contact.delay);
 }
 
@@ -172,8 +224,13 @@ Peers::Outcome Peers::on_answered(std::uint64_t key, CallAnswer answer, Turn& tu
   auto const instance = contact.instance;
   auto const pong = parse_pong(body);
   if (answer.error.empty() && pong) {
-    on_pong(contact, *pong, turn);
+    on_pong(asked.mapped(), contact, *pong, turn);
     contact.is_met = !contact.is_self;
+    bool const is_worth_a_row = contact.is_proven || contact.source == ContactSource::connect;
+    if (contact.is_met && is_worth_a_row) keep(endpoint, contact, turn);
+    // It listens elsewhere than it was reached; that endpoint can be proven.
+    bool const names_another = contact.peer && pong->proof && pong->proof->endpoint != endpoint;
+    if (contact.is_met && names_another) out.named.push_back(pong->proof->endpoint);
   } else {
     on_failure(contact, answer.error.empty() ? pong.error().message() : std::move(answer.error), turn);
     contact.is_met = false;
@@ -188,14 +245,23 @@ Peers::Outcome Peers::on_answered(std::uint64_t key, CallAnswer answer, Turn& tu
   return out;
 }
 
+Duration Peers::age_max(Contact const& contact) const {
+  return contact.is_kept ? options_.kept_age_max : options_.age_max;
+}
+
+bool Peers::is_stale(Contact const& contact, TimePoint now) const {
+  if (contact.source == ContactSource::connect || contact.is_asking) return false;
+  // A stranger may name the endpoints of others, who are not to be pinged for long.
+  bool const is_rumour = contact.source == ContactSource::peers && !contact.is_kept;
+  return (is_rumour && contact.delay > options_.retry_min) ||
+         later_by(contact.last_seen, age_max(contact)) <= now;
+}
+
 std::vector<std::string> Peers::expire(Turn& turn) {
   for (auto it = contacts_.begin(); it != contacts_.end();) {
     auto& [endpoint, contact] = *it;
-    // A stranger may name the endpoints of others, who are not to be pinged for long.
-    bool const is_rumour = contact.source == ContactSource::peers && contact.delay > options_.retry_min;
-    bool const is_stale = contact.source != ContactSource::connect && !contact.is_asking &&
-                          (is_rumour || later_by(contact.last_seen, options_.age_max) <= turn.now.steady);
-    if (is_stale) {
+    if (is_stale(contact, turn.now.steady)) {
+      if (contact.is_kept) turn.erase(kRowKind, endpoint);
       forgotten_.push_back(endpoint);
       it = contacts_.erase(it);
       continue;
@@ -214,16 +280,65 @@ TimePoint Peers::next_expiry() const {
   for (auto const& [endpoint, contact] : contacts_) {
     if (!contact.is_self) next = std::min(next, contact.next_ping);
     if (contact.source != ContactSource::connect && !contact.is_asking) {
-      next = std::min(next, later_by(contact.last_seen, options_.age_max));
+      next = std::min(next, later_by(contact.last_seen, age_max(contact)));
     }
   }
   return next;
 }
 
+void Peers::keep(std::string const& endpoint, Contact& contact, Turn& turn) {
+  if (contact.is_kept) return;
+  std::size_t count = 0;
+  auto oldest = contacts_.end();  // of those that do not answer
+  for (auto it = contacts_.begin(); it != contacts_.end(); ++it) {
+    if (!it->second.is_kept) continue;
+    ++count;
+    if (it->second.is_met) continue;
+    if (oldest == contacts_.end() || it->second.last_seen < oldest->second.last_seen) oldest = it;
+  }
+  if (count >= options_.kept_count_max) {
+    if (oldest == contacts_.end()) return;
+    turn.erase(kRowKind, oldest->first);
+    oldest->second.is_kept = false;
+  }
+  contact.is_kept = true;
+  turn.save(row_of(endpoint));
+}
+
+Row Peers::row_of(std::string const& endpoint) {
+  return {kRowKind, endpoint, json::to_text(json::Value::object({{"endpoint", endpoint}}))};
+}
+
+bool Peers::restore(Row const& row) {
+  RowFields fields{row.body};
+  auto const endpoint = fields.text("endpoint");
+  auto const parsed = HostPort::parse(endpoint);
+  if (!fields.ok() || !parsed || endpoint != row.key || endpoint.size() > kEndpointSizeMax) return false;
+  Contact contact;
+  contact.source = ContactSource::earlier;
+  contact.is_kept = true;
+  contact.network = network_of(parsed->host);
+  return contacts_.emplace(endpoint, std::move(contact)).second;
+}
+
+void Peers::resume(Turn& turn) {
+  for (auto& [endpoint, contact] : contacts_) {
+    contact.first_seen = contact.last_seen = turn.now.steady;
+    contact.is_self = endpoint == self_.endpoint;
+    if (!contact.is_self) ping(endpoint, contact, turn);
+  }
+}
+
+void Peers::dump(std::vector<Row>& out) const {
+  for (auto const& [endpoint, contact] : contacts_) {
+    if (contact.is_kept) out.push_back(row_of(endpoint));
+  }
+}
+
 std::vector<std::string> Peers::endpoints_of(PeerId const& peer) const {
   std::vector<std::string> out;
   for (auto const& [endpoint, contact] : contacts_) {
-    if (contact.is_met && contact.peer == peer) out.push_back(endpoint);
+    if (contact.is_proven && contact.peer == peer) out.push_back(endpoint);
   }
   return out;
 }

@@ -217,7 +217,7 @@ void Purchases::start_round(Entry& entry, Turn& turn) {
     entry.endpoints.push_front(granted_at);
   }
   entry.refusal.reset();
-  entry.is_refused_by_hint = false;
+  entry.is_refusal_certain = false;
   entry.trouble.clear();
   entry.deadline = TimePoint::max();
   ask_next(entry, turn);
@@ -253,9 +253,8 @@ void Purchases::ask_next(Entry& entry, Turn& turn) {
 
 void Purchases::end_round(Entry& entry, Turn& turn) {
   auto const is_paying = entry.purchase.state == State::paying;
-  // Anybody can claim to be the maker, so while one of the endpoints does not answer, a refusal counts only
-  // from the one in the order.
-  bool const is_refused = entry.refusal && (entry.is_refused_by_hint || entry.trouble.empty());
+  // While one of the endpoints does not answer, it may be the one that knows the order.
+  bool const is_refused = entry.refusal && (entry.is_refusal_certain || entry.trouble.empty());
   auto const trouble = entry.trouble.empty() ? "the maker has no endpoint to ask" : entry.trouble;
   auto const reason = entry.refusal && entry.trouble.empty() ? entry.refusal->reason : trouble;
   if (!is_paying && is_refused) {
@@ -294,8 +293,10 @@ Purchases::Outcome Purchases::on_answered(std::uint64_t key, CallAnswer answer, 
     auto refusal = parse_refusal(answer.error);
     bool const is_hint = entry.endpoint == hint_of(entry.purchase.order);
     if (refusal && is_final(*refusal, entry.purchase.state == State::paying)) {
-      if (!entry.is_refused_by_hint) entry.refusal = std::move(refusal);
-      entry.is_refused_by_hint = entry.is_refused_by_hint || is_hint;
+      // Another process of the maker may not have heard of the order yet.
+      bool const is_certain = is_hint || refusal->code != RefusalCode::unknown;
+      if (!entry.is_refusal_certain) entry.refusal = std::move(refusal);
+      entry.is_refusal_certain = entry.is_refusal_certain || is_certain;
     } else if (refusal) {
       entry.trouble = entry.endpoint + ": " + refusal->reason;
     } else {

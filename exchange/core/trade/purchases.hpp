@@ -42,13 +42,12 @@ struct Purchase {
 
 /// The taker's side of all takes.
 ///
-/// A maker is asked at the endpoint in its order and at those that claim to be it, one after the other, under
-/// one take id. A refusal is final only when no endpoint has granted, since anybody can claim to be the
-/// maker. Then the next order is tried, if the command names others, under a new take id. Each order is asked
-/// for during `patience`, also across a restart. Once a payment was sent, the same maker
-/// is asked for the preimage until `pay_patience` after the invoice has expired, and no other order is taken
-/// instead: nothing is paid twice. Of several processes of a maker, the one that gave the invoice is always
-/// asked, since the others may not know it.
+/// A maker is asked at the endpoint in its order and at those where it has proved to be, one after the other,
+/// under one take id. A refusal is final only when no endpoint has granted. Then the next order is tried, if
+/// the command names others, under a new take id. Each order is asked for during `patience`, also across a
+/// restart. Once a payment was sent, the same maker is asked for the preimage until `pay_patience` after the
+/// invoice has expired, and no other order is taken instead: nothing is paid twice. Of several processes of a
+/// maker, the one that gave the invoice is always asked, since the others may not know it.
 ///
 /// Promises: a take that may have been granted is durable before its request leaves
 /// (TradeTest.aTakeIsDurableBeforeItsRequestLeaves); an own order that is taking cannot be taken for the same
@@ -138,8 +137,8 @@ class Purchases {
     std::deque<OrderRecord> others;
     std::deque<std::string> endpoints;  // not asked in this round
     std::string endpoint;               // the one being asked, or the last one
-    std::optional<Refusal> refusal;     // of this round; the one of the endpoint in the order counts most
-    bool is_refused_by_hint = false;    // by the endpoint in the order, which its maker has signed
+    std::optional<Refusal> refusal;     // of this round
+    bool is_refusal_certain = false;    // it counts also while another endpoint does not answer
     std::string trouble;                // of this round: why an endpoint did not answer
     TimePoint give_up = TimePoint::max();
     TimePoint deadline = TimePoint::max();  // of the next round

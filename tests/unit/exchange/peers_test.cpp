@@ -1,10 +1,11 @@
-// Which contacts are forgotten, and that others hear of it.
+// Who is known at which endpoint, for how long, and how many places strangers fill.
 #include "exchange/core/network/peers.hpp"
 
 #include <deque>
 
 #include <gtest/gtest.h>
 
+#include "exchange/journal/memory_journal.hpp"
 #include "tests/support/sample_orders.hpp"
 
 namespace grenache::exchange {
@@ -24,63 +25,226 @@ class PeersTest : public testing::Test {
     std::vector<output::Call> calls;
     for (auto& each : out) {
       if (auto* const call = std::get_if<output::Call>(&each)) calls.push_back(std::move(*call));
+      if (auto* const save = std::get_if<output::Save>(&each)) rows_.apply(save->batch);
     }
     return calls;
   }
-  void find(std::string const& endpoint) {
-    auto const pings = in_turn([&](Turn& turn) { peers_.found({endpoint}, ContactSource::dht, turn); });
-    ASSERT_EQ(pings.size(), 1u);
-    ping_ = pings[0].call;
+  void find(std::string const& endpoint, ContactSource source = ContactSource::dht) {
+    auto const pings = in_turn([&](Turn& turn) { peers_.found({endpoint}, source, turn); });
+    if (!pings.empty()) ping_ = pings.back();
   }
-  void answer_ping(bool answers) {
-    CallAnswer answer{{}, answers ? "" : "nobody there"};
-    PingPongMessage const pong{
-        {1, CreatorType::server, samples::kNow}, true, samples::secret(2).public_key(), "other", "Bob"};
-    if (answers) answer.result = to_json(pong);
-    auto const tag = calls_.remove(ping_);
-    ASSERT_TRUE(tag);
-    in_turn([&](Turn& turn) { (void)peers_.on_answered(tag->key, answer, turn); });
+  /// A pong of Bob, whose proof names `endpoint`.
+  static PingPongMessage pong_of_bob(PingNonce const& nonce, std::string endpoint) {
+    PingPongMessage pong{{1, CreatorType::server, samples::kNow}, true, {}, "other", "Bob", {}, {}};
+    sign_pong(pong, nonce, std::move(endpoint), samples::secret(2));
+    return pong;
+  }
+  static PingNonce nonce_of(output::Call const& ping) {
+    auto const request = read_payload(ping.payload);
+    auto const nonce = PingNonce::from_hex(*request->body.find_string("nonce"));
+    EXPECT_TRUE(nonce);
+    return nonce.value_or(PingNonce{});
+  }
+  Peers::Outcome answer(CallAnswer answer) {
+    Peers::Outcome out;
+    auto const tag = calls_.remove(ping_.call);
+    EXPECT_TRUE(tag);
+    if (tag) in_turn([&](Turn& turn) { out = peers_.on_answered(tag->key, std::move(answer), turn); });
+    return out;
+  }
+  void refuse_ping() { answer({{}, "nobody there"}); }
+  Peers::Outcome answer_ping(PingPongMessage const& pong) { return answer({to_json(pong), {}}); }
+  void prove() { answer_ping(pong_of_bob(nonce_of(ping_), ping_.endpoint)); }
+  void pong_without_proof() {
+    answer_ping({{1, CreatorType::server, samples::kNow},
+                 true,
+                 samples::secret(2).public_key(),
+                 "other",
+                 "Bob",
+                 {},
+                 {}});
+  }
+  bool is_proven(std::string_view endpoint) const {
+    auto const* const contact = peers_.find(endpoint);
+    return contact && contact->is_proven;
+  }
+  bool is_kept(std::string_view endpoint) const {
+    auto const* const contact = peers_.find(endpoint);
+    return contact && contact->is_kept;
   }
   std::vector<std::string> expire_after(Duration time) {
     now_.steady = later_by(now_.steady, time);
     std::vector<std::string> forgotten;
     auto const pings = in_turn([&](Turn& turn) { forgotten = peers_.expire(turn); });
-    if (!pings.empty()) ping_ = pings[0].call;
+    if (!pings.empty()) ping_ = pings.back();
     return forgotten;
   }
   static Peers::Options options() {
     Peers::Options out;
-    out.contact_count_max = 1;
+    out.contact_count_max = 4;
+    out.kept_count_max = 2;
+    out.named_by_peers_max = 3;
+    out.named_by_one_max = 1;
     return out;
   }
 
   Now now_{TimePoint{} + 1h, samples::kNow};
   Random random_{1};
   CallTable calls_;
+  RowTable rows_;
   TurnPositions positions_;
   Self self_{samples::secret(1), samples::secret(1).public_key(), "Alice", "this", "127.0.0.1:1", 1};
   Peers peers_{options(), self_};
-  CallId ping_ = 0;
+  output::Call ping_;  // the last one
 };
 
 TEST_F(PeersTest, aContactThatAnsweredAndFellSilentIsForgottenAloud) {
   find("127.0.0.1:2");
-  answer_ping(true);
+  pong_without_proof();
   EXPECT_EQ(peers_.met().size(), 1u);
   EXPECT_TRUE(expire_after(1min).empty());
-  answer_ping(false);
+  refuse_ping();
   EXPECT_TRUE(peers_.met().empty());
   EXPECT_EQ(expire_after(2min), std::vector<std::string>{"127.0.0.1:2"});
   EXPECT_TRUE(peers_.all().empty());
 }
 
 TEST_F(PeersTest, aContactThatMadeRoomIsForgottenAloud) {
-  find("127.0.0.1:2");
-  answer_ping(false);
-  find("127.0.0.1:3");
-  EXPECT_FALSE(peers_.find("127.0.0.1:2"));
-  EXPECT_EQ(expire_after(0s), std::vector<std::string>{"127.0.0.1:2"});
+  for (auto const* const endpoint : {"127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4", "127.0.0.1:5"}) {
+    find(endpoint);
+    refuse_ping();
+  }
+  find("127.0.0.1:6");
+  EXPECT_EQ(peers_.all().size(), 4u);
+  EXPECT_EQ(expire_after(0s).size(), 1u);
   EXPECT_TRUE(expire_after(0s).empty());
+}
+
+TEST_F(PeersTest, onlyTheHolderOfTheKeyIsProven) {
+  auto const bob = samples::secret(2).public_key();
+  find("10.0.0.2:2");
+  pong_without_proof();
+  EXPECT_EQ(peers_.find("10.0.0.2:2")->peer, bob) << "a claim";
+  EXPECT_TRUE(peers_.endpoints_of(bob).empty()) << "counts for nothing";
+
+  auto const replayed = pong_of_bob(nonce_of(ping_), "10.0.0.2:2");
+  expire_after(1min);
+  answer_ping(replayed);
+  EXPECT_FALSE(is_proven("10.0.0.2:2")) << "of an earlier ping";
+
+  expire_after(1min);
+  auto forged = pong_of_bob(nonce_of(ping_), "10.0.0.2:2");
+  forged.peer = samples::secret(3).public_key();
+  answer_ping(forged);
+  EXPECT_FALSE(is_proven("10.0.0.2:2")) << "of another key";
+
+  expire_after(1min);
+  prove();
+  EXPECT_EQ(peers_.endpoints_of(bob), std::vector<std::string>{"10.0.0.2:2"});
+  expire_after(1min);
+  refuse_ping();
+  EXPECT_TRUE(peers_.endpoints_of(bob).empty()) << "somebody else may listen there now";
+}
+
+TEST_F(PeersTest, whoPassesAPingOnProvesNothing) {
+  find("10.9.9.9:666");
+  auto const outcome = answer_ping(pong_of_bob(nonce_of(ping_), "10.0.0.2:2"));
+  EXPECT_TRUE(outcome.is_met);
+  EXPECT_FALSE(is_proven("10.9.9.9:666"));
+  EXPECT_EQ(outcome.named, std::vector<std::string>{"10.0.0.2:2"}) << "where Bob listens himself";
+}
+
+TEST_F(PeersTest, peersThatProvedThemselvesAreKnownAfterARestart) {
+  find("10.0.0.2:2");
+  prove();
+  find("10.0.0.3:3");
+  pong_without_proof();
+  find("10.0.0.4:4", ContactSource::connect);
+  pong_without_proof();
+  auto const rows = rows_.read({.kind = Peers::kRowKind});
+  ASSERT_EQ(rows.size(), 2u) << "those that are proven, and those that a person named";
+  std::vector<Row> dumped;
+  peers_.dump(dumped);
+  EXPECT_EQ(dumped, rows);
+
+  Peers later{options(), self_};
+  for (auto const& row : rows) EXPECT_TRUE(later.restore(row));
+  EXPECT_FALSE(later.restore({Peers::kRowKind, "nowhere", R"({"endpoint":"nowhere"})"}));
+  EXPECT_FALSE(later.restore({Peers::kRowKind, "h:1", R"({"endpoint":"h:2"})"}));
+  auto const pings = in_turn([&](Turn& turn) { later.resume(turn); });
+  ASSERT_EQ(pings.size(), 2u);
+  EXPECT_EQ(later.find("10.0.0.2:2")->source, ContactSource::earlier);
+}
+
+TEST_F(PeersTest, aKeptPeerIsTriedForADayAndThenForgotten) {
+  find("10.0.0.2:2");
+  prove();
+  std::size_t ping_count = 0;
+  for (auto time = 0min; time < 24h; time += 1min) {
+    EXPECT_TRUE(expire_after(1min).empty()) << time.count();
+    if (calls_.size() == 0) continue;
+    ++ping_count;
+    refuse_ping();
+  }
+  EXPECT_LT(ping_count, 200u) << "once in ten minutes";
+  EXPECT_EQ(expire_after(20min).size(), 1u);
+  EXPECT_TRUE(rows_.read({.kind = Peers::kRowKind}).empty());
+}
+
+TEST_F(PeersTest, manyAddressesOfOneNetworkKeepNobodyOut) {
+  for (int i = 1; i <= 100; ++i) {
+    find("66.6.0." + std::to_string(i) + ":1");
+    if (calls_.size() > 0) pong_without_proof();
+  }
+  EXPECT_EQ(peers_.all().size(), 4u);
+  find("10.1.0.1:1");
+  EXPECT_TRUE(peers_.find("10.1.0.1:1"));
+  pong_without_proof();
+  find("10.2.0.1:1");
+  pong_without_proof();
+  find("66.6.0.200:1");
+  EXPECT_FALSE(peers_.find("66.6.0.200:1"));
+  EXPECT_TRUE(peers_.find("10.1.0.1:1") && peers_.find("10.2.0.1:1"));
+}
+
+TEST_F(PeersTest, aKeptPeerThatAnswersIsNotReplaced) {
+  find("10.0.0.2:2");
+  prove();
+  find("10.0.0.3:3");
+  prove();
+  find("66.6.0.1:1");
+  prove();
+  EXPECT_FALSE(is_kept("66.6.0.1:1"));
+  while (ping_.endpoint != "10.0.0.3:3" || calls_.size() == 0) {
+    expire_after(10s);
+    if (calls_.size() > 0 && ping_.endpoint != "10.0.0.3:3") prove();
+  }
+  refuse_ping();
+  find("66.6.0.2:1");
+  prove();
+  EXPECT_TRUE(is_kept("66.6.0.2:1"));
+  EXPECT_TRUE(is_kept("10.0.0.2:2"));
+  EXPECT_FALSE(is_kept("10.0.0.3:3"));
+  EXPECT_EQ(rows_.read({.kind = Peers::kRowKind}).size(), 2u);
+}
+
+TEST_F(PeersTest, onePeerCannotFillThePlacesOfThoseThatOthersName) {
+  in_turn([&](Turn& turn) {
+    peers_.found({"10.1.0.1:1", "10.1.0.1:2"}, ContactSource::peers, turn, "66.6.0.1:1");
+    peers_.found({"10.2.0.1:1"}, ContactSource::peers, turn, "10.0.0.2:2");
+  });
+  EXPECT_TRUE(peers_.find("10.1.0.1:1"));
+  EXPECT_FALSE(peers_.find("10.1.0.1:2"));
+  EXPECT_TRUE(peers_.find("10.2.0.1:1"));
+}
+
+TEST(NetworkOf, isTheSameForAddressesThatAreCheapTogether) {
+  EXPECT_EQ(network_of("10.1.2.3"), network_of("10.1.200.7"));
+  EXPECT_NE(network_of("10.1.2.3"), network_of("10.2.2.3"));
+  EXPECT_EQ(network_of("10.1.2.3"), network_of("::ffff:10.1.9.9"));
+  EXPECT_EQ(network_of("2001:db8::1"), network_of("2001:0db8:5::1"));
+  EXPECT_NE(network_of("2001:db8::1"), network_of("2001:db9::1"));
+  EXPECT_EQ(network_of("alice.example"), network_of("bob.example"));
 }
 
 }  // namespace

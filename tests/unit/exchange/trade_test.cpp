@@ -231,15 +231,40 @@ TEST_F(TradeTest, aTakerSaysWhenTheMakerIsGoneAndDoesNotAskForEver) {
   EXPECT_LE(network.call_count, 40u) << "pings alone";
 }
 
-TEST_F(TradeTest, aStrangersRefusalDoesNotEndATake) {
-  // Mallory answers pings as Bob, and refuses everything.
+TEST_F(TradeTest, whoOnlyClaimsToBeTheMakerIsNotAsked) {
+  // Mallory passes Alice's pings on to Bob, and refuses every take.
   auto const sell = publish(bob, Side::sell);
-  network.kill(bob);
+  std::size_t take_count = 0;
+  network.strangers["127.0.0.1:666"] = [&](json::Value const& payload) -> CallAnswer {
+    auto const request = read_payload(payload);
+    auto const* const type = request->body.find_string("type");
+    if (*type == PingPongMessage::kType) return network.ask(bob, payload);
+    if (*type == ExecuteOrderMessage::kType) ++take_count;
+    return {{}, to_error_text({RefusalCode::filled, "nothing is left", {}})};
+  };
+  network.look_up();
+  auto const* const mallory = alice.trader->peers().find("127.0.0.1:666");
+  ASSERT_TRUE(mallory && mallory->is_met);
+  EXPECT_EQ(mallory->peer, bob.id);
+  EXPECT_FALSE(mallory->is_proven);
+  network.unreachable.insert(bob.at);
   auto const id = network.begin(alice, accept(sell));
-  network.advance(1s);
-  network.start(bob);
+  network.wait(5s);
+  network.unreachable.clear();
   network.wait(10s);
   EXPECT_EQ(view_of(network.answer(alice, id)).state, result::PurchaseState::invoiced);
+  EXPECT_EQ(take_count, 0u);
+}
+
+TEST_F(TradeTest, aMakerThatHasMovedIsAskedWhereItProvesItself) {
+  auto const sell = publish(bob, Side::sell);
+  network.kill(bob);
+  bob.at = "127.0.0.1:2999";
+  network.start(bob);
+  network.unreachable.insert(sell.endpoint);
+  network.look_up();
+  auto const result = network.execute(alice, accept(sell));
+  EXPECT_EQ(view_of(result).state, result::PurchaseState::invoiced) << failure_of(result);
 }
 
 TEST_F(TradeTest, aRepeatedTakeGetsTheSameInvoiceAfterARestartOfTheMaker) {

@@ -200,17 +200,35 @@ TEST(Trader, saysWhyItCannotConnect) {
   EXPECT_EQ(failure_of(network.execute(alice, command::Connect{alice.at})), result::FailureCode::invalid);
 }
 
-TEST(Trader, peersStayKnownWithoutTheDhtAsLongAsTheyAnswer) {
+TEST(Trader, peersStayTogetherForAnHourWithoutTheDht) {
   TraderNetwork network;
   auto& alice = network.add("Alice", 1);
   auto& bob = network.add("Bob", 2);
   network.look_up();
-  network.wait(10min);
+  network.wait(1h);
   EXPECT_EQ(alice.trader->peers().met(), std::vector{bob.at});
+  auto const order = publish(network, bob, wanted(Side::sell));
+  EXPECT_EQ(live(network, alice), std::vector{order});
   network.kill(bob);
   network.wait(5min);
-  EXPECT_TRUE(alice.trader->peers().all().empty() || alice.trader->peers().met().empty());
-  EXPECT_FALSE(alice.trader->peers().find(bob.at));
+  EXPECT_TRUE(alice.trader->peers().met().empty());
+}
+
+TEST(Trader, peersMeetAgainWithoutTheDht) {
+  TraderNetwork network;
+  auto& alice = network.add("Alice", 1);
+  auto& bob = network.add("Bob", 2);
+  network.look_up();
+  network.kill(alice);
+  network.kill(bob);
+  network.wait(30s);
+  network.start(alice);
+  EXPECT_TRUE(alice.trader->peers().met().empty());
+  network.wait(5min);
+  network.start(bob);
+  EXPECT_EQ(bob.trader->peers().met(), std::vector{alice.at});
+  network.wait(1min);
+  EXPECT_EQ(alice.trader->peers().met(), std::vector{bob.at});
 }
 
 TEST(Trader, ordersArePassedOnOnce) {

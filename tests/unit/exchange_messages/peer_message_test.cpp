@@ -18,7 +18,7 @@ TEST(PeerMessage, readsThePingOfTheOriginalAndOurs) {
   EXPECT_FALSE(original->peer);
 
   PingPongMessage const ours{
-      {1, CreatorType::server, from_unix_ms(5)}, true, key_of(1).public_key(), "ab", "Bob"};
+      {1, CreatorType::server, from_unix_ms(5)}, true, key_of(1).public_key(), "ab", "Bob", {}, {}};
   auto const pong = parse_pong(to_json(ours));
   ASSERT_TRUE(pong);
   EXPECT_EQ(pong->peer, key_of(1).public_key());
@@ -31,6 +31,37 @@ TEST(PeerMessage, readsThePingOfTheOriginalAndOurs) {
   body = to_json(ours);
   body.set("name", std::string(65, 'x'));
   EXPECT_EQ(parse_request(body).error(), MessageErrc::bad_ping);
+}
+
+TEST(PeerMessage, aPongProvesItsPeerAndEndpointForOneNonce) {
+  Random random{1};
+  auto const nonce = PingNonce::random(random);
+  PingPongMessage pong{{1, CreatorType::server, from_unix_ms(5)}, true, {}, "ab", "Bob", {}, {}};
+  sign_pong(pong, nonce, "10.0.0.1:1337", key_of(1));
+  auto const read = parse_pong(parsed(json::to_text(to_json(pong))));
+  ASSERT_TRUE(read) << read.error().message();
+  EXPECT_EQ(read->peer, key_of(1).public_key());
+  EXPECT_TRUE(is_proven(*read, nonce, "10.0.0.1:1337"));
+  EXPECT_FALSE(is_proven(*read, PingNonce::random(random), "10.0.0.1:1337"));
+  EXPECT_FALSE(is_proven(*read, nonce, "10.0.0.2:1337"));
+  auto other = *read;
+  other.instance = "cd";
+  EXPECT_FALSE(is_proven(other, nonce, "10.0.0.1:1337"));
+  other = *read;
+  other.peer = key_of(2).public_key();
+  EXPECT_FALSE(is_proven(other, nonce, "10.0.0.1:1337"));
+  other = *read;
+  other.peer.reset();
+  EXPECT_FALSE(is_proven(other, nonce, "10.0.0.1:1337"));
+  EXPECT_EQ(pong_digest(pong, PingNonce{}).hex().size(), 64u);
+
+  PingPongMessage ping{{1, CreatorType::client, from_unix_ms(5)}, false, {}, "ab", "Bob", nonce, {}};
+  EXPECT_EQ(parse_as<PingPongMessage>(to_json(ping))->nonce, nonce);
+  expect_refused(to_json(ping),
+                 {{"nonce", "abcd", MessageErrc::bad_ping}, {"nonce", 7, MessageErrc::bad_ping}});
+  expect_refused(to_json(pong), {{"endpoint", "localhost", MessageErrc::bad_endpoint},
+                                 {"endpoint", Value{}, MessageErrc::bad_endpoint},
+                                 {"signature", "00", MessageErrc::bad_signature}});
 }
 
 TEST(PeerMessage, tellsWhereTheSenderListens) {
