@@ -27,6 +27,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kWindowMax = 64;
+constexpr std::size_t kReplyBytesMax = 16'384;  // bittorrent-dht replies with many nodes
 
 int loopback_socket() {
   int const fd = ::socket(AF_INET, SOCK_DGRAM, 0);
@@ -140,7 +141,7 @@ class Flood {
   std::vector<Socket> sockets_;
   std::vector<pollfd> polls_;
   unsigned window_;
-  std::array<std::array<char, 2048>, kWindowMax> room_{};
+  std::array<std::array<char, kReplyBytesMax>, kWindowMax> room_{};
   std::array<iovec, kWindowMax> out_parts_{};
   std::array<iovec, kWindowMax> in_parts_{};
   std::array<mmsghdr, kWindowMax> out_{};
@@ -173,7 +174,7 @@ class Announcer {
         for (unsigned slot = 0; slot < kWindowMax; ++slot) send(slot);  // a datagram was lost
         continue;
       }
-      std::array<char, 2048> bytes;
+      std::array<char, kReplyBytesMax> bytes;
       ssize_t const size = ::recv(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT);
       if (size <= 0) continue;
       heard = Clock::now();

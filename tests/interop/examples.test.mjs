@@ -53,9 +53,21 @@ await suite('Examples', async test => {
     return program
   }
 
+  // The example ends when one of its thousand concurrent requests takes 10 s, which happens on a busy machine.
+  const printsInTime = async (start, pattern, count) => {
+    for (let left = 5; ; --left) {
+      const program = await start()
+      try {
+        return await prints(program, pattern, count)
+      } catch (error) {
+        if (left === 0 || !program.output.some(line => line.includes('ERR_TIMEOUT'))) throw error
+      }
+    }
+  }
+
   await together("Node's rpc_client and rpc_client_map call our rpc_server", 'rpc_test',
     grape => ours(grape, 'rpc_server'),
-    async grape => await prints(await node(grape, `${http}/rpc_client.js`), /^null world$/, 1000),
+    async grape => await printsInTime(() => node(grape, `${http}/rpc_client.js`), /^null world$/, 1000),
     async grape => await prints(await node(grape, `${http}/rpc_client_map.js`), /^null \[ 'world' \]$/, 10))
   await together("our rpc_client and rpc_client_map call Node's rpc_server", 'rpc_test',
     grape => node(grape, `${http}/rpc_server.js`),
