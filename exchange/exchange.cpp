@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <thread>
 #include <type_traits>
 #include <utility>
 
@@ -20,6 +21,7 @@
 #include "exchange/pending_commands.hpp"
 #include "exchange/pending_requests.hpp"
 #include "exchange/reservation_service.hpp"
+#include "exchange/signature_verifier.hpp"
 #include <grenache/net/async_event.hpp>
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
@@ -78,6 +80,7 @@ struct Exchange::Impl {
   void run(output::Reply& reply) { requests.answer(reply); }
   void run(output::Call& call);
   void run(output::Store& store);
+  void run(output::Verify& wanted);
   void run(output::Answer& answer);
   void run(output::Notice& notice);
   void publish(Event const& event);
@@ -109,6 +112,7 @@ struct Exchange::Impl {
   Discovery discovery;
   PeerCalls calls;
   ReservationService reservations;
+  SignatureVerifier verifier;
   std::unique_ptr<Journal> journal;
   ReleaseGate<Output> gate;
   net::TaskGroup tasks;
@@ -195,6 +199,7 @@ Exchange::Impl::Impl(net::Executor e, Options o, SecretKey const& key, Random ra
                       notify(event::Warning{"Redis is not reachable: " + reason});
                     }},
                    log},
+      verifier{executor, std::thread::hardware_concurrency()},
       gate{file ? file->position() : 0},
       tasks{executor},
       timer{executor},
@@ -297,6 +302,12 @@ void Exchange::Impl::run(output::Store& wanted) {
                        });
 }
 
+void Exchange::Impl::run(output::Verify& wanted) {
+  verifier.verify(std::move(wanted.orders), [this, batch = wanted.batch](std::vector<bool> const& valid) {
+    feed([&](Now now) { core.verified(batch, valid, now); });
+  });
+}
+
 void Exchange::Impl::run(output::Answer& answer) { end_command(answer.command, std::move(answer.result)); }
 
 void Exchange::Impl::run(output::Notice& notice) { publish(notice.event); }
@@ -384,7 +395,7 @@ Awaitable<rpc::Reply> Exchange::Impl::serve(rpc::Request& request, Alive here) {
   if (!is_restored) co_return rpc::Reply::failure(kNotReady);
   if (journal->queued_count() > kQueuedBatchesMax) co_return rpc::Reply::failure(kOverloaded);
   auto const pending = requests.add();
-  feed([&](Now now) { core.receive(pending->id, std::move(request.payload), now); });
+  feed([&](Now now) { core.receive(pending->id, request.peer.address, std::move(request.payload), now); });
   while (!pending->reply) {
     auto const wake = co_await pending->event.wait();
     if (here.expired()) co_return rpc::Reply::failure(kStopped);

@@ -44,6 +44,7 @@ struct Flags {
   bool playbook = false;
   bool json = false;
   bool signed_only = false;
+  bool auto_take = false;
   bool in_memory = false;
   bool no_grape = false;
   std::vector<std::string> connect;
@@ -133,6 +134,8 @@ void declare(CommandLine& app, Flags& flags) {
   declare_identity(app, flags);
   app.add_flag("--signed-only", flags.signed_only,
                "Refuse orders and takes without a signature\n(of other programs)");
+  app.add_flag("--auto-take", flags.auto_take,
+               "Take and pay orders of others that cross own ones,\nif the own one is the later of the two");
   app.add_flag("--json", flags.json, "Tell the playbook as JSON lines, or log as with\n--log-format json");
   add_log_options(app, flags.log);
 }
@@ -162,6 +165,7 @@ Exchange::Options options_of(Flags const& flags) {
   out.trader.name = flags.name;
   out.trader.book.accept_unsigned = !flags.signed_only;
   out.trader.sales.takes.accept_unsigned = !flags.signed_only;
+  out.trader.crossing.is_enabled = flags.auto_take;
   return out;
 }
 

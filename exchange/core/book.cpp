@@ -74,21 +74,30 @@ void Book::count(OrderRecord const& order, int change) {
   if (entry->second == Count{}) counts_.erase(entry);
 }
 
-Result<Added> Book::add(OrderRecord order, WallTime now) {
+Result<Added> Book::check_new(OrderRecord const& order, WallTime now) const {
   if (!order.is_signed() && !options_.accept_unsigned) return BookErrc::unsigned_refused;
   if (order.expires <= now) return BookErrc::expired;
   if (order.created > now + options_.clock_skew_max) return BookErrc::from_the_future;
   if (order.expires > now + kOrderLifeMax + options_.clock_skew_max) return BookErrc::lives_too_long;
 
-  auto const key = key_of(order);
-  auto found = orders_.find(key);
+  auto const found = orders_.find(key_of(order));
   if (found != orders_.end()) {
-    if (order == found->second || !is_newer(order, found->second)) return Added::nothing;
-  } else if (auto const room = check_room(order); !room) {
-    return room.error();
+    return order == found->second || !is_newer(order, found->second) ? Added::nothing : Added::version;
   }
-  if (order.is_signed() && !verify_order(order)) return BookErrc::bad_signature;
+  if (auto const room = check_room(order); !room) return room.error();
+  return Added::order;
+}
 
+Result<Added> Book::add_verified(OrderRecord order, WallTime now) {
+  auto const checked = check_new(order, now);
+  if (!checked || *checked == Added::nothing) return checked;
+  return store(std::move(order));
+}
+
+Result<Added> Book::add(OrderRecord order, WallTime now) {
+  auto const checked = check_new(order, now);
+  if (!checked || *checked == Added::nothing) return checked;
+  if (order.is_signed() && !verify_order(order)) return BookErrc::bad_signature;
   return store(std::move(order));
 }
 

@@ -70,7 +70,12 @@ class Book {
   Book(Book const&) = delete;
   Book& operator=(Book const&) = delete;
 
-  /// Adds an order or a newer version. Does cheap checks first and verifies the signature last. Logarithmic.
+  /// Does all checks of add() but that of the signature, and changes nothing: tells what adding would do.
+  /// Logarithmic.
+  [[nodiscard]] Result<Added> check_new(OrderRecord const& order, WallTime now) const;
+  /// Adds an order or a newer version, which is unsigned or whose signature the caller has verified.
+  [[nodiscard]] Result<Added> add_verified(OrderRecord order, WallTime now);
+  /// As add_verified(), and verifies the signature last.
   [[nodiscard]] Result<Added> add(OrderRecord order, WallTime now);
 
   /// Adds an order of this peer, or replaces its version. It is subject to no limit and no check.

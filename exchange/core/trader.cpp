@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include <grenache/base/endpoint.hpp>
@@ -16,7 +18,12 @@ constexpr char const* kTradeKind = "trade";
 constexpr std::size_t kClosedAnsweredMax = 4'000;
 /// After this another part of the closed orders is answered.
 constexpr Duration kBookAnswerAgeMax = std::chrono::seconds{30};
-constexpr std::size_t kBadSignaturesMax = 10;  // in an answer; the rest of it is not read
+constexpr std::size_t kBadSignaturesMax = 10;  // in a batch; what else its sender has sent is dropped
+// Costs of a request before it is parsed.
+constexpr Guard::Units kLeastCost = 2;
+constexpr Guard::Units kBytesPerUnit = 1'000;
+constexpr std::chrono::milliseconds kGuardRetry = std::chrono::seconds{1};
+constexpr char const* kTooManyOrders = "too many orders are being verified; try again";
 
 Refusal refusal_of(Error const& error) {
   if (error == BookErrc::bad_signature || error == BookErrc::unsigned_refused) {
@@ -63,12 +70,15 @@ Trader::Trader(Options options, SecretKey const& key, Random random)
       self_{key, key.public_key(), options_.name, {}, {}, -1},
       random_{std::move(random)},
       book_{options_.book},
+      guard_{options_.guard},
+      intake_{options_.intake},
       peers_{options_.peers, self_},
       sync_{options_.sync, self_, book_},
       own_orders_{options_.own_orders, self_},
       sales_{options_.sales, self_, options_.is_store_in_process},
       purchases_{options_.purchases, self_, peers_, own_orders_},
       immediate_orders_{options_.immediate_orders},
+      crossing_{options_.crossing, book_, own_orders_},
       positions_{options_.position, 0, options_.is_store_in_process} {
   self_.instance = to_hex(random_.bytes(kInstanceBytes));
 }
@@ -83,9 +93,8 @@ template <class Body>
 void Trader::in_turn(Now now, Body body) {
   Turn turn{now, random_, calls_};
   body(turn);
-  while (auto const report = purchases_.poll_report()) {
-    run_steps(immediate_orders_.on_report(*report, turn), turn);
-  }
+  run_takes(turn);
+  intake_.send(turn);
   std::move(turn).close(positions_, outputs_);
 }
 
@@ -145,17 +154,57 @@ void Trader::recover_store(Turn& turn) {
 
 // Requests of other peers
 
-void Trader::receive(RequestId request, json::Value payload, Now now) {
+void Trader::receive(RequestId request, IpAddress const& from, json::Value payload, Now now) {
   in_turn(now, [&](Turn& turn) {
     auto const refuse = [&](Error const& error) {
+      // A later version of this program may know more types.
+      bool const is_fault = error != MessageErrc::unknown_type;
+      if (is_fault) guard_.blame(from, Guard::Fault::malformed, turn.now.steady);
       turn.reply_error_now(request, to_error_text({RefusalCode::invalid, error.message(), {}}));
     };
+    auto const* const text = payload.as_string();
+    auto const size = text ? text->size() : kRequestBytesMax;
+    if (!may_cost(request, from, kLeastCost + static_cast<Guard::Units>(size) / kBytesPerUnit, turn)) return;
     auto read = read_payload(std::move(payload));
     if (!read) return refuse(read.error());
     auto const message = parse_request(read->body);
     if (!message) return refuse(message.error());
-    std::visit([&](auto const& known) { handle(request, read->form, known, turn); }, *message);
+    if (!may_cost(request, from, cost_of(*message), turn)) return;
+    auto const handle_known = [&](auto const& known) {
+      if constexpr (std::is_same_v<decltype(known), AddOrderMessage const&>) {
+        offer(known.order, {request, read->form, {}, from}, turn);
+      } else {
+        handle(request, read->form, known, turn);
+      }
+    };
+    std::visit(handle_known, *message);
   });
+}
+
+bool Trader::may_cost(RequestId request, IpAddress const& from, Guard::Units units, Turn& turn) {
+  auto const verdict = guard_.admit(from, units, turn.now.steady);
+  if (verdict == Guard::Verdict::admitted) return true;
+  bool const is_banned = verdict == Guard::Verdict::banned;
+  auto const* const why = is_banned ? "this address has sent what no peer sends, and is refused for a while"
+                                    : "too many requests from this address";
+  turn.reply_error_now(request, to_error_text({RefusalCode::limit, why, kGuardRetry}));
+  return false;
+}
+
+Guard::Units Trader::cost_of(Request const& request) const {
+  struct Cost {
+    std::size_t order_count;
+    Guard::Units operator()(PingPongMessage const&) const { return 10; }  // a signature
+    Guard::Units operator()(GetPeersMessage const&) const { return 10; }
+    Guard::Units operator()(AddOrderMessage const&) const { return 10; }
+    Guard::Units operator()(ExecuteOrderMessage const&) const { return 20; }  // two signatures and a row
+    Guard::Units operator()(PayMessage const&) const { return 20; }
+    Guard::Units operator()(GetOrderMatchesMessage const&) const { return 200; }
+    Guard::Units operator()(GetOrderbookMessage const&) const {
+      return 20 + static_cast<Guard::Units>(order_count) / 5;
+    }
+  };
+  return std::visit(Cost{book_.size()}, request);
 }
 
 void Trader::handle(RequestId request, PayloadForm form, PingPongMessage const& message, Turn& turn) {
@@ -164,12 +213,6 @@ void Trader::handle(RequestId request, PayloadForm form, PingPongMessage const& 
 
 void Trader::handle(RequestId request, PayloadForm form, GetPeersMessage const& message, Turn& turn) {
   peers_.handle(request, form, message, turn);
-}
-
-void Trader::handle(RequestId request, PayloadForm form, AddOrderMessage const& message, Turn& turn) {
-  auto const added = offer(message.order, {}, turn);
-  if (!added) return turn.reply_error_now(request, to_error_text(refusal_of(added.error())));
-  turn.reply_now(request, write_payload("ok", form));
 }
 
 void Trader::handle(RequestId request, PayloadForm form, GetOrderMatchesMessage const& message, Turn& turn) {
@@ -272,17 +315,12 @@ void Trader::on_ping(Peers::Outcome const& outcome, Turn& turn) {
 
 void Trader::on_book(Sync::Read const& read, Turn& turn) {
   event::BookRead event{read.endpoint, read.list.orders.size(), 0, read.list.dropped};
-  std::size_t bad_count = 0;
   for (auto const& order : read.list.orders) {
-    if (bad_count >= kBadSignaturesMax) {
-      sync_.blame(read.endpoint, turn);
-      break;
-    }
-    auto const added = order.is_signed() || is_of_original(order, read) ? offer(order, read.endpoint, turn)
-                                                                        : Result<Added>{Added::nothing};
-    if (!added) ++event.dropped_count;
-    if (!added && added.error() == BookErrc::bad_signature) ++bad_count;
-    if (added && *added != Added::nothing) ++event.new_count;
+    if (!order.is_signed() && !is_of_original(order, read)) continue;
+    bool const is_new = !book_.find(key_of(order));
+    bool const is_accepted = offer(order, {.endpoint = read.endpoint}, turn);
+    if (is_new && is_accepted) ++event.new_count;
+    if (!is_accepted) ++event.dropped_count;
   }
   if (event.order_count > 0 || event.dropped_count > 0) turn.log(std::move(event));
 }
@@ -300,8 +338,50 @@ bool Trader::is_of_original(OrderRecord const& order, Sync::Read const& read) co
   return contact && contact->is_met && !contact->peer;
 }
 
-Result<Added> Trader::offer(OrderRecord const& order, std::string const& from, Turn& turn) {
-  auto const added = book_.add(order, turn.now.wall);
+bool Trader::offer(OrderRecord order, Intake::Origin origin, Turn& turn) {
+  auto added = book_.check_new(order, turn.now.wall);
+  bool const is_news = added && *added != Added::nothing;
+  if (is_news && order.is_signed()) {
+    if (intake_.add(std::move(order), origin)) return true;
+    if (origin.request != 0) {
+      turn.reply_error_now(origin.request, to_error_text({RefusalCode::limit, kTooManyOrders, {}}));
+    }
+    return false;
+  }
+  if (is_news) added = admit(order, origin.endpoint, turn);
+  answer(origin, added, turn);
+  return added.has_value();
+}
+
+void Trader::answer(Intake::Origin const& origin, Result<Added> const& added, Turn& turn) {
+  if (origin.request == 0) return;
+  if (!added) return turn.reply_error_now(origin.request, to_error_text(refusal_of(added.error())));
+  turn.reply_now(origin.request, write_payload("ok", origin.form));
+}
+
+void Trader::verified(std::uint64_t batch, std::vector<bool> const& valid, Now now) {
+  in_turn(now, [&](Turn& turn) {
+    std::map<std::string, std::size_t> bad_counts;
+    for (auto const& [order, is_valid, origins] : intake_.on_verified(batch, valid)) {
+      auto const& from = origins.front().endpoint;
+      auto const added = is_valid ? admit(order, from, turn) : Result<Added>{BookErrc::bad_signature};
+      for (auto const& origin : origins) {
+        answer(origin, added, turn);
+        if (is_valid) continue;
+        if (origin.request != 0) guard_.blame(origin.address, Guard::Fault::bad_signature, turn.now.steady);
+        if (!origin.endpoint.empty()) ++bad_counts[origin.endpoint];
+      }
+    }
+    for (auto const& [endpoint, count] : bad_counts) {
+      if (count < kBadSignaturesMax) continue;
+      intake_.drop_from(endpoint);
+      sync_.blame(endpoint, turn);
+    }
+  });
+}
+
+Result<Added> Trader::admit(OrderRecord const& order, std::string const& from, Turn& turn) {
+  auto const added = book_.add_verified(order, turn.now.wall);
   if (!added || *added == Added::nothing) return added;
   if (order.maker == self_.id) {
     bool const is_unknown = !own_orders_.find(order.id);
@@ -315,6 +395,7 @@ Result<Added> Trader::offer(OrderRecord const& order, std::string const& from, T
       return added;
     }
   }
+  crossing_.on_changed(order, self_.id, turn.now.wall);
   turn.log(event::OrderChanged{order, *added == Added::order, order.maker == self_.id});
   sync_.spread(order, false, from, turn);
   return added;
@@ -323,6 +404,7 @@ Result<Added> Trader::offer(OrderRecord const& order, std::string const& from, T
 void Trader::changed(OrderRecord const& order, std::string const& from, Turn& turn) {
   bool const is_new = !book_.find(key_of(order));
   book_.put_own(order);
+  crossing_.on_changed(order, self_.id, turn.now.wall);
   turn.log(event::OrderChanged{order, is_new, true});
   sync_.spread(order, true, from, turn);
 }
@@ -330,6 +412,19 @@ void Trader::changed(OrderRecord const& order, std::string const& from, Turn& tu
 void Trader::apply(std::string const& order_id, OrderTotals const& totals, Turn& turn) {
   auto const order = own_orders_.apply(order_id, totals, options_.is_store_shared, turn);
   if (order) changed(*order, {}, turn);
+}
+
+void Trader::run_takes(Turn& turn) {
+  auto const reserved = [this](std::string const& id) { return sales_.reserved(id); };
+  for (;;) {
+    while (auto const report = purchases_.poll_report()) {
+      run_steps(immediate_orders_.on_report(*report, turn), turn);
+      crossing_.on_report(*report, turn);
+    }
+    auto leg = crossing_.next_take(reserved, turn);
+    if (!leg) return;
+    purchases_.take(*std::move(leg), turn);
+  }
 }
 
 void Trader::run_steps(ImmediateOrders::Steps steps, Turn& turn) {
@@ -386,6 +481,7 @@ void Trader::expire(Now now) {
     for (auto const& order : own_orders_.expire(turn)) sales_.forget(order.id, turn);
     sales_.expire(own_orders_, turn);
     purchases_.expire(turn);
+    crossing_.expire(turn);
     for (auto const& endpoint : peers_.expire(turn)) sync_.forget(endpoint);
     sync_.expire(turn);
   });
@@ -393,8 +489,8 @@ void Trader::expire(Now now) {
 
 TimePoint Trader::next_deadline(Now now) const {
   auto const wall = std::min(own_orders_.next_expiry(), book_.next_expiry());
-  auto const steady =
-      std::min({sales_.next_expiry(), purchases_.next_expiry(), peers_.next_expiry(), sync_.next_expiry()});
+  auto const steady = std::min({sales_.next_expiry(), purchases_.next_expiry(), crossing_.next_expiry(),
+                                peers_.next_expiry(), sync_.next_expiry()});
   if (wall == WallTime::max()) return steady;
   return std::min(steady, later_by(now.steady, std::max(wall - now.wall, std::chrono::milliseconds{0})));
 }

@@ -9,9 +9,12 @@
 #include <vector>
 
 #include "exchange/core/book.hpp"
+#include "exchange/core/network/guard.hpp"
+#include "exchange/core/network/intake.hpp"
 #include "exchange/core/network/peers.hpp"
 #include "exchange/core/network/sync.hpp"
 #include "exchange/core/self.hpp"
+#include "exchange/core/trade/crossing.hpp"
 #include "exchange/core/trade/immediate_orders.hpp"
 #include "exchange/core/trade/own_orders.hpp"
 #include "exchange/core/trade/purchases.hpp"
@@ -35,12 +38,15 @@ class Trader {
     bool is_store_in_process = false;
     Position position = 0;  // of the journal
     Book::Options book{};
+    Guard::Options guard{};
+    Intake::Options intake{};
     Peers::Options peers{};
     Sync::Options sync{};
     OwnOrders::Options own_orders{};
     Sales::Options sales{};
     Purchases::Options purchases{};
     ImmediateOrders::Options immediate_orders{};
+    Crossing::Options crossing{};
     std::size_t listed_count_max = 1'000;  // orders in an answer to a command
     std::size_t next_order_count_max = 3;  // further orders that an AcceptOrder may try
   };
@@ -72,10 +78,12 @@ class Trader {
   /// inputs.
   void start(Now now);
 
-  /// A request of another peer. Exactly one Reply with `request` follows.
-  void receive(RequestId request, json::Value payload, Now now);
+  /// A request that came from `from`. Exactly one Reply with `request` follows.
+  void receive(RequestId request, IpAddress const& from, json::Value payload, Now now);
   void call_answered(CallId call, CallAnswer answer, Now now);
   void store_answered(CallId call, store::Answer const& answer, Now now);
+  /// The signatures of a batch were verified; `valid` tells for each of its orders whether its signature is.
+  void verified(std::uint64_t batch, std::vector<bool> const& valid, Now now);
   /// The reservation store has lost its data.
   void store_lost(Now now);
   /// Exactly one Answer with `id` follows.
@@ -92,8 +100,11 @@ class Trader {
   /// unless there is exactly one.
   [[nodiscard]] std::string describe_match(std::string const& id, Now now) const;
 
-  /// True when every known endpoint was pinged, and every peer's book was read, once.
-  [[nodiscard]] bool is_synced() const { return peers_.all_tried() && sync_.all_read(); }
+  /// True when every known endpoint was pinged, every peer's book was read, once, and no order waits for the
+  /// verification of its signature.
+  [[nodiscard]] bool is_synced() const {
+    return peers_.all_tried() && sync_.all_read() && intake_.size() == 0;
+  }
 
   [[nodiscard]] std::optional<Output> poll_output();
 
@@ -102,9 +113,12 @@ class Trader {
   void in_turn(Now now, Body body);
 
   // Requests
+  /// What answering a request costs at most.
+  [[nodiscard]] Guard::Units cost_of(Request const& request) const;
+  /// False if the guard refuses it, which is replied.
+  [[nodiscard]] bool may_cost(RequestId request, IpAddress const& from, Guard::Units units, Turn& turn);
   void handle(RequestId request, PayloadForm form, PingPongMessage const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, GetPeersMessage const& message, Turn& turn);
-  void handle(RequestId request, PayloadForm form, AddOrderMessage const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, GetOrderMatchesMessage const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, GetOrderbookMessage const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, ExecuteOrderMessage const& message, Turn& turn);
@@ -127,10 +141,16 @@ class Trader {
   /// An order has a new version: ours, or one that another peer has sent from `from`.
   void changed(OrderRecord const& order, std::string const& from, Turn& turn);
   [[nodiscard]] bool is_of_original(OrderRecord const& order, Sync::Read const& read) const;
-  Result<Added> offer(OrderRecord const& order, std::string const& from, Turn& turn);
+  /// Takes an order of another peer into the book: at once if it is unsigned, else when its signature was
+  /// verified. Returns false if it was refused at once.
+  bool offer(OrderRecord order, Intake::Origin origin, Turn& turn);
+  Result<Added> admit(OrderRecord const& order, std::string const& from, Turn& turn);
+  static void answer(Intake::Origin const& origin, Result<Added> const& added, Turn& turn);
   void sold(Sale const& sale, Turn& turn);
   void bought(Purchase const& purchase, Turn& turn);
   void run_steps(ImmediateOrders::Steps steps, Turn& turn);
+  /// Begins takes of crossing orders, and passes on what has become of takes.
+  void run_takes(Turn& turn);
   void apply(std::string const& order_id, OrderTotals const& totals, Turn& turn);
   void on_ping(Peers::Outcome const& outcome, Turn& turn);
   void on_book(Sync::Read const& read, Turn& turn);
@@ -151,12 +171,15 @@ class Trader {
   Self self_;
   Random random_;
   Book book_;
+  Guard guard_;
+  Intake intake_;
   Peers peers_;
   Sync sync_;
   OwnOrders own_orders_;
   Sales sales_;
   Purchases purchases_;
   ImmediateOrders immediate_orders_;
+  Crossing crossing_;
   CallTable calls_;
   BookAnswer live_answer_;
   BookAnswer full_answer_;  // with closed orders

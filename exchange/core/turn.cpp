@@ -49,6 +49,10 @@ CallId Turn::store(CallTag tag, store::Command command) {
   return id;
 }
 
+void Turn::verify(std::uint64_t batch, std::vector<OrderRecord> orders) {
+  outputs_.emplace_back(output::Verify{0, batch, std::move(orders)});
+}
+
 void Turn::answer(CommandId command, CommandResult result) {
   outputs_.emplace_back(output::Answer{kThisTurn, command, std::move(result)});
 }

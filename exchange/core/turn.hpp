@@ -68,6 +68,12 @@ struct Store {
   CallId call = 0;
   store::Command command;
 };
+/// Verify the signatures of orders, on other threads or at once, then call Trader::verified().
+struct Verify {
+  Position after = 0;
+  std::uint64_t batch = 0;
+  std::vector<OrderRecord> orders;
+};
 /// Report what happened.
 struct Notice {
   Position after = 0;
@@ -82,8 +88,8 @@ struct Answer {
 
 }  // namespace output
 
-using Output =
-    std::variant<output::Save, output::Reply, output::Call, output::Store, output::Notice, output::Answer>;
+using Output = std::variant<output::Save, output::Reply, output::Call, output::Store, output::Verify,
+                            output::Notice, output::Answer>;
 
 /// The parts of the core that wait for answers.
 enum class Part : std::uint8_t { trader, peers, sync, own_orders, sales, purchases };
@@ -147,6 +153,7 @@ class Turn {
   CallId call(CallTag tag, std::string endpoint, json::Value payload);
   CallId call_now(CallTag tag, std::string endpoint, json::Value payload);
   CallId store(CallTag tag, store::Command command);
+  void verify(std::uint64_t batch, std::vector<OrderRecord> orders);
   void answer(CommandId command, CommandResult result);
   void log(Event event);
 

@@ -226,6 +226,27 @@ class Ctl(WithFolder):
         client2.start()
         self.wait_order(client2, order_id)
 
+    def test_peers_that_have_met_meet_again_without_a_grape(self):
+        client1, client2 = self.two_connected()
+        client1.kill()
+        client2.kill()
+        client1.start()
+        client2.start()
+        self.wait_until(lambda: [peer["isProven"] for peer in client1.json("peers")["peers"]] == [True])
+        self.wait_until(lambda: [peer["isProven"] for peer in client2.json("peers")["peers"]] == [True])
+        self.publish(client1, client2, "sell", "1", "at", "50000")
+
+    def test_peers_with_auto_take_trade_without_a_person(self):
+        client1 = self.client("client1", "--no-grape", "--auto-take")
+        client2 = self.client("client2", "--no-grape", "--auto-take")
+        client1.ctl("connect", client2.endpoint)
+        sell = self.publish(client1, client2, "sell", "1", "at", "50000")
+        buy = client2.json("buy", "0.4", "at", "51000")["order"]["id"]
+        self.wait_order(client1, sell, remaining="0.6")
+        self.wait_until(lambda: client1.orders()[buy]["status"] == "FILLED")
+        trades = client2.json("trades")["rows"]
+        self.assertEqual([(t["role"], t["amount"], t["price"]) for t in trades], [("taker", "0.4", "50000")])
+
     def test_watch_reports_until_it_is_interrupted(self):
         client1, client2 = self.two_connected()
         watch = self.start(Process, BIN / "exchange", "ctl", "--data-dir", client1.folder, "watch")

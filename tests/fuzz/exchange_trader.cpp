@@ -230,7 +230,7 @@ class Script {
   void receive(json::Value payload, std::size_t taker) {
     auto const request = ++last_request_;
     open_requests_.emplace(request, taker);
-    trader_->receive(request, std::move(payload), now_);
+    trader_->receive(request, IpAddress{10, 0, 0, 1}, std::move(payload), now_);
     drain();
   }
 
@@ -624,6 +624,11 @@ class Script {
                 reserve->take_id.size() <= kReservationIdSizeMax);
     }
     stores_.push_back(std::move(wanted));
+  }
+  void handle(output::Verify const& wanted) {
+    std::vector<bool> valid;
+    for (auto const& order : wanted.orders) valid.push_back(verify_order(order));
+    trader_->verified(wanted.batch, valid, now_);
   }
   void handle(output::Call& made) {
     auto const payload = read_payload(made.payload);

@@ -143,6 +143,19 @@ class TraderNetwork {
     return out;
   }
 
+  CallAnswer ask_from(IpAddress const& from, Node& node, json::Value payload) {
+    CallAnswer out{{}, "no answer"};
+    request_from(from, node, std::move(payload), [&out](CallAnswer const& reply) { out = reply; });
+    run();
+    return out;
+  }
+  void request_from(IpAddress const& from, Node& node, json::Value payload,
+                    std::function<void(CallAnswer)> done) {
+    auto const id = ++last_request;
+    node.requests.emplace(id, std::move(done));
+    node.trader->receive(id, from, std::move(payload), now);
+  }
+
   /// Sends a request as a stranger; `done` is called with the answer.
   void request(std::string const& endpoint, json::Value payload, std::function<void(CallAnswer)> done) {
     ++call_count;
@@ -152,10 +165,7 @@ class TraderNetwork {
     }
     for (auto& node : nodes) {
       if (node->at != endpoint || !node->trader || unreachable.contains(endpoint)) continue;
-      auto const id = ++last_request;
-      node->requests.emplace(id, std::move(done));
-      node->trader->receive(id, std::move(payload), now);
-      return;
+      return request_from(IpAddress{127, 0, 0, 1}, *node, std::move(payload), std::move(done));
     }
     done({{}, "ERR_REQUEST_GENERIC: nobody there"});
   }
@@ -342,6 +352,10 @@ class TraderNetwork {
       send(node, *call);
     } else if (auto* const wanted = std::get_if<output::Store>(&out)) {
       run_store(node, *wanted);
+    } else if (auto const* const verify = std::get_if<output::Verify>(&out)) {
+      std::vector<bool> valid;
+      for (auto const& order : verify->orders) valid.push_back(verify_order(order));
+      node.trader->verified(verify->batch, valid, now);
     } else if (auto* const notice = std::get_if<output::Notice>(&out)) {
       node.events.push_back(std::move(notice->event));
     } else if (auto* const answer = std::get_if<output::Answer>(&out)) {

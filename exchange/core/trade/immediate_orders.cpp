@@ -13,7 +13,7 @@ using result::FailureCode;
 namespace {
 
 /// An invoice that ends sooner may not be payable any more when the last one has come.
-constexpr std::chrono::milliseconds kInvoiceLeftMin = std::chrono::seconds{15};
+constexpr std::chrono::milliseconds kPayTimeMin = std::chrono::seconds{15};
 
 /// How much of `left` this order can give.
 std::optional<Satoshi> amount_of(Match const& match, Satoshi left) {
@@ -66,7 +66,7 @@ ImmediateOrders::Steps ImmediateOrders::on_report(Purchases::Report const& repor
     case result::PurchaseState::asking:
       return {};
     case result::PurchaseState::invoiced:
-      is_released = purchase.invoice_expires < turn.now.wall + kInvoiceLeftMin;
+      is_released = purchase.invoice_expires < turn.now.wall + kPayTimeMin;
       leg.state = is_released ? LegState::failed : LegState::invoiced;
       break;
     case result::PurchaseState::paying:

@@ -83,7 +83,8 @@ void Purchases::start(CommandId command, command::AcceptOrder const& wanted, Ord
 void Purchases::take(Leg leg, Turn& turn) {
   for (auto& [id, entry] : entries_) {
     auto const& purchase = entry.purchase;
-    bool const is_free = entry.leg == 0 && purchase.state == State::invoiced && purchase.for_order.empty() &&
+    bool const is_free = leg.for_order.empty() && entry.leg == 0 && purchase.state == State::invoiced &&
+                         purchase.for_order.empty() &&
                          purchase.invoice_expires > turn.now.wall + kInvoiceLeftMin;
     bool const is_same = key_of(purchase.order) == key_of(leg.order) &&
                          purchase.order.side == leg.order.side && purchase.order.price == leg.order.price &&
@@ -98,6 +99,7 @@ void Purchases::take(Leg leg, Turn& turn) {
   entry.purchase.order = std::move(leg.order);
   entry.purchase.amount = leg.amount;
   entry.purchase.pays = leg.pays;
+  entry.purchase.for_order = std::move(leg.for_order);
   set_patience(entry, leg.patience, turn);
   if (entries_.size() >= options_.count_max) {
     entry.purchase.state = State::failed;

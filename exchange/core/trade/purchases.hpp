@@ -82,6 +82,7 @@ class Purchases {
     Satoshi amount;
     bool pays = false;                     // pays the invoice when it arrives
     std::chrono::milliseconds patience{};  // of asking for an invoice
+    std::string for_order{};               // own order whose amount is held; may be empty
   };
   /// A leg has an invoice that it does not pay, has ended, or its maker has not confirmed the payment in the
   /// first round.
@@ -102,8 +103,8 @@ class Purchases {
              std::vector<OrderRecord> others, Turn& turn);
   /// Begins a leg; poll_report() tells what becomes of it. Its maker is asked in one round. An invoice that
   /// was got before for the same terms and at most this amount is used again, since the maker grants a taker
-  /// one at a time. A leg that has no answer after its patience has failed; an invoice that comes later is
-  /// not paid.
+  /// one at a time, unless the leg is for an own order. A leg that has no answer after its patience has
+  /// failed; an invoice that comes later is not paid.
   void take(Leg leg, Turn& turn);
   /// Ends the reports of a leg; its invoice may be paid by a command, or used by another leg.
   void release(std::uint64_t leg);

@@ -1,0 +1,47 @@
+#include "exchange/signature_verifier.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+namespace grenache::exchange {
+
+namespace asio = boost::asio;
+
+struct SignatureVerifier::Impl {
+  Impl(net::Executor const& e, std::size_t thread_count) : executor{e}, threads{thread_count} {}
+
+  net::Executor executor;
+  std::atomic<bool> is_stopped{false};
+  asio::thread_pool threads;
+};
+
+SignatureVerifier::SignatureVerifier(net::Executor const& executor, std::size_t thread_count)
+    : impl_{std::make_shared<Impl>(executor, std::max<std::size_t>(thread_count, 1))} {}
+
+SignatureVerifier::~SignatureVerifier() {
+  impl_->is_stopped = true;
+  impl_->threads.stop();
+  impl_->threads.join();
+}
+
+void SignatureVerifier::verify(std::vector<OrderRecord> orders, Done done) {
+  // A weak pointer, since a thread must not be the one that ends the threads.
+  asio::post(impl_->threads,
+             [here = std::weak_ptr{impl_}, orders = std::move(orders), done = std::move(done)]() mutable {
+               auto const impl = here.lock();
+               if (!impl || impl->is_stopped) return;
+               std::vector<bool> valid;
+               valid.reserve(orders.size());
+               for (auto const& order : orders) valid.push_back(verify_order(order));
+               asio::post(impl->executor, [here, valid = std::move(valid), done = std::move(done)]() mutable {
+                 auto const impl = here.lock();
+                 if (impl && !impl->is_stopped) done(std::move(valid));
+               });
+             });
+}
+
+}  // namespace grenache::exchange

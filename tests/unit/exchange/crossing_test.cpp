@@ -1,0 +1,203 @@
+// Peers that take crossing orders by themselves.
+#include <gtest/gtest.h>
+
+#include "tests/support/trader_network.hpp"
+
+namespace grenache::exchange {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace samples;
+using test::events_of;
+using test::TraderNetwork;
+
+class CrossingTest : public testing::Test {
+ protected:
+  CrossingTest() { network_.look_up(); }
+
+  static Trader::Options automatic() {
+    Trader::Options out;
+    out.crossing.is_enabled = true;
+    return out;
+  }
+  static command::AddOrder terms(Side side, std::int64_t satoshi, std::int64_t cents = 6'000'000) {
+    command::AddOrder out;
+    out.side = side;
+    out.price = PriceCents{cents};
+    out.amount = Satoshi{satoshi};
+    return out;
+  }
+  OrderRecord publish(TraderNetwork::Node& node, command::AddOrder const& order) {
+    auto const result = network_.execute(node, order);
+    auto const* const placed = std::get_if<result::Placed>(&result);
+    EXPECT_TRUE(placed);
+    return placed ? placed->order.order : OrderRecord{};
+  }
+  OrderRecord known(TraderNetwork::Node const& node, OrderRecord const& order) const {
+    auto const* const found = node.trader->book().find(key_of(order));
+    return found ? *found : OrderRecord{};
+  }
+  static std::vector<event::TradeDone> trades(TraderNetwork::Node const& node) {
+    return events_of<event::TradeDone>(node);
+  }
+  static Satoshi traded(TraderNetwork::Node const& node) {
+    Satoshi out;
+    for (auto const& trade : trades(node)) out = out + trade.amount;
+    return out;
+  }
+
+  TraderNetwork network_;
+  TraderNetwork::Node& alice_ = network_.add("Alice", 1, automatic());
+  TraderNetwork::Node& bob_ = network_.add("Bob", 2, automatic());
+  TraderNetwork::Node& carol_ = network_.add("Carol", 3);
+};
+
+TEST_F(CrossingTest, theLaterOrderTakesAndBothAreFilled) {
+  auto const sell = publish(alice_, terms(Side::sell, 100));
+  network_.advance(1s);
+  auto const buy = publish(bob_, terms(Side::buy, 100, 6'100'000));
+  network_.wait(2s);
+  ASSERT_EQ(trades(bob_).size(), 1u);
+  ASSERT_EQ(trades(alice_).size(), 1u);
+  EXPECT_FALSE(trades(bob_)[0].as_maker);
+  EXPECT_TRUE(trades(alice_)[0].as_maker);
+  EXPECT_EQ(trades(bob_)[0].price, sell.price) << "the maker's price";
+  for (auto* const node : {&alice_, &bob_, &carol_}) {
+    EXPECT_EQ(known(*node, sell).status, OrderStatus::filled);
+    EXPECT_EQ(known(*node, buy).status, OrderStatus::filled);
+  }
+}
+
+TEST_F(CrossingTest, ordersPlacedAtTheSameMomentMakeOneTrade) {
+  // Neither hears of the other's order before its own is placed.
+  network_.unreachable = {alice_.at, bob_.at};
+  auto const sell = publish(alice_, terms(Side::sell, 100));
+  auto const buy = publish(bob_, terms(Side::buy, 100));
+  ASSERT_EQ(sell.created, buy.created);
+  network_.unreachable.clear();
+  network_.wait(2min);
+  EXPECT_EQ(traded(alice_), Satoshi{100});
+  EXPECT_EQ(traded(bob_), Satoshi{100});
+  EXPECT_EQ(trades(alice_).size(), 1u);
+  EXPECT_EQ(trades(bob_).size(), 1u);
+  EXPECT_NE(trades(alice_)[0].as_maker, trades(bob_)[0].as_maker);
+  EXPECT_EQ(known(carol_, sell).status, OrderStatus::filled);
+  EXPECT_EQ(known(carol_, buy).status, OrderStatus::filled);
+}
+
+TEST_F(CrossingTest, theBestOrdersAreTakenFirst) {
+  publish(carol_, terms(Side::sell, 100, 6'000'000));
+  network_.advance(1s);
+  publish(carol_, terms(Side::sell, 100, 5'900'000));
+  network_.advance(1s);
+  auto const buy = publish(bob_, terms(Side::buy, 150));
+  network_.wait(2s);
+  auto const done = trades(bob_);
+  ASSERT_EQ(done.size(), 2u);
+  EXPECT_EQ(done[0].price, PriceCents{5'900'000});
+  EXPECT_EQ(done[0].amount, Satoshi{100});
+  EXPECT_EQ(done[1].amount, Satoshi{50});
+  EXPECT_EQ(known(carol_, buy).status, OrderStatus::filled);
+}
+
+TEST_F(CrossingTest, anEarlierOrderWaitsForTheOtherSide) {
+  auto const sell = publish(alice_, terms(Side::sell, 100));
+  network_.advance(1s);
+  publish(carol_, terms(Side::buy, 100));
+  network_.wait(1min);
+  EXPECT_TRUE(trades(alice_).empty()) << "Carol's order is the later one, and nobody takes for her";
+  EXPECT_EQ(known(carol_, sell).status, OrderStatus::open);
+}
+
+TEST_F(CrossingTest, ownOrdersDoNotTradeWithEachOther) {
+  publish(alice_, terms(Side::sell, 100));
+  network_.advance(1s);
+  publish(alice_, terms(Side::buy, 100));
+  network_.wait(1min);
+  EXPECT_TRUE(trades(alice_).empty());
+}
+
+TEST_F(CrossingTest, aMakerThatRefusesIsLeftOutForLongerAndLonger) {
+  // An order that its maker does not know any more.
+  auto const sell = publish(carol_, terms(Side::sell, 100));
+  network_.kill(carol_);
+  std::size_t take_count = 0;
+  network_.strangers[carol_.at] = [&](json::Value const& payload) -> CallAnswer {
+    auto const request = read_payload(payload);
+    auto const* const type = request->body.find_string("type");
+    if (*type == ExecuteOrderMessage::kType) ++take_count;
+    return {{}, to_error_text({RefusalCode::filled, "nothing is left", {}})};
+  };
+  network_.advance(1s);
+  publish(bob_, terms(Side::buy, 100));
+  network_.wait(30min);
+  EXPECT_GE(take_count, 5u);
+  EXPECT_LE(take_count, 16u);
+  EXPECT_EQ(known(alice_, sell).status, OrderStatus::open);
+}
+
+TEST_F(CrossingTest, theNextOrderIsTakenWhenAMakerIsGone) {
+  publish(carol_, terms(Side::sell, 100, 5'900'000));
+  network_.kill(carol_);
+  auto const sell = publish(alice_, terms(Side::sell, 100));
+  network_.advance(1s);
+  publish(bob_, terms(Side::buy, 100));
+  network_.wait(1min);
+  EXPECT_EQ(traded(bob_), Satoshi{100});
+  EXPECT_EQ(known(alice_, sell).status, OrderStatus::filled);
+}
+
+TEST_F(CrossingTest, anOrderThatIsTakenWhileItTakesTradesItsAmountOnce) {
+  publish(alice_, terms(Side::sell, 100));
+  network_.hanging.insert(alice_.at);
+  network_.advance(1s);
+  auto const buy = publish(bob_, terms(Side::buy, 100));
+  // Bob waits for Alice, and his order is held.
+  command::AcceptOrder take;
+  take.id = buy.id;
+  take.pay = true;
+  auto const refused = network_.execute(carol_, take);
+  EXPECT_TRUE(std::holds_alternative<result::Failure>(refused));
+  network_.end_hanging();
+  network_.wait(2min);
+  EXPECT_EQ(traded(bob_), Satoshi{100});
+}
+
+TEST_F(CrossingTest, whatOthersHaveReservedIsNotTaken) {
+  auto const buy = publish(bob_, terms(Side::buy, 100));
+  command::AcceptOrder take;
+  take.id = buy.id;
+  take.amount = Satoshi{60};
+  ASSERT_TRUE(std::holds_alternative<result::PurchaseView>(network_.execute(carol_, take)));
+  network_.now.wall -= 1min;
+  publish(alice_, terms(Side::sell, 100));
+  network_.now.wall += 1min;
+  network_.wait(1min);
+  EXPECT_EQ(traded(bob_), Satoshi{40});
+  network_.wait(20min);
+  EXPECT_EQ(traded(bob_), Satoshi{100}) << "when the invoice has expired";
+}
+
+TEST_F(CrossingTest, aTakeContinuesAfterARestartAndIsNotRepeated) {
+  publish(alice_, terms(Side::sell, 100));
+  network_.hanging.insert(alice_.at);
+  network_.advance(1s);
+  publish(bob_, terms(Side::buy, 100));
+  network_.kill(bob_);
+  network_.hanging.clear();
+  network_.start(bob_);
+  network_.wait(2min);
+  EXPECT_EQ(traded(bob_), Satoshi{100});
+  EXPECT_EQ(traded(alice_), Satoshi{100});
+}
+
+TEST_F(CrossingTest, withoutTheOptionNothingIsTaken) {
+  publish(alice_, terms(Side::sell, 100));
+  network_.advance(1s);
+  publish(carol_, terms(Side::buy, 100));
+  network_.wait(1min);
+  EXPECT_TRUE(trades(carol_).empty());
+}
+
+}  // namespace
+}  // namespace grenache::exchange

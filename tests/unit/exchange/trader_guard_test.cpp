@@ -1,0 +1,84 @@
+// What strangers can make a peer do.
+#include <gtest/gtest.h>
+
+#include "tests/support/trader_network.hpp"
+
+namespace grenache::exchange {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace samples;
+using test::TraderNetwork;
+
+class TraderGuardTest : public testing::Test {
+ protected:
+  /// Sends a request from `from` and returns the refusal, if it is one.
+  std::optional<Refusal> ask(IpAddress const& from, json::Value payload) {
+    auto const answer = network_.ask_from(from, alice_, std::move(payload));
+    return answer.error.empty() ? std::nullopt : parse_refusal(answer.error);
+  }
+  static json::Value ping() {
+    Random random{1};
+    return to_json(
+        PingPongMessage{{1, CreatorType::client, kNow}, false, {}, {}, {}, PingNonce::random(random), {}});
+  }
+  static json::Value forged(std::uint64_t number) {
+    auto order = signed_by(3, draft(number, Side::buy));
+    order.price = PriceCents{1};
+    return to_json(order);
+  }
+
+  IpAddress const mallory_{66, 6, 0, 1};
+  IpAddress const bob_{10, 0, 0, 1};
+  TraderNetwork network_;
+  TraderNetwork::Node& alice_ = network_.add("Alice", 1);
+};
+
+TEST_F(TraderGuardTest, aFloodOfOneAddressDisturbsNobodyElse) {
+  std::size_t served = 0;
+  while (!ask(mallory_, ping()) && served < 20'000) ++served;
+  EXPECT_LT(served, 10'000u) << "about a second of the thread";
+  EXPECT_EQ(ask(mallory_, ping())->code, RefusalCode::limit);
+  EXPECT_EQ(ask(mallory_, ping())->retry_after, 1s);
+  EXPECT_FALSE(ask(bob_, ping()));
+  network_.now.steady += 1s;
+  EXPECT_FALSE(ask(mallory_, ping())) << "some is given again each second";
+}
+
+TEST_F(TraderGuardTest, aRequestCostsWhatItMakesUsDo) {
+  for (std::uint64_t i = 1; i <= 500; ++i) {
+    EXPECT_FALSE(ask(bob_, to_json(signed_by(2, draft(i, Side::buy)))));
+  }
+  std::size_t served = 0;
+  GetOrderbookMessage const message{{1, CreatorType::client, kNow}, false};
+  while (!ask(mallory_, to_json(message)) && served < 5'000) ++served;
+  EXPECT_LT(served, 1'000u);
+}
+
+TEST_F(TraderGuardTest, whoSendsForgedOrdersIsRefusedForAWhile) {
+  for (std::uint64_t i = 1; i <= 10; ++i) EXPECT_EQ(ask(mallory_, forged(i))->code, RefusalCode::signature);
+  EXPECT_EQ(ask(mallory_, ping())->code, RefusalCode::limit);
+  EXPECT_FALSE(ask(bob_, ping()));
+  EXPECT_EQ(alice_.trader->book().size(), 0u);
+  network_.now.steady += 10min;
+  EXPECT_FALSE(ask(mallory_, ping()));
+}
+
+TEST_F(TraderGuardTest, whoSendsNoMessagesIsRefusedForAWhile) {
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(ask(mallory_, "nonsense")->code, RefusalCode::invalid);
+  EXPECT_EQ(ask(mallory_, ping())->code, RefusalCode::limit);
+  EXPECT_FALSE(ask(bob_, ping()));
+}
+
+TEST_F(TraderGuardTest, aForgedOrderCostsTheValidOnesBesideItNothing) {
+  auto const order = signed_by(3, draft(1, Side::buy));
+  auto forged = order;
+  forged.price = PriceCents{1};
+  network_.request_from(mallory_, alice_, to_json(forged), [](CallAnswer const&) {});
+  network_.request_from(bob_, alice_, to_json(order), [](CallAnswer const&) {});
+  network_.run();
+  EXPECT_EQ(alice_.trader->book().live(network_.now.wall), std::vector{order});
+}
+
+}  // namespace
+}  // namespace grenache::exchange
