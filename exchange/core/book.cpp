@@ -1,6 +1,7 @@
 #include "exchange/core/book.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 #include <utility>
 
@@ -52,26 +53,72 @@ std::string_view describe(BookErrc code) {
 Result<void> Book::check_room(OrderRecord const& order) const {
   // Refuse rather than evict, since eviction would let a flood of new orders evict live ones.
   auto const found = counts_.find(order.maker);
-  auto const of_maker = found == counts_.end() ? Count{} : found->second;
+  auto const of_maker = found == counts_.end() ? OfMaker{} : found->second;
   // A closed version is always accepted, so each open order keeps a place among the closed ones.
-  if (total_.open + total_.closed >= options_.closed_count_max) return BookErrc::book_full;
+  if (orders_.size() >= options_.closed_count_max) return BookErrc::book_full;
   if (of_maker.open + of_maker.closed >= options_.maker_closed_count_max) return BookErrc::maker_full;
   if (order.status != OrderStatus::open) return {};
   auto const count_max = order.maker ? options_.maker_order_count_max : options_.unsigned_count_max;
-  if (total_.open >= options_.order_count_max) return BookErrc::book_full;
+  if (open_count_ >= options_.order_count_max) return BookErrc::book_full;
   if (of_maker.open >= count_max) return BookErrc::maker_full;
   return {};
 }
 
+Book::OfMaker& Book::of_maker(std::optional<PeerId> const& maker) {
+  auto const [entry, is_new] = counts_.try_emplace(maker);
+  if (is_new) {
+    if (free_makers_.empty()) {
+      free_makers_.push_back(static_cast<MatchingEngine::Maker>(makers_.size()));
+      makers_.emplace_back();
+    }
+    entry->second.number = free_makers_.back();
+    free_makers_.pop_back();
+    makers_[entry->second.number] = &entry->first;
+  }
+  return entry->second;
+}
+
 void Book::count(OrderRecord const& order, int change) {
-  auto const add = [&](Count& counts) {
-    auto& counter = order.status == OrderStatus::open ? counts.open : counts.closed;
-    counter += static_cast<std::size_t>(change);
-  };
-  add(total_);
-  auto const entry = counts_.try_emplace(order.maker).first;
-  add(entry->second);
-  if (entry->second == Count{}) counts_.erase(entry);
+  auto& counts = of_maker(order.maker);
+  bool const is_open = order.status == OrderStatus::open;
+  (is_open ? counts.open : counts.closed) += static_cast<std::size_t>(change);
+  if (is_open) open_count_ += static_cast<std::size_t>(change);
+  if (counts.open + counts.closed > 0) return;
+  free_makers_.push_back(counts.number);
+  counts_.erase(order.maker);
+}
+
+/// Adds an open order to the engine.
+void Book::rank(Entry& entry) {
+  auto const& order = entry.order;
+  if (order.status != OrderStatus::open) return;
+  entry.handle = engine_.add({.side = order.side,
+                              .price = order.price.units(),
+                              .created = to_unix_ms(order.created),
+                              .id = id_key(order.id),
+                              .maker = of_maker(order.maker).number,
+                              .amount = order.remaining.units(),
+                              .expires = to_unix_ms(order.expires)});
+  if (entry.handle >= by_handle_.size()) by_handle_.resize(entry.handle + std::size_t{1});
+  by_handle_[entry.handle] = &order;
+}
+
+void Book::unrank(Entry& entry) {
+  if (entry.handle != MatchingEngine::kNone) engine_.remove(entry.handle);
+  entry.handle = MatchingEngine::kNone;
+}
+
+/// Changes the order in the engine to a version with the same rank and no greater amount; false if it is not
+/// one.
+bool Book::rerank(Entry& entry, OrderRecord const& version) {
+  auto const& order = entry.order;
+  bool const keeps_rank = entry.handle != MatchingEngine::kNone && version.status == OrderStatus::open &&
+                          version.side == order.side && version.price == order.price &&
+                          version.created == order.created && version.remaining <= order.remaining;
+  if (!keeps_rank) return false;
+  engine_.reduce(entry.handle, version.remaining.units());
+  engine_.set_expires(entry.handle, to_unix_ms(version.expires));
+  return true;
 }
 
 Result<Added> Book::check_new(OrderRecord const& order, WallTime now) const {
@@ -82,7 +129,8 @@ Result<Added> Book::check_new(OrderRecord const& order, WallTime now) const {
 
   auto const found = orders_.find(key_of(order));
   if (found != orders_.end()) {
-    return order == found->second || !is_newer(order, found->second) ? Added::nothing : Added::version;
+    auto const& known = found->second.order;
+    return order == known || !is_newer(order, known) ? Added::nothing : Added::version;
   }
   if (auto const room = check_room(order); !room) return room.error();
   return Added::order;
@@ -108,21 +156,16 @@ void Book::put_own(OrderRecord order) {
 
 Added Book::store(OrderRecord order) {
   ++version_;
-  auto const key = key_of(order);
-  auto found = orders_.find(key);
-  auto const added = found == orders_.end() ? Added::order : Added::version;
-  if (added == Added::version) {
-    side(found->second.side).erase(rank_of(found->second));
-    count(found->second, -1);
-    found->second = std::move(order);
-  } else {
-    found = orders_.emplace(key, std::move(order)).first;
-  }
-  auto const& stored = found->second;
-  count(stored, 1);
-  if (stored.status == OrderStatus::open) side(stored.side).emplace(rank_of(stored), &stored);
-  next_expiry_ = std::min(next_expiry_, stored.expires);
-  return added;
+  next_expiry_ = std::min(next_expiry_, order.expires);
+  count(order, 1);  // before the old version is not counted any more, so that the maker keeps its number
+  auto const [found, is_new] = orders_.try_emplace(key_of(order));
+  auto& entry = found->second;
+  bool const is_ranked = !is_new && rerank(entry, order);
+  if (!is_ranked) unrank(entry);
+  if (!is_new) count(entry.order, -1);
+  entry.order = std::move(order);
+  if (!is_ranked) rank(entry);
+  return is_new ? Added::order : Added::version;
 }
 
 void Book::expire(WallTime now) {
@@ -130,13 +173,13 @@ void Book::expire(WallTime now) {
   ++version_;
   next_expiry_ = WallTime::max();
   for (auto it = orders_.begin(); it != orders_.end();) {
-    auto const& order = it->second;
+    auto& order = it->second.order;
     if (order.expires > now) {
       next_expiry_ = std::min(next_expiry_, order.expires);
       ++it;
       continue;
     }
-    side(order.side).erase(rank_of(order));
+    unrank(it->second);
     count(order, -1);
     it = orders_.erase(it);
   }
@@ -144,41 +187,44 @@ void Book::expire(WallTime now) {
 
 OrderRecord const* Book::find(OrderKey const& key) const {
   auto const found = orders_.find(key);
-  return found == orders_.end() ? nullptr : &found->second;
+  return found == orders_.end() ? nullptr : &found->second.order;
 }
 
 OrderRecord const* Book::find(std::string_view id, PeerId const& preferred) const {
   if (auto const* const own = find(OrderKey{std::string{id}, preferred})) return own;
   auto const first = orders_.lower_bound(OrderKey{std::string{id}, std::nullopt});
-  return first != orders_.end() && first->first.id == id ? &first->second : nullptr;
+  return first != orders_.end() && first->first.id == id ? &first->second.order : nullptr;
 }
 
 std::vector<Match> Book::matches(OrderRecord const& order, WallTime now) const {
   std::vector<Match> out;
-  for (auto const& [rank, other] : side(opposite(order.side))) {
-    if (out.size() >= options_.match_count_max || !prices_cross(order, *other)) break;
-    if (!may_trade(order, *other, now)) continue;
-    out.push_back({*other, std::min(order.remaining, other->remaining)});
-  }
+  engine_.for_each(opposite(order.side), [&](auto handle) {
+    auto const& other = at(handle);
+    if (out.size() >= options_.match_count_max || !prices_cross(order, other)) return false;
+    if (may_trade(order, other, now)) out.push_back({other, std::min(order.remaining, other.remaining)});
+    return true;
+  });
   return out;
 }
 
 std::vector<Match> Book::signed_matches(OrderRecord const& order, Satoshi least, std::size_t count_max,
                                         WallTime now) const {
   std::vector<Match> out;
-  for (auto const& [rank, other] : side(opposite(order.side))) {
-    if (out.size() >= count_max || !prices_cross(order, *other)) break;
-    auto const amount = std::min(order.remaining, other->remaining);
-    if (other->is_signed() && amount >= least && may_trade(order, *other, now))
-      out.push_back({*other, amount});
-  }
+  engine_.for_each(opposite(order.side), [&](auto handle) {
+    auto const& other = at(handle);
+    if (out.size() >= count_max || !prices_cross(order, other)) return false;
+    auto const amount = std::min(order.remaining, other.remaining);
+    bool const is_wanted = other.is_signed() && amount >= least && may_trade(order, other, now);
+    if (is_wanted) out.push_back({other, amount});
+    return true;
+  });
   return out;
 }
 
 std::vector<OrderRecord> Book::live(WallTime now) const {
   std::vector<OrderRecord> out;
-  for (auto const& [key, order] : orders_) {
-    if (order.is_live(now)) out.push_back(order);
+  for (auto const& [key, entry] : orders_) {
+    if (entry.order.is_live(now)) out.push_back(entry.order);
   }
   return out;
 }
@@ -190,7 +236,7 @@ std::vector<OrderRecord> Book::live_and_closed(std::size_t count_max, std::strin
   auto const middle = orders_.lower_bound(OrderKey{first, std::nullopt});
   auto const add = [&](auto begin, auto end) {
     for (auto it = begin; it != end && out.size() < size_max; ++it) {
-      auto const& order = it->second;
+      auto const& order = it->second.order;
       bool const is_closed = order.is_signed() && order.status != OrderStatus::open && order.expires > now;
       if (is_closed) out.push_back(order);
     }
@@ -204,45 +250,69 @@ std::vector<OrderRecord const*> Book::with_prefix(std::string_view prefix, std::
   std::vector<OrderRecord const*> out;
   for (auto it = orders_.lower_bound(OrderKey{std::string{prefix}, std::nullopt});
        it != orders_.end() && it->first.id.starts_with(prefix) && out.size() < count_max; ++it) {
-    out.push_back(&it->second);
+    out.push_back(&it->second.order);
   }
   return out;
 }
 
-std::vector<Book::Level> Book::levels(Side wanted, std::size_t count_max, WallTime now) const {
+std::vector<Book::Level> Book::levels(Side side, std::size_t count_max, WallTime now) const {
   std::vector<Level> out;
-  for (auto const& [rank, order] : side(wanted)) {
-    if (!order->is_live(now)) continue;
-    if (out.empty() || out.back().price != order->price) {
-      if (out.size() >= count_max) break;
-      out.push_back({order->price, {}, 0});
+  if (now < next_expiry_) {
+    for (auto const& level : engine_.depth(side, count_max)) {
+      out.push_back({PriceCents{level.price}, Satoshi{level.amount}, level.order_count});
     }
-    out.back().amount = out.back().amount + order->remaining;
-    ++out.back().order_count;
+    return out;
   }
+  constexpr auto kAmountMax = std::numeric_limits<std::int64_t>::max();
+  engine_.for_each(side, [&](auto handle) {
+    auto const& order = at(handle);
+    if (!order.is_live(now)) return true;
+    if (out.empty() || out.back().price != order.price) {
+      if (out.size() >= count_max) return false;
+      out.push_back({order.price, {}, 0});
+    }
+    auto& level = out.back();
+    bool const is_over = level.amount > Satoshi{kAmountMax} - order.remaining;
+    level.amount = is_over ? Satoshi{kAmountMax} : level.amount + order.remaining;
+    ++level.order_count;
+    return true;
+  });
   return out;
 }
 
 void Book::check() const {
-  GRN_CHECK(has_own_ || (total_.open <= options_.order_count_max &&
-                         total_.open + total_.closed <= options_.closed_count_max));
+  GRN_CHECK(has_own_ ||
+            (open_count_ <= options_.order_count_max && orders_.size() <= options_.closed_count_max));
+  engine_.check();
   std::size_t open = 0;
-  std::map<std::optional<PeerId>, Count> counts;
-  for (auto const& [key, order] : orders_) {
+  std::map<std::optional<PeerId>, OfMaker> counts;
+  for (auto const& [key, entry] : orders_) {
+    auto const& order = entry.order;
     GRN_CHECK(key == key_of(order));
     GRN_CHECK(next_expiry_ <= order.expires);
     auto& of_maker = counts[order.maker];
     ++(order.status == OrderStatus::open ? of_maker.open : of_maker.closed);
+    GRN_CHECK((order.status == OrderStatus::open) == (entry.handle != MatchingEngine::kNone));
     if (order.status != OrderStatus::open) continue;
     ++open;
-    auto const queued = side(order.side).find(rank_of(order));
-    GRN_CHECK(queued != side(order.side).end() && queued->second == &order);
+    GRN_CHECK(&at(entry.handle) == &order);
+    GRN_CHECK((engine_.order(entry.handle) == MatchingEngine::Order{.side = order.side,
+                                                                    .price = order.price.units(),
+                                                                    .created = to_unix_ms(order.created),
+                                                                    .id = id_key(order.id),
+                                                                    .maker = counts_.at(order.maker).number,
+                                                                    .amount = order.remaining.units(),
+                                                                    .expires = to_unix_ms(order.expires)}));
   }
-  GRN_CHECK(open == bids_.size() + asks_.size());
-  GRN_CHECK(counts == counts_);
-  for (auto const& [maker, count] : has_own_ ? decltype(counts){} : counts) {
-    GRN_CHECK(count.open <= (maker ? options_.maker_order_count_max : options_.unsigned_count_max));
-    GRN_CHECK(count.open + count.closed <= options_.maker_closed_count_max);
+  GRN_CHECK(open == open_count_ && open == engine_.size());
+  GRN_CHECK(counts.size() == counts_.size() && makers_.size() == counts_.size() + free_makers_.size());
+  for (auto const& [maker, of_maker] : counts) {
+    auto const& counted = counts_.at(maker);
+    GRN_CHECK(counted.open == of_maker.open && counted.closed == of_maker.closed);
+    GRN_CHECK(*makers_[counted.number] == maker);
+    if (has_own_) continue;
+    GRN_CHECK(of_maker.open <= (maker ? options_.maker_order_count_max : options_.unsigned_count_max));
+    GRN_CHECK(of_maker.open + of_maker.closed <= options_.maker_closed_count_max);
   }
 }
 

@@ -4,9 +4,12 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "exchange/core/book/matching_engine.hpp"
 #include "exchange/core/order.hpp"
 #include <grenache/base/result.hpp>
 
@@ -50,7 +53,9 @@ struct Match {
 ///    never opens again, and an honest maker, who changes no terms, is followed by seq;
 ///  - replicas that received the same versions in any order hold the same entries, unless one was full. A
 ///    closed order is its own tombstone until it expires, so that a late copy of an older version is ignored;
-///    after that the copy is expired too.
+///    after that the copy is expired too;
+///  - the open orders are in a MatchingEngine by price, then created, then id, then maker. Matches and levels
+///    are read from it in this order.
 class Book {
  public:
   struct Options {
@@ -108,10 +113,11 @@ class Book {
   /// The live orders of one price.
   struct Level {
     PriceCents price;
-    Satoshi amount;
+    Satoshi amount;  // the highest int64 if the sum is greater
     std::size_t order_count = 0;
   };
-  /// The first `count_max` levels of a side, the best first.
+  /// The first `count_max` levels of a side, the best first. Linear in them; in their orders from
+  /// next_expiry() until expire() is called.
   [[nodiscard]] std::vector<Level> levels(Side side, std::size_t count_max, WallTime now) const;
   /// The number of live and closed orders.
   [[nodiscard]] std::size_t size() const { return orders_.size(); }
@@ -122,28 +128,37 @@ class Book {
   void check() const;
 
  private:
-  using Queue = std::map<OrderRank, OrderRecord const*>;
-  struct Count {
+  struct Entry {
+    OrderRecord order;
+    MatchingEngine::Handle handle = MatchingEngine::kNone;  // of an open order
+  };
+  struct OfMaker {
     std::size_t open = 0;
     std::size_t closed = 0;
-    friend bool operator==(Count const&, Count const&) = default;
+    MatchingEngine::Maker number = 0;  // in makers_
   };
 
   Result<void> check_room(OrderRecord const& order) const;
+  OfMaker& of_maker(std::optional<PeerId> const& maker);
   void count(OrderRecord const& order, int change);
   Added store(OrderRecord order);
-  Queue& side(Side side) { return side == Side::buy ? bids_ : asks_; }
-  Queue const& side(Side side) const { return side == Side::buy ? bids_ : asks_; }
+  void rank(Entry& entry);
+  void unrank(Entry& entry);
+  bool rerank(Entry& entry, OrderRecord const& version);
+  OrderRecord const& at(MatchingEngine::Handle handle) const { return *by_handle_[handle]; }
 
   Options options_;
-  std::map<OrderKey, OrderRecord> orders_;
-  std::map<std::optional<PeerId>, Count> counts_;  // entries per maker
-  Count total_;
+  std::map<OrderKey, Entry> orders_;
+  std::map<std::optional<PeerId>, OfMaker> counts_;  // entries per maker
+  std::size_t open_count_ = 0;
   bool has_own_ = false;  // which are beyond all limits
   std::uint64_t version_ = 0;
-  Queue bids_;  // open orders; pointers into orders_
-  Queue asks_;
   WallTime next_expiry_ = WallTime::max();  // no order expires before this
+
+  std::vector<std::optional<PeerId> const*> makers_;  // keys of counts_
+  std::vector<MatchingEngine::Maker> free_makers_;
+  MatchingEngine engine_{[this](auto a, auto b) { return *makers_[a] < *makers_[b]; }};  // open orders
+  std::vector<OrderRecord const*> by_handle_;
 };
 
 }  // namespace grenache::exchange

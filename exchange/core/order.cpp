@@ -1,10 +1,24 @@
 #include "exchange/core/order.hpp"
 
+#include <array>
+
+#include <grenache/base/check.hpp>
+
 namespace grenache::exchange {
 
-OrderRank rank_of(OrderRecord const& order) {
-  auto const price = order.price.units();
-  return {order.side == Side::buy ? -price : price, order.created, key_of(order)};
+MatchingEngine::IdKey id_key(std::string_view uuid) {
+  GRN_CHECK(is_uuid(uuid));
+  // Hexadecimal digits of both cases are 22 characters: 32 of them are 143 bits.
+  constexpr std::string_view kDigits = "0123456789ABCDEFabcdef";
+  constexpr std::size_t kWordDigits = 14;  // 22^14 < 2^63
+  std::array<std::uint64_t, 3> words{};
+  std::size_t count = 0;
+  for (auto const digit : uuid) {
+    if (digit == '-') continue;
+    auto& word = words[count++ / kWordDigits];
+    word = word * kDigits.size() + kDigits.find(digit);
+  }
+  return {words[0], words[1], static_cast<std::uint32_t>(words[2])};
 }
 
 bool prices_cross(OrderRecord const& a, OrderRecord const& b) {

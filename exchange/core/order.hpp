@@ -1,11 +1,13 @@
-// The key of an order, its rank in the book, and which orders may trade with each other.
+// The key of an order, and which orders may trade with each other.
 #pragma once
 
 #include <chrono>
 #include <compare>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "exchange/core/book/matching_engine.hpp"
 #include "exchange/messages/order_record.hpp"
 
 namespace grenache::exchange {
@@ -20,16 +22,9 @@ struct OrderKey {
 };
 [[nodiscard]] inline OrderKey key_of(OrderRecord const& order) { return {order.id, order.maker}; }
 
-/// Rank of an order on its side of the book, the best first: by price, then created, then id; the maker only
-/// breaks ties. It depends only on the order, so all replicas rank alike.
-struct OrderRank {
-  std::int64_t price = 0;  // negated for buyers: the highest bid is the best
-  WallTime created{};
-  OrderKey key;
-
-  friend auto operator<=>(OrderRank const&, OrderRank const&) = default;
-};
-[[nodiscard]] OrderRank rank_of(OrderRecord const& order);
+/// The id of an order, a UUID in letters of any case, as a number for MatchingEngine. Exact: ids compare as
+/// their texts do, digits before capital letters before small ones.
+[[nodiscard]] MatchingEngine::IdKey id_key(std::string_view uuid);
 
 /// True when a buyer's price reaches a seller's.
 [[nodiscard]] bool prices_cross(OrderRecord const& a, OrderRecord const& b);

@@ -22,14 +22,7 @@ bool MatchingEngine::is_tie_before(Details const& a, Details const& b) const {
   return maker_order_ ? maker_order_(a.maker, b.maker) : a.maker < b.maker;
 }
 
-bool MatchingEngine::is_after_tail(Handle handle, PriceLevel const& level) const {
-  ++steps_;
-  auto const created = details_[handle].created;
-  if (created != level.tail_created) return created > level.tail_created;
-  return is_tie_before(details_[level.tail], details_[handle]);
-}
-
-bool MatchingEngine::ByFirstOrder::is_before(Chunk const& a, Chunk const& b) const {
+bool MatchingEngine::ByKey::is_before(ChunkKey const& a, ChunkKey const& b) const {
   ++engine->steps_;
   if (a.level != b.level) return a.level < b.level;
   if (a.created != b.created) return a.created < b.created;
@@ -43,34 +36,37 @@ void MatchingEngine::reserve(std::size_t order_count) {
   details_.reserve(order_count);
 }
 
-/// The place of a price in recent_levels_.
-std::uint32_t& MatchingEngine::recent_level(std::int64_t key) {
+/// The place of a price in recent_levels_, for both sides. The highest bits of the product: with them prices
+/// that follow each other get different places.
+std::uint32_t& MatchingEngine::recent_level(std::int64_t price) {
   constexpr auto kMultiplier = 0x9e37'79b9'7f4a'7c15;  // 2^64 / the golden ratio
-  auto const hash = (static_cast<std::uint64_t>(key) * kMultiplier) >> 32;
-  return recent_levels_[hash & (recent_levels_.size() - 1)];
+  return recent_levels_[(static_cast<std::uint64_t>(price) * kMultiplier) >> recent_shift_];
 }
 
 /// Returns the level of a price. If there is none, adds one without orders.
 std::uint32_t MatchingEngine::level_of(Side side, std::int64_t price) {
-  auto& index = index_of(side);
-  auto const key = key_of(side, price);
-  auto& recent = recent_level(key);
+  auto const recent = recent_level(price);
   if (recent < levels_.size()) {
     auto const& level = levels_[recent];
     if (level.price == price && level.side == side && level.order_count > 0) return recent;
   }
+  auto& index = index_of(side);
+  auto const key = key_of(side, price);
   auto const at = index.lower_bound(key);
-  if (index.is_at(at, key)) return recent = index.value(at);
+  if (index.is_at(at, key)) return recent_level(price) = index.value(at);
   auto const out = new_level(side, price);
   index.insert(at, key, out);
-  return recent_level(key) = out;
+  return recent_level(price) = out;
 }
 
 std::uint32_t MatchingEngine::new_level(Side side, std::int64_t price) {
   if (free_levels_.empty()) {
     free_levels_.push_back(static_cast<std::uint32_t>(levels_.size()));
     levels_.emplace_back();
-    if (levels_.size() > recent_levels_.size() / 2) recent_levels_.assign(2 * recent_levels_.size(), kNone);
+    if (levels_.size() > recent_levels_.size() / 2) {
+      recent_levels_.assign(2 * recent_levels_.size(), kNone);
+      --recent_shift_;
+    }
   }
   auto const out = free_levels_.back();
   free_levels_.pop_back();
@@ -86,17 +82,30 @@ std::uint32_t MatchingEngine::add_chunk(std::uint32_t previous, Handle first, st
   if (free_chunks_.empty()) {
     free_chunks_.push_back(static_cast<std::uint32_t>(chunks_.size()));
     chunks_.emplace_back();
+    chunk_keys_.emplace_back();
     chunk_entries_.push_back(chunk_index_.end());
   }
   auto const out = free_chunks_.back();
   free_chunks_.pop_back();
-  chunks_[out] = {first, size, nodes_[first].level, details_[first].created};
+  chunks_[out] = {first, size};
+  chunk_keys_[out] = {nodes_[first].level, first, details_[first].created};
   chunk_entries_[out] = previous == kNone ? chunk_index_.insert(out).first
                                           : chunk_index_.insert(std::next(chunk_entries_[previous]), out);
   return out;
 }
 
 // Lists
+
+/// Begins to load what moving an order to a price reads, which are several accesses to memory that depend on
+/// each other. Changes nothing.
+void MatchingEngine::fetch(Handle handle, std::int64_t price) {
+  __builtin_prefetch(&details_[handle], 1);
+  auto const level = recent_level(price);
+  if (level >= levels_.size()) return;
+  auto const tail = levels_[level].tail;
+  __builtin_prefetch(&details_[tail]);
+  __builtin_prefetch(&nodes_[tail], 1);
+}
 
 void MatchingEngine::link(Handle handle, Side side, std::int64_t price) {
   auto& order = nodes_[handle];
@@ -105,10 +114,9 @@ void MatchingEngine::link(Handle handle, Side side, std::int64_t price) {
   level.amount += details_[handle].amount;
   if (level.order_count++ == 0) {
     level.head = level.tail = handle;
-    level.tail_created = details_[handle].created;
     level.first_chunk_size = 1;
     order.previous = order.next = order.chunk = kNone;
-  } else if (is_after_tail(handle, level)) {
+  } else if (is_before(level.tail, handle)) {
     append(handle, level);
   } else {
     insert_before_tail(handle, level);
@@ -122,7 +130,6 @@ void MatchingEngine::append(Handle handle, PriceLevel& level) {
   order.next = kNone;
   tail.next = handle;
   level.tail = handle;
-  level.tail_created = details_[handle].created;
   auto& size = tail.chunk == kNone ? level.first_chunk_size : chunks_[tail.chunk].size;
   if (size < kChunkMax) {
     ++size;
@@ -145,11 +152,11 @@ void MatchingEngine::insert_before_tail(Handle handle, PriceLevel& level) {
 MatchingEngine::Handle MatchingEngine::search_chunks(Handle handle, PriceLevel const& level) const {
   auto chunk = kNone;
   auto next = level.head;
-  Chunk const probe{handle, 1, nodes_[handle].level, details_[handle].created};
+  ChunkKey const probe{nodes_[handle].level, handle, details_[handle].created};
   auto const behind = chunk_index_.upper_bound(probe);
   if (behind != chunk_index_.begin()) {
     auto const candidate = *std::prev(behind);
-    auto const& found = chunks_[candidate];
+    auto const& found = chunk_keys_[candidate];
     if (found.level == probe.level) chunk = candidate, next = found.first;
   }
   auto out = nodes_[next].previous;
@@ -202,7 +209,7 @@ void MatchingEngine::leave_chunk(Handle handle, PriceLevel& level) {
     free_chunks_.push_back(order.chunk);
   } else if (chunk.first == handle) {
     chunk.first = order.next;
-    chunk.created = details_[chunk.first].created;
+    chunk_keys_[order.chunk] = {order.level, order.next, details_[order.next].created};
   }
 }
 
@@ -217,9 +224,10 @@ void MatchingEngine::unlink(Handle handle) {
     free_levels_.push_back(order.level);
     return;
   }
-  if (order.next == kNone) level.tail_created = details_[order.previous].created;
-  (order.previous == kNone ? level.head : nodes_[order.previous].next) = order.next;
-  (order.next == kNone ? level.tail : nodes_[order.next].previous) = order.previous;
+  auto* const next = order.previous == kNone ? &level.head : &nodes_[order.previous].next;
+  auto* const previous = order.next == kNone ? &level.tail : &nodes_[order.next].previous;
+  *next = order.next;
+  *previous = order.previous;
 }
 
 // Operations
@@ -242,7 +250,6 @@ MatchingEngine::Handle MatchingEngine::add(Order const& order) {
 }
 
 void MatchingEngine::remove(Handle handle) {
-  __builtin_prefetch(&details_[handle]);
   GRN_CHECK(holds(handle));
   unlink(handle);
   nodes_[handle].level = kNone;
@@ -259,7 +266,7 @@ void MatchingEngine::reduce(Handle handle, std::int64_t amount) {
 }
 
 void MatchingEngine::move(Handle handle, std::int64_t price, std::int64_t created) {
-  __builtin_prefetch(&details_[handle], 1);
+  fetch(handle, price);
   GRN_CHECK(holds(handle));
   auto const side = levels_[nodes_[handle].level].side;
   unlink(handle);
@@ -348,12 +355,14 @@ void MatchingEngine::check_level(std::uint32_t index, Side side) const {
     }
     auto const& chunk = chunks_[order.chunk];
     GRN_CHECK(begins_chunk == (chunk.first == at) && (!ends_chunk || chunk_size == chunk.size));
-    GRN_CHECK(chunk.level == index && chunk.created == details_[chunk.first].created);
+    auto const& key = chunk_keys_[order.chunk];
+    GRN_CHECK(key.level == index && key.first == chunk.first);
+    GRN_CHECK(key.created == details_[key.first].created);
     GRN_CHECK(*chunk_entries_[order.chunk] == order.chunk);
   }
   GRN_CHECK(count > 0 && count == level.order_count && amount == level.amount);
   GRN_CHECK(first_chunk_size == level.first_chunk_size);
-  GRN_CHECK(level.tail == previous && level.tail_created == details_[previous].created);
+  GRN_CHECK(level.tail == previous);
 }
 
 void MatchingEngine::check() const {
@@ -374,7 +383,7 @@ void MatchingEngine::check() const {
   GRN_CHECK(order_count == size_);
   GRN_CHECK(level_count + free_levels_.size() == levels_.size());
   GRN_CHECK(chunk_index_.size() + free_chunks_.size() == chunks_.size());
-  GRN_CHECK(std::is_sorted(chunk_index_.begin(), chunk_index_.end(), ByFirstOrder{this}));
+  GRN_CHECK(std::is_sorted(chunk_index_.begin(), chunk_index_.end(), ByKey{this}));
   for (auto at = free_orders_; at != kNone; at = nodes_[at].next) {
     GRN_CHECK(!holds(at));
     ++order_count;

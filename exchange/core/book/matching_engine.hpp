@@ -34,20 +34,20 @@ enum class SelfMatch {
 /// same matches. The amount is not part of it.
 ///
 /// Structure: orders lie in a slab and are named by 32-bit handles. Those of one price are a doubly linked
-/// list in the order of their rank; the prices of a side are in a B+ tree (PriceIndex), which is not searched
-/// for a price that a table of recent ones has. The list of a price is cut into chunks of up to kChunkMax
-/// orders. All chunks except the first of each price are in one balanced tree, which compares their first
-/// orders; it is searched only for an order that is not among the last ones of its price.
+/// list in the order of their rank. The prices of a side are in a B+ tree (PriceIndex), which is searched
+/// only for a price that a table of recent ones does not have. The list of a price is cut into chunks of up
+/// to kChunkMax orders. All chunks except the first of each price are in one balanced tree; it is searched
+/// only for an order that is not among the last kTailStepsMax of its price.
 ///
 /// Costs, for n orders, l prices of the side, and orders of any ids, times and prices:
 ///  - add, move: O(log l) for the price, and at most kInsertStepsMax + 4 log2(n + 1) comparisons of orders
 ///  and
 ///    steps along a list. An order that is created after the others of its price costs one comparison, and
-///    once in kChunkMax times 2 log2(n + 1).
-///  - remove: O(1), and O(log l) when it was the last order of its price. reduce, find, best: O(1).
+///    once in kChunkMax times a place in the tree of chunks.
+///  - remove: O(1), and O(log l) when it was the last order of its price. reduce, order, best: O(1).
 ///  - match: O(orders visited): fills, expired orders, and own orders that are skipped.
 ///  - depth: O(levels returned).
-/// Memory: 64 bytes per order, up to 130 per price and 70 per chunk. It is used again and not returned.
+/// Memory: 64 bytes per order, up to 150 per price and 90 per chunk. It is used again and not returned.
 /// Adding to a full slab copies it, amortised O(1); reserve() avoids that.
 class MatchingEngine {
  public:
@@ -56,7 +56,7 @@ class MatchingEngine {
   static constexpr Handle kNone = std::numeric_limits<Handle>::max();
 
   /// Orders in a chunk, at most.
-  static constexpr std::uint32_t kChunkMax = 64;
+  static constexpr std::uint32_t kChunkMax = 128;
   /// Orders that add() passes at the end of a list before it searches the chunks.
   static constexpr std::uint32_t kTailStepsMax = 8;
   /// For the end of the list, a walk through a chunk, its count and its division.
@@ -115,7 +115,7 @@ class MatchingEngine {
   using MakerOrder = std::function<bool(Maker a, Maker b)>;
 
   explicit MatchingEngine(MakerOrder maker_order = {})
-      : maker_order_{std::move(maker_order)}, chunk_index_{ByFirstOrder{this}} {}
+      : maker_order_{std::move(maker_order)}, chunk_index_{ByKey{this}} {}
   MatchingEngine(MatchingEngine const&) = delete;
   MatchingEngine& operator=(MatchingEngine const&) = delete;
 
@@ -187,7 +187,6 @@ class MatchingEngine {
   struct alignas(64) PriceLevel {
     Sum amount = 0;
     std::int64_t price = 0;
-    std::int64_t tail_created = 0;  // of `tail`
     Handle head = kNone;
     Handle tail = kNone;
     std::uint32_t order_count = 0;  // 0: free
@@ -199,20 +198,23 @@ class MatchingEngine {
   struct Chunk {
     Handle first = kNone;
     std::uint32_t size = 0;
+  };
+  /// What chunks are compared by: their levels, then their first orders.
+  struct ChunkKey {
     std::uint32_t level = 0;
+    Handle first = kNone;
     std::int64_t created = 0;  // of `first`
   };
-  /// Compares two chunks: by level, then by their first orders. An order stands for a chunk that it begins.
-  struct ByFirstOrder {
+  struct ByKey {
     using is_transparent = void;
     MatchingEngine const* engine;
-    bool operator()(std::uint32_t a, std::uint32_t b) const { return is_before(at(a), at(b)); }
-    bool operator()(Chunk const& a, std::uint32_t b) const { return is_before(a, at(b)); }
-    bool operator()(std::uint32_t a, Chunk const& b) const { return is_before(at(a), b); }
-    [[nodiscard]] Chunk const& at(std::uint32_t chunk) const { return engine->chunks_[chunk]; }
-    [[nodiscard]] bool is_before(Chunk const& a, Chunk const& b) const;
+    bool operator()(std::uint32_t a, std::uint32_t b) const { return is_before(key(a), key(b)); }
+    bool operator()(ChunkKey const& a, std::uint32_t b) const { return is_before(a, key(b)); }
+    bool operator()(std::uint32_t a, ChunkKey const& b) const { return is_before(key(a), b); }
+    [[nodiscard]] ChunkKey const& key(std::uint32_t chunk) const { return engine->chunk_keys_[chunk]; }
+    [[nodiscard]] bool is_before(ChunkKey const& a, ChunkKey const& b) const;
   };
-  using ChunkIndex = std::set<std::uint32_t, ByFirstOrder>;
+  using ChunkIndex = std::set<std::uint32_t, ByKey>;
 
   static std::size_t number(Side side) { return side == Side::buy ? 0 : 1; }
   PriceIndex& index_of(Side side) { return sides_[number(side)]; }
@@ -225,9 +227,9 @@ class MatchingEngine {
 
   bool is_before(Handle a, Handle b) const;
   bool is_tie_before(Details const& a, Details const& b) const;
-  bool is_after_tail(Handle handle, PriceLevel const& level) const;
   std::uint32_t level_of(Side side, std::int64_t price);
-  std::uint32_t& recent_level(std::int64_t key);
+  std::uint32_t& recent_level(std::int64_t price);
+  void fetch(Handle handle, std::int64_t price);
   void link(Handle handle, Side side, std::int64_t price);
   void unlink(Handle handle);
   void append(Handle handle, PriceLevel& level);
@@ -248,10 +250,12 @@ class MatchingEngine {
   std::size_t size_ = 0;
   std::vector<PriceLevel> levels_;
   std::vector<std::uint32_t> free_levels_;
-  /// By the hash of a key, the level that was used last, which may be free by now; at least twice as many as
-  /// levels_, a power of two.
+  /// By the hash of a price, the level of this hash that was used last; it may be free by now. At least twice
+  /// as large as levels_.
   std::vector<std::uint32_t> recent_levels_ = std::vector<std::uint32_t>(1024, kNone);
+  std::uint32_t recent_shift_ = 64 - 10;  // its size is 2^10
   std::vector<Chunk> chunks_;
+  std::vector<ChunkKey> chunk_keys_;
   std::vector<ChunkIndex::iterator> chunk_entries_;  // in chunk_index_
   std::vector<std::uint32_t> free_chunks_;
   ChunkIndex chunk_index_;

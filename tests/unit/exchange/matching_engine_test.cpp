@@ -262,7 +262,7 @@ class MatchingEngineModel : public MatchingEngineTest {
 TEST_F(MatchingEngineModel, agreesWithANaiveBookOfFewPricesAndManyTies) { run({3, 4, 20, 400}, 1, 3'000); }
 TEST_F(MatchingEngineModel, agreesWithANaiveBookOfManyPrices) { run({300, 50, 1'000, 300}, 2, 3'000); }
 TEST_F(MatchingEngineModel, agreesWithANaiveBookOfOnePriceAndAnyTimes) {
-  run({1, 1'000'000, 1'000'000, 600}, 3, 4'000);
+  run({1, 1'000'000, 1'000'000, 1'200}, 3, 4'000);
 }
 
 // Rank
