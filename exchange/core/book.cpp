@@ -46,6 +46,8 @@ std::string_view describe(BookErrc code) {
       return "the order book is full";
     case BookErrc::maker_full:
       return "the maker has too many orders";
+    case BookErrc::busy:
+      return "too many orders are being verified; try again";
   }
   return "unknown error";
 }

@@ -23,6 +23,7 @@ enum class BookErrc {
   lives_too_long,
   book_full,
   maker_full,
+  busy,  // too many signatures are being verified
 };
 [[nodiscard]] std::string_view describe(BookErrc code);
 constexpr char const* category_name(BookErrc) { return "exchange.book"; }

@@ -4,7 +4,6 @@
 #include <iterator>
 #include <map>
 #include <tuple>
-#include <type_traits>
 #include <utility>
 
 #include <grenache/base/endpoint.hpp>
@@ -23,14 +22,13 @@ constexpr std::size_t kBadSignaturesMax = 10;  // in a batch; what else its send
 constexpr Guard::Units kLeastCost = 2;
 constexpr Guard::Units kBytesPerUnit = 1'000;
 constexpr std::chrono::milliseconds kGuardRetry = std::chrono::seconds{1};
-constexpr char const* kTooManyOrders = "too many orders are being verified; try again";
 
 Refusal refusal_of(Error const& error) {
   if (error == BookErrc::bad_signature || error == BookErrc::unsigned_refused) {
     return {RefusalCode::signature, error.message(), {}};
   }
   if (error == BookErrc::expired) return {RefusalCode::expired, error.message(), {}};
-  if (error == BookErrc::book_full || error == BookErrc::maker_full) {
+  if (error == BookErrc::book_full || error == BookErrc::maker_full || error == BookErrc::busy) {
     return {RefusalCode::limit, error.message(), {}};
   }
   return {RefusalCode::invalid, error.message(), {}};
@@ -132,7 +130,9 @@ std::vector<Row> Trader::dump() const {
 void Trader::start(Now now) {
   in_turn(now, [&](Turn& turn) {
     for (auto const& [id, order] : own_orders_.all()) {
-      if (order.record.expires > now.wall) book_.put_own(order.record);
+      if (order.record.expires <= now.wall) continue;
+      book_.put_own(order.record);
+      sync_.add(order.record);
     }
     recover_store(turn);
     own_orders_.renew(turn);
@@ -170,9 +170,10 @@ void Trader::receive(RequestId request, IpAddress const& from, json::Value paylo
     auto const message = parse_request(read->body);
     if (!message) return refuse(message.error());
     if (!may_cost(request, from, cost_of(*message), turn)) return;
+    Caller const caller{request, read->form, from};
     auto const handle_known = [&](auto const& known) {
-      if constexpr (std::is_same_v<decltype(known), AddOrderMessage const&>) {
-        offer(known.order, {request, read->form, {}, from}, turn);
+      if constexpr (requires { handle(caller, known, turn); }) {
+        handle(caller, known, turn);
       } else {
         handle(request, read->form, known, turn);
       }
@@ -200,6 +201,13 @@ Guard::Units Trader::cost_of(Request const& request) const {
     Guard::Units operator()(ExecuteOrderMessage const&) const { return 20; }  // two signatures and a row
     Guard::Units operator()(PayMessage const&) const { return 20; }
     Guard::Units operator()(GetOrderMatchesMessage const&) const { return 200; }
+    Guard::Units operator()(ReconcileMessage const&) const { return 200; }
+    Guard::Units operator()(InventoryMessage const& message) const {
+      return 10 + 10 * static_cast<Guard::Units>(message.orders.size());
+    }
+    Guard::Units operator()(GetRecordsMessage const& message) const {
+      return 10 + 5 * static_cast<Guard::Units>(message.positions.size());
+    }
     Guard::Units operator()(GetOrderbookMessage const&) const {
       return 20 + static_cast<Guard::Units>(order_count) / 5;
     }
@@ -236,7 +244,7 @@ std::string const& Trader::book_text(bool with_closed, Turn& turn) {
   bool const is_fresh = !answer.text.empty() && answer.version == book_.version() &&
                         later_by(answer.made, kBookAnswerAgeMax) > turn.now.steady;
   if (is_fresh) return answer.text;
-  book_.expire(turn.now.wall);
+  expire_orders(turn.now.wall);
   auto const orders = with_closed
                           ? book_.live_and_closed(kClosedAnsweredMax, make_uuid(turn.random), turn.now.wall)
                           : book_.live(turn.now.wall);
@@ -252,6 +260,35 @@ void Trader::handle(RequestId request, PayloadForm form, PayMessage const& messa
   sales_.pay(request, form, message, own_orders_.find(message.order_id), turn);
 }
 
+void Trader::handle(RequestId request, PayloadForm form, ReconcileMessage const& message, Turn& turn) {
+  sync_.handle(request, form, message, turn);
+  on_sender(message.endpoint, turn);
+}
+
+void Trader::handle(RequestId request, PayloadForm form, GetRecordsMessage const& message, Turn& turn) {
+  sync_.handle(request, form, message, turn);
+}
+
+void Trader::handle(Caller const& caller, AddOrderMessage const& message, Turn& turn) {
+  Intake::Origin const origin{caller.request, caller.form, {}, caller.address, 0};
+  auto const added = offer(message.order, origin, turn);
+  if (added) answer(origin, *added, turn);
+}
+
+void Trader::handle(Caller const& caller, InventoryMessage const& message, Turn& turn) {
+  auto const from = sync_.is_here(message.endpoint) ? message.endpoint : std::string{};
+  InventoryAnswer answer;
+  answer.refused = message.dropped;
+  for (auto const& order : message.orders) {
+    auto const added = order.is_signed() ? offer(order, {.endpoint = from, .address = caller.address}, turn)
+                                         : Result<Added>{BookErrc::unsigned_refused};
+    if (added && !*added) ++answer.refused;
+  }
+  answer.unknown = sync_.on_inventory(from, message.ids, turn);
+  turn.reply_now(caller.request, write_payload(exchange::to_json(answer), caller.form));
+  on_sender(message.endpoint, turn);
+}
+
 // Answers
 
 void Trader::call_answered(CallId call, CallAnswer answer, Now now) {
@@ -262,7 +299,7 @@ void Trader::call_answered(CallId call, CallAnswer answer, Now now) {
       case Part::peers:
         return on_ping(peers_.on_answered(tag->key, std::move(answer), turn), turn);
       case Part::sync:
-        return on_book(sync_.on_answered(tag->key, std::move(answer), turn), turn);
+        return on_read(sync_.on_answered(tag->key, std::move(answer), turn), turn);
       case Part::purchases: {
         auto const outcome = purchases_.on_answered(tag->key, std::move(answer), turn);
         if (outcome.settled) bought(*outcome.settled, turn);
@@ -309,20 +346,47 @@ void Trader::store_answered(CallId call, store::Answer const& answer, Now now) {
 void Trader::on_ping(Peers::Outcome const& outcome, Turn& turn) {
   auto const* const contact = peers_.find(outcome.endpoint);
   if (outcome.is_met && contact) sync_.met(outcome.endpoint, !contact->peer, turn);
-  if (outcome.is_lost) sync_.lost(outcome.endpoint);
+  if (outcome.is_lost) sync_.lost(outcome.endpoint, turn);
   if (!outcome.named.empty()) peers_.found(outcome.named, ContactSource::peers, turn, outcome.endpoint);
 }
 
-void Trader::on_book(Sync::Read const& read, Turn& turn) {
-  event::BookRead event{read.endpoint, read.list.orders.size(), 0, read.list.dropped};
-  for (auto const& order : read.list.orders) {
-    if (!order.is_signed() && !is_of_original(order, read)) continue;
-    bool const is_new = !book_.find(key_of(order));
-    bool const is_accepted = offer(order, {.endpoint = read.endpoint}, turn);
-    if (is_new && is_accepted) ++event.new_count;
-    if (!is_accepted) ++event.dropped_count;
+void Trader::on_sender(std::string const& endpoint, Turn& turn) {
+  if (!endpoint.empty() && !sync_.is_here(endpoint)) peers_.found({endpoint}, ContactSource::peers, turn);
+}
+
+void Trader::on_read(Sync::Read read, Turn& turn) {
+  if (read.endpoint.empty()) return;
+  auto const orders = std::exchange(read.list.orders, {});
+  auto const id = ++last_read_;
+  auto& pending = reads_[id];
+  pending.event = {read.endpoint, orders.size(), 0, read.list.dropped};
+  pending.read = std::move(read);
+  for (auto const& order : orders) {
+    if (!order.is_signed() && !is_of_original(order, pending.read)) continue;
+    auto const added = offer(order, {.endpoint = pending.read.endpoint, .read = id}, turn);
+    if (added) {
+      on_decided(pending, order, *added);
+    } else {
+      ++pending.waiting_count;
+    }
   }
-  if (event.order_count > 0 || event.dropped_count > 0) turn.log(std::move(event));
+  if (pending.waiting_count == 0) finish_read(id, turn);
+}
+
+void Trader::on_decided(PendingRead& pending, OrderRecord const& order, Result<Added> const& added) {
+  if (!pending.read.is_book) sync_.record_offered(pending.read.endpoint, order, added);
+  if (!added) {
+    ++pending.event.dropped_count;
+  } else if (*added != Added::nothing) {
+    ++pending.event.new_count;
+  }
+}
+
+void Trader::finish_read(std::uint64_t id, Turn& turn) {
+  auto const pending = std::move(reads_.extract(id).mapped());
+  if (!pending.read.is_book) return sync_.records_done(pending.read, turn);
+  auto const& event = pending.event;
+  if (event.order_count > 0 || event.dropped_count > 0) turn.log(event);
 }
 
 // Rules between parts
@@ -338,46 +402,49 @@ bool Trader::is_of_original(OrderRecord const& order, Sync::Read const& read) co
   return contact && contact->is_met && !contact->peer;
 }
 
-bool Trader::offer(OrderRecord order, Intake::Origin origin, Turn& turn) {
-  auto added = book_.check_new(order, turn.now.wall);
-  bool const is_news = added && *added != Added::nothing;
-  if (is_news && order.is_signed()) {
-    if (intake_.add(std::move(order), origin)) return true;
-    if (origin.request != 0) {
-      turn.reply_error_now(origin.request, to_error_text({RefusalCode::limit, kTooManyOrders, {}}));
-    }
-    return false;
-  }
-  if (is_news) added = admit(order, origin.endpoint, turn);
-  answer(origin, added, turn);
-  return added.has_value();
-}
-
-void Trader::answer(Intake::Origin const& origin, Result<Added> const& added, Turn& turn) {
-  if (origin.request == 0) return;
-  if (!added) return turn.reply_error_now(origin.request, to_error_text(refusal_of(added.error())));
-  turn.reply_now(origin.request, write_payload("ok", origin.form));
+std::optional<Result<Added>> Trader::offer(OrderRecord const& order, Intake::Origin origin, Turn& turn) {
+  auto const checked = book_.check_new(order, turn.now.wall);
+  if (!checked || *checked == Added::nothing) return checked;
+  if (!order.is_signed()) return admit(order, origin.endpoint, turn);
+  if (!intake_.add(order, std::move(origin))) return Result<Added>{BookErrc::busy};
+  return std::nullopt;
 }
 
 void Trader::verified(std::uint64_t batch, std::vector<bool> const& valid, Now now) {
   in_turn(now, [&](Turn& turn) {
     std::map<std::string, std::size_t> bad_counts;
-    for (auto const& [order, is_valid, origins] : intake_.on_verified(batch, valid)) {
-      auto const& from = origins.front().endpoint;
-      auto const added = is_valid ? admit(order, from, turn) : Result<Added>{BookErrc::bad_signature};
-      for (auto const& origin : origins) {
-        answer(origin, added, turn);
-        if (is_valid) continue;
-        if (origin.request != 0) guard_.blame(origin.address, Guard::Fault::bad_signature, turn.now.steady);
-        if (!origin.endpoint.empty()) ++bad_counts[origin.endpoint];
-      }
+    for (auto const& each : intake_.on_verified(batch, valid)) {
+      on_verified(each, turn);
+      if (each.is_valid) continue;
+      for (auto const& origin : each.origins) ++bad_counts[origin.endpoint];
     }
     for (auto const& [endpoint, count] : bad_counts) {
-      if (count < kBadSignaturesMax) continue;
-      intake_.drop_from(endpoint);
+      if (count < kBadSignaturesMax || endpoint.empty()) continue;
+      for (auto const& dropped : intake_.drop_from(endpoint)) on_verified(dropped, turn);
       sync_.blame(endpoint, turn);
     }
   });
+}
+
+void Trader::on_verified(Intake::Verified const& verified, Turn& turn) {
+  auto const& [order, is_valid, origins] = verified;
+  auto const added =
+      is_valid ? admit(order, origins.front().endpoint, turn) : Result<Added>{BookErrc::bad_signature};
+  for (auto const& origin : origins) {
+    if (!is_valid && origin.address) {
+      guard_.blame(*origin.address, Guard::Fault::bad_signature, turn.now.steady);
+    }
+    if (origin.request != 0) answer(origin, added, turn);
+    auto const read = reads_.find(origin.read);
+    if (read == reads_.end()) continue;
+    on_decided(read->second, order, added);
+    if (--read->second.waiting_count == 0) finish_read(origin.read, turn);
+  }
+}
+
+void Trader::answer(Intake::Origin const& origin, Result<Added> const& added, Turn& turn) {
+  if (!added) return turn.reply_error_now(origin.request, to_error_text(refusal_of(added.error())));
+  turn.reply_now(origin.request, write_payload("ok", origin.form));
 }
 
 Result<Added> Trader::admit(OrderRecord const& order, std::string const& from, Turn& turn) {
@@ -477,14 +544,19 @@ void Trader::endpoints_found(std::vector<std::string> const& endpoints, ContactS
 
 void Trader::expire(Now now) {
   in_turn(now, [&](Turn& turn) {
-    book_.expire(now.wall);
+    expire_orders(now.wall);
     for (auto const& order : own_orders_.expire(turn)) sales_.forget(order.id, turn);
     sales_.expire(own_orders_, turn);
     purchases_.expire(turn);
     crossing_.expire(turn);
-    for (auto const& endpoint : peers_.expire(turn)) sync_.forget(endpoint);
+    for (auto const& endpoint : peers_.expire(turn)) sync_.forget(endpoint, turn);
     sync_.expire(turn);
   });
+}
+
+void Trader::expire_orders(WallTime now) {
+  book_.expire(now);
+  sync_.expire_orders(now);
 }
 
 TimePoint Trader::next_deadline(Now now) const {

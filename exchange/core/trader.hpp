@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,6 +60,7 @@ class Trader {
   [[nodiscard]] std::string const& endpoint() const { return self_.endpoint; }
   [[nodiscard]] Book const& book() const { return book_; }
   [[nodiscard]] Peers const& peers() const { return peers_; }
+  [[nodiscard]] Sync const& sync() const { return sync_; }
   [[nodiscard]] OwnOrders const& own_orders() const { return own_orders_; }
 
   /// Sets the endpoint (host:port) of this peer's RPC server; its port becomes the exchangeId. Before
@@ -113,6 +115,13 @@ class Trader {
   void in_turn(Now now, Body body);
 
   // Requests
+  struct Caller {
+    RequestId request = 0;
+    PayloadForm form{};
+    IpAddress address;
+  };
+  void handle(Caller const& caller, AddOrderMessage const& message, Turn& turn);
+  void handle(Caller const& caller, InventoryMessage const& message, Turn& turn);
   /// What answering a request costs at most.
   [[nodiscard]] Guard::Units cost_of(Request const& request) const;
   /// False if the guard refuses it, which is replied.
@@ -123,6 +132,8 @@ class Trader {
   void handle(RequestId request, PayloadForm form, GetOrderbookMessage const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, ExecuteOrderMessage const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, PayMessage const& message, Turn& turn);
+  void handle(RequestId request, PayloadForm form, ReconcileMessage const& message, Turn& turn);
+  void handle(RequestId request, PayloadForm form, GetRecordsMessage const& message, Turn& turn);
 
   // Commands
   void run(CommandId id, command::AddOrder const& wanted, Turn& turn);
@@ -138,12 +149,19 @@ class Trader {
   void run(CommandId id, command::ShowStatus const& wanted, Turn& turn);
 
   // Rules between parts
+  /// Orders that were read from a peer, until all of them are verified.
+  struct PendingRead {
+    Sync::Read read;
+    event::BookRead event;
+    std::size_t waiting_count = 0;
+  };
   /// An order has a new version: ours, or one that another peer has sent from `from`.
   void changed(OrderRecord const& order, std::string const& from, Turn& turn);
   [[nodiscard]] bool is_of_original(OrderRecord const& order, Sync::Read const& read) const;
-  /// Takes an order of another peer into the book: at once if it is unsigned, else when its signature was
-  /// verified. Returns false if it was refused at once.
-  bool offer(OrderRecord order, Intake::Origin origin, Turn& turn);
+  /// Takes an order of another peer into the book. Nothing is returned if it is decided later, when its
+  /// signature was verified; then on_verified() tells `origin`.
+  std::optional<Result<Added>> offer(OrderRecord const& order, Intake::Origin origin, Turn& turn);
+  void on_verified(Intake::Verified const& verified, Turn& turn);
   Result<Added> admit(OrderRecord const& order, std::string const& from, Turn& turn);
   static void answer(Intake::Origin const& origin, Result<Added> const& added, Turn& turn);
   void sold(Sale const& sale, Turn& turn);
@@ -153,7 +171,12 @@ class Trader {
   void run_takes(Turn& turn);
   void apply(std::string const& order_id, OrderTotals const& totals, Turn& turn);
   void on_ping(Peers::Outcome const& outcome, Turn& turn);
-  void on_book(Sync::Read const& read, Turn& turn);
+  void on_read(Sync::Read read, Turn& turn);
+  void on_decided(PendingRead& pending, OrderRecord const& order, Result<Added> const& added);
+  void finish_read(std::uint64_t id, Turn& turn);
+  /// Another peer has named its endpoint in a request.
+  void on_sender(std::string const& endpoint, Turn& turn);
+  void expire_orders(WallTime now);
   void recover_store(Turn& turn);
   [[nodiscard]] result::OrderView view(OrderRecord const& order) const;
   [[nodiscard]] std::variant<OrderRecord const*, result::Failure> find_order(std::string const& id) const;
@@ -181,6 +204,8 @@ class Trader {
   ImmediateOrders immediate_orders_;
   Crossing crossing_;
   CallTable calls_;
+  std::map<std::uint64_t, PendingRead> reads_;
+  std::uint64_t last_read_ = 0;
   BookAnswer live_answer_;
   BookAnswer full_answer_;  // with closed orders
   TurnPositions positions_;

@@ -66,6 +66,9 @@ inline void add(Value::Object& object, std::string name, Value value) {
 [[nodiscard]] Result<void> read_members(Value const& body, PayMessage& out);
 [[nodiscard]] Result<void> read_members(Value const& body, PaidMessage& out);
 [[nodiscard]] Result<void> read_members(Value const& body, GetPeersMessage& out);
+[[nodiscard]] Result<void> read_members(Value const& body, ReconcileMessage& out);
+[[nodiscard]] Result<void> read_members(Value const& body, InventoryMessage& out);
+[[nodiscard]] Result<void> read_members(Value const& body, GetRecordsMessage& out);
 
 /// Parses a message whose type is known.
 template <class Message>

@@ -30,7 +30,8 @@ constexpr std::array kRequestTypes{
     kRequestType<PingPongMessage>,        kRequestType<AddOrderMessage>,
     kRequestType<GetOrderMatchesMessage>, kRequestType<ExecuteOrderMessage>,
     kRequestType<GetOrderbookMessage>,    kRequestType<PayMessage>,
-    kRequestType<GetPeersMessage>,
+    kRequestType<GetPeersMessage>,        kRequestType<ReconcileMessage>,
+    kRequestType<InventoryMessage>,       kRequestType<GetRecordsMessage>,
 };
 static_assert(kRequestTypes.size() == std::variant_size_v<Request>);
 
@@ -80,6 +81,8 @@ std::string_view describe(MessageErrc code) {
       return "the payment hash is missing or not 64 hex digits";
     case MessageErrc::bad_preimage:
       return "the preimage is missing or not 64 hex digits";
+    case MessageErrc::bad_range:
+      return "a list of hashes, positions or orders is missing, malformed or too long";
   }
   return "unknown error";
 }

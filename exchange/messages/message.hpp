@@ -8,12 +8,14 @@
 #include "exchange/messages/order_message.hpp"
 #include "exchange/messages/peer_message.hpp"
 #include "exchange/messages/refusal.hpp"
+#include "exchange/messages/sync_message.hpp"
 #include "exchange/messages/take_message.hpp"
 
 namespace grenache::exchange {
 
 using Request = std::variant<PingPongMessage, AddOrderMessage, GetOrderMatchesMessage, ExecuteOrderMessage,
-                             GetOrderbookMessage, PayMessage, GetPeersMessage>;
+                             GetOrderbookMessage, PayMessage, GetPeersMessage, ReconcileMessage,
+                             InventoryMessage, GetRecordsMessage>;
 
 /// Parses a request. Checks types, sizes, ranges and consistency of the known members; ignores others. Does
 /// not verify signatures.

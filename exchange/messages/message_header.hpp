@@ -34,6 +34,7 @@ enum class MessageErrc {
   unsigned_price,
   bad_payment_hash,
   bad_preimage,
+  bad_range,
 };
 [[nodiscard]] std::string_view describe(MessageErrc code);
 constexpr char const* category_name(MessageErrc) { return "grenache.exchange_message"; }

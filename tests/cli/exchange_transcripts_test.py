@@ -243,7 +243,8 @@ class Ctl(WithFolder):
         sell = self.publish(client1, client2, "sell", "1", "at", "50000")
         buy = client2.json("buy", "0.4", "at", "51000")["order"]["id"]
         self.wait_order(client1, sell, remaining="0.6")
-        self.wait_until(lambda: client1.orders()[buy]["status"] == "FILLED")
+        own = lambda: {order["id"]: order for order in client2.json("orders", "own")["orders"]}
+        self.wait_until(lambda: own()[buy]["status"] == "FILLED")
         trades = client2.json("trades")["rows"]
         self.assertEqual([(t["role"], t["amount"], t["price"]) for t in trades], [("taker", "0.4", "50000")])
 

@@ -22,6 +22,7 @@
 #include "exchange/journal/release_gate.hpp"
 #include "tests/fuzz/orders.hpp"
 #include <grenache/base/check.hpp>
+#include <grenache/base/endpoint.hpp>
 
 namespace grenache::exchange {
 namespace {
@@ -248,8 +249,52 @@ class Script {
         return receive(to_json(GetOrderMatchesMessage{header(), known.id}), {});
       case 2:
         return receive(to_json(GetPeersMessage{header(), endpoint()}), {});
+      case 3:
+        return receive_sync();
       default:
         return receive(to_json(GetOrderbookMessage{header(), input_.flag()}), {});
+    }
+  }
+
+  VersionId some_id() {
+    auto const orders = trader_->book().live(now_.wall);
+    auto const choice = input_.below(orders.size() + 1);
+    auto const order = choice < orders.size() ? orders[choice] : foreign_order();
+    return order.is_signed() ? version_of(order) : VersionId{input_.byte(), 7};
+  }
+
+  void receive_sync() {
+    switch (input_.below(3)) {
+      case 0: {
+        ReconcileMessage message;
+        message.header = header();
+        message.endpoint = endpoint();
+        if (!HostPort::parse(message.endpoint)) message.endpoint.clear();
+        message.salt = input_.byte();
+        message.length = input_.below(kPositionDigits + 1);
+        message.prefixes = {message.length == 0
+                                ? 0
+                                : some_id().position >> (kPositionBits - 4 * message.length)
+                                                            << (kPositionBits - 4 * message.length)};
+        message.fingerprint = input_.byte();
+        return receive(to_json(message), {});
+      }
+      case 1: {
+        InventoryMessage message;
+        message.header = header();
+        message.endpoint = endpoint();
+        if (!HostPort::parse(message.endpoint)) message.endpoint.clear();
+        for (auto count = input_.below(4); count > 0; --count) message.ids.push_back(some_id());
+        for (auto count = input_.below(3); count > 0; --count) message.orders.push_back(foreign_order());
+        return receive(to_json(message), {});
+      }
+      default: {
+        GetRecordsMessage message{header(), {}};
+        for (auto count = 1 + input_.below(3); count > 0; --count) {
+          message.positions.push_back(some_id().position);
+        }
+        return receive(to_json(message), {});
+      }
     }
   }
 
@@ -474,6 +519,22 @@ class Script {
     return json::Value{std::move(orders)};
   }
   json::Value answer_to(AddOrderMessage const&) { return "ok"; }
+  json::Value answer_to(ReconcileMessage const& message) {
+    OrderIndex index;
+    for (auto count = input_.below(6); count > 0; --count) index.put(foreign_order());
+    return reconcile_answer_to_json(reconcile(index, message), message.length);
+  }
+  json::Value answer_to(InventoryMessage const& message) {
+    InventoryAnswer answer;
+    for (std::size_t i = 0; i < message.ids.size(); ++i) answer.unknown.push_back(input_.flag());
+    answer.refused = input_.below(3);
+    return to_json(answer);
+  }
+  json::Value answer_to(GetRecordsMessage const& message) {
+    std::vector<json::Value> orders;
+    for (auto count = input_.below(4); count > 0; --count) orders.push_back(to_json(foreign_order()));
+    return records_answer_to_json(std::move(orders), input_.below(message.positions.size()));
+  }
   json::Value answer_to(GetOrderMatchesMessage const&) { return json::Value{json::Value::Array{}}; }
 
   json::Value answer_to(ExecuteOrderMessage const& message) {
@@ -551,6 +612,7 @@ class Script {
       }
     }
     trader_->book().check();
+    trader_->sync().index().check();
     GRN_CHECK(trader_->peers().all().size() <= small_options().peers.contact_count_max);
   }
 

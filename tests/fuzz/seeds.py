@@ -27,6 +27,14 @@ MESSAGES = [
      "price": "60000", "taker": "02" + "33" * 32, "signature": "44" * 64},
     {"type": "ExecuteOrderResponse", **HEADER, "orderId": ORDER["id"], "lightningInvoice": "lnbcrt1", "expiresAt": 1,
      "exiresAt": 1, "takeId": ORDER["id"], "amount": "0.5"},
+    {"type": "ReconcileMessage", **HEADER, "endpoint": "127.0.0.1:1", "salt": "00" * 8, "fingerprint": "AAAAAAAA", "expand": 2},
+    {"type": "ReconcileMessage", **HEADER, "salt": "00" * 8, "length": 3, "prefixes": "000abcfff", "expand": 1},
+    {"type": "ReconcileAnswer", "nodes": base64.b64encode(b"\x01\x01" + bytes(14)).decode()},
+    {"type": "ReconcileAnswer", "nodes": base64.b64encode(b"\x01\x00\x02" + bytes(96)).decode()},
+    {"type": "InventoryMessage", **HEADER, "endpoint": "127.0.0.1:1", "ids": "AAAAAAAAAAAAAAAA", "orders": [SIGNED, 1]},
+    {"type": "InventoryAnswer", "unknown": "/wE=", "refused": 1},
+    {"type": "GetRecordsMessage", **HEADER, "positions": "AAAAAAAAAAAAAAAA"},
+    {"type": "RecordsAnswer", "orders": [SIGNED, 1], "left": 1},
     {"type": "ErrorMessage", "code": "self-trade", "reason": "x", "retryAfterMs": 1000},
 ]
 

@@ -279,6 +279,10 @@ class TraderNetwork {
   std::map<PeerId, ReservationTable> stores;  // shared by the processes of one identity
   std::set<std::string> unreachable;          // endpoints
   std::set<std::string> hanging;              // endpoints that accept calls and do not answer
+  /// True when no call gets from one endpoint to another.
+  std::function<bool(std::string const& from, std::string const& to)> is_cut = [](auto&, auto&) {
+    return false;
+  };
   /// Other programs, by endpoint: what they answer to a payload.
   std::map<std::string, std::function<CallAnswer(json::Value const&)>> strangers;
   std::set<PeerId> stores_down;
@@ -370,7 +374,7 @@ class TraderNetwork {
       if (node.trader && node.run_count == run_count) node.trader->call_answered(id, answer, now);
     };
     CallAnswer const lost{{}, "ERR_REQUEST_GENERIC: no answer"};
-    if (happens(faults.call_lost)) return done(lost);
+    if (is_cut(node.at, call.endpoint) || happens(faults.call_lost)) return done(lost);
     bool const is_repeated = happens(faults.call_repeated);
     if (is_repeated) request(call.endpoint, call.payload, [](CallAnswer const&) {});
     bool const is_lost = happens(faults.reply_lost);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,10 +29,11 @@ class Intake {
   };
   /// Where an order came from.
   struct Origin {
-    RequestId request = 0;   // to answer; 0: none
-    PayloadForm form{};      // of the answer
-    std::string endpoint{};  // of the peer; empty if it is unknown
-    IpAddress address{};     // from which the request came
+    RequestId request = 0;               // to answer; 0: none
+    PayloadForm form{};                  // of the answer
+    std::string endpoint{};              // of the peer; empty if it is unknown
+    std::optional<IpAddress> address{};  // from which a request brought it
+    std::uint64_t read = 0;              // of what was read from a peer; chosen by the caller
   };
   struct Verified {
     OrderRecord order;
@@ -50,8 +52,9 @@ class Intake {
   /// Takes the orders of a batch, in the order in which they were added; `valid` tells for each whether its
   /// signature is. Nothing for an unknown batch.
   [[nodiscard]] std::vector<Verified> on_verified(std::uint64_t batch, std::vector<bool> const& valid);
-  /// Drops the orders that wait in the queue and that only the peer at `endpoint` has sent. Linear.
-  void drop_from(std::string_view endpoint);
+  /// Removes the orders that wait in the queue and that only the peer at `endpoint` has sent, unless somebody
+  /// waits for an answer, and returns them as not valid. Linear.
+  [[nodiscard]] std::vector<Verified> drop_from(std::string_view endpoint);
   /// The number of orders that wait or are being verified.
   [[nodiscard]] std::size_t size() const { return pending_.size(); }
 

@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::size_t kTroubleSizeMax = 200;
 constexpr std::size_t kCommandCountMax = 100;
+/// A stranger can name the endpoint of another one, who is not to be pinged more often.
+constexpr Duration kCalledPause = std::chrono::seconds{5};
 
 }  // namespace
 
@@ -161,7 +163,18 @@ void Peers::handle(RequestId request, PayloadForm form, GetPeersMessage const& m
   auto endpoints = met();
   std::erase(endpoints, message.endpoint);
   turn.reply_now(request, write_payload(endpoints_to_json(endpoints), form));
-  if (!message.endpoint.empty()) found({message.endpoint}, ContactSource::peers, turn);
+  if (!message.endpoint.empty()) called_by(message.endpoint, turn);
+}
+
+// One that was away, and calls us, is back.
+void Peers::called_by(std::string const& endpoint, Turn& turn) {
+  auto const known = contacts_.find(endpoint);
+  if (known == contacts_.end()) return found({endpoint}, ContactSource::peers, turn);
+  auto& contact = known->second;
+  bool const is_away = !contact.is_met && !contact.is_self && !contact.is_asking && contact.was_tried;
+  if (is_away && contact.next_ping - contact.delay + kCalledPause <= turn.now.steady) {
+    ping(endpoint, contact, turn);
+  }
 }
 
 void Peers::on_pong(Asked const& asked, Contact& contact, PingPongMessage const& pong, Turn& turn) const {

@@ -141,6 +141,7 @@ class Peers {
   [[nodiscard]] Duration age_max(Contact const& contact) const;
   [[nodiscard]] static Row row_of(std::string const& endpoint);
   void ping(std::string const& endpoint, Contact& contact, Turn& turn);
+  void called_by(std::string const& endpoint, Turn& turn);
   void ask_for_peers(std::string const& endpoint, Turn& turn);
   void on_pong(Asked const& asked, Contact& contact, PingPongMessage const& pong, Turn& turn) const;
   void on_failure(Contact& contact, std::string trouble, Turn& turn) const;

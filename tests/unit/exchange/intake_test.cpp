@@ -97,7 +97,10 @@ TEST_F(IntakeTest, dropsWhatOnlyOnePeerHasSent) {
   EXPECT_TRUE(intake_.add(order(5), {.endpoint = "h:1"}));
   EXPECT_TRUE(intake_.add(order(6), {.endpoint = "h:1"}));
   EXPECT_TRUE(intake_.add(order(6), {.request = 9}));
-  intake_.drop_from("h:1");
+  auto const dropped = intake_.drop_from("h:1");
+  ASSERT_EQ(dropped.size(), 1u);
+  EXPECT_EQ(dropped[0].order, order(5));
+  EXPECT_FALSE(dropped[0].is_valid);
   EXPECT_EQ(intake_.size(), 5u) << "those under way stay, and the one that somebody waits for";
   EXPECT_TRUE(intake_.add(order(5), {.endpoint = "h:2"})) << "somebody else may send it";
 }

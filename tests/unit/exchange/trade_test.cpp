@@ -232,13 +232,17 @@ TEST_F(TradeTest, aTakerSaysWhenTheMakerIsGoneAndDoesNotAskForEver) {
 }
 
 TEST_F(TradeTest, whoOnlyClaimsToBeTheMakerIsNotAsked) {
-  // Mallory passes Alice's pings on to Bob, and refuses every take.
+  // Mallory answers with the pongs of Bob, to whom it passes Alice's pings on, and refuses every take.
   auto const sell = publish(bob, Side::sell);
   std::size_t take_count = 0;
   network.strangers["127.0.0.1:666"] = [&](json::Value const& payload) -> CallAnswer {
     auto const request = read_payload(payload);
     auto const* const type = request->body.find_string("type");
-    if (*type == PingPongMessage::kType) return network.ask(bob, payload);
+    if (*type == PingPongMessage::kType) {
+      PingPongMessage pong{{1, CreatorType::server, network.now.wall}, true, {}, "b", "Bob", {}, {}};
+      sign_pong(pong, *PingNonce::from_hex(*request->body.find_string("nonce")), bob.at, secret(bob.key));
+      return {to_json(pong), {}};
+    }
     if (*type == ExecuteOrderMessage::kType) ++take_count;
     return {{}, to_error_text({RefusalCode::filled, "nothing is left", {}})};
   };
@@ -680,6 +684,7 @@ TEST_F(TwinTest, totalsThatDoNotFitTogetherDoNotEndTheProcess) {
   network.lose_store(twin.id, 0ms);
   EXPECT_EQ(view_of(network.execute(alice, accept(sell, 100, true))).state, result::PurchaseState::settled)
       << "the other process did not know better";
+  network.faults.call_lost = 100;  // it has not heard of the sale either
   network.start(dave);
   auto const result = network.execute(dave, command::CancelOrder{sell.id});
   auto const* const placed = std::get_if<result::Placed>(&result);

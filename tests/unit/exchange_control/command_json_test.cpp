@@ -54,9 +54,9 @@ TEST(CommandJson, writesEveryAnswer) {
   EXPECT_EQ(text(result::Connected{"a:1", "Bob", {}}),
             R"({"type":"connected","endpoint":"a:1","name":"Bob","peer":null})");
   EXPECT_EQ(
-      text(result::PeerList{{{"a:1", "Bob", samples::peer('\x11'), "dht", true, ""}}}),
-      R"({"type":"peers","peers":[{"endpoint":"a:1","name":"Bob","peer":"MAKER","source":"dht","isSynced":true,)"
-      R"("trouble":null}]})");
+      text(result::PeerList{{{"a:1", "Bob", samples::peer('\x11'), true, "dht", true, ""}}}),
+      R"({"type":"peers","peers":[{"endpoint":"a:1","name":"Bob","peer":"MAKER","isProven":true,"source":"dht",)"
+      R"("isSynced":true,"trouble":null}]})");
   result::StatusView status;
   status.id = samples::peer('\x11');
   status.order_count = 7;

@@ -147,11 +147,13 @@ TEST(Tables, tradesAreTheRowsOfTheJournal) {
 }
 
 TEST(Tables, peersShowWhyTheyAreAway) {
-  EXPECT_EQ(text(result::PeerList{{{"10.0.0.1:3001", "Bob", samples::peer('\x11'), "dht", true, ""},
-                                   {"10.0.0.2:3002", "", {}, "connect", false, "connection refused"}}}),
-            "endpoint       peer      known by  book  name\n"
-            "10.0.0.1:3001  02111111  dht       read  Bob\n"
-            "10.0.0.2:3002  original  connect   away\n"
+  EXPECT_EQ(text(result::PeerList{{{"10.0.0.1:3001", "Bob", samples::peer('\x11'), true, "dht", true, ""},
+                                   {"10.0.0.2:3002", "", {}, false, "connect", false, "connection refused"},
+                                   {"10.0.0.3:3003", "", samples::peer('\x11'), false, "dht", true, ""}}}),
+            "endpoint       peer       known by  book  name\n"
+            "10.0.0.1:3001  02111111   dht       read  Bob\n"
+            "10.0.0.2:3002  original   connect   away\n"
+            "10.0.0.3:3003  02111111?  dht       read\n"
             "10.0.0.2:3002: connection refused\n");
   EXPECT_EQ(text(result::Connected{"10.0.0.1:3001", "Bob", samples::peer('\x11')}),
             "Connected to peer 02111111 (Bob) at 10.0.0.1:3001.\n");
@@ -204,10 +206,11 @@ TEST(Tables, theLargestValuesFitIntoEightyColumns) {
   expect_fits(text(result::OrderList{{twin}, 0}));
   result::Level const level{PriceCents{PriceCents::kMax - 1}, Satoshi{Satoshi::kMax - 1}, 1'000'000};
   expect_fits(text(result::Ladder{{level, level}, {level}}));
-  expect_fits(text(result::PeerList{{{std::string(253, 'h') + ":65535", std::string(64, 'n'),
-                                      samples::peer('\x11'), "connect", false, std::string(300, 'w')}}}));
-  expect_fits(text(
-      result::PeerList{{{"a:1", "王王王王王王王王王王王王王王王王王王王王王", {}, "peers", false, ""}}}));
+  expect_fits(
+      text(result::PeerList{{{std::string(253, 'h') + ":65535", std::string(64, 'n'), samples::peer('\x11'),
+                              true, "connect", false, std::string(300, 'w')}}}));
+  expect_fits(text(result::PeerList{
+      {{"a:1", "王王王王王王王王王王王王王王王王王王王王王", {}, false, "peers", false, ""}}}));
   expect_fits(text(result::Connected{std::string(253, 'h') + ":65535", std::string(64, 'n'), {}}));
   result::StatusView status;
   status.data_dir = "/" + std::string(200, 'd');
@@ -226,7 +229,7 @@ TEST(Tables, textOfStrangersCannotControlTheTerminal) {
       text(result::OrderList{{view}, 0}),
       text(result::Placed{view}),
       text(result::Connected{evil, evil, {}}),
-      text(result::PeerList{{{evil, evil, {}, evil, false, evil}}}),
+      text(result::PeerList{{{evil, evil, {}, false, evil, false, evil}}}),
       text(result::History{{evil}, {evil}}),
       text(result::History{{"{\"\\u001b[2J\":\"\\u001b[2J\\u202e\"}"}, {}}),
       text(result::Failure{result::FailureCode::refused, evil, evil}),
