@@ -158,32 +158,30 @@ void Book::put_own(OrderRecord order) {
 
 Added Book::store(OrderRecord order) {
   ++version_;
-  next_expiry_ = std::min(next_expiry_, order.expires);
   count(order, 1);  // before the old version is not counted any more, so that the maker keeps its number
   auto const [found, is_new] = orders_.try_emplace(key_of(order));
   auto& entry = found->second;
   bool const is_ranked = !is_new && rerank(entry, order);
   if (!is_ranked) unrank(entry);
-  if (!is_new) count(entry.order, -1);
+  if (!is_new) {
+    count(entry.order, -1);
+    expiries_.erase(entry.expiry);
+  }
+  entry.expiry = expiries_.emplace(order.expires, &found->first);
   entry.order = std::move(order);
   if (!is_ranked) rank(entry);
   return is_new ? Added::order : Added::version;
 }
 
 void Book::expire(WallTime now) {
-  if (now < next_expiry_) return;
+  if (now < next_expiry()) return;
   ++version_;
-  next_expiry_ = WallTime::max();
-  for (auto it = orders_.begin(); it != orders_.end();) {
-    auto& order = it->second.order;
-    if (order.expires > now) {
-      next_expiry_ = std::min(next_expiry_, order.expires);
-      ++it;
-      continue;
-    }
-    unrank(it->second);
-    count(order, -1);
-    it = orders_.erase(it);
+  while (!expiries_.empty() && expiries_.begin()->first <= now) {
+    auto const found = orders_.find(*expiries_.begin()->second);
+    unrank(found->second);
+    count(found->second.order, -1);
+    expiries_.erase(expiries_.begin());
+    orders_.erase(found);
   }
 }
 
@@ -259,7 +257,7 @@ std::vector<OrderRecord const*> Book::with_prefix(std::string_view prefix, std::
 
 std::vector<Book::Level> Book::levels(Side side, std::size_t count_max, WallTime now) const {
   std::vector<Level> out;
-  if (now < next_expiry_) {
+  if (now < next_expiry()) {
     for (auto const& level : engine_.depth(side, count_max)) {
       out.push_back({PriceCents{level.price}, Satoshi{level.amount}, level.order_count});
     }
@@ -291,7 +289,7 @@ void Book::check() const {
   for (auto const& [key, entry] : orders_) {
     auto const& order = entry.order;
     GRN_CHECK(key == key_of(order));
-    GRN_CHECK(next_expiry_ <= order.expires);
+    GRN_CHECK(entry.expiry->first == order.expires && entry.expiry->second == &key);
     auto& of_maker = counts[order.maker];
     ++(order.status == OrderStatus::open ? of_maker.open : of_maker.closed);
     GRN_CHECK((order.status == OrderStatus::open) == (entry.handle != MatchingEngine::kNone));
@@ -306,7 +304,7 @@ void Book::check() const {
                                                                     .amount = order.remaining.units(),
                                                                     .expires = to_unix_ms(order.expires)}));
   }
-  GRN_CHECK(open == open_count_ && open == engine_.size());
+  GRN_CHECK(open == open_count_ && open == engine_.size() && expiries_.size() == orders_.size());
   GRN_CHECK(counts.size() == counts_.size() && makers_.size() == counts_.size() + free_makers_.size());
   for (auto const& [maker, of_maker] : counts) {
     auto const& counted = counts_.at(maker);

@@ -87,7 +87,8 @@ class Book {
   /// Adds an order of this peer, or replaces its version. It is subject to no limit and no check.
   void put_own(OrderRecord order);
 
-  /// Removes expired orders. Linear if there are any, else constant.
+  /// Removes expired orders. Logarithmic for each of them, else constant, so that orders which expire one by
+  /// one cost no more than their number.
   void expire(WallTime now);
 
   [[nodiscard]] OrderRecord const* find(OrderKey const& key) const;
@@ -123,7 +124,9 @@ class Book {
   /// The number of live and closed orders.
   [[nodiscard]] std::size_t size() const { return orders_.size(); }
   /// When expire() has something to do; WallTime::max() if never.
-  [[nodiscard]] WallTime next_expiry() const { return next_expiry_; }
+  [[nodiscard]] WallTime next_expiry() const {
+    return expiries_.empty() ? WallTime::max() : expiries_.begin()->first;
+  }
 
   /// Aborts when an invariant is broken.
   void check() const;
@@ -132,6 +135,7 @@ class Book {
   struct Entry {
     OrderRecord order;
     MatchingEngine::Handle handle = MatchingEngine::kNone;  // of an open order
+    std::multimap<WallTime, OrderKey const*>::iterator expiry;
   };
   struct OfMaker {
     std::size_t open = 0;
@@ -154,7 +158,7 @@ class Book {
   std::size_t open_count_ = 0;
   bool has_own_ = false;  // which are beyond all limits
   std::uint64_t version_ = 0;
-  WallTime next_expiry_ = WallTime::max();  // no order expires before this
+  std::multimap<WallTime, OrderKey const*> expiries_;  // of all orders; keys of orders_
 
   std::vector<std::optional<PeerId> const*> makers_;  // keys of counts_
   std::vector<MatchingEngine::Maker> free_makers_;

@@ -1,5 +1,8 @@
 #include "exchange/core/book.hpp"
 
+#include <algorithm>
+#include <limits>
+
 #include <gtest/gtest.h>
 
 #include "exchange/messages/message.hpp"
@@ -144,6 +147,90 @@ TEST_F(BookTest, expiredOrdersGoAndMatchNoMoreEvenBefore) {
   EXPECT_EQ(ids(book_.matches(buyer, kNow + 1h)), std::vector{uuid(2)});
   book_.expire(kNow + 1h);
   EXPECT_EQ(book_.size(), 1u);
+}
+
+TEST_F(BookTest, theNextExpiryIsThatOfTheFirstOrderToExpireAfterEachChange) {
+  EXPECT_EQ(book_.next_expiry(), WallTime::max());
+  auto order = draft(1, Side::sell);
+  add(signed_by(1, order));
+  auto late = draft(2, Side::sell);
+  late.expires += 2h;
+  add(signed_by(1, late));
+  EXPECT_EQ(book_.next_expiry(), order.expires);
+
+  order.seq = 2;
+  order.expires += 1h;
+  add(signed_by(1, order));
+  EXPECT_EQ(book_.next_expiry(), order.expires);
+  auto const version = book_.version();
+  book_.expire(order.expires - 1ms);
+  EXPECT_EQ(book_.version(), version) << "nothing has expired";
+
+  book_.expire(order.expires);
+  EXPECT_EQ(book_.next_expiry(), late.expires);
+  EXPECT_EQ(book_.size(), 1u);
+}
+
+TEST_F(BookTest, levelsCountWhatIsLiveAndNeverOverflow) {
+  auto order = sized(draft(1, Side::sell), 10);
+  add(signed_by(1, order));
+  auto late = sized(draft(2, Side::sell), 20);
+  late.expires += 2h;
+  add(signed_by(2, late));
+  auto const amounts = [&](WallTime now) {
+    std::vector<std::int64_t> out;
+    for (auto const& level : book_.levels(Side::sell, 10, now)) out.push_back(level.amount.units());
+    return out;
+  };
+  EXPECT_EQ(amounts(kNow), std::vector<std::int64_t>{30});
+  EXPECT_EQ(amounts(order.expires), std::vector<std::int64_t>{20}) << "before expire() too";
+  book_.expire(order.expires);
+  EXPECT_EQ(amounts(order.expires), std::vector<std::int64_t>{20});
+
+  auto reduced = late;
+  reduced.seq = 2;
+  reduced.remaining = Satoshi{5};
+  add(signed_by(2, reduced));
+  EXPECT_EQ(amounts(kNow), std::vector<std::int64_t>{5});
+  for (std::int64_t i = 0; i < 4'400; ++i) {
+    book_.put_own(sized(draft(static_cast<std::uint64_t>(100 + i), Side::sell), Satoshi::kMax));
+  }
+  EXPECT_EQ(amounts(kNow), std::vector{std::numeric_limits<std::int64_t>::max()});
+  EXPECT_EQ(amounts(kNow + 1h), std::vector<std::int64_t>{5});
+}
+
+TEST_F(BookTest, anOrderKeepsItsRankWhenItIsReducedAndLeavesItWhenItsTermsChange) {
+  auto first = draft(1, Side::sell);
+  add(signed_by(1, first));
+  add(signed_by(2, draft(2, Side::sell)));
+  auto const probe = signed_by(7, draft(8, Side::buy));
+  first.seq = 2;
+  first.remaining = Satoshi{5};
+  add(signed_by(1, first));
+  EXPECT_EQ(matches_of(probe), (std::vector{uuid(1), uuid(2)}));
+  EXPECT_EQ(book_.matches(probe, kNow).front().amount, Satoshi{5});
+  first.seq = 3;
+  first.remaining = Satoshi{7};
+  add(signed_by(1, first));
+  EXPECT_EQ(matches_of(probe), (std::vector{uuid(1), uuid(2)}));
+  first.seq = 4;
+  first.created += 1s;
+  add(signed_by(1, first));
+  EXPECT_EQ(matches_of(probe), (std::vector{uuid(2), uuid(1)}));
+}
+
+TEST_F(BookTest, twoMakersWithOneIdAndTimeRankByTheirKeys) {
+  std::vector<PeerId> makers;
+  for (std::uint64_t maker = 1; maker <= 6; ++maker) {
+    add(signed_by(maker, draft(1, Side::sell)));
+    makers.push_back(secret(maker).public_key());
+  }
+  std::ranges::sort(makers);
+  std::vector<PeerId> found;
+  for (auto const& match : book_.matches(signed_by(7, draft(8, Side::buy)), kNow)) {
+    found.push_back(*match.order.maker);
+  }
+  EXPECT_EQ(found, makers);
 }
 
 TEST_F(BookTest, ranksByPriceThenTimeThenId) {
