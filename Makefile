@@ -59,6 +59,7 @@ bench: build ## measure beside the programs of others: a quarter of an hour, on 
 	  BEAST_HELLO=$(RELEASE)/tests/beast_hello python3 tests/bench/rpc.py
 	@GRENACHE_BIN=$(RELEASE)/bin EXCHANGE_BENCH=$(RELEASE)/tests/exchange_bench python3 tests/bench/exchange.py
 	@$(RELEASE)/tests/book_bench
+	@$(RELEASE)/tests/sync_bench
 
 lint: ## check the house rules that a compiler does not
 	@tools/lint.py

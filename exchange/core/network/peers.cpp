@@ -14,6 +14,15 @@ constexpr std::size_t kCommandCountMax = 100;
 /// A stranger can name the endpoint of another one, who is not to be pinged more often.
 constexpr Duration kCalledPause = std::chrono::seconds{5};
 
+/// A public peer does not make us call hosts of our own network.
+bool is_foreign(HostPort const& named, std::string const& named_by) {
+  auto const by = HostPort::parse(named_by);
+  auto const namer = by ? IpAddress::parse(by->host) : std::nullopt;
+  auto const address = IpAddress::parse(named.host);
+  bool const is_inside = address && (address->is_private() || address->is_unspecified());
+  return is_inside && namer && !namer->is_private();
+}
+
 }  // namespace
 
 std::string_view to_text(ContactSource source) {
@@ -88,7 +97,9 @@ Contact* Peers::add(std::string const& endpoint, ContactSource source, std::stri
   if (known == contacts_.end()) {
     auto const parsed = HostPort::parse(endpoint);
     if (!parsed || endpoint.size() > kEndpointSizeMax) return nullptr;
-    if (source == ContactSource::peers && !may_be_named(named_by)) return nullptr;
+    if (source == ContactSource::peers && (is_foreign(*parsed, named_by) || !may_be_named(named_by))) {
+      return nullptr;
+    }
     auto network = network_of(parsed->host);
     if (!make_room(network)) return nullptr;
     known = contacts_.try_emplace(endpoint).first;

@@ -19,7 +19,7 @@ using test::TradeWatch;
 using Node = TraderNetwork::Node;
 
 constexpr PriceCents kPrice{6'000'000};
-constexpr std::size_t kSeedCount = 1'000;  // about 45 s
+constexpr std::size_t kSeedCount = 1'000;  // about 70 s
 constexpr std::size_t kParts = 4;
 constexpr int kStepCount = 40;
 
@@ -61,6 +61,7 @@ class CrashWorld {
     auto options = calm_options();
     options.is_store_shared = kind.is_store_shared;
     options.is_store_in_process = !kind.has_redis;
+    options.crossing.is_enabled = random.below(2) == 0;
     auto& node = network.add("peer", key, std::move(options));
     if (kind.has_redis) redis.insert(node.id);
     return node;

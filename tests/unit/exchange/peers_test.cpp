@@ -240,6 +240,19 @@ TEST_F(PeersTest, onePeerCannotFillThePlacesOfThoseThatOthersName) {
   EXPECT_TRUE(peers_.find("10.2.0.1:1"));
 }
 
+TEST_F(PeersTest, aPublicPeerDoesNotMakeUsCallHostsOfOurNetwork) {
+  in_turn([&](Turn& turn) {
+    peers_.found({"127.0.0.1:6379"}, ContactSource::peers, turn, "66.6.0.1:1");
+    peers_.found({"10.1.0.1:1"}, ContactSource::peers, turn, "66.6.0.1:1");
+    peers_.found({"66.7.0.1:1"}, ContactSource::peers, turn, "66.6.0.1:1");
+    peers_.found({"10.2.0.1:1"}, ContactSource::peers, turn, "10.0.0.2:2");
+  });
+  EXPECT_FALSE(peers_.find("127.0.0.1:6379"));
+  EXPECT_FALSE(peers_.find("10.1.0.1:1"));
+  EXPECT_TRUE(peers_.find("66.7.0.1:1"));
+  EXPECT_TRUE(peers_.find("10.2.0.1:1"));
+}
+
 TEST(NetworkOf, isTheSameForAddressesThatAreCheapTogether) {
   EXPECT_EQ(network_of("10.1.2.3"), network_of("10.1.200.7"));
   EXPECT_NE(network_of("10.1.2.3"), network_of("10.2.2.3"));
