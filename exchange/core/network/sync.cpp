@@ -566,11 +566,9 @@ void Sync::record_offered(std::string const& endpoint, OrderRecord const& order,
     ++state->session->counts.new_count;
     return;
   }
+  // Its version is older than ours, though its rank was not.
   auto const* const known = book_.find(key_of(order));
-  if (!known) return;
-  index_.put(*known);
-  // Its version is older than ours.
-  if (version_of(*known) != id) state->lacking.push_back(key_of(order));
+  if (known && version_of(*known) != id) state->lacking.push_back(key_of(order));
 }
 
 void Sync::records_done(Read const& read, Turn& turn) {

@@ -511,6 +511,49 @@ TEST(SyncNetwork, oneInvalidRecordHidesNoOther) {
   EXPECT_EQ(bob.trader->sync().index().size(), 16u);
 }
 
+TEST(SyncNetwork, ofVersionsWithChangedTermsAllKeepTheOneThatTheBookPrefers) {
+  TraderNetwork network;
+  auto& bob = network.add("Bob", 1);
+  Stranger peer{network};
+  auto const kept = signed_by(9, draft(1, Side::sell));
+  auto later = draft(1, Side::sell);
+  later.price = PriceCents{1};
+  later.seq = 2;
+  later = signed_by(9, later);
+  network.ask(bob, exchange::to_json(kept));
+  peer.records = {later};
+  peer.index.put(later);
+  network.look_up();
+  network.live(1s);
+  EXPECT_EQ(signed_orders(network, bob), std::vector{kept});
+  EXPECT_EQ(peer.told, std::vector{kept}) << "the peer had the later one";
+}
+
+TEST(SyncNetwork, recordsThatAnAnswerLeavesOutAreAskedForAgain) {
+  TraderNetwork network;
+  auto& bob = network.add("Bob", 1);
+  Stranger peer{network};
+  for (std::uint64_t i = 1; i <= 250; ++i) peer.records.push_back(signed_by(i % 9, draft(i, Side::sell)));
+  for (auto const& order : peer.records) peer.index.put(order);
+  auto const answer_all = peer.on_records;
+  peer.on_records = [&](GetRecordsMessage const& asked) {
+    auto const count = std::min<std::size_t>(asked.positions.size(), 30);
+    auto first = asked;
+    first.positions.resize(count);
+    auto const read = parse_records_answer(answer_all(first).result, count);
+    EXPECT_TRUE(read);
+    if (!read) return CallAnswer{};
+    std::vector<Value> orders;
+    for (auto const& order : read->list.orders) orders.push_back(to_json(order));
+    return CallAnswer{records_answer_to_json(std::move(orders), asked.positions.size() - count), {}};
+  };
+  network.look_up();
+  network.live(1s);
+  EXPECT_EQ(bob.trader->sync().index().size(), 250u);
+  EXPECT_GE(peer.counts["GetRecordsMessage"], 250u / 30);
+  EXPECT_EQ(bob.trader->sync().load().wanted_count, 0u);
+}
+
 /// What a hostile peer gets in half an hour.
 struct HostileCost {
   std::size_t calls = 0;
