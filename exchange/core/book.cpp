@@ -221,6 +221,20 @@ std::vector<Match> Book::signed_matches(OrderRecord const& order, Satoshi least,
   return out;
 }
 
+OrderRecord const* Book::first_match(OrderRecord const& order, std::size_t count_max,
+                                     std::function<bool(OrderRecord const&)> const& condition,
+                                     WallTime now) const {
+  OrderRecord const* out = nullptr;
+  std::size_t count = 0;
+  engine_.for_each(opposite(order.side), [&](auto handle) {
+    auto const& other = at(handle);
+    if (++count > count_max || !prices_cross(order, other)) return false;
+    if (other.is_signed() && may_trade(order, other, now) && condition(other)) out = &other;
+    return out == nullptr;
+  });
+  return out;
+}
+
 std::vector<OrderRecord> Book::live(WallTime now) const {
   std::vector<OrderRecord> out;
   for (auto const& [key, entry] : orders_) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -100,6 +101,11 @@ class Book {
   /// The signed ones of them with a tradable amount of at least `least`, at most `count_max`.
   [[nodiscard]] std::vector<Match> signed_matches(OrderRecord const& order, Satoshi least,
                                                   std::size_t count_max, WallTime now) const;
+  /// The best of the first `count_max` signed counterparts of `order` for which `condition` holds; null if
+  /// there is none.
+  [[nodiscard]] OrderRecord const* first_match(OrderRecord const& order, std::size_t count_max,
+                                               std::function<bool(OrderRecord const&)> const& condition,
+                                               WallTime now) const;
   /// All live orders, by key.
   [[nodiscard]] std::vector<OrderRecord> live(WallTime now) const;
   /// As live(), followed by at most `count_max` signed orders that are closed and have not expired: those

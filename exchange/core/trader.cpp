@@ -169,7 +169,7 @@ void Trader::receive(RequestId request, IpAddress const& from, json::Value paylo
     if (!read) return refuse(read.error());
     auto const message = parse_request(read->body);
     if (!message) return refuse(message.error());
-    if (!may_cost(request, from, cost_of(*message), turn)) return;
+    if (!may_cost(request, from, cost_of(*message, read->form, turn.now.steady), turn)) return;
     Caller const caller{request, read->form, from};
     auto const handle_known = [&](auto const& known) {
       if constexpr (requires { handle(caller, known, turn); }) {
@@ -192,9 +192,10 @@ bool Trader::may_cost(RequestId request, IpAddress const& from, Guard::Units uni
   return false;
 }
 
-Guard::Units Trader::cost_of(Request const& request) const {
+Guard::Units Trader::cost_of(Request const& request, PayloadForm form, TimePoint now) const {
   struct Cost {
     std::size_t order_count;
+    bool is_book_made;
     Guard::Units operator()(PingPongMessage const&) const { return 10; }  // a signature
     Guard::Units operator()(GetPeersMessage const&) const { return 10; }
     Guard::Units operator()(AddOrderMessage const&) const { return 10; }
@@ -203,24 +204,28 @@ Guard::Units Trader::cost_of(Request const& request) const {
     Guard::Units operator()(GetOrderMatchesMessage const&) const { return 200; }
     Guard::Units operator()(ReconcileMessage const&) const { return 200; }
     Guard::Units operator()(InventoryMessage const& message) const {
-      return 10 + 10 * static_cast<Guard::Units>(message.orders.size());
+      return 10 + 10 * static_cast<Guard::Units>(message.orders.size()) +
+             static_cast<Guard::Units>(message.ids.size()) / 5;
     }
     Guard::Units operator()(GetRecordsMessage const& message) const {
       return 10 + 5 * static_cast<Guard::Units>(message.positions.size());
     }
     Guard::Units operator()(GetOrderbookMessage const&) const {
-      return 20 + static_cast<Guard::Units>(order_count) / 5;
+      return 20 + static_cast<Guard::Units>(order_count) * (is_book_made ? 0.2 : 4);
     }
   };
-  return std::visit(Cost{book_.size()}, request);
+  auto const* const wanted = std::get_if<GetOrderbookMessage>(&request);
+  bool const is_book_made = wanted && form == PayloadForm::text && is_fresh(book_answer(*wanted), now);
+  return std::visit(Cost{book_.size(), is_book_made}, request);
 }
 
 void Trader::handle(RequestId request, PayloadForm form, PingPongMessage const& message, Turn& turn) {
   peers_.handle(request, form, message, turn);
 }
 
-void Trader::handle(RequestId request, PayloadForm form, GetPeersMessage const& message, Turn& turn) {
-  peers_.handle(request, form, message, turn);
+void Trader::handle(Caller const& caller, GetPeersMessage const& message, Turn& turn) {
+  peers_.handle(caller.request, caller.form, message, turn);
+  on_sender(message.endpoint, caller.address, turn);
 }
 
 void Trader::handle(RequestId request, PayloadForm form, GetOrderMatchesMessage const& message, Turn& turn) {
@@ -239,11 +244,18 @@ void Trader::handle(RequestId request, PayloadForm form, GetOrderbookMessage con
   turn.reply(request, value ? *std::move(value) : json::Value::array());
 }
 
+Trader::BookAnswer const& Trader::book_answer(GetOrderbookMessage const& message) const {
+  return message.with_closed ? full_answer_ : live_answer_;
+}
+
+bool Trader::is_fresh(BookAnswer const& answer, TimePoint now) const {
+  return !answer.text.empty() && answer.version == book_.version() &&
+         later_by(answer.made, kBookAnswerAgeMax) > now;
+}
+
 std::string const& Trader::book_text(bool with_closed, Turn& turn) {
   auto& answer = with_closed ? full_answer_ : live_answer_;
-  bool const is_fresh = !answer.text.empty() && answer.version == book_.version() &&
-                        later_by(answer.made, kBookAnswerAgeMax) > turn.now.steady;
-  if (is_fresh) return answer.text;
+  if (is_fresh(answer, turn.now.steady)) return answer.text;
   expire_orders(turn.now.wall);
   auto const orders = with_closed
                           ? book_.live_and_closed(kClosedAnsweredMax, make_uuid(turn.random), turn.now.wall)
@@ -260,9 +272,9 @@ void Trader::handle(RequestId request, PayloadForm form, PayMessage const& messa
   sales_.pay(request, form, message, own_orders_.find(message.order_id), turn);
 }
 
-void Trader::handle(RequestId request, PayloadForm form, ReconcileMessage const& message, Turn& turn) {
-  sync_.handle(request, form, message, turn);
-  on_sender(message.endpoint, turn);
+void Trader::handle(Caller const& caller, ReconcileMessage const& message, Turn& turn) {
+  sync_.handle(caller.request, caller.form, message, turn);
+  on_sender(message.endpoint, caller.address, turn);
 }
 
 void Trader::handle(RequestId request, PayloadForm form, GetRecordsMessage const& message, Turn& turn) {
@@ -286,7 +298,7 @@ void Trader::handle(Caller const& caller, InventoryMessage const& message, Turn&
   }
   answer.unknown = sync_.on_inventory(from, message.ids, turn);
   turn.reply_now(caller.request, write_payload(exchange::to_json(answer), caller.form));
-  on_sender(message.endpoint, turn);
+  on_sender(message.endpoint, caller.address, turn);
 }
 
 // Answers
@@ -350,8 +362,8 @@ void Trader::on_ping(Peers::Outcome const& outcome, Turn& turn) {
   if (!outcome.named.empty()) peers_.found(outcome.named, ContactSource::peers, turn, outcome.endpoint);
 }
 
-void Trader::on_sender(std::string const& endpoint, Turn& turn) {
-  if (!endpoint.empty() && !sync_.is_here(endpoint)) peers_.found({endpoint}, ContactSource::peers, turn);
+void Trader::on_sender(std::string const& endpoint, IpAddress const& from, Turn& turn) {
+  if (!endpoint.empty() && !sync_.is_here(endpoint)) peers_.called_by(endpoint, from, turn);
 }
 
 void Trader::on_read(Sync::Read read, Turn& turn) {
@@ -365,7 +377,7 @@ void Trader::on_read(Sync::Read read, Turn& turn) {
     if (!order.is_signed() && !is_of_original(order, pending.read)) continue;
     auto const added = offer(order, {.endpoint = pending.read.endpoint, .read = id}, turn);
     if (added) {
-      on_decided(pending, order, *added);
+      count(pending, order, *added);
     } else {
       ++pending.waiting_count;
     }
@@ -373,7 +385,7 @@ void Trader::on_read(Sync::Read read, Turn& turn) {
   if (pending.waiting_count == 0) finish_read(id, turn);
 }
 
-void Trader::on_decided(PendingRead& pending, OrderRecord const& order, Result<Added> const& added) {
+void Trader::count(PendingRead& pending, OrderRecord const& order, Result<Added> const& added) {
   if (!pending.read.is_book) sync_.record_offered(pending.read.endpoint, order, added);
   if (!added) {
     ++pending.event.dropped_count;
@@ -416,11 +428,16 @@ void Trader::verified(std::uint64_t batch, std::vector<bool> const& valid, Now n
     for (auto const& each : intake_.on_verified(batch, valid)) {
       on_verified(each, turn);
       if (each.is_valid) continue;
-      for (auto const& origin : each.origins) ++bad_counts[origin.endpoint];
+      // The endpoint in a request is a claim; what was read came from there.
+      for (auto const& origin : each.origins) {
+        if (origin.read != 0) ++bad_counts[origin.endpoint];
+      }
     }
     for (auto const& [endpoint, count] : bad_counts) {
-      if (count < kBadSignaturesMax || endpoint.empty()) continue;
-      for (auto const& dropped : intake_.drop_from(endpoint)) on_verified(dropped, turn);
+      if (count < kBadSignaturesMax) continue;
+      for (auto const& [order, is_valid, origins] : intake_.drop_read_from(endpoint)) {
+        for (auto const& origin : origins) on_decided(origin.read, order, BookErrc::busy, turn);
+      }
       sync_.blame(endpoint, turn);
     }
   });
@@ -435,11 +452,16 @@ void Trader::on_verified(Intake::Verified const& verified, Turn& turn) {
       guard_.blame(*origin.address, Guard::Fault::bad_signature, turn.now.steady);
     }
     if (origin.request != 0) answer(origin, added, turn);
-    auto const read = reads_.find(origin.read);
-    if (read == reads_.end()) continue;
-    on_decided(read->second, order, added);
-    if (--read->second.waiting_count == 0) finish_read(origin.read, turn);
+    on_decided(origin.read, order, added, turn);
   }
+}
+
+void Trader::on_decided(std::uint64_t read, OrderRecord const& order, Result<Added> const& added,
+                        Turn& turn) {
+  auto const pending = reads_.find(read);
+  if (pending == reads_.end()) return;
+  count(pending->second, order, added);
+  if (--pending->second.waiting_count == 0) finish_read(read, turn);
 }
 
 void Trader::answer(Intake::Origin const& origin, Result<Added> const& added, Turn& turn) {
@@ -483,12 +505,13 @@ void Trader::apply(std::string const& order_id, OrderTotals const& totals, Turn&
 
 void Trader::run_takes(Turn& turn) {
   auto const reserved = [this](std::string const& id) { return sales_.reserved(id); };
+  std::size_t look_count = 0;
   for (;;) {
     while (auto const report = purchases_.poll_report()) {
       run_steps(immediate_orders_.on_report(*report, turn), turn);
       crossing_.on_report(*report, turn);
     }
-    auto leg = crossing_.next_take(reserved, turn);
+    auto leg = crossing_.next_take(reserved, look_count, turn);
     if (!leg) return;
     purchases_.take(*std::move(leg), turn);
   }

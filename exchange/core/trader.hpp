@@ -120,19 +120,19 @@ class Trader {
     PayloadForm form{};
     IpAddress address;
   };
+  void handle(Caller const& caller, GetPeersMessage const& message, Turn& turn);
+  void handle(Caller const& caller, ReconcileMessage const& message, Turn& turn);
   void handle(Caller const& caller, AddOrderMessage const& message, Turn& turn);
   void handle(Caller const& caller, InventoryMessage const& message, Turn& turn);
   /// What answering a request costs at most.
-  [[nodiscard]] Guard::Units cost_of(Request const& request) const;
+  [[nodiscard]] Guard::Units cost_of(Request const& request, PayloadForm form, TimePoint now) const;
   /// False if the guard refuses it, which is replied.
   [[nodiscard]] bool may_cost(RequestId request, IpAddress const& from, Guard::Units units, Turn& turn);
   void handle(RequestId request, PayloadForm form, PingPongMessage const& message, Turn& turn);
-  void handle(RequestId request, PayloadForm form, GetPeersMessage const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, GetOrderMatchesMessage const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, GetOrderbookMessage const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, ExecuteOrderMessage const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, PayMessage const& message, Turn& turn);
-  void handle(RequestId request, PayloadForm form, ReconcileMessage const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, GetRecordsMessage const& message, Turn& turn);
 
   // Commands
@@ -172,10 +172,11 @@ class Trader {
   void apply(std::string const& order_id, OrderTotals const& totals, Turn& turn);
   void on_ping(Peers::Outcome const& outcome, Turn& turn);
   void on_read(Sync::Read read, Turn& turn);
-  void on_decided(PendingRead& pending, OrderRecord const& order, Result<Added> const& added);
+  void on_decided(std::uint64_t read, OrderRecord const& order, Result<Added> const& added, Turn& turn);
+  void count(PendingRead& pending, OrderRecord const& order, Result<Added> const& added);
   void finish_read(std::uint64_t id, Turn& turn);
-  /// Another peer has named its endpoint in a request.
-  void on_sender(std::string const& endpoint, Turn& turn);
+  /// Another peer has named its endpoint in a request that came from `from`.
+  void on_sender(std::string const& endpoint, IpAddress const& from, Turn& turn);
   void expire_orders(WallTime now);
   void recover_store(Turn& turn);
   [[nodiscard]] result::OrderView view(OrderRecord const& order) const;
@@ -188,6 +189,8 @@ class Trader {
     TimePoint made{};
     std::string text;
   };
+  [[nodiscard]] BookAnswer const& book_answer(GetOrderbookMessage const& message) const;
+  [[nodiscard]] bool is_fresh(BookAnswer const& answer, TimePoint now) const;
   std::string const& book_text(bool with_closed, Turn& turn);
 
   Options options_;

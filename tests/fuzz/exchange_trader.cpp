@@ -231,7 +231,7 @@ class Script {
   void receive(json::Value payload, std::size_t taker) {
     auto const request = ++last_request_;
     open_requests_.emplace(request, taker);
-    trader_->receive(request, IpAddress{10, 0, 0, 1}, std::move(payload), now_);
+    trader_->receive(request, IpAddress{127, 0, 0, 1}, std::move(payload), now_);
     drain();
   }
 

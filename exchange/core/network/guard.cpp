@@ -82,8 +82,8 @@ Guard::Verdict Guard::admit(IpAddress const& from, Units units, TimePoint now) {
 
 void Guard::blame(IpAddress const& from, Fault fault, TimePoint now) {
   auto& caller = find(from, now);
-  // Nobody is banned for the faults of others.
-  if (&caller == &others_) return;
+  // Nobody is banned for the faults of others, who may call through a proxy on this host.
+  if (&caller == &others_ || from.is_loopback()) return;
   caller.score += points(fault);
   if (caller.score < options_.ban_score) return;
   caller.score = 0;

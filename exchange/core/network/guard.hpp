@@ -15,8 +15,8 @@ namespace grenache::exchange {
 /// Each address has an allowance of work, which grows with time; each request costs as much as it makes us
 /// work at most. So nobody takes more than a part of the thread, however cheap his requests are for him: the
 /// cost to an attacker is one address for each fifth of a core. IPv6 callers are counted by /64, which costs
-/// as much as one IPv4 address. Callers on this host share ten times the allowance, since several peers may
-/// run here.
+/// about as much as one IPv4 address. Callers on this host share ten times the allowance, and are not banned,
+/// since several peers may run here, or call through a proxy.
 ///
 /// Memory is bounded: at address_count_max, those that have their whole allowance and no faults are
 /// forgotten; if none has, all further addresses share one allowance. So an attacker with that many addresses
@@ -38,7 +38,7 @@ class Guard {
   /// What counts against an address, in points; a ban follows at ban_score.
   enum class Fault {
     malformed,      // 1: no message, or one with members that cannot be
-    bad_signature,  // 10: an order, take or payment that its author has not signed
+    bad_signature,  // 10: an order that its maker has not signed
   };
 
   explicit Guard(Options options) : options_{options} {}

@@ -44,13 +44,13 @@ std::vector<Intake::Verified> Intake::on_verified(std::uint64_t batch, std::vect
   return out;
 }
 
-std::vector<Intake::Verified> Intake::drop_from(std::string_view endpoint) {
+std::vector<Intake::Verified> Intake::drop_read_from(std::string_view endpoint) {
   std::vector<Verified> out;
   std::erase_if(queued_, [&](Version const& version) {
     auto const found = pending_.find(version);
     auto& [order, origins] = found->second;
     bool const is_dropped = std::ranges::all_of(
-        origins, [&](Origin const& origin) { return origin.request == 0 && origin.endpoint == endpoint; });
+        origins, [&](Origin const& origin) { return origin.read != 0 && origin.endpoint == endpoint; });
     if (!is_dropped) return false;
     out.push_back({std::move(order), false, std::move(origins)});
     pending_.erase(found);

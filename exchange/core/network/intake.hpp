@@ -52,9 +52,9 @@ class Intake {
   /// Takes the orders of a batch, in the order in which they were added; `valid` tells for each whether its
   /// signature is. Nothing for an unknown batch.
   [[nodiscard]] std::vector<Verified> on_verified(std::uint64_t batch, std::vector<bool> const& valid);
-  /// Removes the orders that wait in the queue and that only the peer at `endpoint` has sent, unless somebody
-  /// waits for an answer, and returns them as not valid. Linear.
-  [[nodiscard]] std::vector<Verified> drop_from(std::string_view endpoint);
+  /// Removes and returns the orders that wait in the queue and that came only with what was read from the
+  /// peer at `endpoint`. They were not verified. Linear.
+  [[nodiscard]] std::vector<Verified> drop_read_from(std::string_view endpoint);
   /// The number of orders that wait or are being verified.
   [[nodiscard]] std::size_t size() const { return pending_.size(); }
 

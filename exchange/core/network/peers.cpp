@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kTroubleSizeMax = 200;
 constexpr std::size_t kCommandCountMax = 100;
-/// A stranger can name the endpoint of another one, who is not to be pinged more often.
+/// Who calls us is not pinged more often.
 constexpr Duration kCalledPause = std::chrono::seconds{5};
 
 /// A public peer does not make us call hosts of our own network.
@@ -170,18 +170,20 @@ void Peers::handle(RequestId request, PayloadForm form, PingPongMessage const& m
   turn.reply_now(request, write_payload(to_json(pong), form));
 }
 
-void Peers::handle(RequestId request, PayloadForm form, GetPeersMessage const& message, Turn& turn) {
+void Peers::handle(RequestId request, PayloadForm form, GetPeersMessage const& message, Turn& turn) const {
   auto endpoints = met();
   std::erase(endpoints, message.endpoint);
   turn.reply_now(request, write_payload(endpoints_to_json(endpoints), form));
-  if (!message.endpoint.empty()) called_by(message.endpoint, turn);
 }
 
-// One that was away, and calls us, is back.
-void Peers::called_by(std::string const& endpoint, Turn& turn) {
+void Peers::called_by(std::string const& endpoint, IpAddress const& from, Turn& turn) {
+  auto const parsed = HostPort::parse(endpoint);
+  auto const address = parsed ? IpAddress::parse(parsed->host) : std::nullopt;
+  if (address != from) return;
   auto const known = contacts_.find(endpoint);
   if (known == contacts_.end()) return found({endpoint}, ContactSource::peers, turn);
   auto& contact = known->second;
+  // One that was away, and calls us, is back.
   bool const is_away = !contact.is_met && !contact.is_self && !contact.is_asking && contact.was_tried;
   if (is_away && contact.next_ping - contact.delay + kCalledPause <= turn.now.steady) {
     ping(endpoint, contact, turn);
@@ -313,17 +315,29 @@ TimePoint Peers::next_expiry() const {
 void Peers::keep(std::string const& endpoint, Contact& contact, Turn& turn) {
   if (contact.is_kept) return;
   std::size_t count = 0;
-  auto oldest = contacts_.end();  // of those that do not answer
-  for (auto it = contacts_.begin(); it != contacts_.end(); ++it) {
-    if (!it->second.is_kept) continue;
+  std::map<std::string_view, std::size_t> counts;  // by network
+  for (auto const& [other, kept] : contacts_) {
+    if (!kept.is_kept) continue;
     ++count;
-    if (it->second.is_met) continue;
-    if (oldest == contacts_.end() || it->second.last_seen < oldest->second.last_seen) oldest = it;
+    ++counts[kept.network];
   }
   if (count >= options_.kept_count_max) {
-    if (oldest == contacts_.end()) return;
-    turn.erase(kRowKind, oldest->first);
-    oldest->second.is_kept = false;
+    auto const largest = std::ranges::max_element(counts, {}, [](auto const& each) { return each.second; });
+    bool const is_crowd = largest->second >= counts[contact.network] + 2;
+    auto const crowd = largest->first;
+    auto replaced = contacts_.end();
+    for (auto it = contacts_.begin(); it != contacts_.end(); ++it) {
+      auto const& kept = it->second;
+      if (!kept.is_kept || (kept.is_met && !(is_crowd && kept.network == crowd))) continue;
+      bool const is_silent =
+          !kept.is_met && later_by(kept.last_seen, options_.kept_silence) <= turn.now.steady;
+      bool const is_of_crowd = is_crowd && kept.network == crowd;
+      if (!is_silent && !is_of_crowd) continue;
+      if (replaced == contacts_.end() || kept.last_seen < replaced->second.last_seen) replaced = it;
+    }
+    if (replaced == contacts_.end()) return;
+    turn.erase(kRowKind, replaced->first);
+    replaced->second.is_kept = false;
   }
   contact.is_kept = true;
   turn.save(row_of(endpoint));
@@ -381,7 +395,8 @@ Contact const* Peers::find(std::string_view endpoint) const {
 }
 
 bool Peers::all_tried() const {
-  return std::ranges::all_of(contacts_, [](auto const& each) { return each.second.was_tried; });
+  return std::ranges::all_of(contacts_,
+                             [](auto const& each) { return each.second.was_tried || each.second.is_self; });
 }
 
 }  // namespace grenache::exchange

@@ -13,6 +13,7 @@
 #include "exchange/core/self.hpp"
 #include "exchange/core/turn.hpp"
 #include "exchange/messages/message.hpp"
+#include <grenache/base/endpoint.hpp>
 
 namespace grenache::exchange {
 
@@ -76,6 +77,7 @@ class Peers {
     std::size_t kept_count_max = 100;            // with a row in the journal
     Duration age_max = std::chrono::minutes{2};  // of last_seen
     Duration kept_age_max = std::chrono::hours{24};
+    Duration kept_silence = std::chrono::hours{1};  // after which another contact may take the row
     Duration ping_interval = std::chrono::minutes{1};
     Duration retry_min = std::chrono::seconds{1};  // doubled after each failure
     Duration retry_max = std::chrono::minutes{1};
@@ -100,8 +102,10 @@ class Peers {
   /// Pings an endpoint that a person named, and ends the command with what answers there.
   void connect(CommandId command, std::string const& endpoint, Turn& turn);
   void handle(RequestId request, PayloadForm form, PingPongMessage const& message, Turn& turn) const;
-  /// Answers with the endpoints of those who answer us, and pings the one who asks.
-  void handle(RequestId request, PayloadForm form, GetPeersMessage const& message, Turn& turn);
+  /// Answers with the endpoints of those who answer us.
+  void handle(RequestId request, PayloadForm form, GetPeersMessage const& message, Turn& turn) const;
+  /// A peer that says that it listens at `endpoint` has called us from `from`: pings it, if that is its host.
+  void called_by(std::string const& endpoint, IpAddress const& from, Turn& turn);
   [[nodiscard]] Outcome on_answered(std::uint64_t key, CallAnswer answer, Turn& turn);
   /// Pings the contacts that are due and forgets stale ones; returns the endpoints of all that were forgotten
   /// since the last call.
@@ -141,7 +145,6 @@ class Peers {
   [[nodiscard]] Duration age_max(Contact const& contact) const;
   [[nodiscard]] static Row row_of(std::string const& endpoint);
   void ping(std::string const& endpoint, Contact& contact, Turn& turn);
-  void called_by(std::string const& endpoint, Turn& turn);
   void ask_for_peers(std::string const& endpoint, Turn& turn);
   void on_pong(Asked const& asked, Contact& contact, PingPongMessage const& pong, Turn& turn) const;
   void on_failure(Contact& contact, std::string trouble, Turn& turn) const;

@@ -88,6 +88,21 @@ void Sync::lost(std::string const& endpoint, Turn& turn) {
 void Sync::forget(std::string const& endpoint, Turn& turn) {
   lost(endpoint, turn);
   states_.erase(endpoint);
+  // Answers to these calls are not those of a peer that is met there later.
+  for (auto it = asked_.begin(); it != asked_.end();) {
+    auto const& asked = it->second;
+    if (asked.endpoint != endpoint) {
+      ++it;
+      continue;
+    }
+    if (asked.kind == Kind::read) --reading_count_;
+    if (asked.kind == Kind::relay || asked.kind == Kind::inventory) --relaying_count_;
+    if (asked.kind == Kind::records) {
+      record_deadlines_.erase({asked.deadline, it->first});
+      for (auto const position : std::vector{asked.positions}) fail_over(position, endpoint, turn);
+    }
+    it = asked_.erase(it);
+  }
 }
 
 bool Sync::is_here(std::string_view endpoint) const {
@@ -336,14 +351,27 @@ void Sync::begin_session(std::string const& endpoint, State& state, Turn& turn) 
   ++reading_count_;
   state.session = std::make_unique<Session>(++last_session_, index_, turn.random(), options_.reconciliation);
   state.session->counts.endpoint = endpoint;
+  state.session->deadline = later_by(turn.now.steady, options_.session_patience);
   continue_session(endpoint, state, turn);
 }
 
 void Sync::end_session(State& state) {
   if (!state.session) return;
+  state.lacking.clear();
   state.session.reset();
   state.is_reading = false;
   --reading_count_;
+}
+
+/// Nothing that the peer has listed came for a while.
+void Sync::give_up_session(std::string const& endpoint, State& state, Turn& turn) {
+  bool const is_hanging = !state.session->walk.is_done() || state.queue.size() > kPageSize;
+  drop_queue(endpoint, state, turn);
+  // Else it only goes on telling of new versions.
+  if (!is_hanging) return finish_session(endpoint, state, turn);
+  state.was_read = true;
+  end_session(state);
+  blame(endpoint, turn);
 }
 
 void Sync::on_reconciled(Asked const& asked, CallAnswer answer, Turn& turn) {
@@ -387,7 +415,9 @@ void Sync::take_differences(std::string const& endpoint, State& state, Turn& tur
     auto const refused = state.refused.find(wanted.position);
     if (refused != state.refused.end() && refused->second.rank == wanted.rank) continue;
     // Another peer is asked for it already.
-    if (!want(wanted.position, true, endpoint, state)) session.is_useful = true;
+    auto const known = wanted_.find(wanted.position);
+    if (known != wanted_.end() && known->second.from != endpoint) session.is_useful = true;
+    (void)want(wanted.position, true, endpoint, state);
   }
   for (auto& order : session.walk.take_ours()) {
     session.has_found = true;
@@ -439,7 +469,8 @@ void Sync::finish_session(std::string const& endpoint, State& state, Turn& turn)
     auto const longest = std::max(options_.reread_interval, options_.interval_max / kUselessPart);
     state.interval = std::clamp(2 * state.interval, options_.reread_interval, longest);
   }
-  auto const pause = session->walk.is_cut() ? kCutPause : jittered(state.interval, turn);
+  bool const goes_on = session->walk.is_cut() && session->counts.new_count > 0;
+  auto const pause = goes_on ? kCutPause : jittered(state.interval, turn);
   state.next_read = later_by(turn.now.steady, pause);
 }
 
@@ -538,6 +569,10 @@ Sync::Read Sync::on_records(Asked& asked, CallAnswer answer, Turn& turn) {
     continue_session(asked.endpoint, *state, turn);
     return {};
   }
+  if (!state->is_here) {
+    for (auto const position : asked.positions) fail_over(position, asked.endpoint, turn);
+    read->left = 0;
+  }
   auto const looked_up = asked.positions.size() - read->left;
   for (auto i = asked.positions.size(); i-- > looked_up;) state->queue.push_front(asked.positions[i]);
   asked.positions.resize(looked_up);
@@ -557,13 +592,16 @@ void Sync::record_offered(std::string const& endpoint, OrderRecord const& order,
     if (state->refused.size() < kRefusedMax) state->refused[id.position] = {version_rank(order), id.version};
   }
   state->held.insert(id);
-  wanted_.erase(id.position);
+  auto const wanted = wanted_.find(id.position);
+  bool const was_listed = wanted != wanted_.end() && wanted->second.is_listed;
+  if (wanted != wanted_.end()) wanted_.erase(wanted);
   if (!added) return;
   if (*added != Added::nothing) {
     state->miss_count = 0;
     if (!state->session) return;
     state->session->is_useful = true;
     ++state->session->counts.new_count;
+    state->session->is_progress = state->session->is_progress || was_listed;
     return;
   }
   // Its version is older than ours, though its rank was not.
@@ -573,7 +611,13 @@ void Sync::record_offered(std::string const& endpoint, OrderRecord const& order,
 
 void Sync::records_done(Read const& read, Turn& turn) {
   auto* const state = find(read.endpoint);
-  if (!state) return;
+  if (!state) {
+    for (auto const position : read.asked) fail_over(position, read.endpoint, turn);
+    return;
+  }
+  if (state->session && std::exchange(state->session->is_progress, false)) {
+    state->session->deadline = later_by(turn.now.steady, options_.session_patience);
+  }
   std::size_t missing = 0;
   bool is_listed = false;
   for (auto const position : read.asked) {
@@ -588,7 +632,7 @@ void Sync::records_done(Read const& read, Turn& turn) {
     if (is_listed) {
       add_miss(read.endpoint, *state, turn);
     } else {
-      ++state->false_count;
+      if (++state->false_count >= kMissesMax) drop_queue(read.endpoint, *state, turn);
     }
   }
   ask_for_records(read.endpoint, *state, turn);
@@ -718,7 +762,10 @@ void Sync::blame(std::string const& endpoint, Turn& turn) {
 
 void Sync::expire(Turn& turn) {
   for (auto& [endpoint, state] : states_) {
-    if (state.is_here && !state.is_telling && state.next_tell <= turn.now.steady) tell(endpoint, state, turn);
+    bool const tells =
+        state.is_here && !state.is_telling && !state.untold.empty() && state.next_tell <= turn.now.steady;
+    if (tells) tell(endpoint, state, turn);
+    if (state.session && state.session->deadline <= turn.now.steady) give_up_session(endpoint, state, turn);
   }
   expire_record_calls(turn);
   if (next_relay_ <= turn.now.steady) relay(turn);
@@ -745,6 +792,7 @@ TimePoint Sync::next_expiry() const {
   if (!record_deadlines_.empty()) next = std::min(next, record_deadlines_.begin()->first);
   for (auto const& [endpoint, state] : states_) {
     if (!state.is_here) continue;
+    if (state.session) next = std::min(next, state.session->deadline);
     if (!state.is_reading && reading_count_ < options_.read_count_max) next = std::min(next, state.next_read);
     if (!state.is_telling && !state.untold.empty()) next = std::min(next, state.next_tell);
   }

@@ -83,6 +83,8 @@ class Sync {
     std::size_t wanted_count_max = 32'768;  // positions whose records are asked for; about 150 bytes each
     std::size_t record_call_count_max = 4;  // of a peer
     Duration record_timeout = std::chrono::seconds{2};
+    /// A reconciliation ends this long after the last record that was new to us.
+    Duration session_patience = std::chrono::seconds{30};
     Reconciliation::Limits reconciliation{};
   };
   /// Orders that were read from a peer: its whole book, or records that were asked for.
@@ -160,6 +162,8 @@ class Sync {
     std::size_t failure_count = 0;
     bool has_found = false;  // something that one of us lacks
     bool is_useful = false;  // something was transferred
+    TimePoint deadline{};
+    bool is_progress = false;  // something new has come since the deadline was set
     event::BookRead counts;
   };
   struct Refused {
@@ -232,6 +236,7 @@ class Sync {
   void continue_session(std::string const& endpoint, State& state, Turn& turn);
   void finish_session(std::string const& endpoint, State& state, Turn& turn);
   void end_session(State& state);
+  void give_up_session(std::string const& endpoint, State& state, Turn& turn);
   void take_differences(std::string const& endpoint, State& state, Turn& turn);
   // Records
   bool want(OrderPosition position, bool is_listed, std::string const& endpoint, State& state);

@@ -29,24 +29,24 @@ void Crossing::on_changed(OrderRecord const& order, PeerId const& self, WallTime
 
 std::optional<Purchases::Leg> Crossing::take_for(OrderRecord const& own, Satoshi free, Turn& turn) {
   if (free.units() <= 0 || taking_.contains(own.id)) return std::nullopt;
-  for (auto& [order, amount] :
-       book_.signed_matches(own, Satoshi{1}, options_.match_count_max, turn.now.wall)) {
+  auto const may_take = [&](OrderRecord const& order) {
     auto const wanted = std::min(free, order.remaining);
     bool const is_too_little = wanted < order.least_take && wanted < order.remaining;
-    bool const is_for_us =
-        is_later(own, order) && !is_too_little && !is_left_out({own.id, key_of(order)}, turn.now.steady);
-    if (!is_for_us) continue;
-    auto const leg = kFirstLeg + ++last_leg_;
-    takes_.emplace(leg, Take{own.id, key_of(order)});
-    taking_.insert(own.id);
-    return Purchases::Leg{leg, std::move(order), wanted, true, options_.patience, own.id};
-  }
-  return std::nullopt;
+    return is_later(own, order) && !is_too_little && !is_left_out({own.id, key_of(order)}, turn.now.steady);
+  };
+  auto const* const order = book_.first_match(own, options_.match_count_max, may_take, turn.now.wall);
+  if (!order) return std::nullopt;
+  auto const leg = kFirstLeg + ++last_leg_;
+  takes_.emplace(leg, Take{own.id, key_of(*order)});
+  taking_.insert(own.id);
+  return Purchases::Leg{leg, *order, std::min(free, order->remaining), true, options_.patience, own.id};
 }
 
 bool Crossing::is_left_out(FailureKey const& key, TimePoint now) const {
   auto const found = failures_.find(key);
-  return found != failures_.end() && found->second.until > now;
+  if (found != failures_.end()) return found->second.until > now;
+  // What cannot be remembered is not tried, so no number of orders makes this peer try without pause.
+  return failures_.size() >= options_.failure_count_max;
 }
 
 void Crossing::on_report(Purchases::Report const& report, Turn& turn) {
@@ -61,11 +61,6 @@ void Crossing::on_report(Purchases::Report const& report, Turn& turn) {
   if (state == result::PurchaseState::settled) {
     failures_.erase(key);
     return;
-  }
-  // The one that ends first makes room.
-  if (failures_.size() >= options_.failure_count_max && !failures_.contains(key)) {
-    failures_.erase(
-        std::ranges::min_element(failures_, {}, [](auto const& each) { return each.second.until; }));
   }
   auto& failure = failures_[std::move(key)];
   failure.delay = std::clamp(2 * failure.delay, options_.retry_min, options_.retry_max);
@@ -84,6 +79,7 @@ void Crossing::expire(Turn& turn) {
 }
 
 TimePoint Crossing::next_expiry() const {
+  if (may_look()) return TimePoint::min();
   return options_.is_enabled && !own_.all().empty() ? next_look_ : TimePoint::max();
 }
 

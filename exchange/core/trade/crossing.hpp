@@ -33,11 +33,13 @@ class Crossing {
   struct Options {
     bool is_enabled = false;
     std::size_t take_count_max = 64;                   // at a time
-    std::size_t match_count_max = 100;                 // orders that are considered for one own order
+    std::size_t match_count_max = 1'000;               // orders that are considered for one own order
+    std::size_t look_count_max = 32;                   // own orders that are looked at in one turn
     Duration look_interval = std::chrono::seconds{5};  // at all own orders, since reservations end
     Duration retry_min = std::chrono::seconds{5};
     Duration retry_max = std::chrono::minutes{5};
-    std::size_t failure_count_max = 1'000;  // orders that are left out
+    /// Orders that are left out; as long as there are so many, no new one is tried.
+    std::size_t failure_count_max = 1'000;
     std::chrono::milliseconds patience = std::chrono::minutes{1};
   };
 
@@ -51,11 +53,13 @@ class Crossing {
   void on_changed(OrderRecord const& order, PeerId const& self, WallTime now);
   /// Notes the own order of a take that has ended.
   void on_report(Purchases::Report const& report, Turn& turn);
-  /// The next take of an own order that was noted; nothing when all were looked at. `reserved` tells how much
-  /// of an own order others have reserved.
+  /// The next take of an own order that was noted; nothing when all were looked at, or `look_count` of this
+  /// turn is at its limit. `reserved` tells how much of an own order others have reserved.
   template <class Reserved>
-  [[nodiscard]] std::optional<Purchases::Leg> next_take(Reserved const& reserved, Turn& turn) {
-    while (!noted_.empty() && takes_.size() < options_.take_count_max) {
+  [[nodiscard]] std::optional<Purchases::Leg> next_take(Reserved const& reserved, std::size_t& look_count,
+                                                        Turn& turn) {
+    while (may_look() && look_count < options_.look_count_max) {
+      ++look_count;
       auto const id = std::move(noted_.extract(noted_.begin()).value());
       auto const* const own = own_.find(id);
       if (!own || !own->record.is_live(turn.now.wall)) continue;
@@ -79,6 +83,7 @@ class Crossing {
   };
   using FailureKey = std::pair<std::string, OrderKey>;  // own order, order
 
+  [[nodiscard]] bool may_look() const { return !noted_.empty() && takes_.size() < options_.take_count_max; }
   [[nodiscard]] std::optional<Purchases::Leg> take_for(OrderRecord const& own, Satoshi free, Turn& turn);
   [[nodiscard]] bool is_left_out(FailureKey const& key, TimePoint now) const;
 

@@ -191,6 +191,21 @@ TEST_F(CrossingTest, aTakeContinuesAfterARestartAndIsNotRepeated) {
   EXPECT_EQ(traded(alice_), Satoshi{100});
 }
 
+TEST_F(CrossingTest, ordersThatCannotBeTakenHideNoOther) {
+  // Later than Bob's order, and at better prices.
+  for (int i = 0; i < 150; ++i) {
+    auto const dust = publish(carol_, terms(Side::sell, 1, 5'000'000));
+    EXPECT_EQ(dust.status, OrderStatus::open);
+  }
+  network_.now.wall -= 1min;
+  auto const sell = publish(alice_, terms(Side::sell, 100));
+  network_.now.wall += 30s;
+  publish(bob_, terms(Side::buy, 100));
+  network_.now.wall += 30s;
+  network_.wait(10s);
+  EXPECT_EQ(known(alice_, sell).status, OrderStatus::filled);
+}
+
 TEST_F(CrossingTest, withoutTheOptionNothingIsTaken) {
   publish(alice_, terms(Side::sell, 100));
   network_.advance(1s);

@@ -91,13 +91,13 @@ TEST_F(IntakeTest, refusesMoreThanItsLimit) {
   EXPECT_TRUE(intake_.add(order(7), {}));
 }
 
-TEST_F(IntakeTest, dropsWhatOnlyOnePeerHasSent) {
-  for (std::uint64_t i = 1; i <= 4; ++i) EXPECT_TRUE(intake_.add(order(i), {.endpoint = "h:1"}));
+TEST_F(IntakeTest, dropsWhatWasReadFromOnePeerAlone) {
+  for (std::uint64_t i = 1; i <= 4; ++i) EXPECT_TRUE(intake_.add(order(i), {.endpoint = "h:1", .read = 1}));
   EXPECT_EQ(send().size(), 2u);
-  EXPECT_TRUE(intake_.add(order(5), {.endpoint = "h:1"}));
-  EXPECT_TRUE(intake_.add(order(6), {.endpoint = "h:1"}));
+  EXPECT_TRUE(intake_.add(order(5), {.endpoint = "h:1", .read = 1}));
+  EXPECT_TRUE(intake_.add(order(6), {.endpoint = "h:1", .read = 1}));
   EXPECT_TRUE(intake_.add(order(6), {.request = 9}));
-  auto const dropped = intake_.drop_from("h:1");
+  auto const dropped = intake_.drop_read_from("h:1");
   ASSERT_EQ(dropped.size(), 1u);
   EXPECT_EQ(dropped[0].order, order(5));
   EXPECT_FALSE(dropped[0].is_valid);

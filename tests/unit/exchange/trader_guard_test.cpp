@@ -80,5 +80,41 @@ TEST_F(TraderGuardTest, aForgedOrderCostsTheValidOnesBesideItNothing) {
   EXPECT_EQ(alice_.trader->book().live(network_.now.wall), std::vector{order});
 }
 
+TEST_F(TraderGuardTest, forgedOrdersInTheNameOfAPeerDoNotDisturbIt) {
+  auto& bob = network_.add("Bob", 2);
+  network_.look_up();
+  ASSERT_TRUE(alice_.trader->sync().is_here(bob.at));
+  InventoryMessage message;
+  message.endpoint = bob.at;
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    message.orders.push_back(signed_by(3, draft(i, Side::buy)));
+    message.orders.back().price = PriceCents{1};
+  }
+  EXPECT_FALSE(ask(mallory_, to_json(message)));
+  EXPECT_EQ(ask(mallory_, ping())->code, RefusalCode::limit) << "it is refused itself";
+  command::AddOrder order;
+  order.side = Side::sell;
+  order.price = PriceCents{6'000'000};
+  order.amount = Satoshi{100};
+  network_.is_cut = [&](auto const& from, auto const&) { return from == bob.at; };  // Bob cannot tell of it
+  network_.execute(bob, order);
+  network_.live(2min);
+  EXPECT_EQ(alice_.trader->book().size(), 1u) << "Alice compares her orders with Bob's as often as before";
+}
+
+TEST_F(TraderGuardTest, makingABookCostsMoreThanReadingIt) {
+  for (std::uint64_t i = 1; i <= 500; ++i) {
+    EXPECT_FALSE(ask(bob_, to_json(signed_by(2, draft(i, Side::buy)))));
+  }
+  GetOrderbookMessage const message{{1, CreatorType::client, kNow}, false};
+  std::size_t served = 0;
+  std::uint64_t number = 1'000;
+  do {
+    ++served;
+    EXPECT_FALSE(ask(bob_, to_json(signed_by(4, draft(++number, Side::buy)))));  // the book changes
+  } while (!ask(mallory_, to_json(message)) && served < 500);
+  EXPECT_LT(served, 60u);
+}
+
 }  // namespace
 }  // namespace grenache::exchange
