@@ -76,7 +76,7 @@ Trader::Trader(Options options, SecretKey const& key, Random random)
       sales_{options_.sales, self_, options_.is_store_in_process},
       purchases_{options_.purchases, self_, peers_, own_orders_},
       immediate_orders_{options_.immediate_orders},
-      crossing_{options_.crossing, book_, own_orders_},
+      crossing_{options_.crossing, book_, own_orders_, purchases_},
       positions_{options_.position, 0, options_.is_store_in_process} {
   self_.instance = to_hex(random_.bytes(kInstanceBytes));
 }

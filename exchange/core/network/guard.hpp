@@ -12,15 +12,15 @@ namespace grenache::exchange {
 /// Limits how much of this peer's time the callers of one address use, and bans for a time those that send
 /// what no honest peer sends.
 ///
-/// Each address has an allowance of work, which grows with time; each request costs as much as it makes us
-/// work at most. So nobody takes more than a part of the thread, however cheap his requests are for him: the
+/// Each address has an allowance of work, which grows with time; each request costs about as much as it makes
+/// us work. So nobody takes more than a part of the thread, however cheap his requests are for him: the
 /// cost to an attacker is one address for each fifth of a core. IPv6 callers are counted by /64, which costs
 /// about as much as one IPv4 address. Callers on this host share ten times the allowance, and are not banned,
 /// since several peers may run here, or call through a proxy.
 ///
 /// Memory is bounded: at address_count_max, those that have their whole allowance and no faults are
 /// forgotten; if none has, all further addresses share one allowance. So an attacker with that many addresses
-/// slows newcomers, and not those that are known.
+/// slows all callers that have no place, which an idle one loses.
 class Guard {
  public:
   /// About 10 us of the thread.

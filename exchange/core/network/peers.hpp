@@ -61,13 +61,15 @@ struct Contact {
 /// from somebody on the path: what matters in them is signed by itself.
 ///
 /// Memory of contacts: up to kept_count_max peers that have proved who they are, or that a person named and
-/// that answered, have a row in the journal. They are pinged at the next start, and forgotten after a day of
-/// silence; so peers find each other again when no grape answers (Trader.peersMeetAgainWithoutTheDht).
+/// that answered, have a row in the journal. They are pinged at the next start, and forgotten when neither an
+/// answer nor a lookup has told of them for a day; so peers find each other again when no grape answers
+/// (Trader.peersMeetAgainWithoutTheDht).
 ///
 /// Eclipse: strangers fill at most contact_count_max places, and a newcomer takes one from the network with
 /// the most contacts, so an attacker needs addresses in as many networks as there are honest ones, not many
-/// addresses in one. Contacts with a row are not evicted, and an attacker can replace only those that do not
-/// answer (PeersTest.manyAddressesOfOneNetworkKeepNobodyOut, PeersTest.aKeptPeerThatAnswersIsNotReplaced).
+/// addresses in one (PeersTest.manyAddressesOfOneNetworkKeepNobodyOut). The rows are shared in the same way
+/// (PeersTest.aNetworkDoesNotHaveAllRows); a contact with a row is not evicted, and loses it otherwise only
+/// after an hour of silence (PeersTest.aKeptPeerThatAnswersIsNotReplaced).
 class Peers {
  public:
   struct Options {

@@ -32,7 +32,8 @@ std::optional<Purchases::Leg> Crossing::take_for(OrderRecord const& own, Satoshi
   auto const may_take = [&](OrderRecord const& order) {
     auto const wanted = std::min(free, order.remaining);
     bool const is_too_little = wanted < order.least_take && wanted < order.remaining;
-    return is_later(own, order) && !is_too_little && !is_left_out({own.id, key_of(order)}, turn.now.steady);
+    return is_later(own, order) && !is_too_little && !is_left_out({own.id, key_of(order)}, turn.now.steady) &&
+           !purchases_.is_taking(key_of(order));
   };
   auto const* const order = book_.first_match(own, options_.match_count_max, may_take, turn.now.wall);
   if (!order) return std::nullopt;
@@ -51,17 +52,17 @@ bool Crossing::is_left_out(FailureKey const& key, TimePoint now) const {
 
 void Crossing::on_report(Purchases::Report const& report, Turn& turn) {
   auto const state = report.purchase.state;
-  bool const has_ended = state == result::PurchaseState::settled || state == result::PurchaseState::failed;
+  // A payment that is not confirmed at once may take an hour.
+  bool const has_ended = state == result::PurchaseState::settled || state == result::PurchaseState::failed ||
+                         state == result::PurchaseState::paying;
   auto const found = takes_.find(report.leg);
   if (found == takes_.end() || !has_ended) return;
   auto const take = std::move(takes_.extract(found).mapped());
   taking_.erase(take.own_order);
   noted_.insert(take.own_order);
   FailureKey key{take.own_order, take.order};
-  if (state == result::PurchaseState::settled) {
-    failures_.erase(key);
-    return;
-  }
+  if (state == result::PurchaseState::settled) failures_.erase(key);
+  if (state != result::PurchaseState::failed) return;
   auto& failure = failures_[std::move(key)];
   failure.delay = std::clamp(2 * failure.delay, options_.retry_min, options_.retry_max);
   failure.until = later_by(turn.now.steady, failure.delay);

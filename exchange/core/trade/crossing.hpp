@@ -22,8 +22,10 @@ namespace grenache::exchange {
 /// and one at a time for each own order, whose amount is held in the reservation store meanwhile: what others
 /// have reserved of it is not taken, and what it takes nobody else is sold.
 ///
-/// An order whose maker refuses or does not answer is left out for a time that doubles with each failure. The
-/// state is in memory alone: after a restart Purchases continues what was being taken.
+/// An order whose maker refuses or does not answer is left out for a time that doubles with each failure, and
+/// one whose maker does not confirm a payment as long as it is asked to; the rest of the own order is traded
+/// meanwhile. The state is in memory alone: after a restart Purchases continues what was being taken, and the
+/// same pair is not taken twice.
 ///
 /// Promises: two orders that cross make one trade
 /// (CrossingTest.ordersPlacedAtTheSameMomentMakeOneTrade); an order trades no more than its amount, whoever
@@ -44,8 +46,8 @@ class Crossing {
   };
 
   /// The parts must outlive this object.
-  Crossing(Options options, Book const& book, OwnOrders const& own)
-      : options_{options}, book_{book}, own_{own} {}
+  Crossing(Options options, Book const& book, OwnOrders const& own, Purchases const& purchases)
+      : options_{options}, book_{book}, own_{own}, purchases_{purchases} {}
   Crossing(Crossing const&) = delete;
   Crossing& operator=(Crossing const&) = delete;
 
@@ -63,7 +65,7 @@ class Crossing {
       auto const id = std::move(noted_.extract(noted_.begin()).value());
       auto const* const own = own_.find(id);
       if (!own || !own->record.is_live(turn.now.wall)) continue;
-      auto const free = own->record.remaining - reserved(id);
+      auto const free = own->record.remaining - reserved(id) - purchases_.held(id);
       if (auto leg = take_for(own->record, free, turn)) return leg;
     }
     return std::nullopt;
@@ -90,6 +92,7 @@ class Crossing {
   Options options_;
   Book const& book_;
   OwnOrders const& own_;
+  Purchases const& purchases_;
   std::set<std::string> noted_;  // own orders to look at
   std::map<std::uint64_t, Take> takes_;
   std::set<std::string> taking_;  // own orders of takes_

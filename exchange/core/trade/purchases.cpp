@@ -536,6 +536,19 @@ TimePoint Purchases::next_expiry() const {
   return next;
 }
 
+Satoshi Purchases::held(std::string_view own_order) const {
+  Satoshi out;
+  for (auto const& [id, entry] : entries_) {
+    if (entry.purchase.for_order == own_order) out = out + entry.purchase.amount;
+  }
+  return out;
+}
+
+bool Purchases::is_taking(OrderKey const& order) const {
+  return std::ranges::any_of(entries_,
+                             [&](auto const& each) { return key_of(each.second.purchase.order) == order; });
+}
+
 std::vector<store::Recover::Take> Purchases::holds(WallTime now) const {
   std::vector<store::Recover::Take> out;
   for (auto const& [id, entry] : entries_) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "exchange/core/network/peers.hpp"
+#include "exchange/core/order.hpp"
 #include "exchange/core/self.hpp"
 #include "exchange/core/trade/own_orders.hpp"
 #include "exchange/core/turn.hpp"
@@ -117,6 +118,10 @@ class Purchases {
   [[nodiscard]] TimePoint next_expiry() const;
   /// Number of takes that have not ended.
   [[nodiscard]] std::size_t count() const { return entries_.size(); }
+  /// How much of an own order is held, or will be, for takes that have not ended. Linear.
+  [[nodiscard]] Satoshi held(std::string_view own_order) const;
+  /// An order of another maker is being taken. Linear.
+  [[nodiscard]] bool is_taking(OrderKey const& order) const;
   /// Holds of own orders, for store::Recover.
   [[nodiscard]] std::vector<store::Recover::Take> holds(WallTime now) const;
 

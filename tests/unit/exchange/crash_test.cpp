@@ -20,7 +20,7 @@ using Node = TraderNetwork::Node;
 
 constexpr PriceCents kPrice{6'000'000};
 constexpr std::size_t kSeedCount = 1'000;  // about 70 s
-constexpr std::size_t kParts = 4;
+constexpr std::size_t kParts = 8;
 constexpr int kStepCount = 40;
 
 std::size_t number_from(char const* variable, std::size_t otherwise) {

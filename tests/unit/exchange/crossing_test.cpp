@@ -206,6 +206,24 @@ TEST_F(CrossingTest, ordersThatCannotBeTakenHideNoOther) {
   EXPECT_EQ(known(alice_, sell).status, OrderStatus::filled);
 }
 
+TEST_F(CrossingTest, aPaymentThatIsNotConfirmedDoesNotStopTheRestOfTheOrder) {
+  publish(carol_, terms(Side::sell, 1, 5'900'000));
+  network_.on_sent = [&](TraderNetwork::Node const& from, json::Value const& sent) {
+    bool const pays =
+        &from == &bob_ && sent.as_string() && sent.as_string()->find(PayMessage::kType) != std::string::npos;
+    if (pays && traded(bob_) == Satoshi{}) network_.unreachable.insert(carol_.at);
+  };
+  auto const sell = publish(alice_, terms(Side::sell, 99));
+  network_.advance(1s);
+  publish(bob_, terms(Side::buy, 100));
+  network_.wait(30s);
+  EXPECT_EQ(traded(bob_), Satoshi{99});
+  EXPECT_EQ(known(alice_, sell).status, OrderStatus::filled);
+  network_.unreachable.clear();
+  network_.wait(2min);
+  EXPECT_EQ(traded(bob_), Satoshi{100});
+}
+
 TEST_F(CrossingTest, withoutTheOptionNothingIsTaken) {
   publish(alice_, terms(Side::sell, 100));
   network_.advance(1s);
