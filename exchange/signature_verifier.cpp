@@ -38,8 +38,8 @@ void SignatureVerifier::verify(std::vector<OrderRecord> orders, Done done) {
                valid.reserve(orders.size());
                for (auto const& order : orders) valid.push_back(verify_order(order));
                asio::post(impl->executor, [here, valid = std::move(valid), done = std::move(done)]() mutable {
-                 auto const impl = here.lock();
-                 if (impl && !impl->is_stopped) done(std::move(valid));
+                 auto const still = here.lock();
+                 if (still && !still->is_stopped) done(std::move(valid));
                });
              });
 }

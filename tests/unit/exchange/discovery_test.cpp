@@ -77,10 +77,16 @@ class DiscoveryTest : public testing::Test {
     ADD_FAILURE() << name << (wanted ? " is not listed" : " is still listed");
   }
 
+  rpc::Link::Options options() const {
+    rpc::Link::Options out;
+    out.grapes = {dht_.address(0)};
+    return out;
+  }
+
   boost::asio::io_context io_{1};
   Log log_{LogLevel::error, LogFormat::text};
   InProcessDht dht_{io_.get_executor(), {.grape_count = 2}};
-  rpc::Link link_{io_.get_executor(), {.grapes = {dht_.address(0)}}, Random{7}};
+  rpc::Link link_{io_.get_executor(), options(), Random{7}};
 };
 
 TEST(Discovery, marketsHaveNames) {

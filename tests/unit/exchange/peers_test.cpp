@@ -223,7 +223,9 @@ TEST_F(PeersTest, aKeptPeerThatAnswersIsNotReplaced) {
     } else if (ping_) {
       prove();
     }
-    if (time < 50min) EXPECT_TRUE(is_kept("10.1.0.3:3")) << "a short absence costs nothing";
+    if (time < 50min) {
+      EXPECT_TRUE(is_kept("10.1.0.3:3")) << "a short absence costs nothing";
+    }
     expire_after(1s);
   }
   EXPECT_TRUE(is_kept("66.6.0.1:1"));
