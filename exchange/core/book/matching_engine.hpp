@@ -199,7 +199,7 @@ class MatchingEngine {
     Handle first = kNone;
     std::uint32_t size = 0;
   };
-  /// What chunks are compared by: their levels, then their first orders.
+  /// The sort key of chunks: the level, then the first order.
   struct ChunkKey {
     std::uint32_t level = 0;
     Handle first = kNone;

@@ -18,7 +18,7 @@ void shift_down(Array& array, std::uint32_t at, std::uint32_t count) {
   std::copy(array.begin() + at + 1, array.begin() + count, array.begin() + at);
 }
 
-/// What two neighbours hold, to be divided among them anew.
+/// The entries of two neighbours, which are divided equally among them.
 template <class T>
 struct Joined {
   std::array<T, 64> items{};

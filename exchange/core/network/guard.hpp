@@ -35,7 +35,7 @@ class Guard {
     Duration ban_time = std::chrono::minutes{10};
   };
   enum class Verdict { admitted, too_many, banned };
-  /// What counts against an address, in points; a ban follows at ban_score.
+  /// Faults of an address. Each adds points to its score; at ban_score it is banned.
   enum class Fault {
     malformed,      // 1: no message, or one with members that cannot be
     bad_signature,  // 10: an order that its maker has not signed

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kTroubleSizeMax = 200;
 constexpr std::size_t kCommandCountMax = 100;
-/// Who calls us is not pinged more often.
+/// The least time between two pings of a contact that calls us while it is away.
 constexpr Duration kCalledPause = std::chrono::seconds{5};
 
 /// A public peer does not make us call hosts of our own network.
@@ -183,7 +183,7 @@ void Peers::called_by(std::string const& endpoint, IpAddress const& from, Turn& 
   auto const known = contacts_.find(endpoint);
   if (known == contacts_.end()) return found({endpoint}, ContactSource::peers, turn);
   auto& contact = known->second;
-  // One that was away, and calls us, is back.
+  // A contact that was away and now calls us is probably back.
   bool const is_away = !contact.is_met && !contact.is_self && !contact.is_asking && contact.was_tried;
   if (is_away && contact.next_ping - contact.delay + kCalledPause <= turn.now.steady) {
     ping(endpoint, contact, turn);

@@ -131,7 +131,7 @@ class Reconciliation {
   /// The next request, without header and endpoint; nothing as long as answers are needed, and at the end.
   [[nodiscard]] std::optional<ReconcileMessage> next();
   void on_answer(ReconcileMessage const& asked, std::vector<ReconcileNode> const& nodes);
-  /// What is asked for has no answer, and is asked for again by next().
+  /// The question got no answer; next() returns it again.
   void retry(ReconcileMessage const& asked);
   /// All is answered.
   [[nodiscard]] bool is_done() const { return open_count_ == 0 && todo_.empty(); }

@@ -367,7 +367,7 @@ void Sync::end_session(State& state) {
 void Sync::give_up_session(std::string const& endpoint, State& state, Turn& turn) {
   bool const is_hanging = !state.session->walk.is_done() || state.queue.size() > kPageSize;
   drop_queue(endpoint, state, turn);
-  // Else it only goes on telling of new versions.
+  // A session that is done stays open only because new ids of the peer keep coming.
   if (!is_hanging) return finish_session(endpoint, state, turn);
   state.was_read = true;
   end_session(state);
@@ -549,7 +549,7 @@ void Sync::handle(RequestId request, PayloadForm form, GetRecordsMessage const& 
   }
   auto answer =
       write_payload(records_answer_to_json(std::move(orders), message.positions.size() - done), form);
-  // Waits for the rows of own versions in it; others' versions are no promise of ours.
+  // An answer with own versions waits until their rows are durable; versions of others promise nothing.
   if (has_own) return turn.reply(request, std::move(answer));
   turn.reply_now(request, std::move(answer));
 }

@@ -40,21 +40,22 @@ class RecentIds {
 /// peers of changes.
 ///
 /// How books become equal:
-///  - A peer of ours is asked in what its set of signed orders differs from ours (Reconciliation). What we
-///  lack
-///    is fetched, what it lacks is sent to it, unless it is asking us the same.
-///  - A change of an own order is sent to every peer until it has answered, one call at a time per peer,
-///  always
-///    with the newest version; so a peer that was away hears of a closed order when it is back.
-///  - The id of a new version of another maker is told to one peer (two, if the maker has not sent it to us),
-///  and
-///    to two more for each that did not know it. So it stops where all know it, and what it misses is found
-///    by the next reconciliation. Never to a peer that has shown us the id.
-///  - Who does not know an id asks for the record: one peer at a time, another one that has told of it after
-///    record_timeout.
-///  - The book of a peer of the original, or of an older peer of ours that refuses a reconciliation, is read
-///  as
-///    a whole; such a peer is sent orders one by one.
+///
+/// Reconciliation compares our set of signed orders with that of a peer of ours. Records that we lack are
+/// fetched. Records that the peer lacks are sent to it, unless it is reconciling with us at that time.
+///
+/// A change of an own order is sent to every peer until that peer has answered: one call at a time for each
+/// peer, always with the newest version. So a peer that was away hears of a closed order when it is back.
+///
+/// The id of a new version of another maker is told to one peer, or to two if the version did not come from
+/// its maker, and to two more for each peer that did not know it. It is never told to a peer that has shown
+/// it to us. A peer that is missed finds the version by its next reconciliation.
+///
+/// A peer that does not know an id asks for the record: one peer at a time, and after record_timeout another
+/// one that has told of the id.
+///
+/// The book of a peer of the original, or of an older peer of ours that refuses a reconciliation, is read as
+/// a whole. Such a peer is sent orders one by one.
 ///
 /// What a peer can make us hold: per peer untold_count_max keys, 48 KiB of ids, kRefusedMax refused positions
 /// and a Reconciliation of bounded size; in all wanted_count_max positions and rumour_count_max ids. What it
