@@ -243,21 +243,11 @@ std::vector<OrderRecord> Book::live(WallTime now) const {
   return out;
 }
 
-std::vector<OrderRecord> Book::live_and_closed(std::size_t count_max, std::string const& first,
-                                               WallTime now) const {
-  auto out = live(now);
-  auto const size_max = out.size() + count_max;
-  auto const middle = orders_.lower_bound(OrderKey{first, std::nullopt});
-  auto const add = [&](auto begin, auto end) {
-    for (auto it = begin; it != end && out.size() < size_max; ++it) {
-      auto const& order = it->second.order;
-      bool const is_closed = order.is_signed() && order.status != OrderStatus::open && order.expires > now;
-      if (is_closed) out.push_back(order);
-    }
-  };
-  add(middle, orders_.end());
-  add(orders_.begin(), middle);
-  return out;
+std::optional<OrderKey> Book::visit(OrderKey const& first, std::size_t count_max,
+                                    std::function<void(OrderRecord const&)> const& body) const {
+  auto it = orders_.lower_bound(first);
+  for (std::size_t i = 0; i < count_max && it != orders_.end(); ++i, ++it) body(it->second.order);
+  return it == orders_.end() ? std::nullopt : std::optional{it->first};
 }
 
 std::vector<OrderRecord const*> Book::with_prefix(std::string_view prefix, std::size_t count_max) const {

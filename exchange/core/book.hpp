@@ -108,10 +108,10 @@ class Book {
                                                WallTime now) const;
   /// All live orders, by key.
   [[nodiscard]] std::vector<OrderRecord> live(WallTime now) const;
-  /// As live(), followed by at most `count_max` signed orders that are closed and have not expired: those
-  /// with ids from `first` on, then from the beginning.
-  [[nodiscard]] std::vector<OrderRecord> live_and_closed(std::size_t count_max, std::string const& first,
-                                                         WallTime now) const;
+  /// Calls `body` for at most `count_max` orders by key, from `first` on. Returns the key of the next one;
+  /// nothing if there is none.
+  std::optional<OrderKey> visit(OrderKey const& first, std::size_t count_max,
+                                std::function<void(OrderRecord const&)> const& body) const;
   /// Increases with every change.
   [[nodiscard]] std::uint64_t version() const { return version_; }
   /// At most `count_max` orders whose id begins with `prefix`, by key.

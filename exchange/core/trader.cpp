@@ -13,10 +13,6 @@ namespace {
 
 constexpr std::size_t kInstanceBytes = 8;
 constexpr char const* kTradeKind = "trade";
-/// Closed orders in an answer, which must not exceed kAnswerBytesMax.
-constexpr std::size_t kClosedAnsweredMax = 4'000;
-/// After this another part of the closed orders is answered.
-constexpr Duration kBookAnswerAgeMax = std::chrono::seconds{30};
 constexpr std::size_t kBadSignaturesMax = 10;  // in a batch; what else its sender has sent is dropped
 // Costs of a request before it is parsed.
 constexpr Guard::Units kLeastCost = 2;
@@ -68,6 +64,7 @@ Trader::Trader(Options options, SecretKey const& key, Random random)
       self_{key, key.public_key(), options_.name, {}, {}, -1},
       random_{std::move(random)},
       book_{options_.book},
+      book_answers_{options_.book_answers, book_},
       guard_{options_.guard},
       intake_{options_.intake},
       peers_{options_.peers, self_},
@@ -215,7 +212,7 @@ Guard::Units Trader::cost_of(Request const& request, PayloadForm form, TimePoint
     }
   };
   auto const* const wanted = std::get_if<GetOrderbookMessage>(&request);
-  bool const is_book_made = wanted && form == PayloadForm::text && is_fresh(book_answer(*wanted), now);
+  bool const is_book_made = wanted && form == PayloadForm::text && book_answers_.is_fresh(*wanted, now);
   return std::visit(Cost{book_.size(), is_book_made}, request);
 }
 
@@ -238,30 +235,8 @@ void Trader::handle(RequestId request, PayloadForm form, GetOrderMatchesMessage 
 }
 
 void Trader::handle(RequestId request, PayloadForm form, GetOrderbookMessage const& message, Turn& turn) {
-  auto const& text = book_text(message.with_closed, turn);
-  if (form == PayloadForm::text) return turn.reply(request, text);
-  auto value = json::parse(text, {.depth_max = 16, .value_count_max = 400'000});
-  turn.reply(request, value ? *std::move(value) : json::Value::array());
-}
-
-Trader::BookAnswer const& Trader::book_answer(GetOrderbookMessage const& message) const {
-  return message.with_closed ? full_answer_ : live_answer_;
-}
-
-bool Trader::is_fresh(BookAnswer const& answer, TimePoint now) const {
-  return !answer.text.empty() && answer.version == book_.version() &&
-         later_by(answer.made, kBookAnswerAgeMax) > now;
-}
-
-std::string const& Trader::book_text(bool with_closed, Turn& turn) {
-  auto& answer = with_closed ? full_answer_ : live_answer_;
-  if (is_fresh(answer, turn.now.steady)) return answer.text;
   expire_orders(turn.now.wall);
-  auto const orders = with_closed
-                          ? book_.live_and_closed(kClosedAnsweredMax, make_uuid(turn.random), turn.now.wall)
-                          : book_.live(turn.now.wall);
-  answer = {book_.version(), turn.now.steady, json::to_text(to_json(orders))};
-  return answer.text;
+  book_answers_.handle(request, form, message, turn);
 }
 
 void Trader::handle(RequestId request, PayloadForm form, ExecuteOrderMessage const& message, Turn& turn) {
@@ -574,6 +549,7 @@ void Trader::expire(Now now) {
     crossing_.expire(turn);
     for (auto const& endpoint : peers_.expire(turn)) sync_.forget(endpoint, turn);
     sync_.expire(turn);
+    book_answers_.expire(turn);
   });
 }
 
@@ -585,7 +561,7 @@ void Trader::expire_orders(WallTime now) {
 TimePoint Trader::next_deadline(Now now) const {
   auto const wall = std::min(own_orders_.next_expiry(), book_.next_expiry());
   auto const steady = std::min({sales_.next_expiry(), purchases_.next_expiry(), crossing_.next_expiry(),
-                                peers_.next_expiry(), sync_.next_expiry()});
+                                peers_.next_expiry(), sync_.next_expiry(), book_answers_.next_expiry()});
   if (wall == WallTime::max()) return steady;
   return std::min(steady, later_by(now.steady, std::max(wall - now.wall, std::chrono::milliseconds{0})));
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "exchange/core/book.hpp"
+#include "exchange/core/network/book_answers.hpp"
 #include "exchange/core/network/guard.hpp"
 #include "exchange/core/network/intake.hpp"
 #include "exchange/core/network/peers.hpp"
@@ -39,6 +40,7 @@ class Trader {
     bool is_store_in_process = false;
     Position position = 0;  // of the journal
     Book::Options book{};
+    BookAnswers::Options book_answers{};
     Guard::Options guard{};
     Intake::Options intake{};
     Peers::Options peers{};
@@ -183,20 +185,11 @@ class Trader {
   [[nodiscard]] std::variant<OrderRecord const*, result::Failure> find_order(std::string const& id) const;
   [[nodiscard]] std::variant<OrderRecord const*, result::Failure> find_own_order(std::string const& id) const;
 
-  /// The last answer to GetOrderbook as text: making it costs half a second for a full book.
-  struct BookAnswer {
-    std::uint64_t version = 0;  // of the book
-    TimePoint made{};
-    std::string text;
-  };
-  [[nodiscard]] BookAnswer const& book_answer(GetOrderbookMessage const& message) const;
-  [[nodiscard]] bool is_fresh(BookAnswer const& answer, TimePoint now) const;
-  std::string const& book_text(bool with_closed, Turn& turn);
-
   Options options_;
   Self self_;
   Random random_;
   Book book_;
+  BookAnswers book_answers_;
   Guard guard_;
   Intake intake_;
   Peers peers_;
@@ -209,8 +202,6 @@ class Trader {
   CallTable calls_;
   std::map<std::uint64_t, PendingRead> reads_;
   std::uint64_t last_read_ = 0;
-  BookAnswer live_answer_;
-  BookAnswer full_answer_;  // with closed orders
   TurnPositions positions_;
   std::deque<Output> outputs_;
 };

@@ -194,7 +194,7 @@ class TradeWatch {
   void check_books() {
     std::map<OrderKey, OrderRecord> first;
     for (auto const& node : network_.nodes) {
-      for (auto const& order : node->trader->book().live_and_closed(100'000, {}, network_.now.wall)) {
+      for (auto const& order : network_.orders_of(*node)) {
         auto const known = first.try_emplace(key_of(order), order).first;
         if (known->second != order) fail(node->at + " has another version of order " + order.id);
         auto const amount = amounts_.find(order.id);

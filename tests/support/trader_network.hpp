@@ -159,7 +159,9 @@ class TraderNetwork {
   /// Sends a request as a stranger; `done` is called with the answer.
   void request(std::string const& endpoint, json::Value payload, std::function<void(CallAnswer)> done) {
     ++call_count;
-    if (hanging.contains(endpoint)) return hung_.push_back(std::move(done));
+    if (hanging.contains(endpoint)) {
+      return hung_.push_back({endpoint, std::move(payload), std::move(done)});
+    }
     if (auto const found = strangers.find(endpoint); found != strangers.end()) {
       return done(found->second(payload));
     }
@@ -185,7 +187,15 @@ class TraderNetwork {
   /// Ends all calls that hang with an error, as their time limit does.
   void end_hanging() {
     hanging.clear();
-    for (auto const& done : std::exchange(hung_, {})) done({{}, "ERR_TIMEOUT"});
+    for (auto const& call : std::exchange(hung_, {})) call.done({{}, "ERR_TIMEOUT"});
+    run();
+  }
+  /// Answers all calls that hang.
+  void answer_hanging() {
+    hanging.clear();
+    for (auto& call : std::exchange(hung_, {})) {
+      request(call.endpoint, std::move(call.payload), std::move(call.done));
+    }
     run();
   }
   /// Advances in steps of a second, so that retries happen.
@@ -259,6 +269,15 @@ class TraderNetwork {
     if (compares_dumps && node.batches.empty()) compare_dump(node);
     while (auto out = node.gate.next()) dispatch(node, *out);
     run();
+  }
+
+  /// The orders of a peer's book that have not expired, open and closed, by key.
+  std::vector<OrderRecord> orders_of(Node const& node) const {
+    std::vector<OrderRecord> out;
+    node.trader->book().visit({}, 100'000, [&](OrderRecord const& order) {
+      if (order.expires > now.wall) out.push_back(order);
+    });
+    return out;
   }
 
   /// Runs until nothing happens.
@@ -463,7 +482,12 @@ class TraderNetwork {
     });
   }
 
-  std::vector<std::function<void(CallAnswer)>> hung_;
+  struct HungCall {
+    std::string endpoint;
+    json::Value payload;
+    std::function<void(CallAnswer)> done;
+  };
+  std::vector<HungCall> hung_;
   std::multimap<TimePoint, std::function<void()>> later_;  // what is under way
   std::map<PeerId, TimePoint> graces_;
   std::set<std::pair<PeerId, std::int64_t>> undoable_;  // reservations by their fence

@@ -20,7 +20,7 @@ constexpr std::size_t kMissesMax = 3;
 constexpr std::size_t kRelayCount = 2;
 constexpr Duration kRefusedAge = std::chrono::minutes{10};
 constexpr Duration kAskingTime = std::chrono::seconds{10};
-constexpr Duration kCutPause = std::chrono::seconds{1};
+constexpr std::size_t kManyRecords = 1'000;  // a session that has brought as many is followed by another
 /// The interval of reading a peer whose set differs for ever, as one with other limits, is at most that of
 /// failures divided by this.
 constexpr int kUselessPart = 4;
@@ -408,6 +408,7 @@ void Sync::take_differences(std::string const& endpoint, State& state, Turn& tur
   auto& session = *state.session;
   if (later_by(state.refused_since, kRefusedAge) <= turn.now.steady) {
     state.refused.clear();
+    state.held.clear();  // it may take now what it had no room or time for
     state.refused_since = turn.now.steady;
   }
   for (auto const& wanted : session.walk.take_wanted()) {
@@ -469,8 +470,8 @@ void Sync::finish_session(std::string const& endpoint, State& state, Turn& turn)
     auto const longest = std::max(options_.reread_interval, options_.interval_max / kUselessPart);
     state.interval = std::clamp(2 * state.interval, options_.reread_interval, longest);
   }
-  bool const goes_on = session->walk.is_cut() && session->counts.new_count > 0;
-  auto const pause = goes_on ? kCutPause : jittered(state.interval, turn);
+  bool const goes_on = session->walk.is_cut() && session->counts.new_count >= kManyRecords;
+  auto const pause = goes_on ? Duration{} : jittered(state.interval, turn);
   state.next_read = later_by(turn.now.steady, pause);
 }
 
@@ -520,7 +521,9 @@ void Sync::ask_for_records(std::string const& endpoint, State& state, Turn& turn
     auto const key = remember(
         {.kind = Kind::records, .endpoint = endpoint, .positions = message.positions, .deadline = deadline});
     record_deadlines_.emplace(deadline, key);
-    turn.call_now({Part::sync, key}, endpoint, write_payload(to_json(message), PayloadForm::text));
+    // The answer has the form of the request; records as text in text would be quoted and parsed twice.
+    auto const form = state.knows_sync.value_or(false) ? PayloadForm::object : PayloadForm::text;
+    turn.call_now({Part::sync, key}, endpoint, write_payload(to_json(message), form));
   }
 }
 

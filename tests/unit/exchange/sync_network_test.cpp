@@ -43,9 +43,8 @@ OrderRecord publish(TraderNetwork& network, Node& node) {
 
 /// The signed orders of a book, open and closed.
 std::vector<OrderRecord> signed_orders(TraderNetwork const& network, Node const& node) {
-  auto out = node.trader->book().live_and_closed(100'000, {}, network.now.wall);
+  auto out = network.orders_of(node);
   std::erase_if(out, [](OrderRecord const& order) { return !order.is_signed(); });
-  std::ranges::sort(out, {}, [](OrderRecord const& order) { return key_of(order); });
   return out;
 }
 

@@ -17,6 +17,11 @@ class TraderGuardTest : public testing::Test {
     auto const answer = network_.ask_from(from, alice_, std::move(payload));
     return answer.error.empty() ? std::nullopt : parse_refusal(answer.error);
   }
+  static Trader::Options options() {
+    Trader::Options out;
+    out.book_answers.slice_size = 10'000;  // so that the whole book is written at once
+    return out;
+  }
   static json::Value ping() {
     Random random{1};
     return to_json(
@@ -31,7 +36,7 @@ class TraderGuardTest : public testing::Test {
   IpAddress const mallory_{66, 6, 0, 1};
   IpAddress const bob_{10, 0, 0, 1};
   TraderNetwork network_;
-  TraderNetwork::Node& alice_ = network_.add("Alice", 1);
+  TraderNetwork::Node& alice_ = network_.add("Alice", 1, options());
 };
 
 TEST_F(TraderGuardTest, aFloodOfOneAddressDisturbsNobodyElse) {
