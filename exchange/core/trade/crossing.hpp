@@ -18,14 +18,15 @@
 namespace grenache::exchange {
 
 /// Of two orders that cross, the later one takes, by created, then id; so each of two peers knows which of
-/// them takes, also when both orders were placed at the same moment. The best earlier order is taken first,
-/// and one at a time for each own order, whose amount is held in the reservation store meanwhile: what others
-/// have reserved of it is not taken, and what it takes nobody else is sold.
+/// them takes, also when both orders were placed at the same moment. If the later one is smaller than the
+/// least take of the other, the earlier one takes. A post-only order does not take. The best order is taken
+/// first, and one at a time for each own order, whose amount is held in the reservation store meanwhile: what
+/// others have reserved of it is not taken, and what it takes nobody else is sold.
 ///
-/// An order whose maker refuses or does not answer is left out for a time that doubles with each failure, and
-/// one whose maker does not confirm a payment as long as it is asked to; the rest of the own order is traded
-/// meanwhile. The state is in memory alone: after a restart Purchases continues what was being taken, and the
-/// same pair is not taken twice.
+/// An order whose maker refuses is left out for a time that doubles with each failure, and all orders of a
+/// maker that does not answer or does not confirm a payment; the rest of the own order is traded meanwhile.
+/// The state is in memory alone: after a restart Purchases continues what was being taken, and the same pair
+/// is not taken twice.
 ///
 /// Promises: two orders that cross make one trade
 /// (CrossingTest.ordersPlacedAtTheSameMomentMakeOneTrade); an order trades no more than its amount, whoever
@@ -40,7 +41,7 @@ class Crossing {
     Duration look_interval = std::chrono::seconds{5};  // at all own orders, since reservations end
     Duration retry_min = std::chrono::seconds{5};
     Duration retry_max = std::chrono::minutes{5};
-    /// Orders that are left out; as long as there are so many, no new one is tried.
+    /// Orders that are left out, and makers; as long as there are so many, no new one is tried.
     std::size_t failure_count_max = 1'000;
     std::chrono::milliseconds patience = std::chrono::minutes{1};
   };
@@ -66,7 +67,7 @@ class Crossing {
       auto const* const own = own_.find(id);
       if (!own || !own->record.is_live(turn.now.wall)) continue;
       auto const free = own->record.remaining - reserved(id) - purchases_.held(id);
-      if (auto leg = take_for(own->record, free, turn)) return leg;
+      if (auto leg = take_for(*own, free, turn)) return leg;
     }
     return std::nullopt;
   }
@@ -77,7 +78,7 @@ class Crossing {
  private:
   struct Take {
     std::string own_order;
-    OrderKey order;
+    OrderKey order;  // signed
   };
   struct Failure {
     TimePoint until{};
@@ -86,8 +87,10 @@ class Crossing {
   using FailureKey = std::pair<std::string, OrderKey>;  // own order, order
 
   [[nodiscard]] bool may_look() const { return !noted_.empty() && takes_.size() < options_.take_count_max; }
-  [[nodiscard]] std::optional<Purchases::Leg> take_for(OrderRecord const& own, Satoshi free, Turn& turn);
+  [[nodiscard]] std::optional<Purchases::Leg> take_for(OwnOrder const& own, Satoshi free, Turn& turn);
   [[nodiscard]] bool is_left_out(FailureKey const& key, TimePoint now) const;
+  template <class Key>
+  void add_failure(std::map<Key, Failure>& failures, Key const& key, Turn const& turn) const;
 
   Options options_;
   Book const& book_;
@@ -97,6 +100,7 @@ class Crossing {
   std::map<std::uint64_t, Take> takes_;
   std::set<std::string> taking_;  // own orders of takes_
   std::map<FailureKey, Failure> failures_;
+  std::map<PeerId, Failure> silent_makers_;
   TimePoint next_look_{};
   std::uint64_t last_leg_ = 0;
 };

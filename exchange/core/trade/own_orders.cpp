@@ -84,6 +84,7 @@ OrderRecord const& OwnOrders::sign(OwnOrder& order, Turn& turn) const {
 Row OwnOrders::row_of(OwnOrder const& order) {
   auto const body = json::Value::object({{"order", to_json(order.record)},
                                          {"timeInForce", to_text(order.time_in_force)},
+                                         {"postOnly", order.post_only},
                                          {"lifeMs", std::int64_t{order.life.count()}},
                                          {"filled", order.totals.filled.to_text()},
                                          {"reduced", order.totals.reduced.to_text()},
@@ -118,6 +119,9 @@ bool OwnOrders::restore(Row const& row) {
     if (!parsed) return false;
     order.totals.spent = *parsed;
   }
+  auto const* const post_only = fields.value().find("postOnly");
+  auto const* const flag = post_only ? post_only->as_bool() : nullptr;
+  order.post_only = flag && *flag;
   order.totals.spent = std::max(order.totals.spent, order.record.amount - order.record.remaining);
   order.totals.fit(order.record.amount);
   plan_refresh(order);
@@ -140,6 +144,7 @@ std::variant<OrderRecord, Failure> OwnOrders::add(command::AddOrder const& wante
   }
   OwnOrder order;
   order.time_in_force = wanted.time_in_force;
+  order.post_only = wanted.post_only;
   order.life = wanted.life.value_or(options_.default_life);
   order.record.id = make_uuid(turn.random);
   order.record.side = wanted.side;

@@ -19,6 +19,7 @@ namespace grenache::exchange {
 struct OwnOrder {
   OrderRecord record;  // the newest version that was signed
   TimeInForce time_in_force = TimeInForce::good_till_cancelled;
+  bool post_only = false;                 // it does not take
   std::chrono::milliseconds life{};       // of a refreshed version
   OrderTotals totals;                     // as the store knows them
   WallTime refresh_at = WallTime::max();  // GTC orders

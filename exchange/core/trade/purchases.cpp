@@ -20,6 +20,7 @@ constexpr std::chrono::milliseconds kInvoiceLeftMin = std::chrono::seconds{30};
 /// After a restart, for the answer that a maker may have given.
 constexpr std::chrono::milliseconds kRestartPatience = std::chrono::seconds{5};
 constexpr std::string_view kHoldTaker = "self";
+constexpr char const* kLate = "it was too late to ask the maker when this peer had started again";
 
 /// The endpoint in the order. The original has no hosts: its peers are at localhost:exchangeId.
 std::string hint_of(OrderRecord const& order) {
@@ -123,15 +124,17 @@ void Purchases::set_patience(Entry& entry, std::chrono::milliseconds patience, T
 /// Nobody waits for its invoice any more; the answer to the call is awaited.
 void Purchases::abandon_leg(Entry& entry, Turn& turn) {
   auto& purchase = entry.purchase;
-  auto& report = reports_.emplace_back(Report{std::exchange(entry.leg, 0), purchase});
+  purchase.failure = "the maker does not answer";
+  auto& report = reports_.emplace_back(Report{std::exchange(entry.leg, 0), purchase, true});
   report.purchase.state = State::failed;
-  report.purchase.failure = "the maker does not answer";
   purchase.pays = false;
   save(purchase, turn);
 }
 
 void Purchases::report(Entry const& entry) {
-  if (entry.leg != 0) reports_.push_back({entry.leg, entry.purchase});
+  if (entry.leg == 0) return;
+  bool const is_silent = !entry.refusal && !entry.trouble.empty();
+  reports_.push_back({entry.leg, entry.purchase, is_silent || entry.purchase.state == State::paying});
 }
 
 std::optional<Purchases::Report> Purchases::poll_report() {
@@ -342,12 +345,16 @@ std::optional<std::string> Purchases::read_invoice(Entry& entry, json::Value con
   purchase.invoice = std::move(response->lightning_invoice);
   purchase.granted_at = entry.endpoint;
   purchase.state = State::invoiced;
+  bool const is_abandoned = !purchase.failure.empty() && !purchase.for_order.empty();
+  if (!is_abandoned) purchase.failure.clear();
   entry.delay = Duration::zero();
   entry.give_up = entry.deadline = later_by(turn.now.steady, purchase.invoice_expires - turn.now.wall);
   save(purchase, turn);
   turn.log(event::PurchaseChanged{purchase.view(), {}});
   if (purchase.pays) {
     pay(0, {purchase.take_id}, turn);
+  } else if (is_abandoned) {
+    fail(entry, purchase.failure, turn);  // nobody pays it, and the own order is free again
   } else {
     answer_waiting(entry, purchase.view(), turn);
     report(entry);
@@ -416,9 +423,13 @@ void Purchases::end(Entry& entry, Turn& turn) {
   }
   auto const id = purchase.take_id;
   turn.erase(kRowKind, id);
-  save(purchase, turn);
+  if (is_kept(purchase)) save(purchase, turn);
   report(entry);
   entries_.erase(id);
+}
+
+bool Purchases::is_kept(Purchase const& purchase) {
+  return purchase.state == State::settled || purchase.for_order.empty() || !purchase.invoice.empty();
 }
 
 void Purchases::answer_waiting(Entry& entry, CommandResult const& result, Turn& turn) const {
@@ -467,7 +478,11 @@ Purchases::Outcome Purchases::on_stored(std::uint64_t key, store::Answer const& 
       purchase.hold_fence = granted->reservation.fence;
       out.totals = granted->totals;
       save(purchase, turn);
-      start_round(entry, turn);
+      if (purchase.failure.empty()) {
+        start_round(entry, turn);
+      } else {
+        fail(entry, purchase.failure, turn);
+      }
       return out;
     }
     if (refused) out.totals = refused->totals;
@@ -631,7 +646,14 @@ void Purchases::resume(Turn& turn) {
       auto const left = std::clamp<std::chrono::milliseconds>(
           purchase.give_up_at - turn.now.wall, std::chrono::milliseconds{0}, options_.patience);
       // A take that is paid at once ends with its patience.
-      if (purchase.pays && left.count() == 0) late.push_back(id);
+      bool const is_late = purchase.pays && left.count() == 0;
+      bool const may_be_held = !purchase.for_order.empty() && purchase.hold_fence == 0;
+      if (is_late && may_be_held) {
+        entry.purchase.failure = kLate;  // it ends when the store has said what it holds
+        save(entry.purchase, turn);
+      } else if (is_late) {
+        late.push_back(id);
+      }
       // The maker may have granted, as long as an invoice lives.
       bool const may_have_invoice = !purchase.pays && purchase.give_up_at + kInvoiceLifeMax > turn.now.wall;
       entry.give_up = later_by(turn.now.steady, may_have_invoice ? std::max(left, kRestartPatience) : left);
@@ -642,9 +664,7 @@ void Purchases::resume(Turn& turn) {
           later_by(turn.now.steady, purchase.invoice_expires - turn.now.wall + options_.pay_patience);
     }
   }
-  for (auto const& id : late) {
-    fail(entries_.at(id), "it was too late to ask the maker when this peer had started again", turn);
-  }
+  for (auto const& id : late) fail(entries_.at(id), kLate, turn);
 }
 
 }  // namespace grenache::exchange

@@ -30,8 +30,10 @@ struct Purchase {
   std::string granted_at;  // the endpoint that gave the invoice
   Sha256 payment_hash;
   WallTime invoice_expires{};
-  std::string preimage;         // hex
-  std::string failure;          // why it failed
+  std::string preimage;  // hex
+  /// Why it failed. While it is asking: it has failed for whoever waited for it, and ends when it is known
+  /// what the maker and the store have granted.
+  std::string failure;
   std::int64_t hold_fence = 0;  // of the reservation of `for_order`, until it is settled or released
   WallTime changed_at{};        // when it was saved the last time
   WallTime give_up_at{};        // the maker is not asked for an invoice after this
@@ -89,7 +91,8 @@ class Purchases {
   /// first round.
   struct Report {
     std::uint64_t leg = 0;
-    Purchase purchase;  // with the amount of an earlier take, if that was used
+    Purchase purchase;       // with the amount of an earlier take, if that was used
+    bool is_silent = false;  // the maker has not answered, or not as it must
   };
 
   /// The parts must outlive this object.
@@ -132,7 +135,8 @@ class Purchases {
   /// Appends the rows that restore() reads, by key.
   void dump(std::vector<Row>& out) const;
   static constexpr char const* kRowKind = "purchase";
-  /// Ended takes; they are not loaded at the start.
+  /// Ended takes; they are not loaded at the start. Those for own orders are kept only if there was an
+  /// invoice, since no person has begun most of them.
   static constexpr char const* kEndedRowKind = "taken";
 
  private:
@@ -185,6 +189,7 @@ class Purchases {
   }
   void answer_waiting(Entry& entry, CommandResult const& result, Turn& turn) const;
   void report(Entry const& entry);
+  [[nodiscard]] static bool is_kept(Purchase const& purchase);
   void abandon_leg(Entry& entry, Turn& turn);
   static void save(Purchase& purchase, Turn& turn);
   [[nodiscard]] static Row row_of(Purchase const& purchase);

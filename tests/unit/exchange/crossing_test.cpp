@@ -37,6 +37,12 @@ class CrossingTest : public testing::Test {
     auto const* const found = node.trader->book().find(key_of(order));
     return found ? *found : OrderRecord{};
   }
+  CommandResult accept(TraderNetwork::Node& node, OrderRecord const& order) {
+    command::AcceptOrder take;
+    take.id = order.id;
+    take.pay = true;
+    return network_.execute(node, take);
+  }
   static std::vector<event::TradeDone> trades(TraderNetwork::Node const& node) {
     return events_of<event::TradeDone>(node);
   }
@@ -134,6 +140,74 @@ TEST_F(CrossingTest, aMakerThatRefusesIsLeftOutForLongerAndLonger) {
   EXPECT_GE(take_count, 5u);
   EXPECT_LE(take_count, 16u);
   EXPECT_EQ(known(alice_, sell).status, OrderStatus::open);
+  EXPECT_TRUE(bob_.rows.read({.kind = Purchases::kEndedRowKind}).empty()) << "nobody has asked for these";
+}
+
+TEST_F(CrossingTest, aMakerThatDoesNotAnswerIsLeftOutWithAllItsOrders) {
+  for (int i = 0; i < 10; ++i) publish(carol_, terms(Side::sell, 10, 5'900'000 + i));
+  auto const sell = publish(alice_, terms(Side::sell, 100));
+  network_.hanging.insert(carol_.at);
+  network_.advance(1s);
+  publish(bob_, terms(Side::buy, 100));
+  network_.wait(90s);
+  EXPECT_GE(traded(bob_), Satoshi{90});
+  EXPECT_GE(Satoshi{10}, known(alice_, sell).remaining);
+}
+
+TEST_F(CrossingTest, anInvoiceThatComesTooLateFreesTheOwnOrder) {
+  publish(alice_, terms(Side::sell, 100));
+  network_.hanging.insert(alice_.at);
+  network_.advance(1s);
+  auto const buy = publish(bob_, terms(Side::buy, 100));
+  network_.wait(90s);
+  network_.answer_hanging();
+  EXPECT_TRUE(std::holds_alternative<result::PurchaseView>(accept(carol_, buy)));
+  EXPECT_EQ(traded(bob_), Satoshi{100});
+}
+
+TEST_F(CrossingTest, whatTheStoreHoldsOfATakeThatIsTooLateIsFreeAgain) {
+  publish(alice_, terms(Side::sell, 100));
+  network_.advance(1s);
+  network_.faults.store_late = 100;
+  auto const buy = publish(bob_, terms(Side::buy, 100));
+  network_.kill(bob_);  // the store has granted what he does not know
+  network_.faults.store_late = 0;
+  network_.kill(alice_);
+  network_.wait(2min);
+  network_.start(bob_);
+  network_.wait(10s);
+  auto const taken = accept(carol_, buy);
+  auto const* const failure = std::get_if<result::Failure>(&taken);
+  EXPECT_FALSE(failure) << (failure ? failure->text : "");
+}
+
+TEST_F(CrossingTest, aPostOnlyOrderDoesNotTake) {
+  network_.unreachable = {alice_.at, bob_.at};
+  publish(alice_, terms(Side::sell, 100));
+  network_.advance(1s);
+  auto order = terms(Side::buy, 100);
+  order.post_only = true;
+  publish(bob_, order);
+  network_.unreachable.clear();
+  network_.wait(2min);
+  EXPECT_TRUE(trades(bob_).empty());
+  network_.kill(bob_);
+  network_.start(bob_);
+  network_.wait(1min);
+  EXPECT_TRUE(trades(bob_).empty());
+}
+
+TEST_F(CrossingTest, anOrderTakesALaterOneThatIsTooSmallToTakeIt) {
+  auto sell = terms(Side::sell, 100);
+  sell.least_take = Satoshi{50};
+  publish(alice_, sell);
+  network_.advance(1s);
+  auto const buy = publish(bob_, terms(Side::buy, 20));
+  network_.wait(10s);
+  EXPECT_EQ(traded(alice_), Satoshi{20});
+  EXPECT_EQ(known(carol_, buy).status, OrderStatus::filled);
+  ASSERT_EQ(trades(alice_).size(), 1u);
+  EXPECT_FALSE(trades(alice_)[0].as_maker);
 }
 
 TEST_F(CrossingTest, theNextOrderIsTakenWhenAMakerIsGone) {
@@ -153,11 +227,7 @@ TEST_F(CrossingTest, anOrderThatIsTakenWhileItTakesTradesItsAmountOnce) {
   network_.advance(1s);
   auto const buy = publish(bob_, terms(Side::buy, 100));
   // Bob waits for Alice, and his order is held.
-  command::AcceptOrder take;
-  take.id = buy.id;
-  take.pay = true;
-  auto const refused = network_.execute(carol_, take);
-  EXPECT_TRUE(std::holds_alternative<result::Failure>(refused));
+  EXPECT_TRUE(std::holds_alternative<result::Failure>(accept(carol_, buy)));
   network_.end_hanging();
   network_.wait(2min);
   EXPECT_EQ(traded(bob_), Satoshi{100});
