@@ -281,6 +281,7 @@ class RowTable {
     auto names = names_;
     std::ranges::stable_sort(names, {}, rank_of);
     std::vector<Column> columns;
+    columns.reserve(names.size());
     for (auto const& name : names) {
       columns.push_back({printable(name), align_of(name), static_cast<int>(columns.size())});
     }
