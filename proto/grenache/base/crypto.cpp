@@ -8,24 +8,12 @@
 #include <secp256k1.h>
 #include <secp256k1_recovery.h>
 
+#include "grenache/base/secp256k1_context.hpp"
 #include <grenache/base/check.hpp>
 
 namespace grenache {
-namespace {
 
-template <class Digest>
-Digest digest(EVP_MD const* algorithm, std::string_view bytes) {
-  Digest out;
-  unsigned size = 0;
-  GRN_CHECK(algorithm != nullptr);
-  GRN_CHECK(EVP_Digest(bytes.data(), bytes.size(), out.array().data(), &size, algorithm, nullptr) == 1);
-  GRN_CHECK(size == Digest::kSize);
-  return out;
-}
-
-// One context per process, created and blinded before first use; libsecp256k1 only reads it afterwards, so it
-// is thread-safe.
-secp256k1_context const* context() {
+secp256k1_context const* shared_secp256k1_context() {
   static secp256k1_context const* const shared = [] {
     // NOLINTNEXTLINE(misc-redundant-expression): both flags may have the same bits
     auto* made = secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY);
@@ -38,6 +26,20 @@ secp256k1_context const* context() {
     return made;
   }();
   return shared;
+}
+
+namespace {
+
+secp256k1_context const* context() { return shared_secp256k1_context(); }
+
+template <class Digest>
+Digest digest(EVP_MD const* algorithm, std::string_view bytes) {
+  Digest out;
+  unsigned size = 0;
+  GRN_CHECK(algorithm != nullptr);
+  GRN_CHECK(EVP_Digest(bytes.data(), bytes.size(), out.array().data(), &size, algorithm, nullptr) == 1);
+  GRN_CHECK(size == Digest::kSize);
+  return out;
 }
 
 PeerId serialize(secp256k1_pubkey const& key) {
