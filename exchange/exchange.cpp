@@ -16,6 +16,7 @@
 #include "exchange/journal/memory_journal.hpp"
 #include "exchange/journal/release_gate.hpp"
 #include "exchange/journal/sqlite_journal.hpp"
+#include "exchange/nip69_file.hpp"
 #include "exchange/part_options.hpp"
 #include "exchange/peer_calls.hpp"
 #include "exchange/pending_commands.hpp"
@@ -89,6 +90,7 @@ struct Exchange::Impl {
 
   void execute(Command command, PendingCommands::Done done);
   void end_command(CommandId id, CommandResult result);
+  void import_orders(CommandId id, std::string const& file);
 
   // These and the callbacks may outlive this object. What they await owns what it uses; after it they look at
   // `alive` before they touch a member.
@@ -350,6 +352,8 @@ void Exchange::Impl::execute(Command command, PendingCommands::Done done) {
         } else if constexpr (std::is_same_v<Kind, command::Explain>) {
           auto const match = core.describe_match(each.id, time_now());
           explain(*journal, each, match, on_history);
+        } else if constexpr (std::is_same_v<Kind, command::ImportOrders>) {
+          import_orders(id, each.file);
         } else {
           asio::post(executor, [this, here = Alive{alive}, id, wanted = TraderCommand{std::move(each)}] {
             if (here.expired()) return;
@@ -358,6 +362,16 @@ void Exchange::Impl::execute(Command command, PendingCommands::Done done) {
         }
       },
       command);
+}
+
+void Exchange::Impl::import_orders(CommandId id, std::string const& file) {
+  verifier.run([this, here = Alive{alive}, id, file] {
+    return [this, here, id, read = read_nip69_file(file)] {
+      if (here.expired()) return;
+      if (!read) return end_command(id, read.error());
+      feed([&](Now now) { core.execute(id, *read, now); });
+    };
+  });
 }
 
 // Time

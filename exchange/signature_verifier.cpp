@@ -28,20 +28,25 @@ SignatureVerifier::~SignatureVerifier() {
   impl_->threads.join();
 }
 
-void SignatureVerifier::verify(std::vector<OrderRecord> orders, Done done) {
+void SignatureVerifier::run(std::function<std::function<void()>()> work) {
   // A weak pointer, since a thread must not be the one that ends the threads.
-  asio::post(impl_->threads,
-             [here = std::weak_ptr{impl_}, orders = std::move(orders), done = std::move(done)]() mutable {
-               auto const impl = here.lock();
-               if (!impl || impl->is_stopped) return;
-               std::vector<bool> valid;
-               valid.reserve(orders.size());
-               for (auto const& order : orders) valid.push_back(verify_order(order));
-               asio::post(impl->executor, [here, valid = std::move(valid), done = std::move(done)]() mutable {
-                 auto const still = here.lock();
-                 if (still && !still->is_stopped) done(std::move(valid));
-               });
-             });
+  asio::post(impl_->threads, [here = std::weak_ptr{impl_}, work = std::move(work)] {
+    auto const impl = here.lock();
+    if (!impl || impl->is_stopped) return;
+    asio::post(impl->executor, [here, done = work()] {
+      auto const still = here.lock();
+      if (still && !still->is_stopped) done();
+    });
+  });
+}
+
+void SignatureVerifier::verify(std::vector<OrderRecord> orders, Done done) {
+  run([orders = std::move(orders), done = std::move(done)] {
+    std::vector<bool> valid;
+    valid.reserve(orders.size());
+    for (auto const& order : orders) valid.push_back(verify_order(order));
+    return [valid = std::move(valid), done] { done(valid); };
+  });
 }
 
 }  // namespace grenache::exchange

@@ -26,6 +26,9 @@ class SignatureVerifier {
   /// Verifies a batch on one of the threads, then runs `done` on the executor, unless this object is gone by
   /// then. Batches may end in another order.
   void verify(std::vector<OrderRecord> orders, Done done);
+  /// Runs `work` on one of the threads, then what it returns on the executor, unless this object is gone by
+  /// then.
+  void run(std::function<std::function<void()>()> work);
 
  private:
   struct Impl;

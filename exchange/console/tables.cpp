@@ -375,6 +375,50 @@ std::string status_facts(result::StatusView const& view, TextStyle const& style)
   return facts.text();
 }
 
+// Events of Nostr
+
+/// One event a line, for other programs.
+std::string event_lines(result::Exported const& exported) {
+  std::string out;
+  for (auto const& event : exported.events) out += json::to_text(to_json(event)) + "\n";
+  return out;
+}
+
+/// "50 to 150.5 EUR, +2 %": the amount or the range, and the premium.
+std::string fiat_text(Nip69Order const& order) {
+  auto out = order.fiat_max + " " + order.currency;
+  if (order.fiat_min != order.fiat_max) out = order.fiat_min + " to " + out;
+  if (order.premium.empty() || order.premium == "0") return out;
+  bool const has_sign = order.premium.starts_with('-') || order.premium.starts_with('+');
+  return out + (has_sign ? ", " : ", +") + order.premium + " %";
+}
+
+std::string imported_table(result::Imported const& imported, TextStyle const& style) {
+  if (imported.orders.empty()) return "No events.\n";
+  TextTable table{{{"outcome"},
+                   {"id"},
+                   {"side"},
+                   {"BTC", Align::point},
+                   {"for", Align::left, 1, true},
+                   {"status", Align::left, 2},
+                   {"platform", Align::left, 3, true}}};
+  bool has_rows = false;
+  std::string refusals;
+  for (auto const& each : imported.orders) {
+    if (each.order) {
+      auto const& order = *each.order;
+      has_rows = true;
+      table.add({std::string{to_text(each.outcome)}, short_id(order.id), side_cell(order.side),
+                 order.amount ? order.amount->to_text() : std::string{}, fiat_text(order),
+                 std::string{to_text(order.status)}, phrase(order.platform)});
+    }
+    if (each.reason.empty()) continue;
+    refusals += line_of("line " + std::to_string(each.line) + ": refused: " + printable(each.reason), style);
+  }
+  if (imported.left_out > 0) refusals += std::to_string(imported.left_out) + " more were not read.\n";
+  return (has_rows ? table.text(style.width, style.colour) : std::string{}) + refusals;
+}
+
 struct ResultTable {
   TextStyle const& style;
 
@@ -397,6 +441,8 @@ struct ResultTable {
   }
   std::string operator()(result::PeerList const& list) const { return peer_table(list, style); }
   std::string operator()(result::StatusView const& view) const { return status_facts(view, style); }
+  std::string operator()(result::Exported const& exported) const { return event_lines(exported); }
+  std::string operator()(result::Imported const& imported) const { return imported_table(imported, style); }
 };
 
 // Events

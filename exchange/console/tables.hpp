@@ -15,8 +15,8 @@ struct TextStyle {
   WallTime now{};          // for the times that are left
 };
 
-// Received text is made printable. Lines have at most `width` columns, if that is 80 or more; invoices are
-// longer and stay whole, so that they can be copied. Ids are cut to 8 characters, or to as many as
+// Received text is made printable. Lines have at most `width` columns, if that is 80 or more; invoices and
+// events are longer and stay whole, so that they can be copied. Ids are cut to 8 characters, or to as many as
 // distinguish them within the answer.
 
 /// One or more lines, each with its newline.

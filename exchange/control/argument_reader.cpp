@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kShownSizeMax = 40;
 constexpr std::size_t kIdSizeMin = 4;
+constexpr std::size_t kPathSizeMax = 4'096;
 
 /// Parses `30s`, `15m`, `2h` or `7d`; nothing for other texts and for more than `max`.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text,
@@ -92,6 +93,17 @@ std::string ArgumentReader::text(std::string_view name, std::string_view what, s
   }
   fail(name, std::string{what} + " of " + std::to_string(size_min) + " to " + std::to_string(size_max) +
                  " characters");
+  return {};
+}
+
+std::string ArgumentReader::path(std::string_view name) {
+  auto const* const value = find(name);
+  auto const* const text = value ? value->as_string() : nullptr;
+  auto const is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; };
+  if (text && !text->empty() && text->size() <= kPathSizeMax && std::ranges::none_of(*text, is_control)) {
+    return *text;
+  }
+  fail(name, "the path of a file");
   return {};
 }
 

@@ -25,6 +25,8 @@ class ArgumentReader {
   /// messages.
   [[nodiscard]] std::string text(std::string_view name, std::string_view what, std::size_t size_min,
                                  std::size_t size_max);
+  /// The path of a file: 1 to 4096 bytes without control characters.
+  [[nodiscard]] std::string path(std::string_view name);
   /// The id of an order or take, or its first characters.
   [[nodiscard]] std::string id(std::string_view name);
   /// > 0.

@@ -80,6 +80,32 @@ json::Value json_of(result::PeerView const& peer) {
                               {"trouble", text_or_null(peer.trouble)}});
 }
 
+json::Value json_of(result::ImportedOrder const& imported) {
+  auto out = json::Value::object({{"line", json_of(imported.line)},
+                                  {"outcome", to_text(imported.outcome)},
+                                  {"reason", text_or_null(imported.reason)}});
+  if (!imported.order) return out;
+  auto const& order = *imported.order;
+  out.set("event", order.event.hex());
+  out.set("author", order.author.hex());
+  out.set("createdAt", order.created_at);
+  out.set("id", order.id);
+  out.set("side", to_text(order.side));
+  out.set("currency", order.currency);
+  out.set("status", to_text(order.status));
+  out.set("amount", order.amount ? json_of(*order.amount) : json::Value{});
+  out.set("fiatMin", order.fiat_min);
+  out.set("fiatMax", order.fiat_max);
+  out.set("paymentMethods", json_list(order.payment_methods, [](auto const& each) { return each; }));
+  out.set("premium", text_or_null(order.premium));
+  out.set("network", text_or_null(order.network));
+  out.set("layer", text_or_null(order.layer));
+  out.set("platform", text_or_null(order.platform));
+  out.set("expires", order.expires ? json::Value{*order.expires} : json::Value{});
+  out.set("order", order.record ? json::Value{json_of(*order.record)} : json::Value{});
+  return out;
+}
+
 /// A row of the journal; as text if it is not JSON.
 json::Value json_of_row(std::string const& row) {
   auto parsed = json::parse(row);
@@ -147,6 +173,16 @@ struct ResultWriter {
                                 {"dataDir", text_or_null(view.data_dir)},
                                 {"grape", view.grape},
                                 {"reservations", view.reservations}});
+  }
+  json::Value operator()(result::Exported const& exported) const {
+    auto events = json_list(exported.events, [](auto const& event) { return exchange::to_json(event); });
+    return json::Value::object(
+        {{"type", "events"}, {"events", std::move(events)}, {"leftOut", json_of(exported.left_out)}});
+  }
+  json::Value operator()(result::Imported const& imported) const {
+    auto orders = json_list(imported.orders, [](auto const& order) { return json_of(order); });
+    return json::Value::object(
+        {{"type", "imported"}, {"orders", std::move(orders)}, {"leftOut", json_of(imported.left_out)}});
   }
 };
 

@@ -142,6 +142,8 @@ ParsedCommand read_pay(ArgumentReader& reader) {
   return command::Pay{reader.text("invoice", "an invoice or the id of a take", 4, kInvoiceTextMax)};
 }
 
+ParsedCommand read_export(ArgumentReader& reader) { return command::ExportOrders{reader.flag("all")}; }
+ParsedCommand read_import(ArgumentReader& reader) { return command::ImportOrders{reader.path("file")}; }
 ParsedCommand read_orders(ArgumentReader& reader) { return command::ListOrders{reader.flag("own")}; }
 ParsedCommand read_matches(ArgumentReader& reader) { return command::ListMatches{reader.id("id")}; }
 ParsedCommand read_cancel(ArgumentReader& reader) { return command::CancelOrder{reader.id("id")}; }
@@ -194,6 +196,14 @@ std::vector<Entry> const& entries() {
       {{"trades", "", "[COUNT]", "List the finished trades, the newest first", "trades 20"},
        {{"count"}},
        read_trades},
+      {{"exportOrders", "export", "[all]", "Print our orders, or all, as NIP-69 events of Nostr, one a line",
+        "exportOrders all"},
+       {{"all", Use::flag}},
+       read_export},
+      {{"importOrders", "import", "FILE", "Read NIP-69 events; orders of this program enter the book",
+        "importOrders events.jsonl"},
+       {{"file"}},
+       read_import},
       {{"connect", "", "HOST:PORT", "Connect to a peer without the DHT", "connect 127.0.0.1:3002"},
        {{"endpoint"}},
        read_connect},

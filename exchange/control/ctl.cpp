@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -173,13 +174,17 @@ int try_ctl(int argc, char** argv) {
       "Exit codes: 0 done, 1 failed, 2 wrong usage.\nExample:\n  exchange ctl --data-dir client1 orders");
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
   ignore_broken_pipes();
-  auto const request = read_words(flags.words);
+  auto request = read_words(flags.words);
   if (!request) return print_failure(request.error(), kExitUsage);
   auto const parsed = parse(*request);
   if (!parsed) return print_failure(parsed.error(), kExitUsage);
   if (auto const* const help = std::get_if<HelpCommand>(&*parsed)) {
     std::cout << help_text(help->command);
     return 0;
+  }
+  if (request->name == "importOrders") {  // the peer runs in another folder
+    auto& file = request->arguments.front().second;
+    file = std::filesystem::absolute(*file.as_string()).string();
   }
   auto const data_dir =
       select_data_dir(flags.data_dir, flags.name, [](char const* variable) { return std::getenv(variable); });

@@ -50,6 +50,22 @@ std::optional<PurchaseState> parse_purchase_state(std::string_view text) {
   return std::nullopt;
 }
 
+std::string_view to_text(ImportOutcome outcome) {
+  switch (outcome) {
+    case ImportOutcome::added:
+      return "added";
+    case ImportOutcome::updated:
+      return "updated";
+    case ImportOutcome::known:
+      return "known";
+    case ImportOutcome::foreign:
+      return "foreign";
+    case ImportOutcome::refused:
+      return "refused";
+  }
+  return "";
+}
+
 }  // namespace result
 
 }  // namespace grenache::exchange

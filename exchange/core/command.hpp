@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "exchange/messages/nip69.hpp"
 #include "exchange/messages/order_record.hpp"
 
 namespace grenache::exchange {
@@ -104,18 +105,43 @@ struct Explain {
   std::string id;  // of an order or a take
 };
 
+/// Writes orders as NIP-69 events, signed by us: our orders until they expire, closed ones included. Answer:
+/// Exported.
+struct ExportOrders {
+  bool all = false;  // the open signed orders of other makers too
+};
+/// Reads a file of NIP-69 events, one a line, at most kImportedMax. Orders of this program enter the book as
+/// if their makers had sent them; those of others are shown alone. Answer: Imported.
+struct ImportOrders {
+  std::string file;  // of the host on which the peer runs
+};
+/// What a line of that file holds.
+struct ImportedLine {
+  std::size_t number = 0;  // from 1
+  Result<Nip69Order> order = NostrErrc::not_json;
+};
+/// The same with the file read.
+struct AddImported {
+  std::vector<ImportedLine> lines;
+  std::size_t left_out = 0;  // lines beyond the limit
+};
+
 }  // namespace command
 
+/// Events that are read of one file.
+inline constexpr std::size_t kImportedMax = 1'000;
+
 /// The commands that the core executes.
-using TraderCommand =
+using TraderCommand = std::variant<command::AddOrder, command::ReduceOrder, command::CancelOrder,
+                                   command::ListOrders, command::ShowBook, command::ListMatches,
+                                   command::AcceptOrder, command::Pay, command::Connect, command::ListPeers,
+                                   command::ShowStatus, command::ExportOrders, command::AddImported>;
+/// All commands; the last three are answered or prepared by the shell, from the journal or a file.
+using Command =
     std::variant<command::AddOrder, command::ReduceOrder, command::CancelOrder, command::ListOrders,
                  command::ShowBook, command::ListMatches, command::AcceptOrder, command::Pay,
-                 command::Connect, command::ListPeers, command::ShowStatus>;
-/// All commands; the last two are answered from the journal.
-using Command = std::variant<command::AddOrder, command::ReduceOrder, command::CancelOrder,
-                             command::ListOrders, command::ShowBook, command::ListMatches,
-                             command::AcceptOrder, command::Pay, command::Connect, command::ListPeers,
-                             command::ShowStatus, command::ListTrades, command::Explain>;
+                 command::Connect, command::ListPeers, command::ShowStatus, command::ExportOrders,
+                 command::ListTrades, command::Explain, command::ImportOrders>;
 
 /// Answers.
 namespace result {
@@ -225,10 +251,36 @@ struct StatusView {
   std::string reservations;  // "in this process", or the Redis and its state
 };
 
+struct Exported {
+  std::vector<NostrEvent> events;
+  std::size_t left_out = 0;  // beyond the limit of a list
+};
+/// What became of an event that was read.
+enum class ImportOutcome {
+  added,    // a new order of the book
+  updated,  // a newer version of an order of the book
+  known,    // the book has this version or a newer one
+  foreign,  // of another program: cannot be taken here
+  refused,  // not valid, or the book refuses it
+};
+/// "added", "updated", "known", "foreign" or "refused".
+[[nodiscard]] std::string_view to_text(ImportOutcome outcome);
+struct ImportedOrder {
+  std::size_t line = 0;
+  ImportOutcome outcome{};
+  std::string reason;               // of a refusal
+  std::optional<Nip69Order> order;  // none: not read
+};
+struct Imported {
+  std::vector<ImportedOrder> orders;
+  std::size_t left_out = 0;  // lines beyond the limit
+};
+
 }  // namespace result
 
 using CommandResult =
     std::variant<result::Failure, result::Placed, result::OrderList, result::Ladder, result::PurchaseView,
-                 result::Execution, result::History, result::Connected, result::PeerList, result::StatusView>;
+                 result::Execution, result::History, result::Connected, result::PeerList, result::StatusView,
+                 result::Exported, result::Imported>;
 
 }  // namespace grenache::exchange

@@ -149,6 +149,8 @@ class Trader {
   void run(CommandId id, command::Connect const& wanted, Turn& turn);
   void run(CommandId id, command::ListPeers const& wanted, Turn& turn);
   void run(CommandId id, command::ShowStatus const& wanted, Turn& turn);
+  void run(CommandId id, command::ExportOrders const& wanted, Turn& turn);
+  void run(CommandId id, command::AddImported const& wanted, Turn& turn);
 
   // Rules between parts
   /// Orders that were read from a peer, until all of them are verified.

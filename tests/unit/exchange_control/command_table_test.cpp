@@ -223,6 +223,18 @@ void expect_refused(std::string const& command, std::vector<Bad> const& cases) {
   }
 }
 
+TEST(CommandTable, readsExportsAndImports) {
+  EXPECT_FALSE(expect<ExportOrders>(parse_line("exportOrders")).all);
+  EXPECT_TRUE(expect<ExportOrders>(parse_line("export all")).all);
+  EXPECT_EQ(expect<ImportOrders>(parse_line("importOrders events.jsonl")).file, "events.jsonl");
+  EXPECT_EQ(expect<ImportOrders>(parse_line(R"(import {"file":"my events"})")).file, "my events");
+  EXPECT_EQ(expect<ImportOrders>(parse_line("import 'my events'")).file, "my events");
+  expect_refused("importOrders", {{R"({})", "file is missing"},
+                                  {R"({"file":""})", "file must be the path of a file"},
+                                  {R"({"file":7})", "file must be the path of a file"},
+                                  {R"({"file":"a\u0000b"})", "file must be the path of a file"}});
+}
+
 TEST(CommandTable, refusesMoneyThatIsNotAPositiveExactDecimal) {
   for (auto const& [argument, digits, high] :
        {std::tuple{"amount"s, "8"s, "21000000.00000001"s}, std::tuple{"price"s, "2"s, "1000000000.01"s},

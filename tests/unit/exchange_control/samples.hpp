@@ -43,4 +43,21 @@ inline result::PurchaseView purchase(result::PurchaseState state) {
   return out;
 }
 
+/// An event of a foreign program, as it was read.
+inline Nip69Order foreign_order() {
+  Nip69Order out;
+  out.created_at = 1'700'000'000;
+  out.id = kOrderId;
+  out.side = Side::sell;
+  out.currency = "EUR";
+  out.amount = Satoshi{250'000};
+  out.fiat_min = "50";
+  out.fiat_max = "150.5";
+  out.payment_methods = {"SEPA", "cash"};
+  out.premium = "-2.5";
+  out.platform = "robosats";
+  out.expires = 1'700'000'100;
+  return out;
+}
+
 }  // namespace grenache::exchange::samples

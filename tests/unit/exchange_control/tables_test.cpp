@@ -159,6 +159,35 @@ TEST(Tables, peersShowWhyTheyAreAway) {
             "Connected to peer 02111111 (Bob) at 10.0.0.1:3001.\n");
 }
 
+TEST(Tables, exportedEventsAreLinesOfJsonForOtherPrograms) {
+  NostrEvent const event{};
+  auto const line = json::to_text(to_json(event)) + "\n";
+  EXPECT_EQ(text(result::Exported{{event, event}, 0}), line + line);
+  EXPECT_EQ(text(result::Exported{}), "");
+}
+
+TEST(Tables, importedOrdersShowWhatBecameOfThem) {
+  auto fixed = samples::foreign_order();
+  fixed.fiat_min = fixed.fiat_max = "60000";
+  fixed.currency = "USD";
+  fixed.premium = "0";
+  fixed.platform = "grenache";
+  auto market = samples::foreign_order();
+  market.amount.reset();
+  market.side = Side::buy;
+  market.status = Nip69Status::in_progress;
+  EXPECT_EQ(text(result::Imported{{{1, result::ImportOutcome::added, "", fixed},
+                                   {2, result::ImportOutcome::foreign, "", market},
+                                   {4, result::ImportOutcome::refused, "not JSON", {}}},
+                                  3}),
+            "outcome  id        side     BTC  for                      status       platform\n"
+            "added    3f2a91bc  sell  0.0025  60000 USD                pending      grenache\n"
+            "foreign  3f2a91bc  buy           50 to 150.5 EUR, -2.5 %  in-progress  robosats\n"
+            "line 4: refused: not JSON\n"
+            "3 more were not read.\n");
+  EXPECT_EQ(text(result::Imported{}), "No events.\n");
+}
+
 TEST(Tables, aFailureIsItsTextAndThenItsHint) {
   EXPECT_EQ(text(result::Failure{result::FailureCode::refused, "the order is reserved", "try again in 5m"}),
             "the order is reserved\ntry again in 5m\n");
@@ -214,6 +243,12 @@ TEST(Tables, theLargestValuesFitIntoEightyColumns) {
   expect_fits(text(result::Connected{std::string(253, 'h') + ":65535", std::string(64, 'n'), {}}));
   result::StatusView status;
   status.data_dir = "/" + std::string(200, 'd');
+  auto imported = samples::foreign_order();
+  imported.id = imported.platform = std::string(128, 'z');
+  imported.amount = Satoshi{Satoshi::kMax - 1};
+  imported.fiat_min = imported.fiat_max = imported.premium = std::string(32, '1');
+  expect_fits(
+      text(result::Imported{{{1, result::ImportOutcome::refused, std::string(200, 'w'), imported}}, 0}));
   expect_fits(text(status));
   expect_fits(text(event::BookRead{std::string(253, 'h') + ":65535", 1'000'000, 1'000'000, 1'000'000}));
   std::string row = "{";
@@ -225,11 +260,14 @@ TEST(Tables, textOfStrangersCannotControlTheTerminal) {
   std::string const evil = "\x1b[2J\xc2\x9b"s + "31m\xe2\x80\xae\n\r\x7f";
   auto view = samples::order(evil, Side::sell, "1", "1");
   view.order.endpoint = evil;
+  auto foreign = samples::foreign_order();
+  foreign.id = foreign.platform = evil;
   std::vector<std::string> const texts{
       text(result::OrderList{{view}, 0}),
       text(result::Placed{view}),
       text(result::Connected{evil, evil, {}}),
       text(result::PeerList{{{evil, evil, {}, false, evil, false, evil}}}),
+      text(result::Imported{{{1, result::ImportOutcome::foreign, evil, foreign}}, 0}),
       text(result::History{{evil}, {evil}}),
       text(result::History{{"{\"\\u001b[2J\":\"\\u001b[2J\\u202e\"}"}, {}}),
       text(result::Failure{result::FailureCode::refused, evil, evil}),
