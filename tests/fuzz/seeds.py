@@ -164,6 +164,22 @@ def trader_scripts(messages):
                 yield b"".join([*trade[:cut], bytes([16, kind]), reserve, *trade[cut:], bytes([11, 11, 0])])
 
 
+def nip69():
+    for name in ("nip69_test.cpp", "nostr_event_test.cpp"):
+        source = (TESTS / "unit/exchange_messages" / name).read_text()
+        for text in re.findall(r"constexpr char const\* k\w+ =\s*((?:R\"\(.*?\)\"\s*)+);", source, re.S):
+            event = "".join(re.findall(r'R"\((.*?)\)"', text, re.S)).encode()
+            yield b"\0" + event
+            yield b'\0["EVENT","a",' + event + b"]"
+    values = [b"", b"buy", b"USD", b"canceled", b"1", b"-2.5", b"1700003600", b"order", b"{}"]
+    for name in range(14):  # of the target's kNames: left out, replaced, with a value more
+        yield bytes([1, 0, name])
+        for value in values:
+            yield bytes([1, 0, 13, 1, name, len(value)]) + value
+        yield bytes([1, 0, 13, 2, name, 1]) + b"7"
+        yield bytes([1, 1, name, 0])
+
+
 def write(folder, target, inputs):
     path = folder / target
     path.mkdir(parents=True, exist_ok=True)
@@ -183,6 +199,7 @@ def main():
     write(folder, "rpc_frames", rpc_frames())
     write(folder, "money", money())
     write(folder, "bolt11", invoices())
+    write(folder, "nip69", nip69())
     write(folder, "exchange_messages", messages)
     write(folder, "exchange_trader", trader_scripts(messages))
     write(folder, "order_book", [bytes(range(64)), bytes(range(0, 256, 3)) * 3])
