@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 RELEASE := build/release
 
-.PHONY: build test test-repeat demo install deps bench help dev asan tsan clang fuzz lint format tidy coverage clean
+.PHONY: build test test-repeat demo install deps bench help dev asan tsan clang fuzz jepsen lint format tidy coverage clean
 
 build: ## build optimized binaries: grape, grenache and exchange in build/release/bin
 	@tools/install-deps build
@@ -48,6 +48,17 @@ fuzz: ## run each fuzz target for SECONDS (default 60); crashers stay in build/f
 	@cmake --preset fuzz
 	@cmake --build build/fuzz -j $(JOBS) --target fuzz_targets
 	@tests/fuzz/run build/fuzz $(SECONDS)
+
+jepsen: MINUTES := 10
+jepsen: OUT = $(RELEASE)/jepsen
+jepsen: JEPSEN = GRENACHE_BIN=$(RELEASE)/bin EXCHANGE_WITHOUT_FENCE=$(RELEASE)/tests/exchange_without_fence PYTHONDONTWRITEBYTECODE=1 \
+  python3 tests/jepsen/jepsen.py $(SEED:%=--seed %)
+jepsen: build ## break peers, Redis and the network at random for MINUTES (default 10) and check what must hold; SEED=N repeats the faults
+	@tools/install-deps build test dev
+	@cmake --build $(RELEASE) -j $(JOBS) --target exchange_without_fence
+	@$(JEPSEN) --without-fence --out $(OUT)/without-fence
+	@$(JEPSEN) --proxies --out $(OUT)/proxies
+	@$(JEPSEN) --seconds $$(($(MINUTES) * 60)) --out $(OUT)/sentinel
 
 bench: build ## measure beside the programs of others: a quarter of an hour, on a quiet machine
 	@tools/install-deps build test dev

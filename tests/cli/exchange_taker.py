@@ -96,9 +96,10 @@ class Answer:
         return self.code not in ("silence", "unavailable", "limit")
 
 
-def call(port, message, timeout):
-    """Sends a message to the peer at a port of 127.0.0.1."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+def call(endpoint, message, timeout):
+    """Sends a message to a peer: at an address and port, or at a port of 127.0.0.1."""
+    address, port = endpoint if isinstance(endpoint, tuple) else ("127.0.0.1", endpoint)
+    connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
         connection.request("POST", "/", json.dumps([str(uuid.uuid4()), "exchange", json.dumps(message)]))
         _, error, result = json.loads(connection.getresponse().read())
@@ -135,7 +136,7 @@ class Take:
     def _signature(self, domain, terms):
         return sign(self.secret, hashlib.sha256(domain + bencode(terms)).digest()).hex()
 
-    def ask(self, port, timeout):
+    def ask(self, endpoint, timeout):
         """Asks for an invoice."""
         message = self._header("ExecuteOrderMessage")
         price = self.order["price"]
@@ -143,20 +144,20 @@ class Take:
         terms = {"amount": self.amount, "created": message["createdAt"], "maker": self.maker, "order": self.order["id"],
                  "price": cents, "take": self.id, "taker": self.key}
         message |= {"amount": btc(self.amount), "price": price, "signature": self._signature(b"grenache/exchange/take/1:", terms)}
-        answer = call(port, message, timeout)
+        answer = call(endpoint, message, timeout)
         if not answer.code:
             answer.hash = payment_hash(answer.body["lightningInvoice"])
             if answer.hash not in self.hashes:
                 self.hashes.append(answer.hash)
         return answer
 
-    def pay(self, port, timeout, which=0):
+    def pay(self, endpoint, timeout, which=0):
         """Pays an invoice: asks for its preimage."""
         message = self._header("PayMessage")
         paid = self.hashes[which]
         terms = {"hash": paid, "maker": self.maker, "order": self.order["id"], "take": self.id, "taker": self.key}
         message |= {"paymentHash": paid.hex(), "signature": self._signature(b"grenache/exchange/pay/1:", terms)}
-        answer = call(port, message, timeout)
+        answer = call(endpoint, message, timeout)
         if not answer.code:
             preimage = bytes.fromhex(answer.body["preimage"])
             if hashlib.sha256(preimage).digest() != paid:

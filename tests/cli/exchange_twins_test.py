@@ -4,113 +4,19 @@ At most one taker is served for an amount, whatever Redis forgets, repeats or de
 """
 
 import concurrent.futures
-import json
 import os
 import pathlib
 import re
-import shutil
-import signal
-import socket
-import sqlite3
 import tempfile
 import time
 import unittest
 
-from exchange_taker import Answer, Take, satoshi
-from redis_proxy import RedisProxy, command_of, read_value
+from exchange_processes import RedisServer, Twin
+from exchange_taker import Take, satoshi
+from redis_proxy import RedisProxy
 from support import BIN, LIMIT_S, Grape, Process, ReservedPort, TestCase, needs_redis, run
 
 GRACE_MS = 300  # of a Redis without data, instead of 30 s
-
-
-class RedisServer:
-    """A redis-server without persistence, which may be killed and started again without data."""
-
-    def __init__(self, *arguments):
-        self.reserved = ReservedPort()
-        self.port = self.reserved.port
-        self.arguments = arguments
-        self.start()
-
-    def start(self):
-        if hasattr(self, "process"):
-            self.process.close()
-        self.process = Process("redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-                               *self.arguments)
-        self.process.wait_line(lambda line: "Ready to accept connections" in line)
-
-    def kill(self):
-        self.process.process.kill()
-        self.process.wait()
-
-    def freeze(self):
-        self.process.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self.process.process.send_signal(signal.SIGCONT)
-
-    def command(self, *words):
-        """The reply in the form of the protocol."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=LIMIT_S) as connection:
-            connection.sendall(command_of([str(word).encode() for word in words]))
-            with connection.makefile("rb") as stream:
-                return read_value(stream).decode()
-
-    def is_master(self):
-        try:
-            return "role:master" in self.command("INFO", "replication")
-        except ConnectionError:  # a server whose role changes closes connections
-            return False
-
-    def close(self):
-        self.process.close()
-        self.reserved.close()
-
-
-class Twin:
-    """One process of the maker, with a data folder of its own; it may be frozen, or killed and started again."""
-
-    def __init__(self, folder, program, *arguments):
-        self.folder, self.program, self.arguments = str(folder), program, arguments
-        self.reserved = ReservedPort()
-        self.port = self.reserved.port
-        self.process = None
-
-    def start(self):
-        if self.process:
-            self.process.close()
-        self.process = Process(self.program, "--data-dir", self.folder, "--bind", "127.0.0.1", "--port", str(self.port),
-                               "--log-format", "json", *self.arguments)
-        self.peer_id = self.process.wait_event("ready")["peer_id"]
-
-    def kill(self):
-        self.process.process.kill()
-        self.process.wait()
-
-    def freeze(self):
-        self.process.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self.process.process.send_signal(signal.SIGCONT)
-
-    def json(self, *words):
-        result = run("exchange", "ctl", "--data-dir", self.folder, "--json", *words)
-        if result.returncode != 0:
-            raise AssertionError(f"{words}: {result.stdout}{result.stderr}")
-        return json.loads(result.stdout)
-
-    def orders(self):
-        return {order["id"]: order for order in self.json("orders")["orders"]}
-
-    def rows(self, kind):
-        """What its journal has of a kind; only while it does not run."""
-        with sqlite3.connect(f"file:{self.folder}/journal.db?mode=ro", uri=True) as journal:
-            return [json.loads(body) for (body,) in journal.execute("SELECT body FROM row WHERE kind = ?", (kind,))]
-
-    def close(self):
-        if self.process:
-            self.process.close()
-        self.reserved.close()
 
 
 class WithTwins(TestCase):

@@ -170,6 +170,12 @@ class Process:
                     self.process.send_signal(sig)
                     return
 
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def wait(self):
         code = self.process.wait(timeout=LIMIT_S)
         self._reader.join(timeout=LIMIT_S)
@@ -194,9 +200,9 @@ class Process:
 
 
 class Grape(Process):
-    def __init__(self, *arguments, bootstrap="", bind="127.0.0.1", dht_port=0, level="debug", host="127.0.0.1"):
+    def __init__(self, *arguments, bootstrap="", bind="127.0.0.1", dht_port=0, level="debug", host="127.0.0.1", prefix=()):
         super().__init__(
-            BIN / "grape", "--bind", bind, "--dp", str(dht_port), "--aph", "0", "--bn", bootstrap, "--log-format", "json",
+            *prefix, BIN / "grape", "--bind", bind, "--dp", str(dht_port), "--aph", "0", "--bn", bootstrap, "--log-format", "json",
             "--log-level", level, *arguments)
         try:
             self.dht_port = self.wait_event("listening")["port"]
