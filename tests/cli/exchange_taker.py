@@ -27,13 +27,17 @@ def add_points(a, b):
     return x, (slope * (a[0] - x) - a[1]) % P
 
 
+POWERS = [G]  # 2^n * G
+while len(POWERS) < 256:
+    POWERS.append(add_points(POWERS[-1], POWERS[-1]))
+
+
 def multiply(factor):
     """factor * G."""
-    out, power = None, G
-    while factor:
+    out = None
+    for power in POWERS:
         if factor & 1:
             out = add_points(out, power)
-        power = add_points(power, power)
         factor >>= 1
     return out
 
