@@ -91,6 +91,20 @@ std::string trade_words(json::Value const& body) {
          " USD as " + text(body, "role") + ".";
 }
 
+std::string equivocation_words(json::Value const& body) {
+  auto const terms = [&body](char const* name) -> std::string {
+    auto const* const order = body.find(name);
+    if (!order) return {};
+    return std::string{text(*order, "buy") == "BTC" ? "buys " : "sells "} + text(*order, "amount") +
+           " BTC at " + text(*order, "price") + " USD since " + time_text(*order, "created");
+  };
+  auto const* const order = body.find("order");
+  if (!order) return {};
+  return "Maker " + text(*order, "maker").substr(0, 16) + " has signed contradictory terms of order " +
+         text(*order, "id") + ": one version " + terms("order") + ", another " + terms("second") +
+         ". Its orders are hidden.";
+}
+
 bool is_about(Row const& row, std::string const& id) {
   if (row.key.starts_with(id)) return true;
   auto const body = json::parse(row.body);
@@ -102,7 +116,7 @@ bool is_about(Row const& row, std::string const& id) {
 }
 
 /// The kinds that are searched, in the order in which they are told.
-constexpr std::array kKinds{"order", "sale", "refusal", "purchase", "taken", "trade"};
+constexpr std::array kKinds{"order", "sale", "refusal", "purchase", "taken", "trade", "equivocation"};
 
 struct Search {
   std::string id;
@@ -149,6 +163,7 @@ std::string words_of(Row const& row) {
   if (row.kind == "refusal") return refusal_words(*body);
   if (row.kind == "purchase" || row.kind == "taken") return purchase_words(*body);
   if (row.kind == "trade") return trade_words(*body);
+  if (row.kind == "equivocation") return equivocation_words(*body);
   return {};
 }
 

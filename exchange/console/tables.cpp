@@ -352,9 +352,11 @@ std::string peer_table(result::PeerList const& list, TextStyle const& style) {
     Cell const state{book, peer.trouble.empty() ? Tone::plain : Tone::bad};
     auto const claim = peer.peer ? short_id(peer.peer->hex()) + (peer.is_proven ? "" : "?") : "original";
     table.add({printable(peer.endpoint), claim, printable(peer.source), state, printable(peer.name)});
-    if (peer.trouble.empty()) continue;
     auto const endpoint = cut_to_width(printable(peer.endpoint), kEndpointWidth);
-    troubles += line_of(endpoint + ": " + phrase(peer.trouble), style);
+    if (!peer.trouble.empty()) troubles += line_of(endpoint + ": " + phrase(peer.trouble), style);
+    if (!peer.is_convicted) continue;
+    troubles +=
+        line_of(endpoint + ": has signed contradictory terms of an order; its orders are hidden", style);
   }
   return table.text(style.width, style.colour) + troubles;
 }

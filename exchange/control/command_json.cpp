@@ -77,6 +77,7 @@ json::Value json_of(result::PeerView const& peer) {
                               {"isProven", peer.is_proven},
                               {"source", peer.source},
                               {"isSynced", peer.is_synced},
+                              {"isConvicted", peer.is_convicted},
                               {"trouble", text_or_null(peer.trouble)}});
 }
 

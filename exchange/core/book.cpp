@@ -48,6 +48,8 @@ std::string_view describe(BookErrc code) {
       return "the maker has too many orders";
     case BookErrc::busy:
       return "too many orders are being verified; try again";
+    case BookErrc::maker_convicted:
+      return "the maker has signed contradictory terms of an order";
   }
   return "unknown error";
 }
@@ -177,12 +179,26 @@ void Book::expire(WallTime now) {
   if (now < next_expiry()) return;
   ++version_;
   while (!expiries_.empty() && expiries_.begin()->first <= now) {
-    auto const found = orders_.find(*expiries_.begin()->second);
-    unrank(found->second);
-    count(found->second.order, -1);
-    expiries_.erase(expiries_.begin());
-    orders_.erase(found);
+    remove(orders_.find(*expiries_.begin()->second));
   }
+}
+
+void Book::remove(std::map<OrderKey, Entry>::iterator entry) {
+  unrank(entry->second);
+  count(entry->second.order, -1);
+  expiries_.erase(entry->second.expiry);
+  orders_.erase(entry);
+}
+
+std::vector<OrderKey> Book::remove_of(PeerId const& maker) {
+  std::vector<OrderKey> out;
+  if (!counts_.contains(maker)) return out;
+  for (auto const& [key, entry] : orders_) {
+    if (key.maker == maker) out.push_back(key);
+  }
+  ++version_;
+  for (auto const& key : out) remove(orders_.find(key));
+  return out;
 }
 
 OrderRecord const* Book::find(OrderKey const& key) const {

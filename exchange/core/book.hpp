@@ -24,7 +24,8 @@ enum class BookErrc {
   lives_too_long,
   book_full,
   maker_full,
-  busy,  // too many signatures are being verified
+  busy,             // too many signatures are being verified
+  maker_convicted,  // by an equivocation; not told by the book
 };
 [[nodiscard]] std::string_view describe(BookErrc code);
 constexpr char const* category_name(BookErrc) { return "exchange.book"; }
@@ -127,6 +128,8 @@ class Book {
   /// The first `count_max` levels of a side, the best first. Linear in them; in their orders from
   /// next_expiry() until expire() is called.
   [[nodiscard]] std::vector<Level> levels(Side side, std::size_t count_max, WallTime now) const;
+  /// Removes all orders of a maker and returns their keys. Linear in the book, if it has any.
+  std::vector<OrderKey> remove_of(PeerId const& maker);
   /// The number of live and closed orders.
   [[nodiscard]] std::size_t size() const { return orders_.size(); }
   /// When expire() has something to do; WallTime::max() if never.
@@ -153,6 +156,7 @@ class Book {
   OfMaker& of_maker(std::optional<PeerId> const& maker);
   void count(OrderRecord const& order, int change);
   Added store(OrderRecord order);
+  void remove(std::map<OrderKey, Entry>::iterator entry);
   void rank(Entry& entry);
   void unrank(Entry& entry);
   bool rerank(Entry& entry, OrderRecord const& version);

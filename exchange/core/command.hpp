@@ -231,7 +231,8 @@ struct PeerView {
   bool is_proven = false;      // it has signed that it is `peer`
   std::string source;          // "dht", "connect", "peers" or "earlier"
   bool is_synced = false;
-  std::string trouble;  // why it could not be reached the last time
+  bool is_convicted = false;  // has signed contradictory terms of an order
+  std::string trouble;        // why it could not be reached the last time
 };
 struct PeerList {
   std::vector<PeerView> peers;

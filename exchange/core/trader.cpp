@@ -65,6 +65,8 @@ Trader::Trader(Options options, SecretKey const& key, Random random)
       random_{std::move(random)},
       book_{options_.book},
       book_answers_{options_.book_answers, book_},
+      equivocations_{options_.equivocations},
+      proofs_{options_.proofs, self_},
       guard_{options_.guard},
       intake_{options_.intake},
       peers_{options_.peers, self_},
@@ -103,14 +105,15 @@ std::optional<Output> Trader::poll_output() {
 // Start
 
 std::vector<std::string_view> Trader::row_kinds() {
-  return {OwnOrders::kRowKind,    Sales::kRowKind,     Sales::kFenceKind,
-          RefusedTakes::kRowKind, Purchases::kRowKind, Peers::kRowKind};
+  return {OwnOrders::kRowKind, Sales::kRowKind, Sales::kFenceKind,      RefusedTakes::kRowKind,
+          Purchases::kRowKind, Peers::kRowKind, Equivocations::kRowKind};
 }
 
 bool Trader::restore(Row const& row) {
   if (row.kind == OwnOrders::kRowKind) return own_orders_.restore(row);
   if (row.kind == Purchases::kRowKind) return purchases_.restore(row);
   if (row.kind == Peers::kRowKind) return peers_.restore(row);
+  if (row.kind == Equivocations::kRowKind) return equivocations_.restore(row);
   return sales_.restore(row);
 }
 
@@ -120,6 +123,7 @@ std::vector<Row> Trader::dump() const {
   sales_.dump(out);
   purchases_.dump(out);
   peers_.dump(out);
+  equivocations_.dump(out);
   std::ranges::sort(out, {}, [](Row const& row) { return std::tie(row.kind, row.key); });
   return out;
 }
@@ -207,6 +211,7 @@ Guard::Units Trader::cost_of(Request const& request, PayloadForm form, TimePoint
     Guard::Units operator()(GetRecordsMessage const& message) const {
       return 10 + 5 * static_cast<Guard::Units>(message.positions.size());
     }
+    Guard::Units operator()(EquivocationMessage const&) const { return 20; }  // two signatures and a row
     Guard::Units operator()(GetOrderbookMessage const&) const {
       return 20 + static_cast<Guard::Units>(order_count) * (is_book_made ? 0.2 : 4);
     }
@@ -276,6 +281,18 @@ void Trader::handle(Caller const& caller, InventoryMessage const& message, Turn&
   on_sender(message.endpoint, caller.address, turn);
 }
 
+void Trader::handle(Caller const& caller, EquivocationMessage const& message, Turn& turn) {
+  auto const& [header, first, second] = message;
+  if (!equivocations_.find(*first.maker)) {
+    if (!verify_order(first) || !verify_order(second)) {
+      guard_.blame(caller.address, Guard::Fault::bad_signature, turn.now.steady);
+      return turn.reply_error_now(caller.request, to_error_text(refusal_of(BookErrc::bad_signature)));
+    }
+    convict(first, second, turn);
+  }
+  turn.reply_now(caller.request, write_payload("ok", caller.form));
+}
+
 // Answers
 
 void Trader::call_answered(CallId call, CallAnswer answer, Now now) {
@@ -292,6 +309,8 @@ void Trader::call_answered(CallId call, CallAnswer answer, Now now) {
         if (outcome.settled) bought(*outcome.settled, turn);
         return;
       }
+      case Part::proofs:
+        return proofs_.on_answered();
       case Part::own_orders:
       case Part::sales:
       case Part::trader:
@@ -324,6 +343,7 @@ void Trader::store_answered(CallId call, store::Answer const& answer, Now now) {
       }
       case Part::trader:
       case Part::peers:
+      case Part::proofs:
       case Part::sync:
         return;
     }
@@ -390,8 +410,11 @@ bool Trader::is_of_original(OrderRecord const& order, Sync::Read const& read) co
 }
 
 std::optional<Result<Added>> Trader::offer(OrderRecord const& order, Intake::Origin origin, Turn& turn) {
+  if (is_refused(order, origin.endpoint, turn)) return Result<Added>{BookErrc::maker_convicted};
   auto const checked = book_.check_new(order, turn.now.wall);
-  if (!checked || *checked == Added::nothing) return checked;
+  auto const* const known = book_.find(key_of(order));
+  bool const is_proof = known && contradict(*known, order);
+  if (!is_proof && (!checked || *checked == Added::nothing)) return checked;
   if (!order.is_signed()) return admit(order, origin.endpoint, turn);
   if (!intake_.add(order, std::move(origin))) return Result<Added>{BookErrc::busy};
   return std::nullopt;
@@ -445,6 +468,9 @@ void Trader::answer(Intake::Origin const& origin, Result<Added> const& added, Tu
 }
 
 Result<Added> Trader::admit(OrderRecord const& order, std::string const& from, Turn& turn) {
+  auto const* const known = book_.find(key_of(order));
+  if (known && contradict(*known, order)) convict(OrderRecord{*known}, order, turn);
+  if (is_refused(order, from, turn)) return BookErrc::maker_convicted;
   auto const added = book_.add_verified(order, turn.now.wall);
   if (!added || *added == Added::nothing) return added;
   if (order.maker == self_.id) {
@@ -463,6 +489,35 @@ Result<Added> Trader::admit(OrderRecord const& order, std::string const& from, T
   turn.log(event::OrderChanged{order, *added == Added::order, order.maker == self_.id});
   sync_.spread(order, false, from, turn);
   return added;
+}
+
+void Trader::convict(OrderRecord const& first, OrderRecord const& second, Turn& turn) {
+  auto const maker = *first.maker;
+  if (equivocations_.find(maker)) return;
+  bool const is_own = maker == self_.id;
+  auto const hidden = is_own ? std::vector<OrderKey>{} : book_.remove_of(maker);
+  equivocations_.add(first, second, !hidden.empty(), turn);
+  for (auto const& key : hidden) sync_.remove(key);
+  auto const text = is_own ? "this identity has signed contradictory terms of order " + first.id +
+                                 ": others refuse its orders; stop it and start with a new identity"
+                           : "maker " + maker.hex() + " has signed contradictory terms of order " + first.id +
+                                 ": its orders are hidden";
+  turn.log(event::Warning{text});
+  auto endpoints = peers_.met();
+  std::erase_if(endpoints, [this](auto const& endpoint) {
+    auto const* const contact = peers_.find(endpoint);
+    return !contact || !contact->peer;
+  });
+  proofs_.spread(*equivocations_.find(maker), std::move(endpoints), turn);
+}
+
+bool Trader::is_refused(OrderRecord const& order, std::string const& from, Turn& turn) {
+  auto const* const proof =
+      order.maker && order.maker != self_.id ? equivocations_.find(*order.maker) : nullptr;
+  if (!proof) return false;
+  auto const* const contact = peers_.find(from);
+  if (contact && contact->is_met && contact->peer) proofs_.show(*proof, from, turn);
+  return true;
 }
 
 void Trader::changed(OrderRecord const& order, std::string const& from, Turn& turn) {

@@ -11,9 +11,11 @@
 
 #include "exchange/core/book.hpp"
 #include "exchange/core/network/book_answers.hpp"
+#include "exchange/core/book/equivocation.hpp"
 #include "exchange/core/network/guard.hpp"
 #include "exchange/core/network/intake.hpp"
 #include "exchange/core/network/peers.hpp"
+#include "exchange/core/network/proof_spread.hpp"
 #include "exchange/core/network/sync.hpp"
 #include "exchange/core/self.hpp"
 #include "exchange/core/trade/crossing.hpp"
@@ -41,6 +43,8 @@ class Trader {
     Position position = 0;  // of the journal
     Book::Options book{};
     BookAnswers::Options book_answers{};
+    Equivocations::Options equivocations{};
+    ProofSpread::Options proofs{};
     Guard::Options guard{};
     Intake::Options intake{};
     Peers::Options peers{};
@@ -64,6 +68,7 @@ class Trader {
   [[nodiscard]] Peers const& peers() const { return peers_; }
   [[nodiscard]] Sync const& sync() const { return sync_; }
   [[nodiscard]] OwnOrders const& own_orders() const { return own_orders_; }
+  [[nodiscard]] Equivocations const& equivocations() const { return equivocations_; }
 
   /// Sets the endpoint (host:port) of this peer's RPC server; its port becomes the exchangeId. Before
   /// start().
@@ -126,6 +131,7 @@ class Trader {
   void handle(Caller const& caller, ReconcileMessage const& message, Turn& turn);
   void handle(Caller const& caller, AddOrderMessage const& message, Turn& turn);
   void handle(Caller const& caller, InventoryMessage const& message, Turn& turn);
+  void handle(Caller const& caller, EquivocationMessage const& message, Turn& turn);
   /// What answering a request costs at most.
   [[nodiscard]] Guard::Units cost_of(Request const& request, PayloadForm form, TimePoint now) const;
   /// False if the guard refuses it, which is replied.
@@ -167,6 +173,11 @@ class Trader {
   std::optional<Result<Added>> offer(OrderRecord const& order, Intake::Origin origin, Turn& turn);
   void on_verified(Intake::Verified const& verified, Turn& turn);
   Result<Added> admit(OrderRecord const& order, std::string const& from, Turn& turn);
+  /// Two records, whose signatures are valid, contradict each other: hides the orders of their maker, and
+  /// shows the proof to others.
+  void convict(OrderRecord const& first, OrderRecord const& second, Turn& turn);
+  /// True if orders of this maker are refused; then the peer that has sent one is shown why.
+  bool is_refused(OrderRecord const& order, std::string const& from, Turn& turn);
   static void answer(Intake::Origin const& origin, Result<Added> const& added, Turn& turn);
   void sold(Sale const& sale, Turn& turn);
   void bought(Purchase const& purchase, Turn& turn);
@@ -192,6 +203,8 @@ class Trader {
   Random random_;
   Book book_;
   BookAnswers book_answers_;
+  Equivocations equivocations_;
+  ProofSpread proofs_;
   Guard guard_;
   Intake intake_;
   Peers peers_;

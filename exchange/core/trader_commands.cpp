@@ -231,7 +231,7 @@ void Trader::run(CommandId id, command::ListPeers const&, Turn& turn) {
     if (contact.is_self) continue;
     out.peers.push_back({endpoint, contact.name, contact.peer, contact.is_proven,
                          std::string{to_text(contact.source)}, contact.is_met && sync_.is_read(endpoint),
-                         contact.trouble});
+                         contact.peer && equivocations_.find(*contact.peer), contact.trouble});
   }
   turn.answer(id, std::move(out));
 }

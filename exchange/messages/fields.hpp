@@ -69,6 +69,7 @@ inline void add(Value::Object& object, std::string name, Value value) {
 [[nodiscard]] Result<void> read_members(Value const& body, ReconcileMessage& out);
 [[nodiscard]] Result<void> read_members(Value const& body, InventoryMessage& out);
 [[nodiscard]] Result<void> read_members(Value const& body, GetRecordsMessage& out);
+[[nodiscard]] Result<void> read_members(Value const& body, EquivocationMessage& out);
 
 /// Parses a message whose type is known.
 template <class Message>

@@ -32,6 +32,7 @@ constexpr std::array kRequestTypes{
     kRequestType<GetOrderbookMessage>,    kRequestType<PayMessage>,
     kRequestType<GetPeersMessage>,        kRequestType<ReconcileMessage>,
     kRequestType<InventoryMessage>,       kRequestType<GetRecordsMessage>,
+    kRequestType<EquivocationMessage>,
 };
 static_assert(kRequestTypes.size() == std::variant_size_v<Request>);
 
@@ -83,6 +84,8 @@ std::string_view describe(MessageErrc code) {
       return "the preimage is missing or not 64 hex digits";
     case MessageErrc::bad_range:
       return "a list of hashes, positions or orders is missing, malformed or too long";
+    case MessageErrc::bad_proof:
+      return "the two records do not contradict each other";
   }
   return "unknown error";
 }

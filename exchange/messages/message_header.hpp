@@ -35,6 +35,7 @@ enum class MessageErrc {
   bad_payment_hash,
   bad_preimage,
   bad_range,
+  bad_proof,
 };
 [[nodiscard]] std::string_view describe(MessageErrc code);
 constexpr char const* category_name(MessageErrc) { return "grenache.exchange_message"; }

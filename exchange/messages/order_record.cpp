@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include <grenache/base/check.hpp>
 #include <grenache/dht/bencode_writer.hpp>
@@ -78,6 +79,13 @@ void sign_order(OrderRecord& order, SecretKey const& maker) {
 
 bool verify_order(OrderRecord const& order) {
   return order.maker && verify(*order.maker, order_digest(order), order.signature);
+}
+
+bool contradict(OrderRecord const& a, OrderRecord const& b) {
+  auto const terms = [](OrderRecord const& order) {
+    return std::tuple{order.side, order.price, order.amount, order.least_take, order.created};
+  };
+  return a.maker && a.maker == b.maker && a.id == b.id && terms(a) != terms(b);
 }
 
 Sha256 take_digest(TakeTerms const& take, std::string_view order_id, PeerId const& maker) {

@@ -73,6 +73,10 @@ void sign_order(OrderRecord& order, SecretKey const& maker);
 /// True when the signature of the maker is valid.
 [[nodiscard]] bool verify_order(OrderRecord const& order);
 
+/// True for two signed records of one maker and one order id with different terms: side, price, amount,
+/// least_take or created. An honest maker never signs both.
+[[nodiscard]] bool contradict(OrderRecord const& a, OrderRecord const& b);
+
 /// The terms of a take request. Takers of the original request a whole order without terms.
 struct TakeTerms {
   std::string take_id;  // UUID; a request with the same id gets the same answer

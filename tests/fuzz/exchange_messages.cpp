@@ -52,6 +52,11 @@ void check_message(GetRecordsMessage const& message) {
   GRN_CHECK(!message.positions.empty() && message.positions.size() <= kRecordsMax);
 }
 
+void check_message(EquivocationMessage const& message) {
+  GRN_CHECK(contradict(message.first, message.second));
+  check_order(message.first), check_order(message.second);
+}
+
 json::Value written(Request const& request) {
   return std::visit([](auto const& message) { return to_json(message); }, request);
 }

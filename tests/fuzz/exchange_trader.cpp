@@ -535,6 +535,7 @@ class Script {
     for (auto count = input_.below(4); count > 0; --count) orders.push_back(to_json(foreign_order()));
     return records_answer_to_json(std::move(orders), input_.below(message.positions.size()));
   }
+  json::Value answer_to(EquivocationMessage const&) { return "ok"; }
   json::Value answer_to(GetOrderMatchesMessage const&) { return json::Value{json::Value::Array{}}; }
 
   json::Value answer_to(ExecuteOrderMessage const& message) {

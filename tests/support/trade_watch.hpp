@@ -59,6 +59,7 @@ class TradeWatch {
     check_books();
     for (auto const& node : network_.nodes) {
       if (!node->requests.empty()) fail(node->at + ": a request was not answered");
+      if (node->trader->equivocations().size() > 0) fail(node->at + ": an honest maker was convicted");
     }
   }
 

@@ -56,7 +56,7 @@ TEST(CommandJson, writesEveryAnswer) {
   EXPECT_EQ(
       text(result::PeerList{{{"a:1", "Bob", samples::peer('\x11'), true, "dht", true, ""}}}),
       R"({"type":"peers","peers":[{"endpoint":"a:1","name":"Bob","peer":"MAKER","isProven":true,"source":"dht",)"
-      R"("isSynced":true,"trouble":null}]})");
+      R"("isSynced":true,"isConvicted":false,"trouble":null}]})");
   EXPECT_EQ(text(result::Exported{{}, 2}), R"({"type":"events","events":[],"leftOut":2})");
   EXPECT_EQ(
       text(result::Imported{{{1, result::ImportOutcome::refused, "not JSON", {}}}, 2}),
