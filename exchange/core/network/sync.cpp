@@ -150,6 +150,7 @@ void Sync::add_untold(State& state, OrderKey const& key) const {
 
 void Sync::spread(OrderRecord const& order, bool is_own, std::string const& from, Turn& turn) {
   if (!order.is_signed()) return;
+  bool const is_new = !index_.find(key_of(order));
   index_.put(order);
   auto const id = version_of(order);
   seen_.insert(id);
@@ -162,6 +163,7 @@ void Sync::spread(OrderRecord const& order, bool is_own, std::string const& from
     return;
   }
   if (auto* const maker = find(order.endpoint)) maker->shown.insert(id);
+  if (!maker_rates_.admit(key_of(order), is_new, turn.now.steady)) return;
   // A maker tells all peers that it knows, so the others very likely know it.
   add_rumour(id, from == order.endpoint ? 1 : kRelayCount, turn);
 }
@@ -771,6 +773,10 @@ void Sync::expire(Turn& turn) {
     if (state.session && state.session->deadline <= turn.now.steady) give_up_session(endpoint, state, turn);
   }
   expire_record_calls(turn);
+  for (auto const& key : maker_rates_.due(turn.now.steady)) {
+    auto const* const order = book_.find(key);
+    if (order && index_.find(key)) add_rumour(version_of(*order), kRelayCount, turn);
+  }
   if (next_relay_ <= turn.now.steady) relay(turn);
   while (reading_count_ < options_.read_count_max) {
     auto const first = std::ranges::min_element(states_, {}, [](auto const& each) {
@@ -791,7 +797,7 @@ void Sync::expire(Turn& turn) {
 }
 
 TimePoint Sync::next_expiry() const {
-  auto next = next_relay_;
+  auto next = std::min(next_relay_, maker_rates_.next_expiry());
   if (!record_deadlines_.empty()) next = std::min(next, record_deadlines_.begin()->first);
   for (auto const& [endpoint, state] : states_) {
     if (!state.is_here) continue;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "exchange/core/book.hpp"
+#include "exchange/core/network/maker_rates.hpp"
 #include "exchange/core/network/reconciliation.hpp"
 #include "exchange/core/self.hpp"
 #include "exchange/core/turn.hpp"
@@ -49,7 +50,8 @@ class RecentIds {
 ///
 /// The id of a new version of another maker is told to one peer, or to two if the version did not come from
 /// its maker, and to two more for each peer that did not know it. It is never told to a peer that has shown
-/// it to us. A peer that is missed finds the version by its next reconciliation.
+/// it to us. A peer that is missed finds the version by its next reconciliation. Of a maker that changes its
+/// orders faster than MakerRates allows, the newest versions are told, later.
 ///
 /// A peer that does not know an id asks for the record: one peer at a time, and after record_timeout another
 /// one that has told of the id.
@@ -87,6 +89,7 @@ class Sync {
     /// A reconciliation ends this long after the last record that was new to us.
     Duration session_patience = std::chrono::seconds{30};
     Reconciliation::Limits reconciliation{};
+    MakerRates::Options maker_rates{};
   };
   /// Orders that were read from a peer: its whole book, or records that were asked for.
   struct Read {
@@ -98,7 +101,8 @@ class Sync {
   };
 
   /// `self` and `book` must outlive this object.
-  Sync(Options options, Self const& self, Book const& book) : options_{options}, self_{self}, book_{book} {}
+  Sync(Options options, Self const& self, Book const& book)
+      : options_{options}, self_{self}, book_{book}, maker_rates_{options.maker_rates} {}
   Sync(Sync const&) = delete;
   Sync& operator=(Sync const&) = delete;
 
@@ -150,8 +154,11 @@ class Sync {
     std::size_t wanted_count = 0;
     std::size_t rumour_count = 0;
     std::size_t call_count = 0;
+    std::size_t delayed_count = 0;  // orders of makers that change too much
   };
-  [[nodiscard]] Load load() const { return {wanted_.size(), rumours_.size(), asked_.size()}; }
+  [[nodiscard]] Load load() const {
+    return {wanted_.size(), rumours_.size(), asked_.size(), maker_rates_.delayed_count()};
+  }
 
  private:
   struct Session {
@@ -270,6 +277,7 @@ class Sync {
   std::map<OrderPosition, Wanted> wanted_;
   std::set<std::pair<TimePoint, std::uint64_t>> record_deadlines_;
   std::deque<Rumour> rumours_;
+  MakerRates maker_rates_;
   TimePoint next_relay_ = TimePoint::max();
   RecentIds seen_;  // versions that we had, though we may have newer ones
 };
