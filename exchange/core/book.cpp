@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <tuple>
 #include <utility>
 
+#include "exchange/messages/order_work.hpp"
 #include <grenache/base/check.hpp>
 
 namespace grenache::exchange {
@@ -55,41 +57,51 @@ std::string_view describe(BookErrc code) {
 }
 
 Result<void> Book::check_room(OrderRecord const& order) const {
-  // Refuse rather than evict, since eviction would let a flood of new orders evict live ones.
-  auto const found = counts_.find(order.maker);
-  auto const of_maker = found == counts_.end() ? OfMaker{} : found->second;
-  // A closed version is always accepted, so each open order keeps a place among the closed ones.
-  if (orders_.size() >= options_.closed_count_max) return BookErrc::book_full;
-  if (of_maker.open + of_maker.closed >= options_.maker_closed_count_max) return BookErrc::maker_full;
-  if (order.status != OrderStatus::open) return {};
-  auto const count_max = order.maker ? options_.maker_order_count_max : options_.unsigned_count_max;
-  if (open_count_ >= options_.order_count_max) return BookErrc::book_full;
-  if (of_maker.open >= count_max) return BookErrc::maker_full;
+  auto const key = key_of(order);
+  Quota::Place const place{work_bits(order), order.created, &key};
+  for (auto const* const quota : {&open_, &all_}) {
+    if (quota == &open_ && order.status != OrderStatus::open) continue;
+    auto const verdict = quota->judge(place);
+    if (verdict == Quota::Verdict::maker_full) return BookErrc::maker_full;
+    if (verdict == Quota::Verdict::full) return BookErrc::book_full;
+  }
   return {};
 }
 
-Book::OfMaker& Book::of_maker(std::optional<PeerId> const& maker) {
-  auto const [entry, is_new] = counts_.try_emplace(maker);
+MatchingEngine::Maker Book::number_of(std::optional<PeerId> const& maker) {
+  auto const [entry, is_new] = numbers_.try_emplace(maker);
   if (is_new) {
     if (free_makers_.empty()) {
       free_makers_.push_back(static_cast<MatchingEngine::Maker>(makers_.size()));
       makers_.emplace_back();
     }
-    entry->second.number = free_makers_.back();
+    entry->second = free_makers_.back();
     free_makers_.pop_back();
-    makers_[entry->second.number] = &entry->first;
+    makers_[entry->second] = &entry->first;
   }
   return entry->second;
 }
 
-void Book::count(OrderRecord const& order, int change) {
-  auto& counts = of_maker(order.maker);
-  bool const is_open = order.status == OrderStatus::open;
-  (is_open ? counts.open : counts.closed) += static_cast<std::size_t>(change);
-  if (is_open) open_count_ += static_cast<std::size_t>(change);
-  if (counts.open + counts.closed > 0) return;
-  free_makers_.push_back(counts.number);
-  counts_.erase(order.maker);
+void Book::count(OrderKey const& key, Entry const& entry) {
+  Quota::Place const place{entry.bits, entry.order.created, &key};
+  all_.add(place);
+  if (entry.order.status == OrderStatus::open) open_.add(place);
+}
+
+void Book::uncount(OrderKey const& key, Entry const& entry) {
+  Quota::Place const place{entry.bits, entry.order.created, &key};
+  all_.remove(place);
+  if (entry.order.status == OrderStatus::open) open_.remove(place);
+}
+
+/// Removes what exceeds the limits after an order of `added`.
+void Book::evict(std::optional<PeerId> const& added) {
+  for (auto* const quota : {&open_, &all_}) {
+    while (auto const* const key = quota->excess(added)) {
+      evicted_.push_back(*key);
+      remove(orders_.find(*key));
+    }
+  }
 }
 
 /// Adds an open order to the engine.
@@ -100,7 +112,7 @@ void Book::rank(Entry& entry) {
                               .price = order.price.units(),
                               .created = to_unix_ms(order.created),
                               .id = id_key(order.id),
-                              .maker = of_maker(order.maker).number,
+                              .maker = number_of(order.maker),
                               .amount = order.remaining.units(),
                               .expires = to_unix_ms(order.expires)});
   if (entry.handle >= by_handle_.size()) by_handle_.resize(entry.handle + std::size_t{1});
@@ -154,24 +166,28 @@ Result<Added> Book::add(OrderRecord order, WallTime now) {
 }
 
 void Book::put_own(OrderRecord order) {
-  has_own_ = true;
+  open_.exempt(*order.maker);
+  all_.exempt(*order.maker);
   store(std::move(order));
 }
 
 Added Book::store(OrderRecord order) {
   ++version_;
-  count(order, 1);  // before the old version is not counted any more, so that the maker keeps its number
+  auto const maker = order.maker;
   auto const [found, is_new] = orders_.try_emplace(key_of(order));
   auto& entry = found->second;
   bool const is_ranked = !is_new && rerank(entry, order);
   if (!is_ranked) unrank(entry);
   if (!is_new) {
-    count(entry.order, -1);
+    uncount(found->first, entry);
     expiries_.erase(entry.expiry);
   }
   entry.expiry = expiries_.emplace(order.expires, &found->first);
   entry.order = std::move(order);
+  entry.bits = work_bits(entry.order);
+  count(found->first, entry);
   if (!is_ranked) rank(entry);
+  if (is_new) evict(maker);
   return is_new ? Added::order : Added::version;
 }
 
@@ -184,17 +200,22 @@ void Book::expire(WallTime now) {
 }
 
 void Book::remove(std::map<OrderKey, Entry>::iterator entry) {
+  auto const maker = entry->first.maker;
   unrank(entry->second);
-  count(entry->second.order, -1);
+  uncount(entry->first, entry->second);
   expiries_.erase(entry->second.expiry);
   orders_.erase(entry);
+  if (all_.count_of(maker) > 0) return;
+  auto const number = numbers_.find(maker);
+  if (number == numbers_.end()) return;  // it never had an open order
+  free_makers_.push_back(number->second);
+  numbers_.erase(number);
 }
 
 std::vector<OrderKey> Book::remove_of(PeerId const& maker) {
   std::vector<OrderKey> out;
-  if (!counts_.contains(maker)) return out;
-  for (auto const& [key, entry] : orders_) {
-    if (key.maker == maker) out.push_back(key);
+  if (auto const* const row = all_.row_of(maker)) {
+    for (auto const& place : *row) out.push_back(*place.key);
   }
   ++version_;
   for (auto const& key : out) remove(orders_.find(key));
@@ -301,38 +322,34 @@ std::vector<Book::Level> Book::levels(Side side, std::size_t count_max, WallTime
 }
 
 void Book::check() const {
-  GRN_CHECK(has_own_ ||
-            (open_count_ <= options_.order_count_max && orders_.size() <= options_.closed_count_max));
   engine_.check();
+  open_.check(), all_.check();
   std::size_t open = 0;
-  std::map<std::optional<PeerId>, OfMaker> counts;
+  std::set<std::optional<PeerId>> makers;
   for (auto const& [key, entry] : orders_) {
     auto const& order = entry.order;
-    GRN_CHECK(key == key_of(order));
+    GRN_CHECK(key == key_of(order) && entry.bits == work_bits(order));
     GRN_CHECK(entry.expiry->first == order.expires && entry.expiry->second == &key);
-    auto& of_maker = counts[order.maker];
-    ++(order.status == OrderStatus::open ? of_maker.open : of_maker.closed);
+    Quota::Place const place{entry.bits, order.created, &key};
+    GRN_CHECK(all_.row_of(order.maker)->contains(place));
+    makers.insert(order.maker);
     GRN_CHECK((order.status == OrderStatus::open) == (entry.handle != MatchingEngine::kNone));
     if (order.status != OrderStatus::open) continue;
     ++open;
+    GRN_CHECK(open_.row_of(order.maker)->contains(place));
     GRN_CHECK(&at(entry.handle) == &order);
     GRN_CHECK((engine_.order(entry.handle) == MatchingEngine::Order{.side = order.side,
                                                                     .price = order.price.units(),
                                                                     .created = to_unix_ms(order.created),
                                                                     .id = id_key(order.id),
-                                                                    .maker = counts_.at(order.maker).number,
+                                                                    .maker = numbers_.at(order.maker),
                                                                     .amount = order.remaining.units(),
                                                                     .expires = to_unix_ms(order.expires)}));
   }
-  GRN_CHECK(open == open_count_ && open == engine_.size() && expiries_.size() == orders_.size());
-  GRN_CHECK(counts.size() == counts_.size() && makers_.size() == counts_.size() + free_makers_.size());
-  for (auto const& [maker, of_maker] : counts) {
-    auto const& counted = counts_.at(maker);
-    GRN_CHECK(counted.open == of_maker.open && counted.closed == of_maker.closed);
-    GRN_CHECK(*makers_[counted.number] == maker);
-    if (has_own_) continue;
-    GRN_CHECK(of_maker.open <= (maker ? options_.maker_order_count_max : options_.unsigned_count_max));
-    GRN_CHECK(of_maker.open + of_maker.closed <= options_.maker_closed_count_max);
+  GRN_CHECK(open == open_.size() && open == engine_.size() && expiries_.size() == orders_.size());
+  GRN_CHECK(all_.size() == orders_.size() && makers_.size() == numbers_.size() + free_makers_.size());
+  for (auto const& [maker, number] : numbers_) {
+    GRN_CHECK(makers.contains(maker) && *makers_[number] == maker);
   }
 }
 

@@ -8,9 +8,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "exchange/core/book/matching_engine.hpp"
+#include "exchange/core/book/quota.hpp"
 #include "exchange/core/order.hpp"
 #include <grenache/base/result.hpp>
 
@@ -54,9 +56,9 @@ struct Match {
 ///  - an entry is the highest version seen: a closed one before an open one, then the greater terms (side,
 ///    price, amount, created, least take), then the highest seq, then the higher digest. So a closed order
 ///    never opens again, and an honest maker, who changes no terms, is followed by seq;
-///  - replicas that received the same versions in any order hold the same entries, unless one was full. A
-///    closed order is its own tombstone until it expires, so that a late copy of an older version is ignored;
-///    after that the copy is expired too;
+///  - replicas that received the same versions in any order hold the same entries, also when they are full
+///    (Quota). A closed order is its own tombstone until it expires, so that a late copy of an older version
+///    is ignored; after that the copy is expired too;
 ///  - the open orders are in a MatchingEngine by price, then created, then id, then maker. Matches and levels
 ///    are read from it in this order.
 class Book {
@@ -74,7 +76,10 @@ class Book {
     bool accept_unsigned = true;  // orders of the original program
   };
 
-  explicit Book(Options options) : options_{options} {}
+  explicit Book(Options options)
+      : options_{options},
+        open_{{options.order_count_max, options.maker_order_count_max, options.unsigned_count_max}},
+        all_{{options.closed_count_max, options.maker_closed_count_max, options.maker_closed_count_max}} {}
   Book(Book const&) = delete;
   Book& operator=(Book const&) = delete;
 
@@ -92,6 +97,9 @@ class Book {
   /// Removes expired orders. Logarithmic for each of them, else constant, so that orders which expire one by
   /// one cost no more than their number.
   void expire(WallTime now);
+
+  /// The orders that had to make room since the last call.
+  [[nodiscard]] std::vector<OrderKey> take_evicted() { return std::exchange(evicted_, {}); }
 
   [[nodiscard]] OrderRecord const* find(OrderKey const& key) const;
   /// The order `id` of `preferred`, else of the maker with the lowest key.
@@ -128,7 +136,7 @@ class Book {
   /// The first `count_max` levels of a side, the best first. Linear in them; in their orders from
   /// next_expiry() until expire() is called.
   [[nodiscard]] std::vector<Level> levels(Side side, std::size_t count_max, WallTime now) const;
-  /// Removes all orders of a maker and returns their keys. Linear in the book, if it has any.
+  /// Removes all orders of a maker and returns their keys.
   std::vector<OrderKey> remove_of(PeerId const& maker);
   /// The number of live and closed orders.
   [[nodiscard]] std::size_t size() const { return orders_.size(); }
@@ -145,16 +153,14 @@ class Book {
     OrderRecord order;
     MatchingEngine::Handle handle = MatchingEngine::kNone;  // of an open order
     std::multimap<WallTime, OrderKey const*>::iterator expiry;
-  };
-  struct OfMaker {
-    std::size_t open = 0;
-    std::size_t closed = 0;
-    MatchingEngine::Maker number = 0;  // in makers_
+    int bits = 0;  // of work
   };
 
   Result<void> check_room(OrderRecord const& order) const;
-  OfMaker& of_maker(std::optional<PeerId> const& maker);
-  void count(OrderRecord const& order, int change);
+  MatchingEngine::Maker number_of(std::optional<PeerId> const& maker);
+  void count(OrderKey const& key, Entry const& entry);
+  void uncount(OrderKey const& key, Entry const& entry);
+  void evict(std::optional<PeerId> const& added);
   Added store(OrderRecord order);
   void remove(std::map<OrderKey, Entry>::iterator entry);
   void rank(Entry& entry);
@@ -164,13 +170,14 @@ class Book {
 
   Options options_;
   std::map<OrderKey, Entry> orders_;
-  std::map<std::optional<PeerId>, OfMaker> counts_;  // entries per maker
-  std::size_t open_count_ = 0;
-  bool has_own_ = false;  // which are beyond all limits
+  Quota open_;  // open orders
+  Quota all_;   // open and closed ones
+  std::vector<OrderKey> evicted_;
+  std::map<std::optional<PeerId>, MatchingEngine::Maker> numbers_;  // of makers in all_, in makers_
   std::uint64_t version_ = 0;
   std::multimap<WallTime, OrderKey const*> expiries_;  // of all orders; keys of orders_
 
-  std::vector<std::optional<PeerId> const*> makers_;  // keys of counts_
+  std::vector<std::optional<PeerId> const*> makers_;  // keys of numbers_
   std::vector<MatchingEngine::Maker> free_makers_;
   MatchingEngine engine_{[this](auto a, auto b) { return *makers_[a] < *makers_[b]; }};  // open orders
   std::vector<OrderRecord const*> by_handle_;

@@ -91,6 +91,9 @@ void Trader::in_turn(Now now, Body body) {
   Turn turn{now, random_, calls_};
   body(turn);
   run_takes(turn);
+  for (auto const& key : book_.take_evicted()) {
+    if (!book_.find(key)) sync_.remove(key);
+  }
   intake_.send(turn);
   std::move(turn).close(positions_, outputs_);
 }

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "exchange/core/book.hpp"
+#include "exchange/messages/order_work.hpp"
 
 namespace grenache::exchange {
 
@@ -24,12 +26,24 @@ class BookModel {
     auto const known = orders_.find(key_of(order));
     if (known != orders_.end()) {
       if (!is_newer(order, known->second)) return Added::nothing;
-    } else if (auto const room = check_room(order); !room) {
-      return room.error();
+    } else {
+      for (bool const only_open : {true, false}) {
+        if (only_open && order.status != OrderStatus::open) continue;
+        auto all = orders_;
+        all.emplace(key_of(order), order);
+        auto const gone = least(all, only_open, order.maker);
+        if (!gone || *gone != key_of(order)) continue;
+        bool const is_maker_full = count(all, only_open, &order.maker) > maker_max(only_open, order.maker);
+        return is_maker_full ? BookErrc::maker_full : BookErrc::book_full;
+      }
     }
     if (!is_genuine) return BookErrc::bad_signature;
     bool const is_new = orders_.insert_or_assign(key_of(order), order).second;
-    return is_new ? Added::order : Added::version;
+    if (!is_new) return Added::version;
+    for (bool const only_open : {true, false}) {
+      while (auto const gone = least(orders_, only_open, order.maker)) orders_.erase(*gone);
+    }
+    return Added::order;
   }
 
   void expire(WallTime now) {
@@ -75,20 +89,54 @@ class BookModel {
   }
 
  private:
-  [[nodiscard]] std::size_t count(bool only_open, std::optional<PeerId> const* maker) const {
-    return static_cast<std::size_t>(std::ranges::count_if(orders_, [&](auto const& entry) {
+  using Orders = std::map<OrderKey, OrderRecord>;
+
+  static std::size_t count(Orders const& orders, bool only_open, std::optional<PeerId> const* maker) {
+    return static_cast<std::size_t>(std::ranges::count_if(orders, [&](auto const& entry) {
       bool const is_counted = !only_open || entry.second.status == OrderStatus::open;
       return is_counted && (!maker || entry.first.maker == *maker);
     }));
   }
-  [[nodiscard]] Result<void> check_room(OrderRecord const& order) const {
-    if (count(false, nullptr) >= options_.closed_count_max) return BookErrc::book_full;
-    if (count(false, &order.maker) >= options_.maker_closed_count_max) return BookErrc::maker_full;
-    if (order.status != OrderStatus::open) return {};
-    auto const count_max = order.maker ? options_.maker_order_count_max : options_.unsigned_count_max;
-    if (count(true, nullptr) >= options_.order_count_max) return BookErrc::book_full;
-    if (count(true, &order.maker) >= count_max) return BookErrc::maker_full;
-    return {};
+  [[nodiscard]] std::size_t maker_max(bool only_open, std::optional<PeerId> const& maker) const {
+    if (!only_open) return options_.maker_closed_count_max;
+    return maker ? options_.maker_order_count_max : options_.unsigned_count_max;
+  }
+  /// The orders of a maker, those that stay longest first.
+  static std::vector<OrderRecord> row_of(Orders const& orders, bool only_open,
+                                         std::optional<PeerId> const& maker) {
+    std::vector<OrderRecord> out;
+    for (auto const& [key, order] : orders) {
+      bool const is_counted = !only_open || order.status == OrderStatus::open;
+      if (is_counted && key.maker == maker) out.push_back(order);
+    }
+    std::ranges::sort(out, {}, [](auto const& order) {
+      return std::tuple{-work_bits(order), order.created, order.id};
+    });
+    return out;
+  }
+  /// The order that has to go when one of `added` has come; nothing if there is room.
+  [[nodiscard]] std::optional<OrderKey> least(Orders const& orders, bool only_open,
+                                              std::optional<PeerId> const& added) const {
+    auto const row = row_of(orders, only_open, added);
+    if (row.size() > maker_max(only_open, added)) return key_of(row.back());
+    auto const count_max = only_open ? options_.order_count_max : options_.closed_count_max;
+    if (count(orders, only_open, nullptr) <= count_max) return std::nullopt;
+    std::optional<OrderRecord> out;
+    std::size_t out_size = 0;
+    for (auto const& [key, order] : orders) {
+      auto const others = row_of(orders, only_open, key.maker);
+      if (others.empty() || key_of(others.back()) != key) continue;
+      auto const weight = [](OrderRecord const& last, std::size_t size) {
+        return static_cast<long double>(std::uint64_t{1} << work_bits(last)) / static_cast<long double>(size);
+      };
+      auto const age = [](OrderRecord const& last) { return std::tuple{last.created, last.id, last.maker}; };
+      bool const is_less = !out || weight(order, others.size()) < weight(*out, out_size) ||
+                           (weight(order, others.size()) == weight(*out, out_size) && age(order) > age(*out));
+      if (!is_less) continue;
+      out = order;
+      out_size = others.size();
+    }
+    return key_of(*out);
   }
   static bool is_newer(OrderRecord const& order, OrderRecord const& known) {
     if (!order.maker) return false;
@@ -105,7 +153,7 @@ class BookModel {
   }
 
   Book::Options options_;
-  std::map<OrderKey, OrderRecord> orders_;
+  Orders orders_;
 };
 
 }  // namespace grenache::exchange

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "exchange/core/book.hpp"
+#include "exchange/messages/order_work.hpp"
 #include "tests/support/sample_orders.hpp"
 
 namespace grenache::exchange {
@@ -54,6 +55,78 @@ TEST(BookModel, bookAndModelAgreeAfterEveryStep) {
       ASSERT_EQ(book.live(kNow), model.live(kNow)) << "seed " << seed;
       ASSERT_TRUE(model.agrees_with(book, random_order(random, keys, kNow), kNow)) << "seed " << seed;
     }
+  }
+}
+
+/// Orders of a few makers, with little work: more than fit into `small()`.
+std::vector<OrderRecord> many_orders(Random& random, std::vector<SecretKey> const& keys) {
+  std::vector<OrderRecord> out;
+  for (std::uint64_t i = 0; i < 60; ++i) {
+    auto const maker = std::min(random.below(keys.size()), random.below(keys.size()));
+    auto order = draft(100 * maker + random.below(20), random.chance(1, 2) ? Side::buy : Side::sell);
+    order.created = kNow - std::chrono::milliseconds{order.id.back() % 4};
+    order.maker = keys[maker].public_key();
+    order.side = order.id.back() % 2 == 0 ? Side::buy : Side::sell;
+    auto const bits = order.id.back() % 3 == 0 ? static_cast<int>(order.id.back()) % 5 : 0;
+    if (bits > 0) order.work = *find_work(work_challenge(order), bits, 1, 1'000'000);
+    if (random.chance(1, 4)) {
+      order.seq = 2;
+      order.status = OrderStatus::cancelled;
+    }
+    sign_order(order, keys[maker]);
+    out.push_back(order);
+  }
+  return out;
+}
+Book::Options small() {
+  Book::Options out;
+  out.order_count_max = 12;
+  out.maker_order_count_max = 5;
+  out.closed_count_max = 1'000;
+  return out;
+}
+
+TEST(BookModel, bookAndModelAgreeWhenTheyAreFull) {
+  std::vector<SecretKey> keys;
+  for (std::uint64_t i = 0; i < 8; ++i) keys.push_back(secret(i));
+  auto options = small();
+  options.closed_count_max = 20;
+  options.maker_closed_count_max = 7;
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    Random random{seed};
+    Book book{options};
+    BookModel model{options};
+    for (auto const& order : many_orders(random, keys)) {
+      auto const expected = model.add(order, true, kNow);
+      auto const added = book.add(order, kNow);
+      ASSERT_EQ(added.has_value(), expected.has_value()) << "seed " << seed;
+      if (!added) EXPECT_EQ(added.error(), expected.error()) << "seed " << seed;
+      book.check();
+      ASSERT_EQ(book.live(kNow), model.live(kNow)) << "seed " << seed;
+      ASSERT_EQ(book.size(), model.size()) << "seed " << seed;
+    }
+  }
+}
+
+// Two full replicas show each other what they have until nothing changes.
+TEST(BookModel, fullReplicasAgreeWhateverTheOrderInWhichOrdersCame) {
+  std::vector<SecretKey> keys;
+  for (std::uint64_t i = 0; i < 8; ++i) keys.push_back(secret(i));
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    Random random{seed};
+    auto orders = many_orders(random, keys);
+    Book one{small()};
+    Book other{small()};
+    for (auto const& order : orders) (void)one.add(order, kNow);
+    random.shuffle(orders);
+    for (auto const& order : orders) (void)other.add(order, kNow);
+    EXPECT_EQ(one.live(kNow).size(), small().order_count_max) << "seed " << seed;
+    for (int round = 0; round < 3; ++round) {
+      for (auto const& order : one.live_and_closed(1'000, {}, kNow)) (void)other.add(order, kNow);
+      for (auto const& order : other.live_and_closed(1'000, {}, kNow)) (void)one.add(order, kNow);
+    }
+    EXPECT_EQ(one.live(kNow), other.live(kNow)) << "seed " << seed;
+    one.check(), other.check();
   }
 }
 

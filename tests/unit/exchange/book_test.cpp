@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "exchange/messages/message.hpp"
+#include "exchange/messages/order_work.hpp"
 #include "tests/support/sample_orders.hpp"
 
 namespace grenache::exchange {
@@ -300,8 +301,8 @@ TEST(BookLimits, unsignedOrdersCanBeRefused) {
   EXPECT_EQ(book.add(original(1, Side::sell, 1), kNow).error(), BookErrc::unsigned_refused);
 }
 
-TEST(BookLimits, nobodyFillsTheBookAlone) {
-  Book book{Book::Options{.order_count_max = 5, .maker_order_count_max = 2, .unsigned_count_max = 1}};
+TEST(BookLimits, aMakerHasNoMoreThanItsShare) {
+  Book book{Book::Options{.order_count_max = 4, .maker_order_count_max = 2, .unsigned_count_max = 1}};
   ASSERT_TRUE(book.add(signed_by(1, draft(1, Side::buy)), kNow));
   ASSERT_TRUE(book.add(signed_by(1, draft(2, Side::buy)), kNow));
   EXPECT_EQ(book.add(signed_by(1, draft(3, Side::buy)), kNow).error(), BookErrc::maker_full);
@@ -312,13 +313,37 @@ TEST(BookLimits, nobodyFillsTheBookAlone) {
   update.seq = 2;
   EXPECT_TRUE(book.add(signed_by(1, update), kNow)) << "a new version needs no new room";
 
-  ASSERT_TRUE(book.add(signed_by(2, draft(6, Side::buy)), kNow));
-  ASSERT_TRUE(book.add(signed_by(3, draft(7, Side::buy)), kNow));
-  EXPECT_EQ(book.add(signed_by(4, draft(8, Side::buy)), kNow).error(), BookErrc::book_full);
+  auto older = draft(6, Side::buy);
+  older.created -= 1s;
+  ASSERT_TRUE(book.add(signed_by(1, older), kNow));
+  EXPECT_EQ(book.take_evicted(), std::vector{key_of(signed_by(1, draft(2, Side::buy)))});
+  book.check();
+}
+
+TEST(BookLimits, whenTheBookIsFullTheNewestOfTheMakerWithTheMostOrdersGoes) {
+  Book book{Book::Options{.order_count_max = 4, .maker_order_count_max = 3}};
+  for (std::uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(book.add(signed_by(1, draft(i, Side::buy)), kNow));
+  ASSERT_TRUE(book.add(signed_by(2, draft(4, Side::buy)), kNow));
+  EXPECT_TRUE(book.add(signed_by(3, draft(5, Side::buy)), kNow));
+  EXPECT_EQ(book.take_evicted(), std::vector{key_of(signed_by(1, draft(3, Side::buy)))});
+  EXPECT_EQ(book.add(signed_by(1, draft(3, Side::buy)), kNow).error(), BookErrc::book_full);
+  EXPECT_TRUE(book.add(signed_by(4, draft(6, Side::buy)), kNow));
+  EXPECT_EQ(book.add(signed_by(5, draft(7, Side::buy)), kNow).error(), BookErrc::book_full)
+      << "all have one, so the newest id waits";
   book.check();
   book.expire(kNow + 1h);
-  EXPECT_EQ(book.size(), 1u);
-  EXPECT_TRUE(book.add(signed_by(4, draft(8, Side::buy)), kNow)) << "room again";
+  EXPECT_TRUE(book.add(signed_by(5, draft(7, Side::buy)), kNow)) << "room again";
+  book.check();
+}
+
+TEST(BookLimits, ownOrdersAreCountedAndNeverGo) {
+  Book book{Book::Options{.order_count_max = 3}};
+  for (std::uint64_t i = 1; i <= 2; ++i) book.put_own(signed_by(1, draft(i, Side::buy)));
+  for (std::uint64_t i = 1; i <= 5; ++i) (void)book.add(signed_by(2, draft(i, Side::buy)), kNow);
+  EXPECT_EQ(book.size(), 3u);
+  for (std::uint64_t i = 3; i <= 6; ++i) book.put_own(signed_by(1, draft(i, Side::buy)));
+  EXPECT_EQ(book.size(), 6u);
+  EXPECT_EQ(book.take_evicted().size(), 1u);
   book.check();
 }
 
@@ -327,6 +352,7 @@ TEST(BookLimits, aFullBookFitsIntoOneAnswer) {
   order.endpoint = std::string(kEndpointSizeMax - 6, 'h') + ":65535";
   order.amount = order.remaining = Satoshi{Satoshi::kMax - 1};
   order.least_take = order.amount;
+  order.work = kWorkMax;
   auto const body = json::Value::array({to_json(signed_by(1, order))});
   // Quoted twice: in the payload, and in the envelope around it.
   auto const text = json::to_text(write_payload(body, PayloadForm::text));
