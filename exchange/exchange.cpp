@@ -23,6 +23,7 @@
 #include "exchange/pending_requests.hpp"
 #include "exchange/reservation_service.hpp"
 #include "exchange/signature_verifier.hpp"
+#include "exchange/work_grinder.hpp"
 #include <grenache/net/async_event.hpp>
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/net/task_group.hpp>
@@ -43,6 +44,7 @@ constexpr char const* kOverloaded = "ERR_OVERLOADED";
 /// Requests are refused while so many batches wait for the disk.
 constexpr std::size_t kQueuedBatchesMax = 10'000;
 /// Between looks whether Redis has lost its data; a few for each grace.
+constexpr Duration kWorkLimit = std::chrono::minutes{1};
 constexpr Duration kRedisCheckInterval = std::chrono::seconds{7};
 /// The clocks are looked at again after this, in case the wall clock was set.
 constexpr Duration kSleepMax = std::chrono::seconds{30};
@@ -82,6 +84,7 @@ struct Exchange::Impl {
   void run(output::Call& call);
   void run(output::Store& store);
   void run(output::Verify& wanted);
+  void run(output::Work& wanted);
   void run(output::Answer& answer);
   void run(output::Notice& notice);
   void publish(Event const& event);
@@ -115,6 +118,7 @@ struct Exchange::Impl {
   PeerCalls calls;
   ReservationService reservations;
   SignatureVerifier verifier;
+  WorkGrinder grinder;
   std::unique_ptr<Journal> journal;
   ReleaseGate<Output> gate;
   net::TaskGroup tasks;
@@ -202,6 +206,7 @@ Exchange::Impl::Impl(net::Executor e, Options o, SecretKey const& key, Random ra
                     }},
                    log},
       verifier{executor, std::thread::hardware_concurrency()},
+      grinder{executor},
       gate{file ? file->position() : 0},
       tasks{executor},
       timer{executor},
@@ -308,6 +313,13 @@ void Exchange::Impl::run(output::Verify& wanted) {
   verifier.verify(std::move(wanted.orders), [this, batch = wanted.batch](std::vector<bool> const& valid) {
     feed([&](Now now) { core.verified(batch, valid, now); });
   });
+}
+
+void Exchange::Impl::run(output::Work& wanted) {
+  grinder.find(wanted.challenge, wanted.bits, kWorkLimit,
+               [this, work = wanted.work](std::optional<std::int64_t> found) {
+                 feed([&](Now now) { core.worked(work, found, now); });
+               });
 }
 
 void Exchange::Impl::run(output::Answer& answer) { end_command(answer.command, std::move(answer.result)); }

@@ -22,6 +22,7 @@
 #include "exchange/control/data_dir.hpp"
 #include "exchange/data_folder.hpp"
 #include "exchange/exchange.hpp"
+#include "exchange/guard_flags.hpp"
 #include <grenache/log/command_line.hpp>
 #include <grenache/log/log.hpp>
 #include <grenache/log/printable.hpp>
@@ -45,6 +46,7 @@ struct Flags {
   bool json = false;
   bool signed_only = false;
   bool auto_take = false;
+  GuardFlags guard;
   bool in_memory = false;
   bool no_grape = false;
   std::vector<std::string> connect;
@@ -136,6 +138,7 @@ void declare(CommandLine& app, Flags& flags) {
                "Refuse orders and takes without a signature\n(of other programs)");
   app.add_flag("--auto-take", flags.auto_take,
                "Take and pay orders of others that cross own ones,\nif the own one is the later of the two");
+  add_guard_flags(app, flags.guard);
   app.add_flag("--json", flags.json, "Tell the playbook as JSON lines, or log as with\n--log-format json");
   add_log_options(app, flags.log);
 }
@@ -166,6 +169,7 @@ Exchange::Options options_of(Flags const& flags) {
   out.trader.book.accept_unsigned = !flags.signed_only;
   out.trader.sales.takes.accept_unsigned = !flags.signed_only;
   out.trader.crossing.is_enabled = flags.auto_take;
+  apply(flags.guard, out.trader);
   return out;
 }
 

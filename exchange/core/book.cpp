@@ -50,6 +50,8 @@ std::string_view describe(BookErrc code) {
       return "the maker has too many orders";
     case BookErrc::busy:
       return "too many orders are being verified; try again";
+    case BookErrc::too_small:
+      return "orders of so small an amount are not accepted here";
     case BookErrc::maker_convicted:
       return "the maker has signed contradictory terms of an order";
   }
@@ -57,10 +59,13 @@ std::string_view describe(BookErrc code) {
 }
 
 Result<void> Book::check_room(OrderRecord const& order) const {
+  bool const is_open = order.status == OrderStatus::open;
+  if (is_open && order.amount < options_.amount_min) return BookErrc::too_small;
   auto const key = key_of(order);
   Quota::Place const place{work_bits(order), order.created, &key};
-  for (auto const* const quota : {&open_, &all_}) {
-    if (quota == &open_ && order.status != OrderStatus::open) continue;
+  for (auto const* const quota : {&open_, &cheap_, &all_}) {
+    if (quota == &open_ && !is_open) continue;
+    if (quota == &cheap_ && !is_cheap(order, place.bits)) continue;
     auto const verdict = quota->judge(place);
     if (verdict == Quota::Verdict::maker_full) return BookErrc::maker_full;
     if (verdict == Quota::Verdict::full) return BookErrc::book_full;
@@ -85,18 +90,29 @@ MatchingEngine::Maker Book::number_of(std::optional<PeerId> const& maker) {
 void Book::count(OrderKey const& key, Entry const& entry) {
   Quota::Place const place{entry.bits, entry.order.created, &key};
   all_.add(place);
+  if (entry.is_cheap) cheap_.add(place);
   if (entry.order.status == OrderStatus::open) open_.add(place);
 }
 
 void Book::uncount(OrderKey const& key, Entry const& entry) {
   Quota::Place const place{entry.bits, entry.order.created, &key};
   all_.remove(place);
+  if (entry.is_cheap) cheap_.remove(place);
   if (entry.order.status == OrderStatus::open) open_.remove(place);
+}
+
+bool Book::is_cheap(OrderRecord const& order, int bits) const {
+  return order.maker && bits < options_.work_bits_wanted && !is_known_(*order.maker);
+}
+
+bool Book::is_cheap(OrderKey const& key) const {
+  auto const found = orders_.find(key);
+  return found != orders_.end() && found->second.is_cheap;
 }
 
 /// Removes what exceeds the limits after an order of `added`.
 void Book::evict(std::optional<PeerId> const& added) {
-  for (auto* const quota : {&open_, &all_}) {
+  for (auto* const quota : {&open_, &cheap_, &all_}) {
     while (auto const* const key = quota->excess(added)) {
       evicted_.push_back(*key);
       remove(orders_.find(*key));
@@ -168,6 +184,7 @@ Result<Added> Book::add(OrderRecord order, WallTime now) {
 void Book::put_own(OrderRecord order) {
   open_.exempt(*order.maker);
   all_.exempt(*order.maker);
+  cheap_.exempt(*order.maker);
   store(std::move(order));
 }
 
@@ -185,6 +202,8 @@ Added Book::store(OrderRecord order) {
   entry.expiry = expiries_.emplace(order.expires, &found->first);
   entry.order = std::move(order);
   entry.bits = work_bits(entry.order);
+  // An order that was known stays what it was.
+  if (is_new) entry.is_cheap = is_cheap(entry.order, entry.bits);
   count(found->first, entry);
   if (!is_ranked) rank(entry);
   if (is_new) evict(maker);
@@ -323,7 +342,7 @@ std::vector<Book::Level> Book::levels(Side side, std::size_t count_max, WallTime
 
 void Book::check() const {
   engine_.check();
-  open_.check(), all_.check();
+  open_.check(), cheap_.check(), all_.check();
   std::size_t open = 0;
   std::set<std::optional<PeerId>> makers;
   for (auto const& [key, entry] : orders_) {
@@ -333,6 +352,8 @@ void Book::check() const {
     Quota::Place const place{entry.bits, order.created, &key};
     GRN_CHECK(all_.row_of(order.maker)->contains(place));
     makers.insert(order.maker);
+    auto const* const cheap = cheap_.row_of(order.maker);
+    GRN_CHECK((cheap && cheap->contains(place)) == entry.is_cheap);
     GRN_CHECK((order.status == OrderStatus::open) == (entry.handle != MatchingEngine::kNone));
     if (order.status != OrderStatus::open) continue;
     ++open;

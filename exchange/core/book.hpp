@@ -1,6 +1,7 @@
 // The order book: a replica of all orders received from peers.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -26,7 +27,8 @@ enum class BookErrc {
   lives_too_long,
   book_full,
   maker_full,
-  busy,             // too many signatures are being verified
+  busy,  // too many signatures are being verified
+  too_small,
   maker_convicted,  // by an equivocation; not told by the book
 };
 [[nodiscard]] std::string_view describe(BookErrc code);
@@ -71,6 +73,12 @@ class Book {
     std::size_t closed_count_max = 50'000;
     std::size_t maker_closed_count_max = 5'000;
     std::size_t match_count_max = 100;  // limit of matches()
+    /// Orders of strangers with less work share cheap_count_max places, closed ones too; of one maker a
+    /// tenth.
+    int work_bits_wanted = 0;
+    std::size_t cheap_count_max = 1'000;
+    /// Open orders of others with a smaller amount are refused.
+    Satoshi amount_min{};
     /// Accepted clock skew of makers ahead of us.
     std::chrono::milliseconds clock_skew_max = std::chrono::minutes{2};
     bool accept_unsigned = true;  // orders of the original program
@@ -79,6 +87,7 @@ class Book {
   explicit Book(Options options)
       : options_{options},
         open_{{options.order_count_max, options.maker_order_count_max, options.unsigned_count_max}},
+        cheap_{{options.cheap_count_max, std::max<std::size_t>(options.cheap_count_max / 10, 1), 0}},
         all_{{options.closed_count_max, options.maker_closed_count_max, options.maker_closed_count_max}} {}
   Book(Book const&) = delete;
   Book& operator=(Book const&) = delete;
@@ -100,6 +109,11 @@ class Book {
 
   /// The orders that had to make room since the last call.
   [[nodiscard]] std::vector<OrderKey> take_evicted() { return std::exchange(evicted_, {}); }
+
+  /// Orders of makers for which `is_known` is true need no work.
+  void set_known(std::function<bool(PeerId const&)> is_known) { is_known_ = std::move(is_known); }
+  /// True for an order of a stranger with less work than is wanted.
+  [[nodiscard]] bool is_cheap(OrderKey const& key) const;
 
   [[nodiscard]] OrderRecord const* find(OrderKey const& key) const;
   /// The order `id` of `preferred`, else of the maker with the lowest key.
@@ -154,12 +168,14 @@ class Book {
     MatchingEngine::Handle handle = MatchingEngine::kNone;  // of an open order
     std::multimap<WallTime, OrderKey const*>::iterator expiry;
     int bits = 0;  // of work
+    bool is_cheap = false;
   };
 
   Result<void> check_room(OrderRecord const& order) const;
   MatchingEngine::Maker number_of(std::optional<PeerId> const& maker);
   void count(OrderKey const& key, Entry const& entry);
   void uncount(OrderKey const& key, Entry const& entry);
+  [[nodiscard]] bool is_cheap(OrderRecord const& order, int bits) const;
   void evict(std::optional<PeerId> const& added);
   Added store(OrderRecord order);
   void remove(std::map<OrderKey, Entry>::iterator entry);
@@ -171,7 +187,9 @@ class Book {
   Options options_;
   std::map<OrderKey, Entry> orders_;
   Quota open_;  // open orders
-  Quota all_;   // open and closed ones
+  Quota cheap_;
+  Quota all_;  // open and closed ones
+  std::function<bool(PeerId const&)> is_known_ = [](PeerId const&) { return false; };
   std::vector<OrderKey> evicted_;
   std::map<std::optional<PeerId>, MatchingEngine::Maker> numbers_;  // of makers in all_, in makers_
   std::uint64_t version_ = 0;

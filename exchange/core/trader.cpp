@@ -24,6 +24,7 @@ Refusal refusal_of(Error const& error) {
     return {RefusalCode::signature, error.message(), {}};
   }
   if (error == BookErrc::expired) return {RefusalCode::expired, error.message(), {}};
+  if (error == BookErrc::too_small) return {RefusalCode::amount, error.message(), {}};
   if (error == BookErrc::book_full || error == BookErrc::maker_full || error == BookErrc::busy) {
     return {RefusalCode::limit, error.message(), {}};
   }
@@ -68,6 +69,7 @@ Trader::Trader(Options options, SecretKey const& key, Random random)
       equivocations_{options_.equivocations},
       proofs_{options_.proofs, self_},
       guard_{options_.guard},
+      unsigned_guard_{options_.unsigned_orders},
       intake_{options_.intake},
       peers_{options_.peers, self_},
       sync_{options_.sync, self_, book_},
@@ -77,6 +79,7 @@ Trader::Trader(Options options, SecretKey const& key, Random random)
       immediate_orders_{options_.immediate_orders},
       crossing_{options_.crossing, book_, own_orders_, purchases_},
       positions_{options_.position, 0, options_.is_store_in_process} {
+  book_.set_known([this](PeerId const& maker) { return is_known(maker); });
   self_.instance = to_hex(random_.bytes(kInstanceBytes));
 }
 
@@ -418,9 +421,20 @@ std::optional<Result<Added>> Trader::offer(OrderRecord const& order, Intake::Ori
   auto const* const known = book_.find(key_of(order));
   bool const is_proof = known && contradict(*known, order);
   if (!is_proof && (!checked || *checked == Added::nothing)) return checked;
-  if (!order.is_signed()) return admit(order, origin.endpoint, turn);
+  if (!order.is_signed()) {
+    if (!may_add_unsigned(origin, turn.now.steady)) return Result<Added>{BookErrc::maker_full};
+    return admit(order, origin.endpoint, turn);
+  }
   if (!intake_.add(order, std::move(origin))) return Result<Added>{BookErrc::busy};
   return std::nullopt;
+}
+
+/// One unsigned order more from there. An endpoint that is a name has no share of its own.
+bool Trader::may_add_unsigned(Intake::Origin const& origin, TimePoint now) {
+  auto address = origin.address;
+  auto const endpoint = HostPort::parse(origin.endpoint);
+  if (!address && endpoint) address = IpAddress::parse(endpoint->host);
+  return unsigned_guard_.admit(address.value_or(IpAddress{0, 0, 0, 0}), 1, now) == Guard::Verdict::admitted;
 }
 
 void Trader::verified(std::uint64_t batch, std::vector<bool> const& valid, Now now) {
@@ -490,7 +504,12 @@ Result<Added> Trader::admit(OrderRecord const& order, std::string const& from, T
   }
   crossing_.on_changed(order, self_.id, turn.now.wall);
   turn.log(event::OrderChanged{order, *added == Added::order, order.maker == self_.id});
-  sync_.spread(order, false, from, turn);
+  // A peer that compares its book with ours finds it all the same.
+  if (book_.is_cheap(key_of(order))) {
+    sync_.add(order);
+  } else {
+    sync_.spread(order, false, from, turn);
+  }
   return added;
 }
 
@@ -512,6 +531,15 @@ void Trader::convict(OrderRecord const& first, OrderRecord const& second, Turn& 
     return !contact || !contact->peer;
   });
   proofs_.spread(*equivocations_.find(maker), std::move(endpoints), turn);
+}
+
+/// Makers whose orders are welcome without work: we, and peers that a person has named with `connect`.
+bool Trader::is_known(PeerId const& maker) const {
+  if (maker == self_.id) return true;
+  return std::ranges::any_of(peers_.endpoints_of(maker), [this](auto const& endpoint) {
+    auto const* const contact = peers_.find(endpoint);
+    return contact && contact->source == ContactSource::connect;
+  });
 }
 
 bool Trader::is_refused(OrderRecord const& order, std::string const& from, Turn& turn) {
@@ -583,6 +611,10 @@ void Trader::bought(Purchase const& purchase, Turn& turn) {
 
 void Trader::execute(CommandId id, TraderCommand const& command, Now now) {
   in_turn(now, [&](Turn& turn) { std::visit([&](auto const& wanted) { run(id, wanted, turn); }, command); });
+}
+
+void Trader::worked(std::uint64_t work, std::optional<std::int64_t> found, Now now) {
+  in_turn(now, [&](Turn& turn) { on_worked(work, found, turn); });
 }
 
 void Trader::endpoint_changed(std::string endpoint, Now now) {

@@ -46,6 +46,8 @@ class Trader {
     Equivocations::Options equivocations{};
     ProofSpread::Options proofs{};
     Guard::Options guard{};
+    /// How many new unsigned orders an address may bring: 100 a day, callers on this host ten times as many.
+    Guard::Options unsigned_orders{.units_per_second = 100.0 / 86'400, .units_max = 100};
     Intake::Options intake{};
     Peers::Options peers{};
     Sync::Options sync{};
@@ -55,6 +57,8 @@ class Trader {
     ImmediateOrders::Options immediate_orders{};
     Crossing::Options crossing{};
     std::size_t listed_count_max = 1'000;  // orders in an answer to a command
+    int work_bits = 0;                     // proof of work of own orders
+    std::size_t work_count_max = 16;       // orders that wait for theirs
     std::size_t next_order_count_max = 3;  // further orders that an AcceptOrder may try
   };
 
@@ -93,6 +97,8 @@ class Trader {
   void store_answered(CallId call, store::Answer const& answer, Now now);
   /// The signatures of a batch were verified; `valid` tells for each of its orders whether its signature is.
   void verified(std::uint64_t batch, std::vector<bool> const& valid, Now now);
+  /// The work that was found for an output::Work; nothing if the time was over.
+  void worked(std::uint64_t work, std::optional<std::int64_t> found, Now now);
   /// The reservation store has lost its data.
   void store_lost(Now now);
   /// Exactly one Answer with `id` follows.
@@ -158,6 +164,15 @@ class Trader {
   void run(CommandId id, command::ExportOrders const& wanted, Turn& turn);
   void run(CommandId id, command::AddImported const& wanted, Turn& turn);
 
+  /// An order that waits for its proof of work.
+  struct PendingWork {
+    CommandId command = 0;
+    bool post_only = false;
+    OwnOrder order;
+  };
+  void on_worked(std::uint64_t work, std::optional<std::int64_t> found, Turn& turn);
+  void begin_work(CommandId id, command::AddOrder const& wanted, Turn& turn);
+
   // Rules between parts
   /// Orders that were read from a peer, until all of them are verified.
   struct PendingRead {
@@ -171,11 +186,13 @@ class Trader {
   /// Takes an order of another peer into the book. Nothing is returned if it is decided later, when its
   /// signature was verified; then on_verified() tells `origin`.
   std::optional<Result<Added>> offer(OrderRecord const& order, Intake::Origin origin, Turn& turn);
+  [[nodiscard]] bool may_add_unsigned(Intake::Origin const& origin, TimePoint now);
   void on_verified(Intake::Verified const& verified, Turn& turn);
   Result<Added> admit(OrderRecord const& order, std::string const& from, Turn& turn);
   /// Two records, whose signatures are valid, contradict each other: hides the orders of their maker, and
   /// shows the proof to others.
   void convict(OrderRecord const& first, OrderRecord const& second, Turn& turn);
+  [[nodiscard]] bool is_known(PeerId const& maker) const;
   /// True if orders of this maker are refused; then the peer that has sent one is shown why.
   bool is_refused(OrderRecord const& order, std::string const& from, Turn& turn);
   static void answer(Intake::Origin const& origin, Result<Added> const& added, Turn& turn);
@@ -206,6 +223,7 @@ class Trader {
   Equivocations equivocations_;
   ProofSpread proofs_;
   Guard guard_;
+  Guard unsigned_guard_;
   Intake intake_;
   Peers peers_;
   Sync sync_;
@@ -215,6 +233,8 @@ class Trader {
   ImmediateOrders immediate_orders_;
   Crossing crossing_;
   CallTable calls_;
+  std::map<std::uint64_t, PendingWork> works_;
+  std::uint64_t last_work_ = 0;
   std::map<std::uint64_t, PendingRead> reads_;
   std::uint64_t last_read_ = 0;
   TurnPositions positions_;

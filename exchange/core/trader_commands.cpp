@@ -5,6 +5,7 @@
 
 #include "exchange/core/match_words.hpp"
 #include "exchange/core/trader.hpp"
+#include "exchange/messages/order_work.hpp"
 
 namespace grenache::exchange {
 namespace {
@@ -128,11 +129,46 @@ void Trader::run(CommandId id, command::AddOrder const& wanted, Turn& turn) {
     return turn.answer(id, Failure{FailureCode::refused,
                                    "the order would match one of the book, and is post-only", "see: book"});
   }
+  if (options_.work_bits > 0) return begin_work(id, wanted, turn);
   auto placed = own_orders_.add(wanted, turn);
   if (auto* const failure = std::get_if<Failure>(&placed)) return turn.answer(id, std::move(*failure));
   auto const& order = std::get<OrderRecord>(placed);
   changed(order, {}, turn);
   turn.answer(id, result::Placed{view(order)});
+}
+
+void Trader::begin_work(CommandId id, command::AddOrder const& wanted, Turn& turn) {
+  auto prepared = own_orders_.prepare(wanted, turn);
+  if (auto* const failure = std::get_if<Failure>(&prepared)) return turn.answer(id, std::move(*failure));
+  if (works_.size() >= options_.work_count_max) {
+    return turn.answer(
+        id, Failure{FailureCode::unavailable, "too many orders wait for their proof of work", "try again"});
+  }
+  auto& order = std::get<OwnOrder>(prepared);
+  turn.work(++last_work_, work_challenge(order.record), options_.work_bits);
+  works_.emplace(last_work_, PendingWork{id, wanted.post_only, std::move(order)});
+}
+
+void Trader::on_worked(std::uint64_t work, std::optional<std::int64_t> found, Turn& turn) {
+  auto entry = works_.extract(work);
+  if (entry.empty()) return;
+  auto& [command, post_only, order] = entry.mapped();
+  if (!found) {
+    return turn.answer(command, Failure{FailureCode::unavailable, "no proof of work was found in time",
+                                        "start with a smaller --pow"});
+  }
+  order.record.work = *found;
+  // The book has changed meanwhile.
+  auto probe = order.record;
+  probe.remaining = probe.amount;
+  if (post_only && !book_.matches(probe, turn.now.wall).empty()) {
+    return turn.answer(
+        command, Failure{FailureCode::refused, "the order would match one of the book, and is post-only",
+                         "see: book"});
+  }
+  auto const record = own_orders_.publish(std::move(order), turn);
+  changed(record, {}, turn);
+  turn.answer(command, result::Placed{view(record)});
 }
 
 void Trader::run(CommandId id, command::ReduceOrder const& wanted, Turn& turn) {

@@ -53,6 +53,10 @@ void Turn::verify(std::uint64_t batch, std::vector<OrderRecord> orders) {
   outputs_.emplace_back(output::Verify{0, batch, std::move(orders)});
 }
 
+void Turn::work(std::uint64_t work, Sha256 const& challenge, int bits) {
+  outputs_.emplace_back(output::Work{0, work, challenge, bits});
+}
+
 void Turn::answer(CommandId command, CommandResult result) {
   outputs_.emplace_back(output::Answer{kThisTurn, command, std::move(result)});
 }

@@ -74,6 +74,13 @@ struct Verify {
   std::uint64_t batch = 0;
   std::vector<OrderRecord> orders;
 };
+/// Look for proof of work, beside the thread of the core and for a bounded time, then call Trader::worked().
+struct Work {
+  Position after = 0;
+  std::uint64_t work = 0;
+  Sha256 challenge{};
+  int bits = 0;
+};
 /// Report what happened.
 struct Notice {
   Position after = 0;
@@ -89,7 +96,7 @@ struct Answer {
 }  // namespace output
 
 using Output = std::variant<output::Save, output::Reply, output::Call, output::Store, output::Verify,
-                            output::Notice, output::Answer>;
+                            output::Work, output::Notice, output::Answer>;
 
 /// The parts of the core that wait for answers.
 enum class Part : std::uint8_t { trader, peers, sync, own_orders, sales, purchases, proofs };
@@ -154,6 +161,7 @@ class Turn {
   CallId call_now(CallTag tag, std::string endpoint, json::Value payload);
   CallId store(CallTag tag, store::Command command);
   void verify(std::uint64_t batch, std::vector<OrderRecord> orders);
+  void work(std::uint64_t work, Sha256 const& challenge, int bits);
   void answer(CommandId command, CommandResult result);
   void log(Event event);
 

@@ -20,6 +20,7 @@
 #include "exchange/core/trader.hpp"
 #include "exchange/journal/memory_journal.hpp"
 #include "exchange/journal/release_gate.hpp"
+#include "exchange/messages/order_work.hpp"
 #include "tests/fuzz/orders.hpp"
 #include <grenache/base/check.hpp>
 #include <grenache/base/endpoint.hpp>
@@ -35,6 +36,9 @@ Trader::Options small_options() {
   Trader::Options options;
   options.name = "peer";
   options.book.order_count_max = 8;
+  options.book.work_bits_wanted = 1;
+  options.book.cheap_count_max = 6;
+  options.work_bits = 1;
   options.book.maker_order_count_max = 4;
   options.book.unsigned_count_max = 3;
   options.book.closed_count_max = 12;
@@ -692,6 +696,9 @@ class Script {
     std::vector<bool> valid;
     for (auto const& order : wanted.orders) valid.push_back(verify_order(order));
     trader_->verified(wanted.batch, valid, now_);
+  }
+  void handle(output::Work const& wanted) {
+    trader_->worked(wanted.work, find_work(wanted.challenge, wanted.bits, 1, 64), now_);
   }
   void handle(output::Call& made) {
     auto const payload = read_payload(made.payload);

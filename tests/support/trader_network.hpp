@@ -16,6 +16,7 @@
 #include "exchange/core/trader.hpp"
 #include "exchange/journal/memory_journal.hpp"
 #include "exchange/journal/release_gate.hpp"
+#include "exchange/messages/order_work.hpp"
 #include "tests/support/sample_orders.hpp"
 
 namespace grenache::exchange::test {
@@ -307,8 +308,9 @@ class TraderNetwork {
   std::set<PeerId> stores_down;
   std::size_t call_count = 0;
   std::size_t batch_count = 0;
-  std::size_t event_count = 0;  // of live()
-  std::vector<Row> lost_rows;   // that could not be restored
+  std::size_t event_count = 0;              // of live()
+  std::int64_t work_count_max = 1'000'000;  // numbers that are tried to find work
+  std::vector<Row> lost_rows;               // that could not be restored
   TraderFaults faults;
   Random fault_random{1};
   bool compares_dumps = false;           // after every batch: the durable rows are the state in memory
@@ -379,6 +381,8 @@ class TraderNetwork {
       std::vector<bool> valid;
       for (auto const& order : verify->orders) valid.push_back(verify_order(order));
       node.trader->verified(verify->batch, valid, now);
+    } else if (auto const* const work = std::get_if<output::Work>(&out)) {
+      node.trader->worked(work->work, find_work(work->challenge, work->bits, 1, work_count_max), now);
     } else if (auto* const notice = std::get_if<output::Notice>(&out)) {
       node.events.push_back(std::move(notice->event));
     } else if (auto* const answer = std::get_if<output::Answer>(&out)) {

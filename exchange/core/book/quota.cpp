@@ -6,14 +6,13 @@
 
 namespace grenache::exchange {
 
-bool operator<(Quota::End const& a, Quota::End const& b) {
+bool Quota::End::operator<(End const& other) const {
   // 2^bits / count, compared without a division: bits are at most 40, and counts below 2^20.
-  auto const a_weight = static_cast<std::uint64_t>(b.count) << a.last.bits;
-  auto const b_weight = static_cast<std::uint64_t>(a.count) << b.last.bits;
-  if (a_weight != b_weight) return a_weight < b_weight;
-  auto const& a_key = *a.last.key;
-  auto const& b_key = *b.last.key;
-  return std::tie(b.last.created, b_key.id, b_key.maker) < std::tie(a.last.created, a_key.id, a_key.maker);
+  auto const ours = static_cast<std::uint64_t>(other.count) << last.bits;
+  auto const others = static_cast<std::uint64_t>(count) << other.last.bits;
+  if (ours != others) return ours < others;
+  return std::tie(other.last.created, other.last.key->id, other.last.key->maker) <
+         std::tie(last.created, last.key->id, last.key->maker);
 }
 
 std::size_t Quota::maker_max(std::optional<PeerId> const& maker) const {

@@ -69,7 +69,7 @@ class Quota {
   struct End {
     Place last;
     std::size_t count = 0;
-    friend bool operator<(End const& a, End const& b);
+    bool operator<(End const& other) const;
   };
   [[nodiscard]] std::size_t maker_max(std::optional<PeerId> const& maker) const;
   [[nodiscard]] bool is_exempt(std::optional<PeerId> const& maker) const;

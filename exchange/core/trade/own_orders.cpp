@@ -133,7 +133,7 @@ std::size_t OwnOrders::open_count(WallTime now) const {
       std::ranges::count_if(orders_, [&](auto const& each) { return each.second.record.is_live(now); }));
 }
 
-std::variant<OrderRecord, Failure> OwnOrders::add(command::AddOrder const& wanted, Turn& turn) {
+std::variant<OwnOrder, Failure> OwnOrders::prepare(command::AddOrder const& wanted, Turn& turn) const {
   if (auto failure = check_terms(wanted)) return *std::move(failure);
   if (self_.endpoint.empty()) return Failure{FailureCode::unavailable, "the peer does not listen yet", {}};
   if (open_count(turn.now.wall) >= options_.order_count_max) {
@@ -154,9 +154,18 @@ std::variant<OrderRecord, Failure> OwnOrders::add(command::AddOrder const& wante
   order.record.created = turn.now.wall;
   order.record.expires = turn.now.wall + order.life;
   order.record.maker = self_.id;
+  return order;
+}
+
+std::variant<OrderRecord, Failure> OwnOrders::add(command::AddOrder const& wanted, Turn& turn) {
+  auto order = prepare(wanted, turn);
+  if (auto* const failure = std::get_if<Failure>(&order)) return std::move(*failure);
+  return publish(std::move(std::get<OwnOrder>(order)), turn);
+}
+
+OrderRecord OwnOrders::publish(OwnOrder order, Turn& turn) {
   auto const id = order.record.id;
-  auto& stored = orders_.emplace(id, std::move(order)).first->second;
-  return sign(stored, turn);
+  return sign(orders_.emplace(id, std::move(order)).first->second, turn);
 }
 
 void OwnOrders::ask_store(Pending pending, OwnOrder const& order, bool close, Turn& turn) {

@@ -57,6 +57,10 @@ class OwnOrders {
 
   /// Signs a new order. The caller has checked the terms of time and of the book.
   [[nodiscard]] std::variant<OrderRecord, result::Failure> add(command::AddOrder const& wanted, Turn& turn);
+  /// The two steps of it, between which the order may get its proof of work.
+  [[nodiscard]] std::variant<OwnOrder, result::Failure> prepare(command::AddOrder const& wanted,
+                                                                Turn& turn) const;
+  [[nodiscard]] OrderRecord publish(OwnOrder order, Turn& turn);
   /// Asks the store to withdraw a part of an order, or to close it. `on_stored` ends the command.
   [[nodiscard]] std::optional<result::Failure> update(CommandId command, std::string const& order_id,
                                                       Satoshi reduce_by, bool close, Turn& turn);

@@ -107,6 +107,19 @@ TEST_F(TraderGuardTest, forgedOrdersInTheNameOfAPeerDoNotDisturbIt) {
   EXPECT_EQ(alice_.trader->book().size(), 1u) << "Alice compares her orders with Bob's as often as before";
 }
 
+// X8: 1,000 places for unsigned orders are a matter of ten addresses, not of one.
+TEST_F(TraderGuardTest, unsignedOrdersOfOneSenderLeaveRoomForOthers) {
+  std::size_t accepted = 0;
+  for (std::uint64_t i = 1; i <= 300; ++i) {
+    auto const refusal = ask(mallory_, to_json(original(i, Side::buy, 1)));
+    EXPECT_TRUE(!refusal || refusal->code == RefusalCode::limit);
+    if (!refusal) ++accepted;
+  }
+  EXPECT_EQ(accepted, 100u);
+  EXPECT_FALSE(ask(bob_, to_json(original(1'001, Side::buy, 2))));
+  EXPECT_FALSE(ask(mallory_, to_json(original(1, Side::buy, 1)))) << "what is known needs no new place";
+}
+
 TEST_F(TraderGuardTest, makingABookCostsMoreThanReadingIt) {
   for (std::uint64_t i = 1; i <= 500; ++i) {
     EXPECT_FALSE(ask(bob_, to_json(signed_by(2, draft(i, Side::buy)))));
