@@ -242,6 +242,10 @@ std::optional<std::string> Exchange::Impl::restore() {
     if (!core.restore(row)) return "the journal has a row that cannot be read: " + row.kind + " " + row.key;
   }
   *restored = {};
+  if (options.redis && core.needs_unshared_store(net::wall_now())) {
+    return "there are open orders of one-cancels-other groups, which --redis does not support; start without "
+           "it and cancel them first";
+  }
   feed([&](Now now) { core.start(now); });
   is_restored = true;
   return std::nullopt;

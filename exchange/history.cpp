@@ -45,7 +45,11 @@ std::string order_words(json::Value const& body) {
                     text(*order, "status") + ", " + text(*order, "remaining") + " BTC of it is left";
   if (text(body, "filled") != "0") out += ", " + text(body, "filled") + " BTC was traded";
   if (text(body, "reduced") != "0") out += ", " + text(body, "reduced") + " BTC was withdrawn";
-  return out + ". It expires at " + time_text(*order, "expires") + ".";
+  out += ". It expires at " + time_text(*order, "expires") + ".";
+  if (auto const group = text(body, "group"); !group.empty()) {
+    out += " Of the orders of its group '" + group + "' only one is sold.";
+  }
+  return out;
 }
 
 std::string sale_words(json::Value const& body) {

@@ -104,6 +104,7 @@ std::string order_facts(result::OrderView const& view, TextStyle const& style) {
   if (order.remaining != order.amount) facts.add("remaining", order.remaining.to_text() + " BTC");
   if (view.reserved.units() > 0) facts.add("reserved", view.reserved.to_text() + " BTC");
   if (order.least_take.units() > 0) facts.add("least take", order.least_take.to_text() + " BTC");
+  if (!view.group.empty()) facts.add("oco", printable(view.group) + ": one cancels the other");
   facts.add("status", std::string{to_text(order.status)});
   facts.add("ends", time_text(order.expires) + " UTC, in " + time_left_text(style.now, order.expires));
   return facts.text();
@@ -114,16 +115,19 @@ std::string order_table(result::OrderList const& list, TextStyle const& style) {
   std::vector<std::string_view> ids;
   bool has_matched = false;
   bool has_reserved = false;
+  bool has_group = false;
   for (auto const& view : list.orders) {
     ids.push_back(view.order.id);
     has_matched |= view.matched.units() > 0;
     has_reserved |= view.reserved.units() > 0;
+    has_group |= !view.group.empty();
   }
   ShortIds const ids_of{std::move(ids)};
   std::vector<Column> columns{
       {"id"}, {"side"}, {"BTC", Align::point, has_matched ? 5 : 0}, {"USD", Align::point}};
   if (has_matched) columns.push_back({"matched", Align::point});
   if (has_reserved) columns.push_back({"reserved", Align::point, 3});
+  if (has_group) columns.push_back({"oco", Align::left, 6});
   columns.push_back({"status", Align::left, 2});
   columns.push_back({"ends in", Align::right, 4});
   columns.push_back({"maker", Align::left, 1});
@@ -134,6 +138,7 @@ std::string order_table(result::OrderList const& list, TextStyle const& style) {
                           order.price.to_text()};
     if (has_matched) row.emplace_back(view.matched.to_text());
     if (has_reserved) row.emplace_back(view.reserved.to_text());
+    if (has_group) row.emplace_back(printable(view.group));
     row.emplace_back(std::string{to_text(order.status)});
     row.emplace_back(time_left_text(style.now, order.expires));
     row.emplace_back(maker_text(order, view.is_own), view.is_own ? Tone::bold : Tone::plain);

@@ -48,6 +48,7 @@ json::Value json_of(result::OrderView const& view) {
   out.emplace_back("isOwn", view.is_own);
   out.emplace_back("reserved", json_of(view.reserved));
   out.emplace_back("matched", json_of(view.matched));
+  if (!view.group.empty()) out.emplace_back("oco", view.group);
   return out;
 }
 

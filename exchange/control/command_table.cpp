@@ -80,11 +80,13 @@ ParsedCommand read_add_order(ArgumentReader& reader) {
   out.post_only = reader.flag("postOnly");
   out.least_take = reader.find_amount("leastTake").value_or(Satoshi{});
   if (out.least_take > out.amount) reader.fail("leastTake", "at most the amount");
+  if (reader.has("oco")) out.group = reader.text("oco", "a name", 1, kGroupNameSizeMax);
   if (is_immediate(out.time_in_force)) {
     std::string const suffix = " does not apply to IOC and FOK orders, which are not published";
     if (out.life) reader.fail("life" + suffix);
     if (out.post_only) reader.fail("postOnly" + suffix);
     if (out.least_take.units() > 0) reader.fail("leastTake" + suffix);
+    if (!out.group.empty()) reader.fail("oco" + suffix);
   }
   return out;
 }
@@ -163,9 +165,10 @@ std::vector<Entry> const& entries() {
         {"timeInForce", Use::by_name},
         {"life", Use::by_name},
         {"postOnly", Use::flag},
-        {"leastTake", Use::by_name}},
+        {"leastTake", Use::by_name},
+        {"oco", Use::by_name}},
        read_add_order},
-      {{"sell", "buy", "AMOUNT at PRICE [for TIME] [post-only] [min AMOUNT] | IOC | FOK",
+      {{"sell", "buy", "AMOUNT at PRICE [for TIME] [post-only] [min AMOUNT] [oco NAME] | IOC | FOK",
         "Publish an order, or trade at once, in words", "sell 1 BTC at 50000 for 2h"},
        {},
        nullptr},
@@ -291,7 +294,7 @@ OrFailure<json::Value::Object> read_values(Entry const& entry, Words words) {
   return out;
 }
 
-/// Reads `sell 1 BTC at 50000 for 2h post-only min 0.1 FOK` into the arguments of addOrder.
+/// Reads `sell 1 BTC at 50000 for 2h post-only min 0.1 oco NAME FOK` into the arguments of addOrder.
 class PlainOrder {
  public:
   PlainOrder(CommandInfo const& command, Words words) : command_{command}, rest_{words} {}
@@ -315,9 +318,9 @@ class PlainOrder {
   std::optional<result::Failure> read_option() {
     auto const word = next();
     auto const lower = to_lower(word);
-    if (lower == "for" || lower == "min") {
+    if (lower == "for" || lower == "min" || lower == "oco") {
       if (rest_.empty()) return usage_failure(command_, "a value must follow " + shown(word));
-      bool const is_new = add(lower == "for" ? "life" : "leastTake", next());
+      bool const is_new = add(lower == "for" ? "life" : lower == "min" ? "leastTake" : "oco", next());
       if (lower == "min") skip("BTC");
       return twice_unless(is_new, word);
     }

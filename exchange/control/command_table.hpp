@@ -60,7 +60,8 @@ struct CommandRequest {
 /// Reads a command given as words, as by a shell:
 ///   NAME {"argument": value, …}
 ///   NAME VALUE… argument=VALUE… FLAG…
-///   buy|sell AMOUNT [BTC] at PRICE [USD] [for DURATION] [post-only] [min AMOUNT [BTC]] [GTC|GTD|IOC|FOK]
+///   buy|sell AMOUNT [BTC] at PRICE [USD] [for DURATION] [post-only] [min AMOUNT [BTC]] [oco NAME]
+///     [GTC|GTD|IOC|FOK]
 [[nodiscard]] OrFailure<CommandRequest> read_words(std::span<std::string const> words);
 /// The same for a typed line. Words are separated by blanks; quotes of either kind enclose a word. JSON after
 /// the name needs no quotes.

@@ -8,11 +8,17 @@ namespace grenache::exchange {
 namespace {
 
 constexpr std::size_t kHelpNameWidth = 14;
+constexpr std::size_t kWidth = 74;  // 80 with the indent
+constexpr std::string_view kIndent = "\n      ";
 
 std::string usage_text(CommandInfo const& command) {
   std::string out{command.name};
   if (!command.alias.empty()) out.append("|").append(command.alias);
   if (!command.usage.empty()) out.append(" ").append(command.usage);
+  for (std::size_t begin = 0; out.size() - begin > kWidth; begin += kIndent.size()) {
+    begin = out.rfind(' ', begin + kWidth);
+    out.replace(begin, 1, kIndent);
+  }
   return out;
 }
 

@@ -31,6 +31,7 @@ enum class TimeInForce {
 }
 
 inline constexpr std::size_t kIdPrefixSizeMin = 4;
+inline constexpr std::size_t kGroupNameSizeMax = 32;
 
 /// Commands. An id of an order may be shortened to its first characters, as long as only one order begins
 /// with them; at least kIdPrefixSizeMin.
@@ -48,6 +49,9 @@ struct AddOrder {
   bool post_only = false;  // refused if it matches an order of the book; not of IOC and FOK orders
   /// Smaller takes are refused, except one of the whole rest; 0: any. Not of IOC and FOK orders.
   Satoshi least_take;
+  /// Joins a one-cancels-other group of this peer's orders; at most kGroupNameSizeMax bytes, empty: none. Not
+  /// of IOC and FOK orders, and not with a shared reservation store.
+  std::string group{};
 };
 /// Withdraws a part of an own order, which keeps its priority. Reserved and filled parts stay. Answer:
 /// Placed.
@@ -163,8 +167,9 @@ struct Failure {
 struct OrderView {
   OrderRecord order;
   bool is_own = false;
-  Satoshi reserved{};  // of own orders: by takers with an invoice that is not paid yet
-  Satoshi matched{};   // in an answer to ListMatches: the tradable amount
+  Satoshi reserved{};   // of own orders: by takers with an invoice that is not paid yet
+  Satoshi matched{};    // in an answer to ListMatches: the tradable amount
+  std::string group{};  // of own orders, see OwnOrder::group
 };
 
 struct Placed {

@@ -251,7 +251,7 @@ void Trader::handle(RequestId request, PayloadForm form, GetOrderbookMessage con
 }
 
 void Trader::handle(RequestId request, PayloadForm form, ExecuteOrderMessage const& message, Turn& turn) {
-  sales_.execute(request, form, message, own_orders_.find(message.order_id), turn);
+  sales_.execute(request, form, message, own_orders_, turn);
 }
 
 void Trader::handle(RequestId request, PayloadForm form, PayMessage const& message, Turn& turn) {
@@ -557,6 +557,7 @@ void Trader::changed(OrderRecord const& order, std::string const& from, Turn& tu
   crossing_.on_changed(order, self_.id, turn.now.wall);
   turn.log(event::OrderChanged{order, is_new, true});
   sync_.spread(order, true, from, turn);
+  for (auto const& rival : own_orders_.close_rivals(order.id, turn)) changed(rival, {}, turn);
 }
 
 void Trader::apply(std::string const& order_id, OrderTotals const& totals, Turn& turn) {

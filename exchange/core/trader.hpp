@@ -109,6 +109,9 @@ class Trader {
   void expire(Now now);
   [[nodiscard]] TimePoint next_deadline(Now now) const;
 
+  /// True when this peer has orders whose rules only its own reservation store keeps: open ones of a
+  /// one-cancels-other group. Linear in the number of its orders.
+  [[nodiscard]] bool needs_unshared_store(WallTime now) const;
   /// True when this peer has live orders of `side`. Linear in the number of its orders.
   [[nodiscard]] bool has_orders(Side side, WallTime now) const;
   /// Says in words what the live order whose id begins with `id` matches, or why it matches nothing. Empty

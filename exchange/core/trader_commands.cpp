@@ -99,6 +99,12 @@ bool Trader::has_orders(Side side, WallTime now) const {
   });
 }
 
+bool Trader::needs_unshared_store(WallTime now) const {
+  return std::ranges::any_of(own_orders_.all(), [&](auto const& each) {
+    return !each.second.group.empty() && each.second.record.is_live(now);
+  });
+}
+
 std::string Trader::describe_match(std::string const& id, Now now) const {
   auto const found = find_order(id);
   auto const* const order = std::get_if<OrderRecord const*>(&found);
@@ -108,12 +114,19 @@ std::string Trader::describe_match(std::string const& id, Now now) const {
 }
 
 result::OrderView Trader::view(OrderRecord const& order) const {
+  auto const* const own = order.maker == self_.id ? own_orders_.find(order.id) : nullptr;
   bool const is_own = order.maker == self_.id;
-  return {order, is_own, is_own ? sales_.reserved(order.id) : Satoshi{}, {}};
+  return {order, is_own, is_own ? sales_.reserved(order.id) : Satoshi{}, {}, own ? own->group : ""};
 }
 
 void Trader::run(CommandId id, command::AddOrder const& wanted, Turn& turn) {
   if (auto failure = check_terms(wanted)) return turn.answer(id, *std::move(failure));
+  if (!wanted.group.empty() && options_.is_store_shared) {
+    return turn.answer(id, Failure{FailureCode::refused,
+                                   "one-cancels-other groups need reservations in this process: other "
+                                   "processes that share its Redis do not know them",
+                                   "run the peer without --redis"});
+  }
   OrderRecord probe;
   probe.maker = self_.id;
   probe.side = wanted.side;

@@ -197,6 +197,7 @@ void RedisReservations::Impl::call(char const* command, Words const& arguments, 
 
 void RedisReservations::Impl::run(store::Reserve command, Done done) {
   GRN_CHECK(command.wanted > Satoshi{0});
+  if (!command.rivals.empty()) return refuse_later(std::move(done));
   std::string attempt = to_hex(random.bytes(16));
   Words words;
   append(words, command.order);

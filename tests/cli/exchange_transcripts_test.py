@@ -165,6 +165,28 @@ class Ctl(WithFolder):
         self.assertEqual(len(client1.json("trades")["rows"]), 3)
         self.assertEqual(client2.orders(), {}, "they are not published")
 
+    def test_of_a_group_one_order_is_sold_and_the_others_are_closed(self):
+        client1, client2 = self.two_connected()
+        profit = self.publish(client1, client2, "sell", "1", "at", "70000", "oco", "exit")
+        loss = self.publish(client1, client2, "addOrder", '{"side":"sell","amount":"1","price":"50000","oco":"exit"}')
+        self.assertRegex(client1.ctl("orders", "own"), rf"(?m)^{loss[:8]}  sell  +1  50000  exit  OPEN ")
+        take = client2.json("acceptOrder", profit, "0.25")["take"]
+        refused = client2.run("acceptOrder", loss, "0.25")
+        self.assertEqual((refused.returncode, refused.stdout), (1, ""))
+        self.assertRegex(refused.stderr, r"the maker has refused \(reserved\): .*, ask again in \d+ s")
+        client1.kill()
+        client1.start()
+        self.assertEqual(client2.run("acceptOrder", loss, "0.25").returncode, 1, "the group survives a restart")
+        self.assertEqual(client2.json("pay", take)["state"], "settled")
+        self.wait_order(client2, profit, remaining="0.75")
+        self.wait_until(lambda: loss not in client2.orders())
+        explained = " ".join(client1.ctl("explain", loss).split())
+        self.assertIn("It is CANCELLED", explained)
+        self.assertIn("Of the orders of its group 'exit' only one is sold.", explained)
+        late = client1.run("sell", "1", "at", "50000", "oco", "exit")
+        self.assertEqual(late.returncode, 1)
+        self.assertIn("was filled already", late.stderr)
+
     def test_explain_tells_refusals_and_matches(self):
         client1, client2 = self.two_connected()
         order_id = self.publish(client1, client2, "sell", "1", "at", "50000")

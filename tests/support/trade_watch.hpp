@@ -22,6 +22,7 @@ class TradeWatch {
  public:
   explicit TradeWatch(TraderNetwork& network) : network_{network} {
     network.on_sent = [this](auto const& from, json::Value const& sent) { on_sent(from, sent); };
+    network.on_durable = [this](auto const& node, Batch const& batch) { on_durable(node, batch); };
   }
 
   /// An order was placed.
@@ -64,6 +65,8 @@ class TradeWatch {
   }
 
   [[nodiscard]] std::size_t trade_count() const { return bought_.size(); }
+  /// Groups of which an order was filled.
+  [[nodiscard]] std::size_t filled_group_count() const { return filled_groups_.size(); }
 
   std::vector<std::string> problems;
 
@@ -81,6 +84,36 @@ class TradeWatch {
   };
 
   void fail(std::string text) { problems.push_back(std::move(text)); }
+
+  // What is on the disk
+
+  /// Of the orders of a group one is filled at most, and then no other is open: after each transaction.
+  void on_durable(TraderNetwork::Node const& node, Batch const& batch) {
+    auto const is_of_order = [](RowChange const& change) { return change.kind == OwnOrders::kRowKind; };
+    if (std::ranges::none_of(batch.changes, is_of_order)) return;
+    struct Group {
+      int filled_count = 0;
+      int open_count = 0;  // of orders that are not filled
+    };
+    std::map<std::string, Group> groups;
+    for (auto const& row : node.rows.read({.kind = OwnOrders::kRowKind, .count_max = 100'000})) {
+      if (row.body.find("\"group\"") == std::string::npos) continue;
+      auto const body = *json::parse(row.body);
+      auto& group = groups[*body.find_string("group")];
+      if (*body.find_string("filled") != "0") {
+        ++group.filled_count;
+      } else if (*body.find("order")->find_string("status") == "OPEN") {
+        ++group.open_count;
+      }
+    }
+    for (auto const& [name, group] : groups) {
+      if (group.filled_count > 1) fail(node.at + ": two orders of group " + name + " were filled");
+      if (group.filled_count == 1 && group.open_count > 0) {
+        fail(node.at + ": an order of group " + name + " is open beside a filled one");
+      }
+      if (group.filled_count == 1) filled_groups_.insert(node.at + name);
+    }
+  }
 
   // What peers send
 
@@ -211,6 +244,7 @@ class TradeWatch {
   std::map<std::string, Satoshi> amounts_;  // by order
   std::map<std::string, Satoshi> used_;     // by order, when all was quiet
   std::set<PeerId> losses_;
+  std::set<std::string> filled_groups_;                                            // endpoint and name
   std::map<std::tuple<std::string, std::string, std::int64_t>, Sha256> versions_;  // endpoint, order, seq
   std::map<Sha256, Promised> promises_;                                            // by payment hash
   std::map<std::string, Sha256> preimages_;                                        // payment hash by take

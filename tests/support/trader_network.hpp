@@ -95,11 +95,7 @@ class TraderNetwork {
   /// `kept` batches are on the disk, but it was not told.
   void kill(Node& node, std::size_t kept = 0) {
     node.trader.reset();
-    for (; kept > 0 && !node.batches.empty(); --kept) {
-      node.rows.apply(node.batches.front());
-      node.durable = node.batches.front().position;
-      node.batches.pop_front();
-    }
+    for (; kept > 0 && !node.batches.empty(); --kept) write_front(node);
     node.batches.clear();
     for (auto& [id, done] : std::exchange(node.requests, {})) done({{}, "ERR_REQUEST_GENERIC: killed"});
     run();
@@ -261,9 +257,7 @@ class TraderNetwork {
 
   void make_durable(Node& node) {
     if (node.batches.empty()) return;
-    node.rows.apply(node.batches.front());
-    node.durable = node.batches.front().position;
-    node.batches.pop_front();
+    write_front(node);
     node.gate.set_durable(node.durable);
     ++batch_count;
     // All outputs were polled, so memory must not be ahead of the disk.
@@ -317,10 +311,20 @@ class TraderNetwork {
   std::vector<std::string> wrong_dumps;  // what was not
   std::set<std::string> busy;            // endpoints of peers that would spin
   std::size_t stray_reply_count = 0;     // replies to requests that were answered already
+  /// Called after a batch has become durable.
+  std::function<void(Node const&, Batch const&)> on_durable = [](auto const&, auto const&) {};
   /// Called with everything that a peer sends: the payload of a call or the result of a reply.
   std::function<void(Node const& from, json::Value const& sent)> on_sent = [](auto const&, auto const&) {};
 
  private:
+  void write_front(Node& node) {
+    auto const batch = std::move(node.batches.front());
+    node.batches.pop_front();
+    node.rows.apply(batch);
+    node.durable = batch.position;
+    on_durable(node, batch);
+  }
+
   void compare_dump(Node const& node) {
     auto const wanted = durable_rows(node);
     auto const found = node.trader->dump();

@@ -1,6 +1,7 @@
 #include "exchange/core/trade/own_orders.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "exchange/core/row_fields.hpp"
@@ -35,10 +36,15 @@ std::optional<Failure> check_terms(command::AddOrder const& wanted) {
   if (wanted.life && (wanted.life->count() <= 0 || *wanted.life > kOrderLifeMax)) {
     return invalid("an order lives at most 7 days");
   }
-  bool const says_how_to_publish = wanted.life || wanted.post_only || wanted.least_take.units() > 0;
+  if (wanted.group.size() > kGroupNameSizeMax) {
+    return invalid("the name of a group has at most " + std::to_string(kGroupNameSizeMax) + " bytes");
+  }
+  bool const says_how_to_publish =
+      wanted.life || wanted.post_only || wanted.least_take.units() > 0 || !wanted.group.empty();
   if (is_immediate(wanted.time_in_force) && says_how_to_publish) {
     return invalid(
-        "an IOC or FOK order is not published: it has no life, no least take, and is not post-only");
+        "an IOC or FOK order is not published: it has no life, no least take, no group, and is not "
+        "post-only");
   }
   if (wanted.time_in_force == TimeInForce::good_till_date && !wanted.life) {
     return invalid("a GTD order needs the time for which it lives");
@@ -82,16 +88,17 @@ OrderRecord const& OwnOrders::sign(OwnOrder& order, Turn& turn) const {
 }
 
 Row OwnOrders::row_of(OwnOrder const& order) {
-  auto const body = json::Value::object({{"order", to_json(order.record)},
-                                         {"timeInForce", to_text(order.time_in_force)},
-                                         {"postOnly", order.post_only},
-                                         {"lifeMs", std::int64_t{order.life.count()}},
-                                         {"filled", order.totals.filled.to_text()},
-                                         {"reduced", order.totals.reduced.to_text()},
-                                         {"spent", order.totals.spent.to_text()},
-                                         {"closed", order.totals.closed},
-                                         {"seq", order.totals.seq}});
-  return {kRowKind, order.record.id, json::to_text(body)};
+  auto body = json::Value::Object{{"order", to_json(order.record)},
+                                  {"timeInForce", to_text(order.time_in_force)},
+                                  {"postOnly", order.post_only},
+                                  {"lifeMs", std::int64_t{order.life.count()}},
+                                  {"filled", order.totals.filled.to_text()},
+                                  {"reduced", order.totals.reduced.to_text()},
+                                  {"spent", order.totals.spent.to_text()},
+                                  {"closed", order.totals.closed},
+                                  {"seq", order.totals.seq}};
+  if (!order.group.empty()) body.emplace_back("group", order.group);
+  return {kRowKind, order.record.id, json::to_text(json::Value{std::move(body)})};
 }
 
 void OwnOrders::dump(std::vector<Row>& out) const {
@@ -124,8 +131,17 @@ bool OwnOrders::restore(Row const& row) {
   order.post_only = flag && *flag;
   order.totals.spent = std::max(order.totals.spent, order.record.amount - order.record.remaining);
   order.totals.fit(order.record.amount);
+  if (auto const* const group = fields.value().find_string("group")) order.group = *group;
   plan_refresh(order);
-  return orders_.emplace(row.key, std::move(order)).second;
+  if (orders_.contains(row.key)) return false;
+  store(std::move(order));
+  return true;
+}
+
+OwnOrder& OwnOrders::store(OwnOrder order) {
+  auto const id = order.record.id;
+  if (!order.group.empty()) groups_[order.group].insert(id);
+  return orders_.emplace(id, std::move(order)).first->second;
 }
 
 std::size_t OwnOrders::open_count(WallTime now) const {
@@ -142,9 +158,11 @@ std::variant<OwnOrder, Failure> OwnOrders::prepare(command::AddOrder const& want
                        " open orders; other peers accept no more of one maker",
                    "cancel one first"};
   }
+  if (auto failure = check_group(wanted.group)) return *std::move(failure);
   OwnOrder order;
   order.time_in_force = wanted.time_in_force;
   order.post_only = wanted.post_only;
+  order.group = wanted.group;
   order.life = wanted.life.value_or(options_.default_life);
   order.record.id = make_uuid(turn.random);
   order.record.side = wanted.side;
@@ -164,8 +182,44 @@ std::variant<OrderRecord, Failure> OwnOrders::add(command::AddOrder const& wante
 }
 
 OrderRecord OwnOrders::publish(OwnOrder order, Turn& turn) {
-  auto const id = order.record.id;
-  return sign(orders_.emplace(id, std::move(order)).first->second, turn);
+  return sign(store(std::move(order)), turn);
+}
+
+std::optional<Failure> OwnOrders::check_group(std::string const& group) const {
+  auto const found = groups_.find(group);
+  if (found == groups_.end()) return std::nullopt;
+  auto const& ids = found->second;
+  if (ids.size() >= options_.group_size_max) {
+    return Failure{FailureCode::refused,
+                   "the group '" + group + "' has " + std::to_string(ids.size()) + " orders already",
+                   "choose another name"};
+  }
+  bool const has_sold =
+      std::ranges::any_of(ids, [&](auto const& id) { return orders_.at(id).totals.filled.units() > 0; });
+  if (!has_sold) return std::nullopt;
+  return Failure{FailureCode::refused, "an order of the group '" + group + "' was filled already",
+                 "choose another name"};
+}
+
+std::vector<std::string> OwnOrders::rivals_of(OwnOrder const& order) const {
+  auto const found = groups_.find(order.group);
+  if (found == groups_.end()) return {};
+  std::vector<std::string> out;
+  std::ranges::remove_copy(found->second, std::back_inserter(out), order.record.id);
+  return out;
+}
+
+std::vector<OrderRecord> OwnOrders::close_rivals(std::string_view order_id, Turn& turn) {
+  std::vector<OrderRecord> out;
+  auto const* const order = find(order_id);
+  if (!order || order->totals.filled.units() == 0) return out;
+  for (auto const& id : rivals_of(*order)) {
+    auto& rival = orders_.at(id);
+    if (rival.record.status != OrderStatus::open) continue;
+    rival.totals.closed = true;
+    out.push_back(sign(rival, turn));
+  }
+  return out;
 }
 
 void OwnOrders::ask_store(Pending pending, OwnOrder const& order, bool close, Turn& turn) {
@@ -314,6 +368,10 @@ std::vector<OrderRecord> OwnOrders::expire(Turn& turn) {
     auto& order = it->second;
     if (order.record.expires + options_.expired_kept <= turn.now.wall) {
       turn.erase(kRowKind, order.record.id);
+      if (auto const group = groups_.find(order.group); group != groups_.end()) {
+        group->second.erase(order.record.id);
+        if (group->second.empty()) groups_.erase(group);
+      }
       forgotten.push_back(std::move(order.record));
       it = orders_.erase(it);
       continue;

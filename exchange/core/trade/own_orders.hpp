@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -23,6 +24,9 @@ struct OwnOrder {
   std::chrono::milliseconds life{};       // of a refreshed version
   OrderTotals totals;                     // as the store knows them
   WallTime refresh_at = WallTime::max();  // GTC orders
+  /// One-cancels-other: only one order of a group is sold, and the first part of it that is sold closes the
+  /// others. Empty: none. Other peers do not know it.
+  std::string group;
 
   [[nodiscard]] KnownOrder known() const;
   /// True if the signed version does not say what the totals say.
@@ -43,6 +47,7 @@ class OwnOrders {
  public:
   struct Options {
     std::size_t order_count_max = 1'000;  // open ones; other peers accept no more of one maker
+    std::size_t group_size_max = 16;      // orders of a group, with closed ones that are still kept
     std::chrono::milliseconds default_life = std::chrono::hours{24};
     int refresh_at_nth_part = 4;  // a GTC order is refreshed when only this part of its life is left
     std::chrono::milliseconds refresh_retry = std::chrono::seconds{10};  // the store did not answer
@@ -61,6 +66,11 @@ class OwnOrders {
   [[nodiscard]] std::variant<OwnOrder, result::Failure> prepare(command::AddOrder const& wanted,
                                                                 Turn& turn) const;
   [[nodiscard]] OrderRecord publish(OwnOrder order, Turn& turn);
+  /// The ids of the other orders of its group.
+  [[nodiscard]] std::vector<std::string> rivals_of(OwnOrder const& order) const;
+  /// Once a part of an order was sold: closes the other open orders of its group, and returns the closed
+  /// versions.
+  [[nodiscard]] std::vector<OrderRecord> close_rivals(std::string_view order_id, Turn& turn);
   /// Asks the store to withdraw a part of an order, or to close it. `on_stored` ends the command.
   [[nodiscard]] std::optional<result::Failure> update(CommandId command, std::string const& order_id,
                                                       Satoshi reduce_by, bool close, Turn& turn);
@@ -118,10 +128,13 @@ class OwnOrders {
   [[nodiscard]] static Row row_of(OwnOrder const& order);
   [[nodiscard]] std::size_t open_count(WallTime now) const;
   void plan_refresh(OwnOrder& order) const;
+  OwnOrder& store(OwnOrder order);
+  [[nodiscard]] std::optional<result::Failure> check_group(std::string const& group) const;
 
   Options options_;
   Self const& self_;
   std::map<std::string, OwnOrder, std::less<>> orders_;
+  std::map<std::string, std::set<std::string>, std::less<>> groups_;  // ids of orders, by group
   std::map<std::uint64_t, Pending> pending_;
   std::uint64_t last_key_ = 0;
 };

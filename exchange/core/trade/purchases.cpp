@@ -451,7 +451,8 @@ void Purchases::ask_hold(Entry& entry, HoldStep step, Turn& turn) {
   KnownOrder const known = own ? own->known() : KnownOrder{purchase.for_order, {}, {}, {}};
   switch (step) {
     case HoldStep::reserve:
-      turn.store(tag, store::Reserve{known, take_id, take_id, purchase.amount, options_.hold_life});
+      turn.store(tag, store::Reserve{known, take_id, take_id, purchase.amount, options_.hold_life,
+                                     own ? own_.rivals_of(*own) : std::vector<std::string>{}});
       return;
     case HoldStep::settle:
       turn.store(tag, store::Settle{known, take_id, purchase.hold_fence});
@@ -491,7 +492,8 @@ Purchases::Outcome Purchases::on_stored(std::uint64_t key, store::Answer const& 
     fail(entry,
          is_unavailable
              ? "the reservation store does not answer"
-             : "the own order has not that much to trade: it is filled, closed or reserved by others",
+             : "the own order has not that much to trade: it, or another one of its group, is filled, closed "
+               "or reserved by others",
          turn);
     return out;
   }

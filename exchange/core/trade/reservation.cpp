@@ -26,6 +26,8 @@ std::string_view describe(RefusalReason reason) {
       return "the reservation store gave no definite answer";
     case RefusalReason::reserved:
       return "other takers have reserved what is left of the order";
+    case RefusalReason::rival_reserved:
+      return "another order of its group is reserved";
     case RefusalReason::taker_has_one:
       return "this taker has already reserved a part of the order";
     case RefusalReason::too_many_takes:

@@ -69,12 +69,16 @@ namespace store {
 /// Reserves `wanted`, all of it or nothing, if spent + live reservations + wanted does not exceed the amount
 /// of the order, the order is not closed, and the taker has no other reservation of it. The same take id gets
 /// the same live reservation again, also after the order was closed; once settled, it is refused as `gone`.
+///
+/// While one of `rivals` has a live reservation, and once one was filled in part, the order is not reserved.
+/// A store in Redis refuses with `unavailable` if there are any.
 struct Reserve {
   KnownOrder order;
   std::string take_id;  // at most kReservationIdSizeMax bytes
   std::string taker;    // peer id in hex, or "003:" and the exchangeId of a peer without a key
   Satoshi wanted;       // > 0
   std::chrono::milliseconds life = kReservationLife;  // > 0
+  std::vector<std::string> rivals{};                  // ids of the other orders of its group
 };
 /// Makes a live reservation a part of `filled`, for ever. Repeated with the same take and fence, it has no
 /// further effect: the answer has the same amount and the totals of that moment. So it is safe to repeat when
@@ -140,6 +144,7 @@ struct Updated {
 enum class RefusalReason {
   unavailable = 1,  // no definite answer; whatever was reserved is undone
   reserved,         // live reservations leave less than wanted
+  rival_reserved,   // another order of its group has a live reservation
   taker_has_one,    // the taker has a live reservation of this order under another take id
   too_many_takes,   // the order has as many live reservations, or settled ones, as the store allows
   amount,           // less than wanted is left for good

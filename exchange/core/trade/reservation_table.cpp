@@ -66,6 +66,7 @@ std::optional<Refused> ReservationTable::check_new(Order const& order, store::Re
     return Refused{reason, retry_after, order.totals};
   };
   if (order.totals.closed) return refuse(RefusalReason::closed, {});
+  if (auto const refused = check_rivals(order, command, now)) return refused;
   if (command.wanted > order.left()) return refuse(RefusalReason::amount, {});
   for (auto const& [take_id, take] : order.live) {
     if (take.taker == command.taker) return refuse(RefusalReason::taker_has_one, until(take.expires, now));
@@ -86,6 +87,19 @@ std::optional<Refused> ReservationTable::check_new(Order const& order, store::Re
     enough_at = expires;
   }
   return refuse(RefusalReason::reserved, until(enough_at, now));
+}
+
+std::optional<Refused> ReservationTable::check_rivals(Order const& order, store::Reserve const& command,
+                                                      TimePoint now) const {
+  TimePoint free_at = now;
+  for (auto const& id : command.rivals) {
+    auto const rival = orders_.find(id);
+    if (rival == orders_.end()) continue;
+    if (rival->second.totals.filled > Satoshi{0}) return Refused{RefusalReason::closed, {}, order.totals};
+    for (auto const& [take_id, take] : rival->second.live) free_at = std::max(free_at, take.expires);
+  }
+  if (free_at == now) return std::nullopt;
+  return Refused{RefusalReason::rival_reserved, until(free_at, now), order.totals};
 }
 
 Answer ReservationTable::run(store::Settle const& command, TimePoint now, WallTime wall) {

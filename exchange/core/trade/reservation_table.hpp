@@ -79,6 +79,9 @@ class ReservationTable {
   /// The refusal of a take that would be a new reservation; nothing if it may be granted.
   [[nodiscard]] std::optional<store::Refused> check_new(Order const& order, store::Reserve const& command,
                                                         TimePoint now) const;
+  /// The refusal of a take because of another order of the group.
+  [[nodiscard]] std::optional<store::Refused> check_rivals(Order const& order, store::Reserve const& command,
+                                                           TimePoint now) const;
   void restore(store::Recover::Take const& take, TimePoint now);
   void add(OrderEntry& order, std::string const& take_id, Live live);
   void remove(OrderEntry& order, LiveTakes::iterator take);

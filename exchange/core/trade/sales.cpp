@@ -89,7 +89,8 @@ void Sales::send_preimage(Entry& entry, Turn& turn) const {
 // Requests
 
 void Sales::execute(RequestId request, PayloadForm form, ExecuteOrderMessage const& message,
-                    OwnOrder const* order, Turn& turn) {
+                    OwnOrders const& orders, Turn& turn) {
+  auto const* const order = orders.find(message.order_id);
   Waiting const waiting{request, form};
   auto const taker = taker_of(message);
   Key const key{message.order_id, store_take_id(message.take ? message.take->take_id : "", taker)};
@@ -125,6 +126,7 @@ void Sales::execute(RequestId request, PayloadForm form, ExecuteOrderMessage con
     return refused({RefusalCode::limit, "too many takes at once", std::chrono::seconds{1}});
   }
   auto& wanted = std::get<store::Reserve>(checked);
+  wanted.rivals = orders.rivals_of(*order);
   auto& entry = entries_[key];
   entry.sale.order_id = message.order_id;
   entry.sale.take_id = message.take ? message.take->take_id : std::string{};

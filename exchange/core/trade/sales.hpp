@@ -77,9 +77,9 @@ class Sales {
   Sales(Sales const&) = delete;
   Sales& operator=(Sales const&) = delete;
 
-  /// Handles a take request for `order`, which is null if it is unknown. One reply follows.
-  void execute(RequestId request, PayloadForm form, ExecuteOrderMessage const& message, OwnOrder const* order,
-               Turn& turn);
+  /// Handles a take request for one of `orders`. One reply follows.
+  void execute(RequestId request, PayloadForm form, ExecuteOrderMessage const& message,
+               OwnOrders const& orders, Turn& turn);
   /// Handles a payment. One reply follows: the preimage or a refusal.
   void pay(RequestId request, PayloadForm form, PayMessage const& message, OwnOrder const* order, Turn& turn);
   /// The answer to a store command of this part.

@@ -92,6 +92,8 @@ Refusal refusal_of(store::Refused const& refused) {
   switch (refused.reason) {
     case store::RefusalReason::reserved:
       return {RefusalCode::reserved, "others have reserved the order" + when, retry};
+    case store::RefusalReason::rival_reserved:
+      return {RefusalCode::reserved, "others have reserved an order that excludes this one" + when, retry};
     case store::RefusalReason::taker_has_one:
       return {RefusalCode::limit, "the taker has reserved a part of this order already" + when, retry};
     case store::RefusalReason::too_many_takes:

@@ -279,6 +279,7 @@ class Scenario {
   }
   [[nodiscard]] std::size_t trade_count() const { return world_.watch.trade_count(); }
   [[nodiscard]] std::size_t execution_count() const { return world_.execution_count; }
+  [[nodiscard]] std::size_t filled_group_count() const { return world_.watch.filled_group_count(); }
 
  private:
   Node& any_node() { return *network_.nodes[random_.below(network_.nodes.size())]; }
@@ -296,6 +297,7 @@ class Scenario {
     if (random_.chance(1, 4)) wanted.least_take = Satoshi{up_to(wanted.amount.units())};
     if (random_.chance(1, 3)) wanted.life = 10min + random_.below(60) * 1min;
     if (random_.chance(1, 4) && wanted.life) wanted.time_in_force = TimeInForce::good_till_date;
+    if (random_.chance(1, 3)) wanted.group = random_.chance(1, 2) ? "a" : "b";
     (void)world_.publish(node, wanted);
   }
 
@@ -449,20 +451,24 @@ TEST_P(CrashTest, allPromisesAreKeptWhateverFails) {
   auto const first = number_from("CRASH_SEED", 1) + GetParam() * count;
   std::size_t trade_count = 0;
   std::size_t execution_count = 0;
+  std::size_t filled_group_count = 0;
   int failed_count = 0;
   for (auto seed = first; seed < first + count && failed_count < 5; ++seed) {
     Scenario scenario{seed};
     auto const problems = scenario.run();
     trade_count += scenario.trade_count();
     execution_count += scenario.execution_count();
+    filled_group_count += scenario.filled_group_count();
     EXPECT_TRUE(problems.empty()) << joined(problems) << "CRASH_SEED=" << seed;
     if (!problems.empty()) ++failed_count;
   }
   if (count > 10) {
     EXPECT_GT(trade_count, count);
     EXPECT_GT(execution_count, count / 2);
+    EXPECT_GT(filled_group_count, count / 2);
   }
   RecordProperty("trades", static_cast<int>(trade_count));
+  RecordProperty("filled_groups", static_cast<int>(filled_group_count));
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, CrashTest, testing::Range<std::size_t>(0, kParts));

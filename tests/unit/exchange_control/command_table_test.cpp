@@ -122,8 +122,9 @@ TEST(CommandTable, readsOrdersInWords) {
   EXPECT_EQ(buy.side, Side::buy);
   EXPECT_EQ(buy.life, std::chrono::hours{2});
   EXPECT_EQ(buy.time_in_force, TimeInForce::good_till_date) << "for 2h means: it ends then";
-  auto const all = expect<AddOrder>(parse_line("sell 1 BTC at 50000 post-only min 0.1 btc gtc"));
+  auto const all = expect<AddOrder>(parse_line("sell 1 BTC at 50000 post-only min 0.1 btc gtc oco exit"));
   EXPECT_TRUE(all.post_only);
+  EXPECT_EQ(all.group, "exit");
   EXPECT_EQ(all.least_take, Satoshi{10'000'000});
   EXPECT_EQ(expect<AddOrder>(parse_line("sell 1 at 5 fok")).time_in_force, TimeInForce::fill_or_kill);
   EXPECT_EQ(expect<AddOrder>(parse_line("sell 1 at 5 for 30m GTC")).time_in_force,
@@ -152,6 +153,11 @@ TEST(CommandTable, refusesOrdersInWordsThatItDoesNotUnderstand) {
                                  "sell 1 at 5 for 2h IOC",
                                  "sell 1 at 5 post-only IOC",
                                  "sell 1 at 5 min 0.5 FOK",
+                                 "sell 1 at 5 oco",
+                                 "sell 1 at 5 oco a oco b",
+                                 "sell 1 at 5 oco 'a b'",
+                                 "sell 1 at 5 oco a IOC",
+                                 "sell 1 at 5 oco 123456789012345678901234567890123",
                                  "sell 1 at 5 min 2"}) {
     auto const parsed = parse_line(line);
     ASSERT_FALSE(parsed) << line;

@@ -76,6 +76,12 @@ class Model {
   std::optional<RefusalReason> refusal(store::Reserve const& wish) {
     Order const& order = orders[wish.order.id];
     if (order.closed) return RefusalReason::closed;
+    bool is_rival_live = false;
+    for (auto const& rival : wish.rivals) {
+      if (orders.contains(rival) && orders.at(rival).filled > 0) return RefusalReason::closed;
+      for (auto const& take : takes) is_rival_live |= take.order == rival && !take.settled;
+    }
+    if (is_rival_live) return RefusalReason::rival_reserved;
     if (wish.wanted.units() > order.amount - order.spent) return RefusalReason::amount;
     std::size_t live = 0;
     for (auto const& take : takes) {
@@ -143,7 +149,8 @@ class Walk {
   void reserve() {
     auto const amount = static_cast<std::int64_t>(1 + random_.below(400));
     auto const life = std::chrono::milliseconds{1 + random_.below(900'000)};
-    store::Reserve const wish{order(), pick("take", 12), pick("taker", 6), Satoshi{amount}, life};
+    store::Reserve wish{order(), pick("take", 12), pick("taker", 6), Satoshi{amount}, life};
+    if (random_.chance(1, 8)) wish.rivals = {wish.order.id == "order0" ? "order1" : "order0", "unknown"};
     auto const answer = execute(wish);
     auto& stored = model_.merge(wish.order);
     auto const* granted = std::get_if<store::Granted>(&answer);

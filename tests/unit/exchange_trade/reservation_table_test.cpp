@@ -59,6 +59,27 @@ TEST_F(Table, tellsWhenEnoughWillBeFreeNotWhenSomething) {
   EXPECT_EQ(refuse(reserve_of("d", "dave", 50)).retry_after, 200s);
 }
 
+TEST_F(Table, anOrderIsRefusedWhileARivalIsReservedAndOnceOneIsFilled) {
+  auto rival_of = [](std::string take, std::string taker) {
+    auto out = reserve_of(std::move(take), std::move(taker), 10);
+    out.order = order_of("other");
+    out.rivals = {"order", "unheard of"};
+    return out;
+  };
+  (void)grant("a", "alice", 10, 100s);
+  (void)grant("b", "bob", 20, 200s);
+  auto const refusal = refuse(rival_of("c", "carol"));
+  EXPECT_EQ(refusal.reason, RefusalReason::rival_reserved);
+  EXPECT_EQ(refusal.retry_after, 200s);
+  now += 200s;
+  auto const granted = run(rival_of("c", "carol"));
+  EXPECT_TRUE(std::holds_alternative<store::Granted>(granted));
+  EXPECT_TRUE(std::get<store::Granted>(run(rival_of("c", "carol"))).repeated);
+  now += 901s;
+  (void)run(store::Settle{order_of(), "d", grant("d", "dave", 1).fence});
+  EXPECT_EQ(refuse(rival_of("e", "erin")).reason, RefusalReason::closed);
+}
+
 TEST_F(Table, anExpiredReservationCannotBeSettled) {
   auto const take = grant("a", "alice", 100, 10s);
   now += 10s;
