@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "exchange/core/book.hpp"
-#include "exchange/core/network/book_answers.hpp"
 #include "exchange/core/book/equivocation.hpp"
+#include "exchange/core/network/book_answers.hpp"
 #include "exchange/core/network/guard.hpp"
 #include "exchange/core/network/intake.hpp"
 #include "exchange/core/network/peers.hpp"
@@ -170,7 +170,6 @@ class Trader {
   /// An order that waits for its proof of work.
   struct PendingWork {
     CommandId command = 0;
-    bool post_only = false;
     OwnOrder order;
   };
   void on_worked(std::uint64_t work, std::optional<std::int64_t> found, Turn& turn);

@@ -159,22 +159,23 @@ void Trader::begin_work(CommandId id, command::AddOrder const& wanted, Turn& tur
   }
   auto& order = std::get<OwnOrder>(prepared);
   turn.work(++last_work_, work_challenge(order.record), options_.work_bits);
-  works_.emplace(last_work_, PendingWork{id, wanted.post_only, std::move(order)});
+  works_.emplace(last_work_, PendingWork{id, std::move(order)});
 }
 
 void Trader::on_worked(std::uint64_t work, std::optional<std::int64_t> found, Turn& turn) {
   auto entry = works_.extract(work);
   if (entry.empty()) return;
-  auto& [command, post_only, order] = entry.mapped();
+  auto& [command, order] = entry.mapped();
   if (!found) {
     return turn.answer(command, Failure{FailureCode::unavailable, "no proof of work was found in time",
                                         "start with a smaller --pow"});
   }
   order.record.work = *found;
-  // The book has changed meanwhile.
+  // The book and its group may have changed meanwhile.
+  if (auto failure = own_orders_.check_group(order.group)) return turn.answer(command, *std::move(failure));
   auto probe = order.record;
   probe.remaining = probe.amount;
-  if (post_only && !book_.matches(probe, turn.now.wall).empty()) {
+  if (order.post_only && !book_.matches(probe, turn.now.wall).empty()) {
     return turn.answer(
         command, Failure{FailureCode::refused, "the order would match one of the book, and is post-only",
                          "see: book"});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 namespace grenache::exchange {
 namespace {
@@ -19,10 +20,12 @@ void MakerRates::update(Maker& maker, TimePoint now) const {
 void MakerRates::forget_idle(TimePoint now) {
   if (now < next_forgetting_) return;
   next_forgetting_ = later_by(now, kDueInterval);
-  std::erase_if(makers_, [&](auto& each) {
-    update(each.second, now);
-    return each.second.delayed.empty() && each.second.allowance >= options_.versions_max;
-  });
+  for (auto it = makers_.begin(); it != makers_.end();) {
+    auto& maker = it->second;
+    update(maker, now);
+    bool const is_idle = maker.delayed.empty() && maker.allowance >= options_.versions_max;
+    it = is_idle ? makers_.erase(it) : std::next(it);
+  }
 }
 
 MakerRates::Maker& MakerRates::find(PeerId const& maker, TimePoint now) {

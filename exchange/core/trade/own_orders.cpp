@@ -181,9 +181,7 @@ std::variant<OrderRecord, Failure> OwnOrders::add(command::AddOrder const& wante
   return publish(std::move(std::get<OwnOrder>(order)), turn);
 }
 
-OrderRecord OwnOrders::publish(OwnOrder order, Turn& turn) {
-  return sign(store(std::move(order)), turn);
-}
+OrderRecord OwnOrders::publish(OwnOrder order, Turn& turn) { return sign(store(std::move(order)), turn); }
 
 std::optional<Failure> OwnOrders::check_group(std::string const& group) const {
   auto const found = groups_.find(group);

@@ -66,6 +66,8 @@ class OwnOrders {
   [[nodiscard]] std::variant<OwnOrder, result::Failure> prepare(command::AddOrder const& wanted,
                                                                 Turn& turn) const;
   [[nodiscard]] OrderRecord publish(OwnOrder order, Turn& turn);
+  /// Why no order may join the group; nothing if one may. An empty name is no group.
+  [[nodiscard]] std::optional<result::Failure> check_group(std::string const& group) const;
   /// The ids of the other orders of its group.
   [[nodiscard]] std::vector<std::string> rivals_of(OwnOrder const& order) const;
   /// Once a part of an order was sold: closes the other open orders of its group, and returns the closed
@@ -129,7 +131,6 @@ class OwnOrders {
   [[nodiscard]] std::size_t open_count(WallTime now) const;
   void plan_refresh(OwnOrder& order) const;
   OwnOrder& store(OwnOrder order);
-  [[nodiscard]] std::optional<result::Failure> check_group(std::string const& group) const;
 
   Options options_;
   Self const& self_;

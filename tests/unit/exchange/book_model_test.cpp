@@ -122,8 +122,8 @@ TEST(BookModel, fullReplicasAgreeWhateverTheOrderInWhichOrdersCame) {
     for (auto const& order : orders) (void)other.add(order, kNow);
     EXPECT_EQ(one.live(kNow).size(), small().order_count_max) << "seed " << seed;
     for (int round = 0; round < 3; ++round) {
-      for (auto const& order : one.live_and_closed(1'000, {}, kNow)) (void)other.add(order, kNow);
-      for (auto const& order : other.live_and_closed(1'000, {}, kNow)) (void)one.add(order, kNow);
+      one.visit({}, 1'000, [&](OrderRecord const& order) { (void)other.add(order, kNow); });
+      other.visit({}, 1'000, [&](OrderRecord const& order) { (void)one.add(order, kNow); });
     }
     EXPECT_EQ(one.live(kNow), other.live(kNow)) << "seed " << seed;
     one.check(), other.check();
