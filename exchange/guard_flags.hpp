@@ -12,9 +12,11 @@ struct GuardFlags {
   int work_bits = 0;
   int relay_bits = 0;
   std::int64_t order_sat_min = 0;
+  std::int64_t relay_fee_sat = 0;
+  std::int64_t pay_relay_sat = 0;
 };
 
-/// Adds --pow, --relay-pow and --min-order-sat. `flags` must outlive `app`.
+/// Adds --pow, --relay-pow, --relay-fee-sat, --pay-relay-sat and --min-order-sat. `flags` must outlive `app`.
 void add_guard_flags(grenache::Command& app, GuardFlags& flags);
 void apply(GuardFlags const& flags, Trader::Options& options);
 

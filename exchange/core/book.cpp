@@ -110,6 +110,18 @@ bool Book::is_cheap(OrderKey const& key) const {
   return found != orders_.end() && found->second.is_cheap;
 }
 
+std::vector<OrderRecord> Book::welcome(PeerId const& maker) {
+  std::vector<OrderRecord> out;
+  while (auto const* const row = cheap_.row_of(maker)) {
+    auto const place = *row->begin();
+    auto& entry = orders_.at(*place.key);
+    cheap_.remove(place);
+    entry.is_cheap = false;
+    out.push_back(entry.order);
+  }
+  return out;
+}
+
 /// Removes what exceeds the limits after an order of `added`.
 void Book::evict(std::optional<PeerId> const& added) {
   for (auto* const quota : {&open_, &cheap_, &all_}) {

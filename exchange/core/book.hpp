@@ -112,6 +112,8 @@ class Book {
 
   /// Orders of makers for which `is_known` is true need no work.
   void set_known(std::function<bool(PeerId const&)> is_known) { is_known_ = std::move(is_known); }
+  /// Orders of this maker need no work from now on: returns those that did.
+  [[nodiscard]] std::vector<OrderRecord> welcome(PeerId const& maker);
   /// True for an order of a stranger with less work than is wanted.
   [[nodiscard]] bool is_cheap(OrderKey const& key) const;
 

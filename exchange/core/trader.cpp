@@ -68,6 +68,7 @@ Trader::Trader(Options options, SecretKey const& key, Random random)
       book_answers_{options_.book_answers, book_},
       equivocations_{options_.equivocations},
       proofs_{options_.proofs, self_},
+      relay_fees_{options_.relay_fees, self_},
       guard_{options_.guard},
       unsigned_guard_{options_.unsigned_orders},
       intake_{options_.intake},
@@ -111,8 +112,9 @@ std::optional<Output> Trader::poll_output() {
 // Start
 
 std::vector<std::string_view> Trader::row_kinds() {
-  return {OwnOrders::kRowKind, Sales::kRowKind, Sales::kFenceKind,      RefusedTakes::kRowKind,
-          Purchases::kRowKind, Peers::kRowKind, Equivocations::kRowKind};
+  return {OwnOrders::kRowKind,     Sales::kRowKind,     Sales::kFenceKind,
+          RefusedTakes::kRowKind,  Purchases::kRowKind, Peers::kRowKind,
+          Equivocations::kRowKind, RelayFees::kRowKind, RelayFees::kPaidRowKind};
 }
 
 bool Trader::restore(Row const& row) {
@@ -120,6 +122,7 @@ bool Trader::restore(Row const& row) {
   if (row.kind == Purchases::kRowKind) return purchases_.restore(row);
   if (row.kind == Peers::kRowKind) return peers_.restore(row);
   if (row.kind == Equivocations::kRowKind) return equivocations_.restore(row);
+  if (row.kind == RelayFees::kRowKind || row.kind == RelayFees::kPaidRowKind) return relay_fees_.restore(row);
   return sales_.restore(row);
 }
 
@@ -130,6 +133,7 @@ std::vector<Row> Trader::dump() const {
   purchases_.dump(out);
   peers_.dump(out);
   equivocations_.dump(out);
+  relay_fees_.dump(out);
   std::ranges::sort(out, {}, [](Row const& row) { return std::tie(row.kind, row.key); });
   return out;
 }
@@ -218,6 +222,7 @@ Guard::Units Trader::cost_of(Request const& request, PayloadForm form, TimePoint
       return 10 + 5 * static_cast<Guard::Units>(message.positions.size());
     }
     Guard::Units operator()(EquivocationMessage const&) const { return 20; }  // two signatures and a row
+    Guard::Units operator()(RelayFeeMessage const&) const { return 20; }      // an invoice
     Guard::Units operator()(GetOrderbookMessage const&) const {
       return 20 + static_cast<Guard::Units>(order_count) * (is_book_made ? 0.2 : 4);
     }
@@ -255,6 +260,12 @@ void Trader::handle(RequestId request, PayloadForm form, ExecuteOrderMessage con
 }
 
 void Trader::handle(RequestId request, PayloadForm form, PayMessage const& message, Turn& turn) {
+  if (message.order_id == kRelayOrderId) {
+    auto const maker = relay_fees_.pay(request, form, message, turn);
+    if (!maker) return;
+    for (auto const& order : book_.welcome(*maker)) sync_.spread(order, false, {}, turn);
+    return;
+  }
   sales_.pay(request, form, message, own_orders_.find(message.order_id), turn);
 }
 
@@ -299,6 +310,12 @@ void Trader::handle(Caller const& caller, EquivocationMessage const& message, Tu
   turn.reply_now(caller.request, write_payload("ok", caller.form));
 }
 
+void Trader::handle(RequestId request, PayloadForm form, RelayFeeMessage const& message, Turn& turn) {
+  if (!relay_fees_.asks() || is_known(message.maker))
+    return turn.reply_now(request, write_payload("ok", form));
+  turn.reply_error_now(request, to_error_text(relay_fees_.invoice_for(message.maker, turn)));
+}
+
 // Answers
 
 void Trader::call_answered(CallId call, CallAnswer answer, Now now) {
@@ -317,6 +334,11 @@ void Trader::call_answered(CallId call, CallAnswer answer, Now now) {
       }
       case Part::proofs:
         return proofs_.on_answered();
+      case Part::relay_fees: {
+        auto const* const contact = peers_.find(relay_fees_.endpoint_of(tag->key));
+        auto const payee = contact && contact->is_proven ? contact->peer : std::nullopt;
+        return relay_fees_.on_answered(tag->key, answer, payee, turn);
+      }
       case Part::own_orders:
       case Part::sales:
       case Part::trader:
@@ -350,6 +372,7 @@ void Trader::store_answered(CallId call, store::Answer const& answer, Now now) {
       case Part::trader:
       case Part::peers:
       case Part::proofs:
+      case Part::relay_fees:
       case Part::sync:
         return;
     }
@@ -359,7 +382,8 @@ void Trader::store_answered(CallId call, store::Answer const& answer, Now now) {
 void Trader::on_ping(Peers::Outcome const& outcome, Turn& turn) {
   auto const* const contact = peers_.find(outcome.endpoint);
   if (outcome.is_met && contact) sync_.met(outcome.endpoint, !contact->peer, turn);
-  if (outcome.is_lost) sync_.lost(outcome.endpoint, turn);
+  if (outcome.is_met && contact && contact->is_proven) relay_fees_.met(outcome.endpoint, turn);
+  if (outcome.is_lost) sync_.lost(outcome.endpoint, turn), relay_fees_.lost(outcome.endpoint);
   if (!outcome.named.empty()) peers_.found(outcome.named, ContactSource::peers, turn, outcome.endpoint);
 }
 
@@ -466,7 +490,11 @@ void Trader::on_verified(Intake::Verified const& verified, Turn& turn) {
     if (!is_valid && origin.address) {
       guard_.blame(*origin.address, Guard::Fault::bad_signature, turn.now.steady);
     }
-    if (origin.request != 0) answer(origin, added, turn);
+    if (origin.request != 0 && added && relay_fees_.asks() && book_.is_cheap(key_of(order))) {
+      turn.reply_error_now(origin.request, to_error_text(relay_fees_.invoice_for(*order.maker, turn)));
+    } else if (origin.request != 0) {
+      answer(origin, added, turn);
+    }
     on_decided(origin.read, order, added, turn);
   }
 }
@@ -533,9 +561,10 @@ void Trader::convict(OrderRecord const& first, OrderRecord const& second, Turn& 
   proofs_.spread(*equivocations_.find(maker), std::move(endpoints), turn);
 }
 
-/// Makers whose orders are welcome without work: we, and peers that a person has named with `connect`.
+/// Makers whose orders are welcome without work: we, those who have paid, and peers that a person has named
+/// with `connect`.
 bool Trader::is_known(PeerId const& maker) const {
-  if (maker == self_.id) return true;
+  if (maker == self_.id || relay_fees_.has_paid(maker)) return true;
   return std::ranges::any_of(peers_.endpoints_of(maker), [this](auto const& endpoint) {
     auto const* const contact = peers_.find(endpoint);
     return contact && contact->source == ContactSource::connect;
@@ -638,9 +667,10 @@ void Trader::expire(Now now) {
     sales_.expire(own_orders_, turn);
     purchases_.expire(turn);
     crossing_.expire(turn);
-    for (auto const& endpoint : peers_.expire(turn)) sync_.forget(endpoint, turn);
+    for (auto const& endpoint : peers_.expire(turn)) sync_.forget(endpoint, turn), relay_fees_.lost(endpoint);
     sync_.expire(turn);
     book_answers_.expire(turn);
+    relay_fees_.expire(turn);
   });
 }
 
@@ -650,9 +680,10 @@ void Trader::expire_orders(WallTime now) {
 }
 
 TimePoint Trader::next_deadline(Now now) const {
-  auto const wall = std::min(own_orders_.next_expiry(), book_.next_expiry());
-  auto const steady = std::min({sales_.next_expiry(), purchases_.next_expiry(), crossing_.next_expiry(),
-                                peers_.next_expiry(), sync_.next_expiry(), book_answers_.next_expiry()});
+  auto const wall = std::min({own_orders_.next_expiry(), book_.next_expiry(), relay_fees_.next_end()});
+  auto const steady =
+      std::min({sales_.next_expiry(), purchases_.next_expiry(), crossing_.next_expiry(), peers_.next_expiry(),
+                sync_.next_expiry(), book_answers_.next_expiry(), relay_fees_.next_ask()});
   if (wall == WallTime::max()) return steady;
   return std::min(steady, later_by(now.steady, std::max(wall - now.wall, std::chrono::milliseconds{0})));
 }

@@ -16,6 +16,7 @@
 #include "exchange/core/network/intake.hpp"
 #include "exchange/core/network/peers.hpp"
 #include "exchange/core/network/proof_spread.hpp"
+#include "exchange/core/network/relay_fees.hpp"
 #include "exchange/core/network/sync.hpp"
 #include "exchange/core/self.hpp"
 #include "exchange/core/trade/crossing.hpp"
@@ -45,6 +46,7 @@ class Trader {
     BookAnswers::Options book_answers{};
     Equivocations::Options equivocations{};
     ProofSpread::Options proofs{};
+    RelayFees::Options relay_fees{};
     Guard::Options guard{};
     /// How many new unsigned orders an address may bring: 100 a day, callers on this host ten times as many.
     Guard::Options unsigned_orders{.units_per_second = 100.0 / 86'400, .units_max = 100};
@@ -72,6 +74,7 @@ class Trader {
   [[nodiscard]] Peers const& peers() const { return peers_; }
   [[nodiscard]] Sync const& sync() const { return sync_; }
   [[nodiscard]] OwnOrders const& own_orders() const { return own_orders_; }
+  [[nodiscard]] RelayFees const& relay_fees() const { return relay_fees_; }
   [[nodiscard]] Equivocations const& equivocations() const { return equivocations_; }
 
   /// Sets the endpoint (host:port) of this peer's RPC server; its port becomes the exchangeId. Before
@@ -141,6 +144,7 @@ class Trader {
   void handle(Caller const& caller, AddOrderMessage const& message, Turn& turn);
   void handle(Caller const& caller, InventoryMessage const& message, Turn& turn);
   void handle(Caller const& caller, EquivocationMessage const& message, Turn& turn);
+  void handle(RequestId request, PayloadForm form, RelayFeeMessage const& message, Turn& turn);
   /// What answering a request costs at most.
   [[nodiscard]] Guard::Units cost_of(Request const& request, PayloadForm form, TimePoint now) const;
   /// False if the guard refuses it, which is replied.
@@ -224,6 +228,7 @@ class Trader {
   BookAnswers book_answers_;
   Equivocations equivocations_;
   ProofSpread proofs_;
+  RelayFees relay_fees_;
   Guard guard_;
   Guard unsigned_guard_;
   Intake intake_;

@@ -32,7 +32,7 @@ constexpr std::array kRequestTypes{
     kRequestType<GetOrderbookMessage>,    kRequestType<PayMessage>,
     kRequestType<GetPeersMessage>,        kRequestType<ReconcileMessage>,
     kRequestType<InventoryMessage>,       kRequestType<GetRecordsMessage>,
-    kRequestType<EquivocationMessage>,
+    kRequestType<EquivocationMessage>,    kRequestType<RelayFeeMessage>,
 };
 static_assert(kRequestTypes.size() == std::variant_size_v<Request>);
 

@@ -9,6 +9,7 @@
 #include "exchange/messages/order_message.hpp"
 #include "exchange/messages/peer_message.hpp"
 #include "exchange/messages/refusal.hpp"
+#include "exchange/messages/relay_fee_message.hpp"
 #include "exchange/messages/sync_message.hpp"
 #include "exchange/messages/take_message.hpp"
 
@@ -16,7 +17,7 @@ namespace grenache::exchange {
 
 using Request = std::variant<PingPongMessage, AddOrderMessage, GetOrderMatchesMessage, ExecuteOrderMessage,
                              GetOrderbookMessage, PayMessage, GetPeersMessage, ReconcileMessage,
-                             InventoryMessage, GetRecordsMessage, EquivocationMessage>;
+                             InventoryMessage, GetRecordsMessage, EquivocationMessage, RelayFeeMessage>;
 
 /// Parses a request. Checks types, sizes, ranges and consistency of the known members; ignores others. Does
 /// not verify signatures.

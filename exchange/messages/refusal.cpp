@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "exchange/messages/fields.hpp"
 
@@ -19,6 +20,7 @@ constexpr std::array kRefusalWords{
     RefusalWord{RefusalCode::amount, "amount"},           RefusalWord{RefusalCode::price, "price"},
     RefusalWord{RefusalCode::signature, "signature"},     RefusalWord{RefusalCode::limit, "limit"},
     RefusalWord{RefusalCode::unavailable, "unavailable"}, RefusalWord{RefusalCode::gone, "gone"},
+    RefusalWord{RefusalCode::payment, "payment"},
 };
 
 // Cuts at the beginning of a UTF-8 character.
@@ -39,10 +41,12 @@ std::string_view to_text(RefusalCode code) {
 }
 
 std::string to_error_text(Refusal const& refusal) {
-  return json::to_text(json::Value::object({{"type", "ErrorMessage"},
-                                            {"code", to_text(refusal.code)},
-                                            {"reason", shortened(refusal.reason)},
-                                            {"retryAfterMs", std::int64_t{refusal.retry_after.count()}}}));
+  json::Value::Object out{{"type", "ErrorMessage"},
+                          {"code", to_text(refusal.code)},
+                          {"reason", shortened(refusal.reason)},
+                          {"retryAfterMs", std::int64_t{refusal.retry_after.count()}}};
+  if (!refusal.invoice.empty()) out.emplace_back("invoice", refusal.invoice);
+  return json::to_text(json::Value{std::move(out)});
 }
 
 std::optional<Refusal> parse_refusal(std::string_view text) {
@@ -55,6 +59,8 @@ std::optional<Refusal> parse_refusal(std::string_view text) {
   auto const* const word = std::ranges::find(kRefusalWords, std::string_view{*code}, &RefusalWord::word);
   if (word != kRefusalWords.end()) out.code = word->code;
   if (auto const* const reason = body->find_string("reason")) out.reason = shortened(*reason);
+  auto const* const invoice = body->find_string("invoice");
+  if (invoice && invoice->size() <= kInvoiceSizeMax) out.invoice = *invoice;
   out.retry_after = std::chrono::milliseconds{
       std::clamp<std::int64_t>(body->find_int("retryAfterMs").value_or(0), 0, fields::kUnixMsMax)};
   return out;

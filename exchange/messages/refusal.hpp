@@ -23,6 +23,7 @@ enum class RefusalCode {
   limit,        // too many requests
   unavailable,  // the reservation store does not answer
   gone,         // the invoice has expired, or its reservation was released
+  payment,      // an invoice must be paid first
 };
 /// The code on the wire: "invalid", …, "self-trade", ….
 [[nodiscard]] std::string_view to_text(RefusalCode code);
@@ -34,11 +35,12 @@ struct Refusal {
   RefusalCode code = RefusalCode::invalid;
   std::string reason;                       // human-readable
   std::chrono::milliseconds retry_after{};  // 0: retrying is useless, or the time is unknown
+  std::string invoice{};                    // of `payment`
   friend bool operator==(Refusal const&, Refusal const&) = default;
 };
 
 /// Returns the error string of the RPC envelope: the JSON text of
-/// {"type":"ErrorMessage","code","reason","retryAfterMs"}.
+/// {"type":"ErrorMessage","code","reason","retryAfterMs"}, with "invoice" if there is one.
 [[nodiscard]] std::string to_error_text(Refusal const& refusal);
 /// Parses the output of to_error_text(); nothing for any other text. An unknown code becomes `invalid`.
 [[nodiscard]] std::optional<Refusal> parse_refusal(std::string_view text);

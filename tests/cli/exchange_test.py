@@ -20,7 +20,8 @@ class CommandLine(TestCase):
         result = run("exchange", "--help")
         self.assertEqual(result.returncode, 0)
         for flag in ["--playbook", "--grape", "--grape-ca", "--grape-cert", "--grape-key", "--redis", "--port", "--bind", "--advertise",
-                     "--allow-host", "--allow-origin", "--name", "--data-dir", "--in-memory", "--no-grape", "--connect", "--service", "--signed-only", "--json", "--version", "--log-level", "--log-format"]:
+                     "--allow-host", "--allow-origin", "--name", "--data-dir", "--in-memory", "--no-grape", "--connect", "--service", "--signed-only", "--pow", "--relay-pow", "--relay-fee-sat",
+                     "--pay-relay-sat", "--min-order-sat", "--json", "--version", "--log-level", "--log-format"]:
             self.assertIn(flag, result.stdout)
         self.assertIn("exchange ctl --help", result.stdout)
         self.assertIn("use a grape on the same host", result.stdout)

@@ -86,6 +86,23 @@ class WithFolder(TestCase):
         return order_id
 
 
+class Guards(WithFolder):
+    def test_an_order_has_the_work_that_is_wanted_and_one_that_is_too_small_is_refused(self):
+        worker = self.client("worker", "--no-grape", "--pow", "12")
+        small = worker.json("sell", "0.000001", "BTC", "at", "50000")["order"]
+        self.assertGreaterEqual(small["workBits"], 12)
+        large = worker.json("sell", "0.00001", "BTC", "at", "50000")["order"]["id"]
+        picky = self.client("picky", "--no-grape", "--connect", worker.endpoint, "--min-order-sat", "101", "--relay-pow", "12")
+        self.wait_order(picky, large)
+        self.assertNotIn(small["id"], picky.orders())
+
+    def test_a_relay_fee_is_paid_when_it_is_small_enough(self):
+        payee = self.client("payee", "--no-grape", "--relay-fee-sat", "100")
+        payer = self.client("payer", "--no-grape", "--connect", payee.endpoint, "--pay-relay-sat", "100")
+        paid = payer.process.wait_event("warning")
+        self.assertIn(f"paid 0.000001 BTC to {payee.endpoint}", paid["text"])
+
+
 class Ctl(WithFolder):
     def test_two_clients_as_the_page_has_it(self):
         client1, client2 = self.two_clients()

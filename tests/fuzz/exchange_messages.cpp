@@ -52,6 +52,7 @@ void check_message(GetRecordsMessage const& message) {
   GRN_CHECK(!message.positions.empty() && message.positions.size() <= kRecordsMax);
 }
 
+void check_message(RelayFeeMessage const&) {}
 void check_message(EquivocationMessage const& message) {
   GRN_CHECK(contradict(message.first, message.second));
   check_order(message.first), check_order(message.second);

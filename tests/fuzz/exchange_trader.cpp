@@ -540,6 +540,7 @@ class Script {
     return records_answer_to_json(std::move(orders), input_.below(message.positions.size()));
   }
   json::Value answer_to(EquivocationMessage const&) { return "ok"; }
+  json::Value answer_to(RelayFeeMessage const&) { return "ok"; }
   json::Value answer_to(GetOrderMatchesMessage const&) { return json::Value{json::Value::Array{}}; }
 
   json::Value answer_to(ExecuteOrderMessage const& message) {

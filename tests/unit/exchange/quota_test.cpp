@@ -23,13 +23,11 @@ OrderRecord order_of(std::uint64_t maker, std::uint64_t number, std::chrono::mil
   out.created -= age;
   return out;
 }
+/// The same with work of exactly `bits`.
 OrderRecord worked(OrderRecord order, int bits) {
-  for (std::int64_t work = 1;; work += 1'000) {
-    if (auto const found = find_work(work_challenge(order), bits, work, 1'000)) {
-      order.work = *found;
-      return order;
-    }
-  }
+  auto const challenge = work_challenge(order);
+  for (order.work = 1; work_bits(challenge, order.work) != bits;) ++order.work;
+  return order;
 }
 
 // H7 (a): ten keys with 1,000 orders each cost 10,000 signatures, half a second. They fill the book, and lose

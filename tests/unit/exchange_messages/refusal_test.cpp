@@ -10,7 +10,7 @@ namespace {
 using namespace samples;
 
 TEST(Refusal, travelsAsErrorText) {
-  for (int code = 1; code <= static_cast<int>(RefusalCode::gone); ++code) {
+  for (int code = 1; code <= static_cast<int>(RefusalCode::payment); ++code) {
     Refusal const refusal{static_cast<RefusalCode>(code), "because", std::chrono::milliseconds{872'000}};
     auto const text = to_error_text(refusal);
     EXPECT_EQ(parse_refusal(text), refusal) << text;
