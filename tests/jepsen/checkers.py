@@ -84,15 +84,21 @@ def nothing_is_sold_twice(run):
     return out
 
 
-def what_is_sold_is_counted(run):
-    """What all processes of a maker have sold of an order one of them at least knows to be filled."""
-    out, sold = [], collections.defaultdict(dict)
+def what_trades_is_counted(run):
+    """What the processes of a maker have sold of an order and taken for it is no more than its amount, and one knows it to be filled."""
+    out, traded = [], collections.defaultdict(dict)
     for _, row in run.trades("maker"):
-        sold[row["order"]][(row["take"], row["counterpart"])] = satoshi(row["amount"])
+        traded[row["order"]][(row["take"], row["counterpart"])] = satoshi(row["amount"])
+    for rows in run.journals.values():
+        for row in rows["purchase"] + rows["taken"]:
+            if row["forOrder"] and row["state"] == "settled":
+                traded[row["forOrder"]][(row["take"], "own")] = satoshi(row["amount"])
     for order_id, rows in run.orders.items():
-        units, filled = sum(sold[order_id].values()), max(satoshi(row["filled"]) for row in rows)
+        units, filled = sum(traded[order_id].values()), max(satoshi(row["filled"]) for row in rows)
+        if units > satoshi(rows[0]["order"]["amount"]):
+            out.append(f"of order {order_id} of {rows[0]['order']['amount']} BTC {units / 1e8} BTC were traded")
         if units > filled:
-            out.append(f"of order {order_id} {units / 1e8} BTC were sold, and {filled / 1e8} BTC count as filled")
+            out.append(f"of order {order_id} {units / 1e8} BTC were traded, and {filled / 1e8} BTC count as filled")
     return out
 
 
@@ -166,7 +172,7 @@ def nothing_failed(run):
     return out
 
 
-ALL = [served_once, nothing_is_sold_twice, what_is_sold_is_counted, trades_count_once_at_both_sides, invoices_differ, what_is_closed_stays_closed,
+ALL = [served_once, nothing_is_sold_twice, what_trades_is_counted, trades_count_once_at_both_sides, invoices_differ, what_is_closed_stays_closed,
        books_are_equal, nothing_failed]
 
 

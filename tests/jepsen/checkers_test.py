@@ -26,8 +26,8 @@ class WithRun(unittest.TestCase):
         self.records = []
         self.run_ = checkers.Run(
             history=self.records, makers={"A": ["a1", "a2"], "T": ["t"]}, books={name: {"order1": [2, "0.5"]} for name in ("a1", "a2", "t")},
-            journals={"a1": {"order": [order()], "trade": [trade("maker", "T")]}, "a2": {"order": [order()], "trade": []},
-                      "t": {"order": [], "trade": [trade("taker", "A")]}},
+            journals={"a1": {"order": [order()], "trade": [trade("maker", "T")], "purchase": [], "taken": []}, "a2": {"order": [order()], "trade": [], "purchase": [], "taken": []},
+                      "t": {"order": [], "trade": [trade("taker", "A")], "purchase": [], "taken": []}},
             books_equal_after=1.0, logs={"a1": ['{"level":"info"}']}, troubles=[])
 
     def did(self, f, value, result=None, kind="ok", process="customer"):
@@ -64,7 +64,7 @@ class Checkers(WithRun):
             self.journal(name).append(trade("maker", "T", take))
             self.journal("t").append(trade("taker", "A", take))
         self.journal("a1", "order")[0]["filled"] = "1.5"
-        self.assert_found("1.5 BTC were sold", "1.5 BTC were served")
+        self.assert_found("1.5 BTC were sold", "1.5 BTC were served", "1.5 BTC were traded")
 
     def test_a_take_with_two_preimages(self):
         self.journal("a2").append(trade("maker", "C", "take2"))
@@ -77,6 +77,11 @@ class Checkers(WithRun):
         self.journal("a1", "order")[0]["filled"] = "0.4"
         self.journal("a2", "order")[0]["filled"] = "0"
         self.assert_found("0.4 BTC count as filled")
+
+    def test_an_order_that_is_sold_and_takes_beyond_its_amount(self):
+        self.journal("a1", "order")[0]["filled"] = "1"
+        self.journal("a1", "taken").append({"take": "take5", "forOrder": "order1", "state": "settled", "amount": "0.6"})
+        self.assert_found("1.1 BTC were traded")
 
     def test_a_trade_that_counts_twice(self):
         self.journal("t").append(trade("taker", "A"))

@@ -26,8 +26,8 @@ class PeerPlan:
 
 FEW = [PeerPlan("a1", "a", redis=True), PeerPlan("a2", "a", redis=True), PeerPlan("b", "b", auto_take=True),
        PeerPlan("t", "t", auto_take=True)]
-MANY = [PeerPlan("a1", "a", redis=True), PeerPlan("a2", "a", redis=True), PeerPlan("b", "b", redis=True), PeerPlan("c", "c", auto_take=True),
-        PeerPlan("t1", "t1"), PeerPlan("t2", "t2", auto_take=True), PeerPlan("t3", "t3")]
+MANY = [PeerPlan("a1", "a", redis=True), PeerPlan("a2", "a", redis=True), PeerPlan("b", "b", redis=True, auto_take=True),
+        PeerPlan("c", "c", auto_take=True), PeerPlan("t1", "t1"), PeerPlan("t2", "t2", auto_take=True), PeerPlan("t3", "t3")]
 
 
 FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")

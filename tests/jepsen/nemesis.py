@@ -17,9 +17,17 @@ CALM_S = 2            # before the first fault and after the last one
 LOSES_DATA = ("flush", "kill redis", "pause redis", "failover")  # or may, beside a partition of a Redis
 # Of a peer that has nothing to do: how long it may take until it has told a Redis without data what it knows.
 QUIET_S = 14
-EXPIRE = """for _, pattern in ipairs({'take', 'takes'}) do
-  for _, key in ipairs(redis.call('KEYS', 'grenache:exchange:*:' .. pattern .. ':*')) do redis.call('DEL', key) end
-end"""
+# Ends reservations of others, which live for 15 minutes; not what the maker holds of its own order while that takes.
+EXPIRE = """
+local time = redis.call('TIME')
+local last, count = time[1] * 1000 + 900000, 0
+for _, takes in ipairs(redis.call('KEYS', 'grenache:exchange:*:takes:*')) do
+  for _, take in ipairs(redis.call('ZRANGEBYSCORE', takes, '-inf', string.format('%.0f', last))) do
+    redis.call('DEL', string.gsub(takes, ':takes:', ':take:') .. '/' .. take)
+    count = count + redis.call('ZREM', takes, take)
+  end
+end
+return count"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,24 +93,26 @@ def schedule(seed, seconds, peers, has_namespaces, has_clocks):
         if fault.end < last and not any(fault.overlaps(*each) for each in quiet) and not any(each.overlaps(*near) for each in redis if "r" in each.target):
             out.append(fault)
             time = fault.end
+    time = CALM_S
+    while (time := time + rng.uniform(2, 6)) < last:
+        out.append(Fault(time, time, "expire"))
     return sorted(out, key=lambda fault: fault.begin)
 
 
 def redis_faults(rng, last, names, has_namespaces):
-    """Each may lose data, so there is time for a grace of 30 s between them."""
-    kinds = {"flush": 2, "kill redis": 2, "pause redis": 2, "failover": 2, "cut": 1, "expire": 2,
-             "partition": 2 if has_namespaces else 0}
-    out, time = [], rng.uniform(8, 14)
+    """Each may lose data, after which takes are refused for 30 s; so that there is trade, it is long until the next one."""
+    kinds = {"flush": 2, "kill redis": 2, "pause redis": 2, "failover": 2, "cut": 1, "partition": 2 if has_namespaces else 0}
+    out, time = [], rng.uniform(20, 40)
     while True:
         kind = rng.choices(list(kinds), kinds.values())[0]
-        length = 0 if kind in ("flush", "cut", "failover", "expire") else rng.uniform(1, 6)
+        length = 0 if kind in ("flush", "cut", "failover") else rng.uniform(1, 6)
         target = ""
         if kind == "partition":
             target = ",".join([rng.choice(["r0", "r1"]), *rng.sample(names, rng.randint(0, len(names) - 1))])
         if time + length > last:
             return out
         out.append(Fault(time, time + length, kind, target))
-        time += length + rng.uniform(40, 60)
+        time += length + rng.uniform(60, 90)
 
 
 class Nemesis:
@@ -120,16 +130,19 @@ class Nemesis:
     def _play(self, fault):
         if self._stopped.wait(max(0, fault.begin - self.history.now())):
             return
-        end = None
         try:
             end = getattr(self, "begin_" + fault.kind.replace(" ", "_"))(fault)
-            self.history.add("nemesis", "info", f"{fault.kind} begins", dataclasses.asdict(fault))
-            self._stopped.wait(max(0, fault.end - self.history.now()))
+        except OSError as failure:  # another fault has the upper hand
+            self.history.add("nemesis", "fail", fault.kind, repr(failure))
+            return
+        self.history.add("nemesis", "info", f"{fault.kind} begins", dataclasses.asdict(fault))
+        self._stopped.wait(max(0, fault.end - self.history.now()))
+        try:
             if end:
                 end()
                 self.history.add("nemesis", "info", f"{fault.kind} ends", dataclasses.asdict(fault))
         except (OSError, AssertionError) as failure:
-            self.failures.append(f"{fault}: {failure!r}")
+            self.failures.append(f"{fault} did not end: {failure!r}")
 
     def stop(self):
         """Ends all faults; returns when everything runs."""
@@ -192,8 +205,8 @@ class Nemesis:
         self.cluster.sentinels[0].command("SENTINEL", "FAILOVER", "maker")
 
     def begin_expire(self, fault):
-        """All reservations end, as they do when the clock of Redis is set forward."""
-        self._redis().command("EVAL", EXPIRE, "0")
+        """Reservations end, as they do when the clock of Redis is set forward."""
+        self.history.add("nemesis", "info", "expired", self._redis().command("EVAL", EXPIRE, "0").strip())
 
     # Proxies in front of Redis
 

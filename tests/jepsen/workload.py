@@ -8,10 +8,11 @@ import uuid
 from control import Control
 from exchange_taker import Take, btc, satoshi
 
-COMMAND_LIMIT_S = 8   # for an answer over the control socket
-REQUEST_LIMIT_S = 1.5 # for an answer of a peer: a request may go on after it
-OWN_ORDERS_MAX = 8    # open ones of a peer
-SHARED_TAKES_MAX = 10 # that the customers ask for at the same time
+COMMAND_LIMIT_S = 8     # for an answer over the control socket
+REQUEST_LIMIT_S = 1.5   # for an answer of a peer: a request may go on after it
+OWN_ORDERS_MAX = 8      # open ones of a peer
+SHARED_TAKES_MAX = 10   # that all customers ask for
+UNPAID_TAKES_MAX = 30   # that a customer has put off
 
 
 class Market:
@@ -21,7 +22,7 @@ class Market:
         self.makers = makers  # by peer id: the peers with this identity
         self.lock = threading.Lock()
         self.open, self.closed = {}, {}  # orders by id, as their makers showed them
-        self.takes, self.live_takes = [], []
+        self.takes, self.live_takes, self.unpaid = [], [], []
 
     def publish(self, order):
         with self.lock:
@@ -43,6 +44,19 @@ class Market:
             self.takes.append(take)
             self.live_takes.append(take)
             del self.live_takes[:-SHARED_TAKES_MAX]
+
+    def put_off(self, take, until):
+        with self.lock:
+            self.unpaid.append((until, take))
+            del self.unpaid[:-UNPAID_TAKES_MAX]
+
+    def pop_due(self, now):
+        """A take that was put off until now."""
+        with self.lock:
+            due = next((each for each in self.unpaid if each[0] <= now), None)
+            if due:
+                self.unpaid.remove(due)
+            return due and due[1]
 
     def random_take(self, rng):
         with self.lock:
@@ -86,7 +100,7 @@ class PeerWorker(Worker):
         super().__init__(peer.name, seed, history, market)
         self.control, self.peer = Control(peer.folder), peer
         self.own, self.others, self.takes = [], [], []  # ids of open orders, orders of the book, ids of unpaid takes
-        self.steps = {self.publish: 20, self.accept: 20, self.pay: 10, self.trade_at_once: 12, self.cancel: 12, self.reduce: 5, self.read: 20}
+        self.steps = {self.publish: 20, self.accept: 20, self.pay: 10, self.trade_at_once: 12, self.cancel: 6, self.reduce: 5, self.read: 20}
 
     def step(self):
         self.choose(self.steps)()
@@ -106,7 +120,7 @@ class PeerWorker(Worker):
     def publish(self):
         if len(self.own) >= OWN_ORDERS_MAX:
             return self.cancel()
-        terms = self.terms(self.rng.randint(1, 40))
+        terms = self.terms(self.rng.randint(1, self.rng.choice([40, 400])))
         if self.rng.random() < 0.1:
             terms["life"] = f"{self.rng.randint(5, 20)}s"
         if placed := self.command("publish", "addOrder", **terms):
@@ -120,7 +134,9 @@ class PeerWorker(Worker):
         return {"side": side, "amount": btc(hundredths * 1_000_000), "price": price}
 
     def trade_at_once(self):
-        self.command("trade at once", "addOrder", **self.terms(self.rng.randint(1, 20)), timeInForce=self.rng.choice(["IOC", "FOK"]))
+        terms = self.terms(self.rng.randint(1, 20))
+        terms["price"] = 50_000 + (500 if terms["side"] == "buy" else -500)
+        self.command("trade at once", "addOrder", **terms, timeInForce=self.rng.choice(["IOC", "FOK"]))
 
     def accept(self):
         if not self.others:
@@ -176,14 +192,14 @@ class Customer(Worker):
 
     def __init__(self, name, makers, seed, history, market):
         super().__init__(name, seed, history, market)
-        self.makers = makers
-        self.steps = {self.begin: 40, self.ask: 6, self.pay: 30}
+        self.makers, self.twins = makers, [maker for maker in makers if len(market.makers[maker]) > 1]
+        self.steps = {self.begin: 40, self.ask: 6, self.pay: 30, self.resume: 10}
 
     def step(self):
         self.choose(self.steps)()
 
     def begin(self):
-        order = self.market.random_open(self.rng, self.makers)
+        order = self.market.random_open(self.rng, self.rng.choice([self.makers, self.twins]))
         if not order:
             return
         amount = min(satoshi(order["amount"]), 1_000_000 * self.rng.randint(1, 25))
@@ -191,8 +207,24 @@ class Customer(Worker):
         take.id = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
         self.market.add_take(take)
         peer = self.rng.choice(self.market.makers[order["maker"]])
-        if not ask(take, peer, self.history, self.name).code and self.rng.random() < 0.7:
+        if ask(take, peer, self.history, self.name).code:
+            return
+        if self.rng.random() < 0.7:
             self.pay_at(peer, take, 0)
+        else:
+            self.market.put_off(take, self.history.now() + self.rng.uniform(1, 5))
+
+    def resume(self):
+        """Buys what was put off at one process, then pays each invoice at each."""
+        if not (take := self.market.pop_due(self.history.now())):
+            return
+        peers = self.rng.sample(self.market.makers[take.maker.hex()], len(self.market.makers[take.maker.hex()]))
+        answer = ask(take, peers[0], self.history, self.name)
+        if not answer.code:
+            pay(take, peers[0], take.hashes.index(answer.hash), self.history, self.name)
+        for which in range(len(take.hashes)):
+            for peer in peers:
+                pay(take, peer, which, self.history, self.name)
 
     def ask(self):
         if take := self.market.random_take(self.rng):
