@@ -17,6 +17,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -34,6 +35,7 @@ from support import BIN, LIMIT_S  # noqa: E402
 
 BOOKS_EQUAL_S = 180  # after the last fault (exchange/README.md)
 ROW_KINDS = ["order", "trade", "sale", "purchase", "taken"]
+RECORDED = ["makers", "books", "books_equal_after", "logs", "troubles", "journals"]  # of a checkers.Run, beside the history
 CUSTOMERS = 6
 
 
@@ -142,13 +144,13 @@ class Session:
             peer.stop()
         journals = {peer.name: {kind: journal_rows(peer.folder, kind) for kind in ROW_KINDS} for peer in self.cluster.peers}
         run = self.recorded(books, journals, equal_after)
-        for name in ("makers", "books", "books_equal_after", "logs", "troubles", "journals"):
+        for name in RECORDED:
             (self.out / f"{name}.json").write_text(json.dumps(getattr(run, name)))
         return run
 
 
 def recorded(folder):
-    rest = {name: json.loads((folder / f"{name}.json").read_text()) for name in ("makers", "books", "books_equal_after", "logs", "troubles", "journals")}
+    rest = {name: json.loads((folder / f"{name}.json").read_text()) for name in RECORDED}
     return checkers.Run(history=histories.read(folder / "history.jsonl"), **rest)
 
 
@@ -183,6 +185,7 @@ def play(args, seed):
 
 def main():
     args = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # which ends all processes
     if args.check:
         return 1 if report(recorded(pathlib.Path(args.check)), args.check) else 0
     if not (args.proxies or args.without_fence) and (network.INSIDE in os.environ or network.can_enter()):

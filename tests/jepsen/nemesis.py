@@ -89,8 +89,8 @@ def schedule(seed, seconds, peers, has_namespaces, has_clocks):
     while has_namespaces and (time := time + rng.uniform(5, 15)) < last:  # the network
         cut = rng.sample(names + ["s0", "s1", "s2"], rng.randint(1, len(names)))
         fault = Fault(time, time + rng.uniform(1, 8), "partition", ",".join(cut))
-        near = fault.begin - 10, fault.end + 10
-        if fault.end < last and not any(fault.overlaps(*each) for each in quiet) and not any(each.overlaps(*near) for each in redis if "r" in each.target):
+        is_near = any(each.overlaps(fault.begin - 10, fault.end + 10) for each in redis if each.kind == "partition")
+        if fault.end < last and not is_near and not any(fault.overlaps(*each) for each in quiet):
             out.append(fault)
             time = fault.end
     time = CALM_S
