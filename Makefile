@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 RELEASE := build/release
 
-.PHONY: build test test-repeat demo install deps bench help dev asan tsan clang fuzz jepsen lint format tidy coverage clean
+.PHONY: build test test-repeat demo install deps bench help dev asan tsan clang fuzz jepsen mutate lint format tidy coverage clean
 
 build: ## build optimized binaries: grape, grenache and exchange in build/release/bin
 	@tools/install-deps build
@@ -71,6 +71,11 @@ bench: build ## measure beside the programs of others: a quarter of an hour, on 
 	@GRENACHE_BIN=$(RELEASE)/bin EXCHANGE_BENCH=$(RELEASE)/tests/exchange_bench python3 tests/bench/exchange.py
 	@$(RELEASE)/tests/book_bench
 	@$(RELEASE)/tests/sync_bench
+
+mutate: N := 300
+mutate: build ## say how many of N wrong versions of exchange/core (default 300) the unit tests notice; MUTATE_ARGS='--seed 2'
+	@tools/install-deps build test
+	@tools/mutate --build $(RELEASE) --count $(N) --jobs $(JOBS) $(MUTATE_ARGS)
 
 lint: ## check the house rules that a compiler does not
 	@tools/lint.py
