@@ -193,8 +193,11 @@ TEST_F(BookTest, levelsCountWhatIsLiveAndNeverOverflow) {
   reduced.remaining = Satoshi{5};
   add(signed_by(2, reduced));
   EXPECT_EQ(amounts(kNow), std::vector<std::int64_t>{5});
+  auto const maker = secret(3).public_key();
   for (std::int64_t i = 0; i < 4'400; ++i) {
-    book_.put_own(sized(draft(static_cast<std::uint64_t>(100 + i), Side::sell), Satoshi::kMax));
+    auto own = sized(draft(static_cast<std::uint64_t>(100 + i), Side::sell), Satoshi::kMax);
+    own.maker = maker;
+    book_.put_own(own);
   }
   EXPECT_EQ(amounts(kNow), std::vector{std::numeric_limits<std::int64_t>::max()});
   EXPECT_EQ(amounts(kNow + 1h), std::vector<std::int64_t>{5});

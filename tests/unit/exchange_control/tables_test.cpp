@@ -237,9 +237,9 @@ TEST(Tables, theLargestValuesFitIntoEightyColumns) {
   expect_fits(text(result::Ladder{{level, level}, {level}}));
   expect_fits(
       text(result::PeerList{{{std::string(253, 'h') + ":65535", std::string(64, 'n'), samples::peer('\x11'),
-                              true, "connect", false, std::string(300, 'w')}}}));
+                              true, "connect", false, false, std::string(300, 'w')}}}));
   expect_fits(text(result::PeerList{
-      {{"a:1", "王王王王王王王王王王王王王王王王王王王王王", {}, false, "peers", false, ""}}}));
+      {{"a:1", "王王王王王王王王王王王王王王王王王王王王王", {}, false, "peers", false, false, ""}}}));
   expect_fits(text(result::Connected{std::string(253, 'h') + ":65535", std::string(64, 'n'), {}}));
   result::StatusView status;
   status.data_dir = "/" + std::string(200, 'd');
@@ -266,7 +266,7 @@ TEST(Tables, textOfStrangersCannotControlTheTerminal) {
       text(result::OrderList{{view}, 0}),
       text(result::Placed{view}),
       text(result::Connected{evil, evil, {}}),
-      text(result::PeerList{{{evil, evil, {}, false, evil, false, evil}}}),
+      text(result::PeerList{{{evil, evil, {}, false, evil, false, false, evil}}}),
       text(result::Imported{{{1, result::ImportOutcome::foreign, evil, foreign}}, 0}),
       text(result::History{{evil}, {evil}}),
       text(result::History{{"{\"\\u001b[2J\":\"\\u001b[2J\\u202e\"}"}, {}}),
