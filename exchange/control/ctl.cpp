@@ -23,6 +23,7 @@
 #include "exchange/control/data_dir.hpp"
 #include "exchange/control/help.hpp"
 #include <grenache/log/command_line.hpp>
+#include <grenache/log/printable.hpp>
 #include <grenache/net/steady_clock.hpp>
 #include <grenache/net/termination_signals.hpp>
 
@@ -73,7 +74,7 @@ bool Ctl::print(json::Value const& value) const {
   if (text) {
     std::cout << *text;
   } else {
-    std::cout << json::to_text(value) << '\n';
+    std::cout << escape_invisible(json::to_text(value)) << '\n';  // with names that others have chosen
   }
   return static_cast<bool>(std::cout.flush());
 }

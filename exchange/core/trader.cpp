@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::size_t kInstanceBytes = 8;
 constexpr char const* kTradeKind = "trade";
+// An order that takes stays in its group until the take has ended.
+static_assert(OwnOrders::Options{}.expired_kept > Purchases::Options{}.hold_life);
 constexpr std::size_t kBadSignaturesMax = 10;  // in a batch; what else its sender has sent is dropped
 // Costs of a request before it is parsed.
 constexpr Guard::Units kLeastCost = 2;

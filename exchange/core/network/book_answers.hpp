@@ -25,7 +25,7 @@ class BookAnswers {
     std::size_t slice_size = 100;            // orders; about 3 ms
     std::size_t closed_count_max = 4'000;    // closed orders in an answer, for kAnswerBytesMax
     std::size_t object_bytes_max = 200'000;  // of the text; longer answers are text in either form
-    std::size_t waiting_count_max = 1'000;   // requests; others are refused
+    std::size_t waiting_count_max = 32;      // requests; others are refused: each gets a copy of the text
     Duration age_max = std::chrono::seconds{30};
   };
 

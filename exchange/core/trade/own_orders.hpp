@@ -51,8 +51,9 @@ class OwnOrders {
     std::chrono::milliseconds default_life = std::chrono::hours{24};
     int refresh_at_nth_part = 4;  // a GTC order is refreshed when only this part of its life is left
     std::chrono::milliseconds refresh_retry = std::chrono::seconds{10};  // the store did not answer
-    /// How long an expired order is kept, so that what was promised before can still be settled.
-    std::chrono::milliseconds expired_kept = std::chrono::hours{1};
+    /// How long an expired order is kept, so that what was promised before can still be settled: longer than
+    /// Purchases::Options::hold_life, since the group of an order that takes must not forget it.
+    std::chrono::milliseconds expired_kept = std::chrono::hours{2};
   };
 
   /// `self` must outlive this object.

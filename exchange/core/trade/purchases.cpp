@@ -125,7 +125,9 @@ void Purchases::set_patience(Entry& entry, std::chrono::milliseconds patience, T
 void Purchases::abandon_leg(Entry& entry, Turn& turn) {
   auto& purchase = entry.purchase;
   purchase.failure = "the maker does not answer";
-  auto& report = reports_.emplace_back(Report{std::exchange(entry.leg, 0), purchase, true});
+  // Without its hold, the maker was not asked.
+  bool const was_asked = purchase.for_order.empty() || purchase.hold_fence != 0;
+  auto& report = reports_.emplace_back(Report{std::exchange(entry.leg, 0), purchase, was_asked});
   report.purchase.state = State::failed;
   purchase.pays = false;
   save(purchase, turn);
@@ -133,7 +135,7 @@ void Purchases::abandon_leg(Entry& entry, Turn& turn) {
 
 void Purchases::report(Entry const& entry) {
   if (entry.leg == 0) return;
-  bool const is_silent = !entry.refusal && !entry.trouble.empty();
+  bool const is_silent = !entry.refusal && !entry.trouble.empty() && entry.purchase.state != State::settled;
   reports_.push_back({entry.leg, entry.purchase, is_silent || entry.purchase.state == State::paying});
 }
 
@@ -345,7 +347,7 @@ std::optional<std::string> Purchases::read_invoice(Entry& entry, json::Value con
   purchase.invoice = std::move(response->lightning_invoice);
   purchase.granted_at = entry.endpoint;
   purchase.state = State::invoiced;
-  bool const is_abandoned = !purchase.failure.empty() && !purchase.for_order.empty();
+  bool const is_abandoned = !purchase.failure.empty() && !purchase.for_order.empty() && entry.waiting.empty();
   if (!is_abandoned) purchase.failure.clear();
   entry.delay = Duration::zero();
   entry.give_up = entry.deadline = later_by(turn.now.steady, purchase.invoice_expires - turn.now.wall);
@@ -487,8 +489,13 @@ Purchases::Outcome Purchases::on_stored(std::uint64_t key, store::Answer const& 
       return out;
     }
     if (refused) out.totals = refused->totals;
-    entry.others.clear();
     bool const is_unavailable = refused && refused->reason == store::RefusalReason::unavailable;
+    if (is_unavailable && !purchase.failure.empty()) {
+      // What an earlier run was granted would stay held.
+      entry.deadline = later_by(turn.now.steady, options_.retry_max);
+      return out;
+    }
+    entry.others.clear();
     fail(entry,
          is_unavailable
              ? "the reservation store does not answer"

@@ -54,7 +54,7 @@ TEST(CommandJson, writesEveryAnswer) {
   EXPECT_EQ(text(result::Connected{"a:1", "Bob", {}}),
             R"({"type":"connected","endpoint":"a:1","name":"Bob","peer":null})");
   EXPECT_EQ(
-      text(result::PeerList{{{"a:1", "Bob", samples::peer('\x11'), true, "dht", true, ""}}}),
+      text(result::PeerList{{{"a:1", "Bob", samples::peer('\x11'), true, "dht", true, false, ""}}}),
       R"({"type":"peers","peers":[{"endpoint":"a:1","name":"Bob","peer":"MAKER","isProven":true,"source":"dht",)"
       R"("isSynced":true,"isConvicted":false,"trouble":null}]})");
   EXPECT_EQ(text(result::Exported{{}, 2}), R"({"type":"events","events":[],"leftOut":2})");

@@ -147,14 +147,15 @@ TEST(Tables, tradesAreTheRowsOfTheJournal) {
 }
 
 TEST(Tables, peersShowWhyTheyAreAway) {
-  EXPECT_EQ(text(result::PeerList{{{"10.0.0.1:3001", "Bob", samples::peer('\x11'), true, "dht", true, ""},
-                                   {"10.0.0.2:3002", "", {}, false, "connect", false, "connection refused"},
-                                   {"10.0.0.3:3003", "", samples::peer('\x11'), false, "dht", true, ""}}}),
-            "endpoint       peer       known by  book  name\n"
-            "10.0.0.1:3001  02111111   dht       read  Bob\n"
-            "10.0.0.2:3002  original   connect   away\n"
-            "10.0.0.3:3003  02111111?  dht       read\n"
-            "10.0.0.2:3002: connection refused\n");
+  EXPECT_EQ(
+      text(result::PeerList{{{"10.0.0.1:3001", "Bob", samples::peer('\x11'), true, "dht", true, false, ""},
+                             {"10.0.0.2:3002", "", {}, false, "connect", false, false, "connection refused"},
+                             {"10.0.0.3:3003", "", samples::peer('\x11'), false, "dht", true, false, ""}}}),
+      "endpoint       peer       known by  book  name\n"
+      "10.0.0.1:3001  02111111   dht       read  Bob\n"
+      "10.0.0.2:3002  original   connect   away\n"
+      "10.0.0.3:3003  02111111?  dht       read\n"
+      "10.0.0.2:3002: connection refused\n");
   EXPECT_EQ(text(result::Connected{"10.0.0.1:3001", "Bob", samples::peer('\x11')}),
             "Connected to peer 02111111 (Bob) at 10.0.0.1:3001.\n");
 }
