@@ -18,8 +18,8 @@ namespace grenache::exchange {
 ///
 /// Keys, `{maker}` being the maker's peer id in hex (one hash slot, for clusters):
 ///   grenache:exchange:{maker}:order:<order id>
-///       hash: amount, filled, reduced, closed, seq, forget_at, spent; done:<take id> = "<sat> <fence>" of each
-///       settled take. Expires kOrderKept after the order
+///       hash: amount, filled, reduced, closed, seq, forget_at, spent; done:<take id> = "<sat> <fence>" of
+///       each settled take. Expires kOrderKept after the order
 ///   grenache:exchange:{maker}:takes:<order id>
 ///       sorted set of the take ids with live reservations, by the time they expire
 ///   grenache:exchange:{maker}:take:<order id>/<take id>
@@ -34,8 +34,9 @@ namespace grenache::exchange {
 ///
 /// Data loss: after FLUSHALL or a restart without data the epoch is missing; after a restart with data or a
 /// failover, which may have lost the last writes, it is that of another server. All scripts but Recover then
-/// refuse, and the first Recover sets a new one. For `grace` from then on takes are refused with the time to
-/// wait, so that the other processes can restore theirs; they find an epoch that is not the one they know. A
+/// refuse, and the first Recover sets a new one. For `grace` from then on takes and settlements are refused
+/// with the time to wait, so that the other processes can restore theirs: of two totals the greater one
+/// counts, so all must be told before one grows. They find an epoch that is not the one they know. A
 /// connection that finds the known epoch needs no Recover. New fences exceed all that were given before the
 /// loss, as long as fewer than 1000 were given per second.
 ///

@@ -202,6 +202,9 @@ commands.settle = function()
     if settled ~= fence then return reply(order, 'gone', '0') end
     return reply(order, 'settled', amount)
   end
+  -- What processes that have not recovered yet have sold is counted first: their totals and a sale made
+  -- meanwhile could not be added up. And one of them may have granted this take.
+  if wait > 0 then return {'wait', int(wait)} end
   local at = find(order, take_id)
   if at and order.live[at].fence == fence then
     local amount = order.live[at].amount
@@ -213,8 +216,6 @@ commands.settle = function()
     remove(order, at)
     return reply(order, 'settled', int(amount))
   end
-  -- Another process may have granted it, and not have recovered yet.
-  if wait > 0 then return {'wait', int(wait)} end
   return reply(order, 'gone', '0')
 end
 )lua";

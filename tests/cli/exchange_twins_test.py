@@ -575,6 +575,32 @@ class Loss(WithTwins):
         self.assert_kept()
 
 
+    def test_sales_on_both_sides_of_a_loss_are_added_up(self):
+        """One process has sold before the loss, unheard by the other, which is paid before the first one has told of it."""
+        one, two = self.start_twins(self.start(RedisServer))
+        for proxy in self.proxies:
+            proxy.grace_ms = 4000
+        order = self.publish()
+        early, late = self.take(order, "0.4"), self.take(order, "0.4")
+        self.until_granted(late, two)
+        two.kill()
+        self.until_granted(early, one)
+        self.assertEqual(early.pay(one.port, LIMIT_S).code, "")
+        one.freeze()
+        self.redis.command("FLUSHALL")
+        recovered = [proxy.count("recover") for proxy in self.proxies]
+        two.start()
+        self.wait_until(lambda: self.proxies[1].count("recover") > recovered[1])
+        late.pay(two.port, LIMIT_S)
+        one.thaw()
+        self.wait_until(lambda: self.proxies[0].count("recover") > recovered[0])
+        for _ in range(3):
+            rival = self.take(order, "0.2")
+            self.until_final(lambda: rival.ask(one.port, LIMIT_S))
+        self.assert_kept()
+        self.assertEqual(len(late.preimages), 1, "what was promised is sold")
+
+
 class Taker(Twin):
     """An `exchange` that takes orders."""
 
