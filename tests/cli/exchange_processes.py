@@ -64,7 +64,11 @@ class RedisServer(Restartable):
     def start(self):
         self.start_process("redis-server", "--port", str(self.port), "--bind", self.host.address, "--save", "", "--appendonly", "no",
                            *self.arguments, env=self.env)
-        self.process.wait_line(lambda line: "Ready to accept connections" in line)
+        try:
+            self.process.wait_line(lambda line: "Ready to accept connections" in line)
+        except AssertionError:
+            self.close()
+            raise
 
     def command(self, *words):
         """The reply in the form of the protocol."""
