@@ -93,7 +93,7 @@ struct Exchange::Impl {
 
   void execute(Command command, PendingCommands::Done done);
   void end_command(CommandId id, CommandResult result);
-  void import_orders(CommandId id, std::string const& file);
+  void import_orders(CommandId id, std::string const& path);
 
   // These and the callbacks may outlive this object. What they await owns what it uses; after it they look at
   // `alive` before they touch a member.
@@ -380,9 +380,9 @@ void Exchange::Impl::execute(Command command, PendingCommands::Done done) {
       command);
 }
 
-void Exchange::Impl::import_orders(CommandId id, std::string const& file) {
-  verifier.run([this, here = Alive{alive}, id, file] {
-    return [this, here, id, read = read_nip69_file(file)] {
+void Exchange::Impl::import_orders(CommandId id, std::string const& path) {
+  verifier.run([this, here = Alive{alive}, id, path] {
+    return [this, here, id, read = read_nip69_file(path)] {
       if (here.expired()) return;
       if (!read) return end_command(id, read.error());
       feed([&](Now now) { core.execute(id, *read, now); });
