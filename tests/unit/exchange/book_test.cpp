@@ -41,6 +41,35 @@ TEST_F(BookTest, sameVersionAgainIsNoNews) {
   EXPECT_EQ(book_.live(kNow), std::vector{order});
 }
 
+TEST_F(BookTest, anotherSignatureOfAKnownVersionIsNoNews) {
+  auto const order = signed_by(1, draft(1, Side::buy));
+  add(order);
+  auto other = order;
+  other.signature = {};
+  EXPECT_EQ(book_.check_new(other, kNow).value(), Added::nothing);
+}
+
+TEST_F(BookTest, anIdThatNoOrderHasIsNotFoundAmongOthers) {
+  add(signed_by(1, draft(1, Side::buy)));
+  add(signed_by(1, draft(3, Side::buy)));
+  EXPECT_EQ(book_.find(uuid(0), secret(1).public_key()), nullptr);
+  EXPECT_EQ(book_.find(uuid(2), secret(1).public_key()), nullptr);
+  EXPECT_EQ(book_.find(uuid(4), secret(1).public_key()), nullptr);
+}
+
+TEST_F(BookTest, theTimesOfAnOrderMayReachTheirBounds) {
+  Book::Options const options;
+  auto order = draft(1, Side::buy);
+  order.created = kNow + options.clock_skew_max;
+  order.expires = kNow + kOrderLifeMax + options.clock_skew_max;
+  EXPECT_TRUE(book_.check_new(signed_by(1, order), kNow));
+  auto late = order;
+  late.expires += 1ms;
+  EXPECT_EQ(book_.check_new(signed_by(1, late), kNow).error(), BookErrc::lives_too_long);
+  order.created += 1ms;
+  EXPECT_EQ(book_.check_new(signed_by(1, order), kNow).error(), BookErrc::from_the_future);
+}
+
 TEST_F(BookTest, highestSeqWinsInWhateverOrderTheyCome) {
   auto first = draft(1, Side::buy);
   auto second = first;

@@ -433,6 +433,67 @@ TEST(Trader, refusesForgedOrdersAndOldOnesByTheirOwnNames) {
       RefusalCode::expired);
 }
 
+TEST(Trader, hasOrdersOfASideAsLongAsOneOfThemIsLive) {
+  TraderNetwork network;
+  auto& alice = network.add("Alice", 1);
+  auto const has = [&](Side side) { return alice.trader->has_orders(side, network.now.wall); };
+  EXPECT_FALSE(has(Side::buy));
+  auto const order = publish(network, alice, wanted(Side::buy));
+  EXPECT_TRUE(has(Side::buy));
+  EXPECT_FALSE(has(Side::sell));
+  network.execute(alice, command::CancelOrder{order.id});
+  EXPECT_FALSE(has(Side::buy));
+}
+
+TEST(Trader, anOrderIsGivenByFourToAllCharactersOfItsId) {
+  TraderNetwork network;
+  auto& alice = network.add("Alice", 1);
+  auto const id = publish(network, alice, wanted(Side::buy)).id;
+  auto const matches = [&](std::string const& text) {
+    return network.execute(alice, command::ListMatches{text});
+  };
+  EXPECT_TRUE(std::holds_alternative<result::OrderList>(matches(id.substr(0, 4))));
+  EXPECT_EQ(failure_of(matches(id.substr(0, 3))), result::FailureCode::invalid);
+  auto const padded = [&](std::size_t size) { return id + "@" + std::string(size - id.size() - 1, '0'); };
+  EXPECT_EQ(failure_of(matches(padded(kOrderIdSizeMax))), result::FailureCode::not_found);
+  EXPECT_EQ(failure_of(matches(padded(kOrderIdSizeMax + 1))), result::FailureCode::invalid);
+}
+
+TEST(Trader, refusesRowsOfOrdersThatAreNotItsOwn) {
+  TraderNetwork network;
+  auto& alice = network.add("Alice", 1);
+  auto& bob = network.add("Bob", 2);
+  publish(network, alice, wanted(Side::buy));
+  auto const rows = alice.trader->dump();
+  auto const row = std::ranges::find(rows, OwnOrders::kRowKind, &Row::kind);
+  ASSERT_NE(row, rows.end());
+  EXPECT_FALSE(bob.trader->restore(*row));
+  EXPECT_FALSE(alice.trader->restore({row->kind, uuid(1), row->body}));
+  EXPECT_FALSE(alice.trader->restore(*row)) << "she has it already";
+}
+
+TEST(Trader, withdrawsNothingButAPositiveAmount) {
+  TraderNetwork network;
+  auto& alice = network.add("Alice", 1);
+  auto const order = publish(network, alice, wanted(Side::buy));
+  for (std::int64_t const amount : {0, -1}) {
+    EXPECT_EQ(failure_of(network.execute(alice, command::ReduceOrder{order.id, Satoshi{amount}})),
+              result::FailureCode::invalid);
+  }
+  EXPECT_EQ(live(network, alice), std::vector{order});
+}
+
+TEST(Trader, anOrderThatIsWithdrawnAsAWholeIsCancelled) {
+  TraderNetwork network;
+  auto& alice = network.add("Alice", 1);
+  auto const order = publish(network, alice, wanted(Side::buy));
+  auto const result = network.execute(alice, command::ReduceOrder{order.id, order.amount});
+  auto const* const placed = std::get_if<result::Placed>(&result);
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(placed->order.order.status, OrderStatus::cancelled);
+  EXPECT_TRUE(live(network, alice).empty());
+}
+
 TEST(Trader, publishesNothingThatCannotBe) {
   TraderNetwork network;
   auto& alice = network.add("Alice", 1);
