@@ -208,13 +208,14 @@ class WithSteps(WithTwins):
             return None, None
         if step in ("reserve sent", "reserved"):
             held = proxy.hold("reserve") if step == "reserve sent" else proxy.hold_reply("reserve")
-            answer = self.later(take.ask, one.port, LIMIT_S)
+            # The fault of the step before may have cut its connection.
+            answer = self.later(self.until_final, lambda: take.ask(one.port, LIMIT_S))
             held.wait()
             return held, answer
         self.until_granted(take, one)
         if step in ("settle sent", "settled"):
             held = proxy.hold("settle") if step == "settle sent" else proxy.hold_reply("settle")
-            answer = self.later(take.pay, one.port, LIMIT_S)
+            answer = self.later(self.until_final, lambda: take.pay(one.port, LIMIT_S))
             held.wait()
             return held, answer
         if step == "paid":
