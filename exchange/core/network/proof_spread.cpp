@@ -10,7 +10,10 @@ bool ProofSpread::remember(PeerId const& maker, std::string const& endpoint, Tim
   if (shown_.size() >= options_.shown_count_max) {
     std::erase_if(shown_, [&](auto const& each) { return each.second <= now; });
   }
-  if (shown_.size() >= options_.shown_count_max) return false;
+  if (shown_.size() >= options_.shown_count_max) {
+    // The one that is remembered longest makes room, so that no flood of proofs hides another.
+    shown_.erase(std::ranges::min_element(shown_, {}, [](auto const& each) { return each.second; }));
+  }
   auto const [entry, is_new] = shown_.try_emplace({endpoint, maker}, later_by(now, options_.repeat));
   if (is_new) return true;
   if (entry->second > now) return false;

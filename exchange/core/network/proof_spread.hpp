@@ -17,9 +17,9 @@ namespace grenache::exchange {
 /// an order of its maker: peers that hold such orders compare books with all they know, so nobody keeps them
 /// for longer than that takes.
 ///
-/// A peer is shown one proof at most once in `repeat`, and shown_count_max times `repeat` bound what others
-/// make us send: somebody who claims to be an endpoint, or makes proofs against keys of his own, causes
-/// spread_count calls for each proof, as for each order.
+/// A peer is shown one proof at most once in `repeat`, as long as it is among the shown_count_max that are
+/// remembered; call_count_max bounds what others make us send at a time. Somebody who claims to be an endpoint,
+/// or makes proofs against keys of his own, causes spread_count calls for each proof, as for each order.
 class ProofSpread {
  public:
   struct Options {

@@ -85,6 +85,12 @@ void RelayFees::on_answered(std::uint64_t key, CallAnswer const& answer, std::op
   }
   auto const paid = answer.error.empty() ? parse_paid(read_answer(answer.result))
                                          : Result<PaidMessage>{MessageErrc::bad_answer};
+  auto const refusal = parse_refusal(answer.error);
+  if (refusal && refusal->code != RefusalCode::unavailable && asked.payee) {
+    // Nothing was paid; the next invoice may be.
+    paid_to_.erase(*asked.payee);
+    return turn.erase(kPaidRowKind, asked.payee->hex());
+  }
   if (!paid || sha256(paid->preimage.view()) != *asked.payment_hash) return;
   turn.log(event::Warning{"paid " + asked.amount.to_text() + " BTC to " + asked.endpoint +
                           ", which tells others of our orders now"});
@@ -112,7 +118,7 @@ void RelayFees::pay_invoice(Asked const& asked, PeerId const& payee, Refusal con
                      {},
                      {}};
   sign_pay(message, payee, self_.key);
-  asked_.emplace(++last_key_, Asked{asked.endpoint, message.payment_hash, amount});
+  asked_.emplace(++last_key_, Asked{asked.endpoint, message.payment_hash, amount, payee});
   turn.call({Part::relay_fees, last_key_}, asked.endpoint,
             write_payload(to_json(message), PayloadForm::text));
 }

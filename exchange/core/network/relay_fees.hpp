@@ -61,6 +61,7 @@ class RelayFees {
     std::string endpoint;
     std::optional<Sha256> payment_hash{};  // of the invoice that was paid
     Satoshi amount{};
+    std::optional<PeerId> payee{};
   };
   [[nodiscard]] std::string endpoint_of(std::uint64_t key) const;
   void on_answered(std::uint64_t key, CallAnswer const& answer, std::optional<PeerId> const& payee,

@@ -19,6 +19,7 @@ constexpr std::size_t kRefusedMax = 1'024;
 constexpr std::size_t kMissesMax = 3;
 constexpr std::size_t kRelayCount = 2;
 constexpr Duration kRefusedAge = std::chrono::minutes{10};
+constexpr Duration kHeldAge = std::chrono::hours{1};
 constexpr Duration kAskingTime = std::chrono::seconds{10};
 constexpr std::size_t kManyRecords = 1'000;  // a session that has brought as many is followed by another
 /// The interval of reading a peer whose set differs for ever, as one with other limits, is at most that of
@@ -408,9 +409,12 @@ void Sync::on_reconciled(Asked const& asked, CallAnswer answer, Turn& turn) {
 
 void Sync::take_differences(std::string const& endpoint, State& state, Turn& turn) {
   auto& session = *state.session;
+  if (later_by(state.held_since, kHeldAge) <= turn.now.steady) {
+    state.held.clear();  // it may take now what it had no room or time for
+    state.held_since = turn.now.steady;
+  }
   if (later_by(state.refused_since, kRefusedAge) <= turn.now.steady) {
     state.refused.clear();
-    state.held.clear();  // it may take now what it had no room or time for
     state.refused_since = turn.now.steady;
   }
   for (auto const& wanted : session.walk.take_wanted()) {

@@ -205,6 +205,7 @@ class Sync {
     RecentIds held;                // it has: it has sent it to us, or has answered when we have sent it
     std::map<OrderPosition, Refused> refused;  // what it has and our book does not accept
     TimePoint refused_since{};
+    TimePoint held_since{};
   };
   enum class Kind { read, tell, relay, reconcile, records, inventory, push };
   struct Asked {
