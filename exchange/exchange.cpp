@@ -320,9 +320,9 @@ void Exchange::Impl::run(output::Verify& wanted) {
 }
 
 void Exchange::Impl::run(output::Work& wanted) {
-  grinder.find(wanted.challenge, wanted.bits, kWorkLimit,
-               [this, work = wanted.work](std::optional<std::int64_t> found) {
-                 feed([&](Now now) { core.worked(work, found, now); });
+  grinder.find(wanted.challenge, std::move(wanted.id), wanted.bits, kWorkLimit,
+               [this, work = wanted.work](std::optional<std::string> found) {
+                 feed([&](Now now) { core.worked(work, std::move(found), now); });
                });
 }
 

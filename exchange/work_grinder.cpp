@@ -17,12 +17,13 @@ struct WorkGrinder::Impl {
   explicit Impl(net::Executor const& e) : executor{e} {}
 
   /// In slices, so that it ends soon when it is stopped.
-  std::optional<std::int64_t> find(Sha256 const& challenge, int bits, Duration limit) const {
+  std::optional<std::string> find(Sha256 const& challenge, std::string const& uuid, int bits,
+                                  Duration limit) const {
     constexpr std::int64_t kSlice = 100'000;
     auto const deadline = net::steady_deadline(limit);
     for (std::int64_t first = 1; first <= kWorkMax && !is_stopped; first += kSlice) {
-      auto const work = find_work(challenge, bits, first, kSlice);
-      if (work || net::steady_now() >= deadline) return work;
+      auto id = find_work(challenge, uuid, bits, first, kSlice);
+      if (id || net::steady_now() >= deadline) return id;
     }
     return std::nullopt;
   }
@@ -40,18 +41,18 @@ WorkGrinder::~WorkGrinder() {
   impl_->thread.join();
 }
 
-void WorkGrinder::find(Sha256 const& challenge, int bits, Duration limit, Done done) {
+void WorkGrinder::find(Sha256 const& challenge, std::string uuid, int bits, Duration limit, Done done) {
   // A weak pointer, since the thread must not be the one that ends itself.
-  asio::post(impl_->thread,
-             [here = std::weak_ptr{impl_}, challenge, bits, limit, done = std::move(done)]() mutable {
-               auto const impl = here.lock();
-               if (!impl || impl->is_stopped) return;
-               auto const work = impl->find(challenge, bits, limit);
-               asio::post(impl->executor, [here, work, done = std::move(done)] {
-                 auto const still = here.lock();
-                 if (still && !still->is_stopped) done(work);
-               });
-             });
+  asio::post(impl_->thread, [here = std::weak_ptr{impl_}, challenge, uuid = std::move(uuid), bits, limit,
+                             done = std::move(done)]() mutable {
+    auto const impl = here.lock();
+    if (!impl || impl->is_stopped) return;
+    auto id = impl->find(challenge, uuid, bits, limit);
+    asio::post(impl->executor, [here, id = std::move(id), done = std::move(done)] {
+      auto const still = here.lock();
+      if (still && !still->is_stopped) done(id);
+    });
+  });
 }
 
 }  // namespace grenache::exchange

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include <grenache/base/crypto.hpp>
 #include <grenache/base/time.hpp>
@@ -14,7 +15,7 @@ namespace grenache::exchange {
 
 class WorkGrinder {
  public:
-  using Done = std::function<void(std::optional<std::int64_t> work)>;
+  using Done = std::function<void(std::optional<std::string> id)>;
 
   explicit WorkGrinder(net::Executor const& executor);
   /// Ends what is under way; its `done` never runs.
@@ -22,9 +23,9 @@ class WorkGrinder {
   WorkGrinder(WorkGrinder const&) = delete;
   WorkGrinder& operator=(WorkGrinder const&) = delete;
 
-  /// Looks for a work of `bits` on a thread of its own, for at most `limit`, then runs `done` on the
-  /// executor; nothing if none was found. One after the other.
-  void find(Sha256 const& challenge, int bits, Duration limit, Done done);
+  /// Looks for an id with work of `bits`, which begins as `uuid` does, on a thread of its own, for at most
+  /// `limit`, then runs `done` on the executor; nothing if none was found. One after the other.
+  void find(Sha256 const& challenge, std::string uuid, int bits, Duration limit, Done done);
 
  private:
   struct Impl;

@@ -51,7 +51,7 @@ json::Value json_of(result::OrderView const& view) {
   out.emplace_back("reserved", json_of(view.reserved));
   out.emplace_back("matched", json_of(view.matched));
   if (!view.group.empty()) out.emplace_back("oco", view.group);
-  if (auto const bits = work_bits(view.order); bits > 0) out.emplace_back("workBits", std::int64_t{bits});
+  if (auto const bits = work_of(view.order).bits; bits > 0) out.emplace_back("workBits", std::int64_t{bits});
   return out;
 }
 

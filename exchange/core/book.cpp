@@ -59,13 +59,14 @@ std::string_view describe(BookErrc code) {
 }
 
 Result<void> Book::check_room(OrderRecord const& order) const {
+  if (order.maker && open_.is_exempt(order.maker)) return {};
   bool const is_open = order.status == OrderStatus::open;
   if (is_open && order.amount < options_.amount_min) return BookErrc::too_small;
   auto const key = key_of(order);
-  Quota::Place const place{work_bits(order), order.created, &key};
+  Quota::Place const place{work_of(order), order.created, &key};
   for (auto const* const quota : {&open_, &cheap_, &all_}) {
     if (quota == &open_ && !is_open) continue;
-    if (quota == &cheap_ && !is_cheap(order, place.bits)) continue;
+    if (quota == &cheap_ && !is_cheap(order, place.work.bits)) continue;
     auto const verdict = quota->judge(place);
     if (verdict == Quota::Verdict::maker_full) return BookErrc::maker_full;
     if (verdict == Quota::Verdict::full) return BookErrc::book_full;
@@ -88,14 +89,14 @@ MatchingEngine::Maker Book::number_of(std::optional<PeerId> const& maker) {
 }
 
 void Book::count(OrderKey const& key, Entry const& entry) {
-  Quota::Place const place{entry.bits, entry.order.created, &key};
+  Quota::Place const place{entry.work, entry.order.created, &key};
   all_.add(place);
   if (entry.is_cheap) cheap_.add(place);
   if (entry.order.status == OrderStatus::open) open_.add(place);
 }
 
 void Book::uncount(OrderKey const& key, Entry const& entry) {
-  Quota::Place const place{entry.bits, entry.order.created, &key};
+  Quota::Place const place{entry.work, entry.order.created, &key};
   all_.remove(place);
   if (entry.is_cheap) cheap_.remove(place);
   if (entry.order.status == OrderStatus::open) open_.remove(place);
@@ -193,10 +194,14 @@ Result<Added> Book::add(OrderRecord order, WallTime now) {
   return store(std::move(order));
 }
 
+void Book::exempt(PeerId const& maker) {
+  open_.exempt(maker);
+  all_.exempt(maker);
+  cheap_.exempt(maker);
+}
+
 void Book::put_own(OrderRecord order) {
-  open_.exempt(*order.maker);
-  all_.exempt(*order.maker);
-  cheap_.exempt(*order.maker);
+  exempt(*order.maker);
   store(std::move(order));
 }
 
@@ -213,9 +218,9 @@ Added Book::store(OrderRecord order) {
   }
   entry.expiry = expiries_.emplace(order.expires, &found->first);
   entry.order = std::move(order);
-  entry.bits = work_bits(entry.order);
+  entry.work = work_of(entry.order);
   // An order that was known stays what it was.
-  if (is_new) entry.is_cheap = is_cheap(entry.order, entry.bits);
+  if (is_new) entry.is_cheap = is_cheap(entry.order, entry.work.bits);
   count(found->first, entry);
   if (!is_ranked) rank(entry);
   if (is_new) evict(maker);
@@ -359,9 +364,9 @@ void Book::check() const {
   std::set<std::optional<PeerId>> makers;
   for (auto const& [key, entry] : orders_) {
     auto const& order = entry.order;
-    GRN_CHECK(key == key_of(order) && entry.bits == work_bits(order));
+    GRN_CHECK(key == key_of(order) && entry.work.bits == work_of(order).bits);
     GRN_CHECK(entry.expiry->first == order.expires && entry.expiry->second == &key);
-    Quota::Place const place{entry.bits, order.created, &key};
+    Quota::Place const place{entry.work, order.created, &key};
     GRN_CHECK(all_.row_of(order.maker)->contains(place));
     makers.insert(order.maker);
     auto const* const cheap = cheap_.row_of(order.maker);

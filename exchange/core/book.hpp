@@ -100,6 +100,8 @@ class Book {
   /// As add_verified(), and verifies the signature last.
   [[nodiscard]] Result<Added> add(OrderRecord order, WallTime now);
 
+  /// Orders of this maker, which is this peer, are subject to no limit of number or amount.
+  void exempt(PeerId const& maker);
   /// Adds an order of this peer, or replaces its version. It is subject to no limit and no check.
   void put_own(OrderRecord order);
 
@@ -169,7 +171,7 @@ class Book {
     OrderRecord order;
     MatchingEngine::Handle handle = MatchingEngine::kNone;  // of an open order
     std::multimap<WallTime, OrderKey const*>::iterator expiry;
-    int bits = 0;  // of work
+    Work work{};
     bool is_cheap = false;
   };
 

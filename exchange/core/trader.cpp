@@ -82,6 +82,7 @@ Trader::Trader(Options options, SecretKey const& key, Random random)
       immediate_orders_{options_.immediate_orders},
       crossing_{options_.crossing, book_, own_orders_, purchases_},
       positions_{options_.position, 0, options_.is_store_in_process} {
+  book_.exempt(self_.id);
   book_.set_known([this](PeerId const& maker) { return is_known(maker); });
   self_.instance = to_hex(random_.bytes(kInstanceBytes));
 }
@@ -265,10 +266,13 @@ void Trader::handle(RequestId request, PayloadForm form, PayMessage const& messa
   if (message.order_id == kRelayOrderId) {
     auto const maker = relay_fees_.pay(request, form, message, turn);
     if (!maker) return;
-    for (auto const& order : book_.welcome(*maker)) sync_.spread(order, false, {}, turn);
-    return;
+    return spread_welcome(*maker, turn);
   }
   sales_.pay(request, form, message, own_orders_.find(message.order_id), turn);
+}
+
+void Trader::spread_welcome(PeerId const& maker, Turn& turn) {
+  for (auto const& order : book_.welcome(maker)) sync_.spread(order, false, {}, turn);
 }
 
 void Trader::handle(Caller const& caller, ReconcileMessage const& message, Turn& turn) {
@@ -384,7 +388,11 @@ void Trader::store_answered(CallId call, store::Answer const& answer, Now now) {
 void Trader::on_ping(Peers::Outcome const& outcome, Turn& turn) {
   auto const* const contact = peers_.find(outcome.endpoint);
   if (outcome.is_met && contact) sync_.met(outcome.endpoint, !contact->peer, turn);
-  if (outcome.is_met && contact && contact->is_proven) relay_fees_.met(outcome.endpoint, turn);
+  if (outcome.is_met && contact && contact->is_proven) {
+    relay_fees_.met(outcome.endpoint, turn);
+    // Its orders may have come from others before.
+    if (is_known(*contact->peer)) spread_welcome(*contact->peer, turn);
+  }
   if (outcome.is_lost) sync_.lost(outcome.endpoint, turn), relay_fees_.lost(outcome.endpoint);
   if (!outcome.named.empty()) peers_.found(outcome.named, ContactSource::peers, turn, outcome.endpoint);
 }
@@ -448,19 +456,14 @@ std::optional<Result<Added>> Trader::offer(OrderRecord const& order, Intake::Ori
   bool const is_proof = known && contradict(*known, order);
   if (!is_proof && (!checked || *checked == Added::nothing)) return checked;
   if (!order.is_signed()) {
-    if (!may_add_unsigned(origin, turn.now.steady)) return Result<Added>{BookErrc::maker_full};
+    // What a peer of the original holds was read by our own decision.
+    bool const is_admitted = !origin.address || unsigned_guard_.admit(*origin.address, 1, turn.now.steady) ==
+                                                    Guard::Verdict::admitted;
+    if (!is_admitted) return Result<Added>{BookErrc::maker_full};
     return admit(order, origin.endpoint, turn);
   }
   if (!intake_.add(order, std::move(origin))) return Result<Added>{BookErrc::busy};
   return std::nullopt;
-}
-
-/// One unsigned order more from there. An endpoint that is a name has no share of its own.
-bool Trader::may_add_unsigned(Intake::Origin const& origin, TimePoint now) {
-  auto address = origin.address;
-  auto const endpoint = HostPort::parse(origin.endpoint);
-  if (!address && endpoint) address = IpAddress::parse(endpoint->host);
-  return unsigned_guard_.admit(address.value_or(IpAddress{0, 0, 0, 0}), 1, now) == Guard::Verdict::admitted;
 }
 
 void Trader::verified(std::uint64_t batch, std::vector<bool> const& valid, Now now) {
@@ -645,8 +648,8 @@ void Trader::execute(CommandId id, TraderCommand const& command, Now now) {
   in_turn(now, [&](Turn& turn) { std::visit([&](auto const& wanted) { run(id, wanted, turn); }, command); });
 }
 
-void Trader::worked(std::uint64_t work, std::optional<std::int64_t> found, Now now) {
-  in_turn(now, [&](Turn& turn) { on_worked(work, found, turn); });
+void Trader::worked(std::uint64_t work, std::optional<std::string> found, Now now) {
+  in_turn(now, [&](Turn& turn) { on_worked(work, std::move(found), turn); });
 }
 
 void Trader::endpoint_changed(std::string endpoint, Now now) {

@@ -100,8 +100,8 @@ class Trader {
   void store_answered(CallId call, store::Answer const& answer, Now now);
   /// The signatures of a batch were verified; `valid` tells for each of its orders whether its signature is.
   void verified(std::uint64_t batch, std::vector<bool> const& valid, Now now);
-  /// The work that was found for an output::Work; nothing if the time was over.
-  void worked(std::uint64_t work, std::optional<std::int64_t> found, Now now);
+  /// The id with the work that was found for an output::Work; nothing if the time was over.
+  void worked(std::uint64_t work, std::optional<std::string> found, Now now);
   /// The reservation store has lost its data.
   void store_lost(Now now);
   /// Exactly one Answer with `id` follows.
@@ -176,7 +176,7 @@ class Trader {
     CommandId command = 0;
     OwnOrder order;
   };
-  void on_worked(std::uint64_t work, std::optional<std::int64_t> found, Turn& turn);
+  void on_worked(std::uint64_t work, std::optional<std::string> found, Turn& turn);
   void begin_work(CommandId id, command::AddOrder const& wanted, Turn& turn);
 
   // Rules between parts
@@ -192,7 +192,6 @@ class Trader {
   /// Takes an order of another peer into the book. Nothing is returned if it is decided later, when its
   /// signature was verified; then on_verified() tells `origin`.
   std::optional<Result<Added>> offer(OrderRecord const& order, Intake::Origin origin, Turn& turn);
-  [[nodiscard]] bool may_add_unsigned(Intake::Origin const& origin, TimePoint now);
   void on_verified(Intake::Verified const& verified, Turn& turn);
   Result<Added> admit(OrderRecord const& order, std::string const& from, Turn& turn);
   /// Two records, whose signatures are valid, contradict each other: hides the orders of their maker, and
@@ -208,6 +207,8 @@ class Trader {
   /// Begins takes of crossing orders, and passes on what has become of takes.
   void run_takes(Turn& turn);
   void apply(std::string const& order_id, OrderTotals const& totals, Turn& turn);
+  /// Tells of the orders of a maker that need no work any more.
+  void spread_welcome(PeerId const& maker, Turn& turn);
   void on_ping(Peers::Outcome const& outcome, Turn& turn);
   void on_read(Sync::Read read, Turn& turn);
   void on_decided(std::uint64_t read, OrderRecord const& order, Result<Added> const& added, Turn& turn);

@@ -158,11 +158,11 @@ void Trader::begin_work(CommandId id, command::AddOrder const& wanted, Turn& tur
         id, Failure{FailureCode::unavailable, "too many orders wait for their proof of work", "try again"});
   }
   auto& order = std::get<OwnOrder>(prepared);
-  turn.work(++last_work_, work_challenge(order.record), options_.work_bits);
+  turn.work(++last_work_, order.record, options_.work_bits);
   works_.emplace(last_work_, PendingWork{id, std::move(order)});
 }
 
-void Trader::on_worked(std::uint64_t work, std::optional<std::int64_t> found, Turn& turn) {
+void Trader::on_worked(std::uint64_t work, std::optional<std::string> found, Turn& turn) {
   auto entry = works_.extract(work);
   if (entry.empty()) return;
   auto& [command, order] = entry.mapped();
@@ -170,9 +170,8 @@ void Trader::on_worked(std::uint64_t work, std::optional<std::int64_t> found, Tu
     return turn.answer(command, Failure{FailureCode::unavailable, "no proof of work was found in time",
                                         "start with a smaller --pow"});
   }
-  order.record.work = *found;
-  // The book and its group may have changed meanwhile.
-  if (auto failure = own_orders_.check_group(order.group)) return turn.answer(command, *std::move(failure));
+  order.record.id = *std::move(found);
+  // Much may have changed meanwhile.
   auto probe = order.record;
   probe.remaining = probe.amount;
   if (order.post_only && !book_.matches(probe, turn.now.wall).empty()) {
@@ -180,7 +179,9 @@ void Trader::on_worked(std::uint64_t work, std::optional<std::int64_t> found, Tu
         command, Failure{FailureCode::refused, "the order would match one of the book, and is post-only",
                          "see: book"});
   }
-  auto const record = own_orders_.publish(std::move(order), turn);
+  auto const published = own_orders_.publish(std::move(order), turn);
+  if (auto const* const failure = std::get_if<Failure>(&published)) return turn.answer(command, *failure);
+  auto const& record = std::get<OrderRecord>(published);
   changed(record, {}, turn);
   turn.answer(command, result::Placed{view(record)});
 }

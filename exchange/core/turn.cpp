@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "exchange/messages/order_work.hpp"
+
 namespace grenache::exchange {
 namespace {
 
@@ -53,8 +55,8 @@ void Turn::verify(std::uint64_t batch, std::vector<OrderRecord> orders) {
   outputs_.emplace_back(output::Verify{0, batch, std::move(orders)});
 }
 
-void Turn::work(std::uint64_t work, Sha256 const& challenge, int bits) {
-  outputs_.emplace_back(output::Work{0, work, challenge, bits});
+void Turn::work(std::uint64_t work, OrderRecord const& order, int bits) {
+  outputs_.emplace_back(output::Work{0, work, work_challenge(order), order.id, bits});
 }
 
 void Turn::answer(CommandId command, CommandResult result) {

@@ -79,6 +79,7 @@ struct Work {
   Position after = 0;
   std::uint64_t work = 0;
   Sha256 challenge{};
+  std::string id{};  // of the order, as far as it is not replaced
   int bits = 0;
 };
 /// Report what happened.
@@ -161,7 +162,7 @@ class Turn {
   CallId call_now(CallTag tag, std::string endpoint, json::Value payload);
   CallId store(CallTag tag, store::Command command);
   void verify(std::uint64_t batch, std::vector<OrderRecord> orders);
-  void work(std::uint64_t work, Sha256 const& challenge, int bits);
+  void work(std::uint64_t work, OrderRecord const& order, int bits);
   void answer(CommandId command, CommandResult result);
   void log(Event event);
 

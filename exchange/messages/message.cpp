@@ -86,8 +86,6 @@ std::string_view describe(MessageErrc code) {
       return "a list of hashes, positions or orders is missing, malformed or too long";
     case MessageErrc::bad_proof:
       return "the two records do not contradict each other";
-    case MessageErrc::bad_work:
-      return "work is not an integer from 1 to 2^53 - 1";
   }
   return "unknown error";
 }

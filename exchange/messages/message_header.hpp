@@ -36,7 +36,6 @@ enum class MessageErrc {
   bad_preimage,
   bad_range,
   bad_proof,
-  bad_work,
 };
 [[nodiscard]] std::string_view describe(MessageErrc code);
 constexpr char const* category_name(MessageErrc) { return "grenache.exchange_message"; }

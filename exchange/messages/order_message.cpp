@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "exchange/messages/fields.hpp"
-#include "exchange/messages/order_work.hpp"
 #include <grenache/base/endpoint.hpp>
 
 namespace grenache::exchange {
@@ -46,11 +45,6 @@ Result<void> parse_terms(Value const& body, OrderRecord& out) {
     auto const minimum = find_positive<Satoshi>(body, "minimum");
     if (!minimum || *minimum > *amount) return MessageErrc::bad_amount;
     out.least_take = *minimum;
-  }
-  if (!is_missing(body.find("work"))) {
-    auto const work = body.find_int("work");
-    if (!work || *work < 1 || *work > kWorkMax) return MessageErrc::bad_work;
-    out.work = *work;
   }
   auto const price = find_positive<PriceCents>(body, "price");
   if (!price) return MessageErrc::bad_price;
@@ -140,7 +134,6 @@ Value to_json(AddOrderMessage const& message) {
   add(out, "maker", order.maker->hex());
   add(out, "created", to_unix_ms(order.created));
   add(out, "expires", to_unix_ms(order.expires));
-  if (order.work != 0) add(out, "work", order.work);
   add(out, "endpoint", order.endpoint);
   add(out, "signature", order.signature.hex());
   return out;

@@ -17,7 +17,7 @@ namespace grenache::exchange {
 /// since the original matches opposite sides with equal amountToBuy at 1 BTC for 1 USD. Our prices are in
 /// `price`, which the original ignores. Without `signature` it is an order of the original: price
 /// kOriginalPrice, seq 0, no maker, created at createdAt, expires kOriginalOrderLife later. `minimum` is
-/// least_take, `work` the proof of work; left out if 0.
+/// least_take; left out if 0.
 struct AddOrderMessage {
   static constexpr std::string_view kType = "AddOrderMessage";
   MessageHeader header;

@@ -68,7 +68,6 @@ Sha256 order_digest(OrderRecord const& order) {
   out.integer("seq", order.seq);
   out.string("side", to_text(order.side));
   out.string("status", to_text(order.status));
-  if (order.work != 0) out.integer("work", order.work);
   out.end();
   return sha256(out.view());
 }

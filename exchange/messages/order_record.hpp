@@ -50,7 +50,6 @@ struct OrderRecord {
   Satoshi remaining;  // remaining amount
   /// Smaller takes are refused, except one of all that remains; 0 to `amount`, 0: any take is large enough.
   Satoshi least_take;
-  std::int64_t work = 0;  // proof of work, see order_work.hpp; 0: none
   OrderStatus status = OrderStatus::open;
   WallTime created{};
   WallTime expires{};
@@ -66,8 +65,8 @@ struct OrderRecord {
 };
 
 /// SHA-256 of "grenache/exchange/order/1:" and the bencoded dictionary of amount, created, endpoint, expires,
-/// id, maker, minimum, price, remaining, seq, side, status, work (money in satoshi and cents, times in ms,
-/// maker as 33 raw bytes). `minimum` is least_take; it and `work` are left out if 0.
+/// id, maker, minimum, price, remaining, seq, side, status (money in satoshi and cents, times in ms, maker as
+/// 33 raw bytes). `minimum` is least_take; left out if 0.
 [[nodiscard]] Sha256 order_digest(OrderRecord const& order);
 /// Sets maker and signature.
 void sign_order(OrderRecord& order, SecretKey const& maker);

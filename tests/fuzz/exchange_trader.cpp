@@ -699,7 +699,7 @@ class Script {
     trader_->verified(wanted.batch, valid, now_);
   }
   void handle(output::Work const& wanted) {
-    trader_->worked(wanted.work, find_work(wanted.challenge, wanted.bits, 1, 64), now_);
+    trader_->worked(wanted.work, find_work(wanted.challenge, wanted.id, wanted.bits, 1, 64), now_);
   }
   void handle(output::Call& made) {
     auto const payload = read_payload(made.payload);

@@ -32,7 +32,9 @@ class BookModel {
         auto all = orders_;
         all.emplace(key_of(order), order);
         auto const gone = least(all, only_open, order.maker);
-        if (!gone || *gone != key_of(order)) continue;
+        // A new unsigned order replaces no other one.
+        bool const is_replacing = gone && !order.maker && !gone->maker;
+        if (!gone || (*gone != key_of(order) && !is_replacing)) continue;
         bool const is_maker_full = count(all, only_open, &order.maker) > maker_max(only_open, order.maker);
         return is_maker_full ? BookErrc::maker_full : BookErrc::book_full;
       }
@@ -110,7 +112,7 @@ class BookModel {
       if (is_counted && key.maker == maker) out.push_back(order);
     }
     std::ranges::sort(out, {}, [](auto const& order) {
-      return std::tuple{-work_bits(order), order.created, order.id};
+      return std::tuple{-work_of(order).bits, order.created, order.id};
     });
     return out;
   }
@@ -127,11 +129,15 @@ class BookModel {
       auto const others = row_of(orders, only_open, key.maker);
       if (others.empty() || key_of(others.back()) != key) continue;
       auto const weight = [](OrderRecord const& last, std::size_t size) {
-        return static_cast<long double>(std::uint64_t{1} << work_bits(last)) / static_cast<long double>(size);
+        return static_cast<long double>(std::uint64_t{1} << work_of(last).bits) /
+               static_cast<long double>(size);
       };
-      auto const age = [](OrderRecord const& last) { return std::tuple{last.created, last.id, last.maker}; };
-      bool const is_less = !out || weight(order, others.size()) < weight(*out, out_size) ||
-                           (weight(order, others.size()) == weight(*out, out_size) && age(order) > age(*out));
+      auto const rest = [](OrderRecord const& last) {
+        return std::tuple{work_of(last).rest, last.id, last.maker};
+      };
+      bool const is_less =
+          !out || weight(order, others.size()) < weight(*out, out_size) ||
+          (weight(order, others.size()) == weight(*out, out_size) && rest(order) > rest(*out));
       if (!is_less) continue;
       out = order;
       out_size = others.size();

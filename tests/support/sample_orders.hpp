@@ -4,6 +4,7 @@
 #include <string>
 
 #include "exchange/core/order.hpp"
+#include "exchange/messages/order_work.hpp"
 
 namespace grenache::exchange::samples {
 
@@ -39,6 +40,21 @@ inline OrderRecord draft(std::uint64_t number, Side side) {
 inline OrderRecord signed_by(std::uint64_t maker, OrderRecord order) {
   sign_order(order, secret(maker));
   return order;
+}
+
+/// The order of `maker`, not yet signed, with the first id from `number` thousand on that has work of exactly
+/// `bits`.
+inline OrderRecord worked(PeerId const& maker, OrderRecord order, std::uint64_t number, int bits) {
+  order.maker = maker;
+  auto const challenge = work_challenge(order);
+  auto next = 1'000 * number;
+  do order.id = uuid(next++);
+  while (work_bits(work_hash(challenge, order.id)) != bits);
+  return order;
+}
+/// An order whose id has no work, not even by luck.
+inline OrderRecord without_work(std::uint64_t maker, OrderRecord order, std::uint64_t number) {
+  return signed_by(maker, worked(secret(maker).public_key(), std::move(order), number, 0));
 }
 
 inline OrderRecord priced(OrderRecord order, std::int64_t cents) {

@@ -386,7 +386,8 @@ class TraderNetwork {
       for (auto const& order : verify->orders) valid.push_back(verify_order(order));
       node.trader->verified(verify->batch, valid, now);
     } else if (auto const* const work = std::get_if<output::Work>(&out)) {
-      node.trader->worked(work->work, find_work(work->challenge, work->bits, 1, work_count_max), now);
+      node.trader->worked(work->work, find_work(work->challenge, work->id, work->bits, 1, work_count_max),
+                          now);
     } else if (auto* const notice = std::get_if<output::Notice>(&out)) {
       node.events.push_back(std::move(notice->event));
     } else if (auto* const answer = std::get_if<output::Answer>(&out)) {

@@ -8,11 +8,11 @@ namespace grenache::exchange {
 
 bool Quota::End::operator<(End const& other) const {
   // 2^bits / count, compared without a division: bits are at most 40, and counts below 2^20.
-  auto const ours = static_cast<std::uint64_t>(other.count) << last.bits;
-  auto const others = static_cast<std::uint64_t>(count) << other.last.bits;
+  auto const ours = static_cast<std::uint64_t>(other.count) << last.work.bits;
+  auto const others = static_cast<std::uint64_t>(count) << other.last.work.bits;
   if (ours != others) return ours < others;
-  return std::tie(other.last.created, other.last.key->id, other.last.key->maker) <
-         std::tie(last.created, last.key->id, last.key->maker);
+  return std::tie(other.last.work.rest, other.last.key->id, other.last.key->maker) <
+         std::tie(last.work.rest, last.key->id, last.key->maker);
 }
 
 std::size_t Quota::maker_max(std::optional<PeerId> const& maker) const {
@@ -36,7 +36,7 @@ Quota::Verdict Quota::judge(Place const& place) const {
   if (is_exempt(maker)) return Verdict::fits;
   auto const* const row = row_of(maker);
   auto const count = row ? row->size() : 0;
-  bool const is_last = !row || *row->rbegin() < place;
+  bool const is_last = !row || !maker || *row->rbegin() < place;
   if (count >= maker_max(maker)) return is_last ? Verdict::maker_full : Verdict::fits;
   if (size_ < options_.count_max || !is_last) return Verdict::fits;
   auto other = ends_.begin();

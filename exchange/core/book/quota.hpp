@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "exchange/core/order.hpp"
+#include "exchange/messages/order_work.hpp"
 
 namespace grenache::exchange {
 
@@ -18,9 +19,12 @@ namespace grenache::exchange {
 /// The orders of a maker stand in a row: more proof of work first, then the older, then the lower id. Of each
 /// row at most maker_count_max stay. In all those count_max stay that have the greatest weight: the attempts
 /// that the proof of work costs, 2^bits, divided by the place in the row. So a maker with many orders loses
-/// its last ones to one with few: ten keys with 1,000 orders each keep nobody out who has fewer; keys without
-/// end do, unless the others spend more work for an order than the attacker for each of his
-/// (QuotaTest.tenMakersDoNotKeepOthersOut, QuotaTest.workWinsAgainstKeysWithoutEnd).
+/// its last ones to one with few. Ten keys with 1,000 orders each keep nobody out who has fewer orders
+/// (QuotaTest.tenMakersDoNotKeepOthersOut). Keys without end, with an order each, push out the orders that
+/// have less work than theirs (QuotaTest.workWinsAgainstKeysWithoutEnd).
+///
+/// Unsigned orders stay as long as they are there: a full row of them takes no new one, whatever time it
+/// names.
 ///
 /// The weight of an order at its place only falls when others of its maker come, and what falls out is the
 /// end of a row, so the rest is what the whole set of orders would have left. When orders close or expire,
@@ -34,12 +38,12 @@ class Quota {
   };
   /// An order in the row of its maker. `key` must stay valid while it is in the quota.
   struct Place {
-    int bits = 0;
+    Work work;
     WallTime created{};
     OrderKey const* key = nullptr;
 
     friend bool operator<(Place const& a, Place const& b) {
-      return std::tie(b.bits, a.created, a.key->id) < std::tie(a.bits, b.created, b.key->id);
+      return std::tie(b.work.bits, a.created, a.key->id) < std::tie(a.work.bits, b.created, b.key->id);
     }
   };
   enum class Verdict { fits, maker_full, full };
@@ -57,6 +61,7 @@ class Quota {
   [[nodiscard]] OrderKey const* excess(std::optional<PeerId> const& added) const;
   /// The orders of this maker are counted and never go.
   void exempt(PeerId const& maker);
+  [[nodiscard]] bool is_exempt(std::optional<PeerId> const& maker) const;
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t count_of(std::optional<PeerId> const& maker) const;
@@ -65,14 +70,14 @@ class Quota {
   void check() const;
 
  private:
-  // The end of a row. The lowest has the least weight; of equal ones the newest goes first.
+  // The end of a row. The lowest has the least weight. Of equal ones the rest of the work decides: an order
+  // that says it is older would push out others at no cost.
   struct End {
     Place last;
     std::size_t count = 0;
     bool operator<(End const& other) const;
   };
   [[nodiscard]] std::size_t maker_max(std::optional<PeerId> const& maker) const;
-  [[nodiscard]] bool is_exempt(std::optional<PeerId> const& maker) const;
 
   Options options_;
   std::map<std::optional<PeerId>, std::set<Place>> rows_;

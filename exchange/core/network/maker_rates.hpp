@@ -14,8 +14,8 @@ namespace grenache::exchange {
 
 /// An allowance for each maker: a new order costs order_cost, another version 1. What exceeds it is told
 /// later, and then in its newest version, so whoever signs versions of his orders without end makes each
-/// peer of the network send no more than versions_per_second ids of them, and the last version is told when he
-/// stops. The others find newer versions when they compare books, as always.
+/// peer of the network send no more than versions_per_second ids of them, and the last version is told when
+/// he stops. The others find newer versions when they compare books, as always.
 ///
 /// A maker who publishes 1,000 orders at once, or changes 20 a second, is not delayed; nor are the calls of a
 /// maker to the peers that it knows, which do not pass here.

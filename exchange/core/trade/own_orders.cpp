@@ -152,13 +152,7 @@ std::size_t OwnOrders::open_count(WallTime now) const {
 std::variant<OwnOrder, Failure> OwnOrders::prepare(command::AddOrder const& wanted, Turn& turn) const {
   if (auto failure = check_terms(wanted)) return *std::move(failure);
   if (self_.endpoint.empty()) return Failure{FailureCode::unavailable, "the peer does not listen yet", {}};
-  if (open_count(turn.now.wall) >= options_.order_count_max) {
-    return Failure{FailureCode::refused,
-                   "there are " + std::to_string(options_.order_count_max) +
-                       " open orders; other peers accept no more of one maker",
-                   "cancel one first"};
-  }
-  if (auto failure = check_group(wanted.group)) return *std::move(failure);
+  if (auto failure = check_room(wanted.group, turn.now.wall)) return *std::move(failure);
   OwnOrder order;
   order.time_in_force = wanted.time_in_force;
   order.post_only = wanted.post_only;
@@ -181,7 +175,22 @@ std::variant<OrderRecord, Failure> OwnOrders::add(command::AddOrder const& wante
   return publish(std::move(std::get<OwnOrder>(order)), turn);
 }
 
-OrderRecord OwnOrders::publish(OwnOrder order, Turn& turn) { return sign(store(std::move(order)), turn); }
+std::variant<OrderRecord, Failure> OwnOrders::publish(OwnOrder order, Turn& turn) {
+  if (auto failure = check_room(order.group, turn.now.wall)) return *std::move(failure);
+  if (order.record.expires <= turn.now.wall) {
+    return Failure{FailureCode::refused, "the order has expired before it had its proof of work",
+                   "give it more time, or start with a smaller --pow"};
+  }
+  return sign(store(std::move(order)), turn);
+}
+
+std::optional<Failure> OwnOrders::check_room(std::string const& group, WallTime now) const {
+  if (open_count(now) < options_.order_count_max) return check_group(group);
+  return Failure{FailureCode::refused,
+                 "there are " + std::to_string(options_.order_count_max) +
+                     " open orders; other peers accept no more of one maker",
+                 "cancel one first"};
+}
 
 std::optional<Failure> OwnOrders::check_group(std::string const& group) const {
   auto const found = groups_.find(group);

@@ -66,9 +66,7 @@ class OwnOrders {
   /// The two steps of it, between which the order may get its proof of work.
   [[nodiscard]] std::variant<OwnOrder, result::Failure> prepare(command::AddOrder const& wanted,
                                                                 Turn& turn) const;
-  [[nodiscard]] OrderRecord publish(OwnOrder order, Turn& turn);
-  /// Why no order may join the group; nothing if one may. An empty name is no group.
-  [[nodiscard]] std::optional<result::Failure> check_group(std::string const& group) const;
+  [[nodiscard]] std::variant<OrderRecord, result::Failure> publish(OwnOrder order, Turn& turn);
   /// The ids of the other orders of its group.
   [[nodiscard]] std::vector<std::string> rivals_of(OwnOrder const& order) const;
   /// Once a part of an order was sold: closes the other open orders of its group, and returns the closed
@@ -132,6 +130,9 @@ class OwnOrders {
   [[nodiscard]] std::size_t open_count(WallTime now) const;
   void plan_refresh(OwnOrder& order) const;
   OwnOrder& store(OwnOrder order);
+  /// Why there is no room for another order, which is in this group unless the name is empty.
+  [[nodiscard]] std::optional<result::Failure> check_room(std::string const& group, WallTime now) const;
+  [[nodiscard]] std::optional<result::Failure> check_group(std::string const& group) const;
 
   Options options_;
   Self const& self_;

@@ -67,8 +67,6 @@ std::vector<OrderRecord> many_orders(Random& random, std::vector<SecretKey> cons
     order.created = kNow - std::chrono::milliseconds{order.id.back() % 4};
     order.maker = keys[maker].public_key();
     order.side = order.id.back() % 2 == 0 ? Side::buy : Side::sell;
-    auto const bits = order.id.back() % 3 == 0 ? static_cast<int>(order.id.back()) % 5 : 0;
-    if (bits > 0) order.work = *find_work(work_challenge(order), bits, 1, 1'000'000);
     if (random.chance(1, 4)) {
       order.seq = 2;
       order.status = OrderStatus::cancelled;

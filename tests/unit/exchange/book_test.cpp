@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include "exchange/messages/message.hpp"
-#include "exchange/messages/order_work.hpp"
 #include "tests/support/sample_orders.hpp"
 
 namespace grenache::exchange {
@@ -155,14 +154,14 @@ TEST_F(BookTest, ordersThatAMakerPublishesAndClosesAreBounded) {
   options.maker_closed_count_max = 2;
   Book book{options};
   for (std::uint64_t i = 1; i <= 2; ++i) {
-    auto const open = signed_by(1, draft(i, Side::sell));
+    auto const open = without_work(1, draft(i, Side::sell), i);
     auto closed = open;
     closed.seq = 2;
     closed.status = OrderStatus::cancelled;
     ASSERT_TRUE(book.add(open, kNow));
     EXPECT_EQ(*book.add(signed_by(1, closed), kNow), Added::version);
   }
-  EXPECT_EQ(book.add(signed_by(1, draft(3, Side::sell)), kNow).error(), BookErrc::maker_full);
+  EXPECT_EQ(book.add(without_work(1, draft(3, Side::sell), 3), kNow).error(), BookErrc::maker_full);
   EXPECT_TRUE(book.add(signed_by(2, draft(3, Side::sell)), kNow));
   book.check();
 }
@@ -333,47 +332,54 @@ TEST(BookLimits, unsignedOrdersCanBeRefused) {
   EXPECT_EQ(book.add(original(1, Side::sell, 1), kNow).error(), BookErrc::unsigned_refused);
 }
 
+OrderRecord plain(std::uint64_t maker, std::uint64_t number) {
+  return without_work(maker, draft(number, Side::buy), number);
+}
+
 TEST(BookLimits, aMakerHasNoMoreThanItsShare) {
   Book book{Book::Options{.order_count_max = 4, .maker_order_count_max = 2, .unsigned_count_max = 1}};
-  ASSERT_TRUE(book.add(signed_by(1, draft(1, Side::buy)), kNow));
-  ASSERT_TRUE(book.add(signed_by(1, draft(2, Side::buy)), kNow));
-  EXPECT_EQ(book.add(signed_by(1, draft(3, Side::buy)), kNow).error(), BookErrc::maker_full);
+  ASSERT_TRUE(book.add(plain(1, 1), kNow));
+  ASSERT_TRUE(book.add(plain(1, 2), kNow));
+  EXPECT_EQ(book.add(plain(1, 3), kNow).error(), BookErrc::maker_full);
   ASSERT_TRUE(book.add(original(4, Side::buy, 1), kNow));
   EXPECT_EQ(book.add(original(5, Side::buy, 1), kNow).error(), BookErrc::maker_full);
 
-  auto update = draft(1, Side::buy);
+  auto update = plain(1, 1);
   update.seq = 2;
   EXPECT_TRUE(book.add(signed_by(1, update), kNow)) << "a new version needs no new room";
 
   auto older = draft(6, Side::buy);
   older.created -= 1s;
-  ASSERT_TRUE(book.add(signed_by(1, older), kNow));
-  EXPECT_EQ(book.take_evicted(), std::vector{key_of(signed_by(1, draft(2, Side::buy)))});
+  ASSERT_TRUE(book.add(without_work(1, older, 6), kNow));
+  EXPECT_EQ(book.take_evicted(), std::vector{key_of(plain(1, 2))});
   book.check();
 }
 
 TEST(BookLimits, whenTheBookIsFullTheNewestOfTheMakerWithTheMostOrdersGoes) {
   Book book{Book::Options{.order_count_max = 4, .maker_order_count_max = 3}};
-  for (std::uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(book.add(signed_by(1, draft(i, Side::buy)), kNow));
-  ASSERT_TRUE(book.add(signed_by(2, draft(4, Side::buy)), kNow));
-  EXPECT_TRUE(book.add(signed_by(3, draft(5, Side::buy)), kNow));
-  EXPECT_EQ(book.take_evicted(), std::vector{key_of(signed_by(1, draft(3, Side::buy)))});
-  EXPECT_EQ(book.add(signed_by(1, draft(3, Side::buy)), kNow).error(), BookErrc::book_full);
-  EXPECT_TRUE(book.add(signed_by(4, draft(6, Side::buy)), kNow));
-  EXPECT_EQ(book.add(signed_by(5, draft(7, Side::buy)), kNow).error(), BookErrc::book_full)
-      << "all have one, so the newest id waits";
+  for (std::uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(book.add(plain(1, i), kNow));
+  ASSERT_TRUE(book.add(plain(2, 4), kNow));
+  EXPECT_TRUE(book.add(plain(3, 5), kNow));
+  EXPECT_EQ(book.take_evicted(), std::vector{key_of(plain(1, 3))});
+  EXPECT_EQ(book.add(plain(1, 3), kNow).error(), BookErrc::book_full);
+  EXPECT_TRUE(book.add(plain(4, 6), kNow));
+  EXPECT_EQ(book.size(), 4u);
+  auto const rest = [](OrderRecord const& order) { return work_of(order).rest; };
+  bool const is_least =
+      std::ranges::all_of(book.live(kNow), [&](auto const& each) { return rest(each) < rest(plain(5, 7)); });
+  EXPECT_EQ(book.add(plain(5, 7), kNow).has_value(), !is_least) << "all have one, so the hashes decide";
   book.check();
   book.expire(kNow + 1h);
-  EXPECT_TRUE(book.add(signed_by(5, draft(7, Side::buy)), kNow)) << "room again";
+  EXPECT_TRUE(book.add(plain(5, 7), kNow)) << "room again";
   book.check();
 }
 
 TEST(BookLimits, ownOrdersAreCountedAndNeverGo) {
   Book book{Book::Options{.order_count_max = 3}};
-  for (std::uint64_t i = 1; i <= 2; ++i) book.put_own(signed_by(1, draft(i, Side::buy)));
-  for (std::uint64_t i = 1; i <= 5; ++i) (void)book.add(signed_by(2, draft(i, Side::buy)), kNow);
+  for (std::uint64_t i = 1; i <= 2; ++i) book.put_own(plain(1, i));
+  for (std::uint64_t i = 1; i <= 5; ++i) (void)book.add(plain(2, i), kNow);
   EXPECT_EQ(book.size(), 3u);
-  for (std::uint64_t i = 3; i <= 6; ++i) book.put_own(signed_by(1, draft(i, Side::buy)));
+  for (std::uint64_t i = 3; i <= 6; ++i) book.put_own(plain(1, i));
   EXPECT_EQ(book.size(), 6u);
   EXPECT_EQ(book.take_evicted().size(), 1u);
   book.check();
@@ -384,7 +390,6 @@ TEST(BookLimits, aFullBookFitsIntoOneAnswer) {
   order.endpoint = std::string(kEndpointSizeMax - 6, 'h') + ":65535";
   order.amount = order.remaining = Satoshi{Satoshi::kMax - 1};
   order.least_take = order.amount;
-  order.work = kWorkMax;
   auto const body = json::Value::array({to_json(signed_by(1, order))});
   // Quoted twice: in the payload, and in the envelope around it.
   auto const text = json::to_text(write_payload(body, PayloadForm::text));
