@@ -450,11 +450,17 @@ bool Trader::is_of_original(OrderRecord const& order, Sync::Read const& read) co
 }
 
 std::optional<Result<Added>> Trader::offer(OrderRecord const& order, Intake::Origin origin, Turn& turn) {
-  if (is_refused(order, origin.endpoint, turn)) return Result<Added>{BookErrc::maker_convicted};
+  if (is_refused(order, origin.endpoint, turn)) {
+    sync_.heard(order);
+    return Result<Added>{BookErrc::maker_convicted};
+  }
   auto const checked = book_.check_new(order, turn.now.wall);
   auto const* const known = book_.find(key_of(order));
   bool const is_proof = known && contradict(*known, order);
-  if (!is_proof && (!checked || *checked == Added::nothing)) return checked;
+  if (!is_proof && (!checked || *checked == Added::nothing)) {
+    sync_.heard(order);
+    return checked;
+  }
   if (!order.is_signed()) {
     // What a peer of the original holds was read by our own decision.
     bool const is_admitted = !origin.address || unsigned_guard_.admit(*origin.address, 1, turn.now.steady) ==
@@ -522,7 +528,10 @@ Result<Added> Trader::admit(OrderRecord const& order, std::string const& from, T
   if (known && contradict(*known, order)) convict(OrderRecord{*known}, order, turn);
   if (is_refused(order, from, turn)) return BookErrc::maker_convicted;
   auto const added = book_.add_verified(order, turn.now.wall);
-  if (!added || *added == Added::nothing) return added;
+  if (!added || *added == Added::nothing) {
+    sync_.heard(order);
+    return added;
+  }
   if (order.maker == self_.id) {
     bool const is_unknown = !own_orders_.find(order.id);
     auto const next = own_orders_.observe(order, options_.is_store_shared, turn);

@@ -13,6 +13,26 @@
 
 namespace grenache::exchange {
 
+/// The counterparts of `order` among `others`, best first, at most `count_max`: what Book::matches() returns
+/// for a book with these orders.
+inline std::vector<OrderRecord> naive_matches(OrderRecord const& order, std::vector<OrderRecord> others,
+                                              std::size_t count_max, WallTime now) {
+  if (!order.is_live(now)) return {};
+  std::erase_if(others, [&](auto const& other) {
+    auto const& bid = order.side == Side::buy ? order : other;
+    auto const& ask = order.side == Side::buy ? other : order;
+    if (!other.is_live(now) || other.side == order.side || bid.price < ask.price) return true;
+    if (order.maker && other.maker) return order.maker == other.maker;
+    return order.remaining != other.remaining;
+  });
+  auto const sign = order.side == Side::buy ? 1 : -1;
+  std::ranges::sort(others, {}, [&](auto const& other) {
+    return std::tuple{sign * other.price.units(), other.created, other.id, other.maker};
+  });
+  if (others.size() > count_max) others.resize(count_max);
+  return others;
+}
+
 /// A map of the newest version of every order, scanned for every query.
 class BookModel {
  public:
@@ -61,21 +81,7 @@ class BookModel {
   }
 
   [[nodiscard]] std::vector<OrderRecord> matches(OrderRecord const& order, WallTime now) const {
-    if (!order.is_live(now)) return {};
-    auto out = live(now);
-    std::erase_if(out, [&](auto const& other) {
-      auto const& bid = order.side == Side::buy ? order : other;
-      auto const& ask = order.side == Side::buy ? other : order;
-      if (other.side == order.side || bid.price < ask.price) return true;
-      if (order.maker && other.maker) return order.maker == other.maker;
-      return order.remaining != other.remaining;
-    });
-    auto const sign = order.side == Side::buy ? 1 : -1;
-    std::ranges::sort(out, {}, [&](auto const& other) {
-      return std::tuple{sign * other.price.units(), other.created, other.id, other.maker};
-    });
-    if (out.size() > options_.match_count_max) out.resize(options_.match_count_max);
-    return out;
+    return naive_matches(order, live(now), options_.match_count_max, now);
   }
 
   [[nodiscard]] std::size_t size() const { return orders_.size(); }

@@ -27,6 +27,8 @@ class TradeWatch {
 
   /// An order was placed.
   void add_order(std::string const& id, Satoshi amount) { amounts_.insert_or_assign(id, amount); }
+  /// A peer that is no node of the network: what it says of its trades is not known.
+  void add_stranger(PeerId const& id) { strangers_.insert(id.hex()); }
   /// A store has lost data: an order of its maker may then count a fill twice, which sells less of it.
   void add_loss(PeerId const& maker) { losses_.insert(maker); }
 
@@ -47,6 +49,7 @@ class TradeWatch {
     read_trades();
     for (auto const& [take, bought] : bought_) {
       auto const sold = sold_.find(take);
+      if (strangers_.contains(bought.maker)) continue;
       if (sold == sold_.end()) {
         fail("bought but not sold: take " + take);
       } else if (sold->second != bought) {
@@ -54,26 +57,40 @@ class TradeWatch {
       }
     }
     for (auto const& [take, sold] : sold_) {
-      if (!bought_.contains(take)) fail("sold but not bought: take " + take);
+      if (!bought_.contains(take) && !strangers_.contains(sold.taker)) {
+        fail("sold but not bought: take " + take);
+      }
     }
+    check_sums();
     check_orders();
     check_books();
     for (auto const& node : network_.nodes) {
       if (!node->requests.empty()) fail(node->at + ": a request was not answered");
-      if (node->trader->equivocations().size() > 0) fail(node->at + ": an honest maker was convicted");
+      for (auto const& maker : network_.nodes) {
+        if (node->trader->equivocations().find(maker->id)) fail(node->at + " has convicted an honest maker");
+      }
     }
   }
 
   [[nodiscard]] std::size_t trade_count() const { return bought_.size(); }
   /// Groups of which an order was filled.
   [[nodiscard]] std::size_t filled_group_count() const { return filled_groups_.size(); }
+  /// Of an order, as its maker.
+  [[nodiscard]] std::size_t sale_count(std::string_view order) const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(sold_, [&](auto const& each) { return each.second.order == order; }));
+  }
 
   std::vector<std::string> problems;
 
  private:
   struct Trade {
     std::string order;
+    std::string maker;
+    std::string taker;
     Satoshi amount;
+    UsdCents cents;
+    bool maker_sells = false;
     friend bool operator==(Trade const&, Trade const&) = default;
   };
   struct Promised {
@@ -135,13 +152,22 @@ class TradeWatch {
     if (!type) return;
     if (*type == ExecuteOrderResponse::kType) on_invoice(from, *parse_execute_response(body));
     if (*type == PaidMessage::kType) on_preimage(*parse_paid(body));
-    if (*type != AddOrderMessage::kType) return;
+    if (*type == "RecordsAnswer") {
+      auto const list = parse_orders(*body.find("orders"), kRecordsMax);
+      if (list) std::ranges::for_each(list->orders, [this](auto const& order) { on_order(order); });
+    }
+    if (*type != AddOrderMessage::kType && *type != InventoryMessage::kType) return;
     auto const request = parse_request(body);
-    if (request) on_order(std::get<AddOrderMessage>(*request).order);
+    if (!request) return;
+    if (auto const* const add = std::get_if<AddOrderMessage>(&*request)) on_order(add->order);
+    if (auto const* const told = std::get_if<InventoryMessage>(&*request)) {
+      for (auto const& order : told->orders) on_order(order);
+    }
   }
 
   // Each process signs each seq of an order once.
   void on_order(OrderRecord const& order) {
+    if (!order.maker || strangers_.contains(order.maker->hex())) return;
     auto const digest = order_digest(order);
     auto const known = versions_.try_emplace({order.endpoint, order.id, order.seq}, digest).first;
     if (known->second != digest) {
@@ -179,13 +205,38 @@ class TradeWatch {
       for (auto const& row : node->rows.read({.kind = "trade", .count_max = 100'000})) {
         auto const body = *json::parse(row.body);
         auto const take = *body.find_string("take");
-        Trade const trade{*body.find_string("order"), *Satoshi::from_json(*body.find("amount"))};
+        bool const as_maker = *body.find_string("role") == "maker";
+        auto const& other = *body.find_string("counterpart");
+        bool const sells = *body.find_string("side") == "sell";
+        Trade const trade{*body.find_string("order"),
+                          as_maker ? node->id.hex() : other,
+                          as_maker ? other : node->id.hex(),
+                          *Satoshi::from_json(*body.find("amount")),
+                          *UsdCents::from_json(*body.find("usd")),
+                          as_maker == sells};
         if (!takes.insert(take).second) fail(node->at + " has traded take " + take + " twice");
         // Of the processes of one maker, each that was asked for the preimage has the trade.
-        auto& side = *body.find_string("role") == "maker" ? sold_ : bought_;
+        auto& side = as_maker ? sold_ : bought_;
         auto const known = side.try_emplace(take, trade).first;
         if (known->second != trade) fail("a take was settled with two amounts: " + take);
       }
+    }
+  }
+
+  /// What one peer gets another one gives.
+  void check_sums() {
+    std::int64_t satoshi = 0;
+    std::int64_t cents = 0;
+    auto const add = [&](Trade const& trade, bool as_maker) {
+      if (strangers_.contains(as_maker ? trade.taker : trade.maker)) return;
+      auto const sign = as_maker == trade.maker_sells ? -1 : 1;
+      satoshi += sign * trade.amount.units();
+      cents -= sign * trade.cents.units();
+    };
+    for (auto const& [take, trade] : sold_) add(trade, true);
+    for (auto const& [take, trade] : bought_) add(trade, false);
+    if (satoshi != 0 || cents != 0) {
+      fail("all trades sum to " + std::to_string(satoshi) + " sat and " + std::to_string(cents) + " cents");
     }
   }
 
@@ -245,6 +296,7 @@ class TradeWatch {
   std::map<std::string, Satoshi> used_;     // by order, when all was quiet
   std::set<PeerId> losses_;
   std::set<std::string> filled_groups_;                                            // endpoint and name
+  std::set<std::string> strangers_;                                                // their ids in hex
   std::map<std::tuple<std::string, std::string, std::int64_t>, Sha256> versions_;  // endpoint, order, seq
   std::map<Sha256, Promised> promises_;                                            // by payment hash
   std::map<std::string, Sha256> preimages_;                                        // payment hash by take

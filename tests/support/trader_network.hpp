@@ -24,6 +24,7 @@ namespace grenache::exchange::test {
 /// What goes wrong between peers, and between a peer and its store: of how many messages, in percent.
 struct TraderFaults {
   int call_lost = 0;         // the request does not arrive; the caller gets an error
+  int call_late = 0;         // it arrives up to delay_max later, after younger ones
   int reply_lost = 0;        // the request is handled; the caller gets an error
   int call_repeated = 0;     // the request arrives twice, and the caller gets the second reply
   int reply_late = 0;        // by up to delay_max
@@ -39,7 +40,8 @@ struct TraderFaults {
 class TraderNetwork {
  public:
   struct Node {
-    std::string at;  // endpoint
+    std::string at;                    // endpoint
+    std::chrono::milliseconds skew{};  // by which its clock is ahead
     Trader::Options options;
     std::uint64_t key = 0;
     PeerId id;
@@ -62,8 +64,15 @@ class TraderNetwork {
 
   /// Adds a peer with the key of samples::secret(key) and starts it.
   Node& add(std::string name, std::uint64_t key, Trader::Options options = {}) {
+    return add_at("127.0.0.1:" + std::to_string(2001 + nodes.size()), {}, std::move(name), key,
+                  std::move(options));
+  }
+  /// The same at an endpoint of a numeric address, with a clock that is ahead by `skew`.
+  Node& add_at(std::string endpoint, std::chrono::milliseconds skew, std::string name, std::uint64_t key,
+               Trader::Options options) {
     auto& node = *nodes.emplace_back(std::make_unique<Node>());
-    node.at = "127.0.0.1:" + std::to_string(2000 + nodes.size());
+    node.at = std::move(endpoint);
+    node.skew = skew;
     node.options = std::move(options);
     node.options.name = std::move(name);
     node.key = key;
@@ -87,7 +96,7 @@ class TraderNetwork {
     compare_dump(node);
     node.has_recovered = node.is_lost_told = false;
     node.last_store_answer = {};
-    node.trader->start(now);
+    node.trader->start(now_of(node));
     run();
   }
 
@@ -101,6 +110,9 @@ class TraderNetwork {
     run();
   }
 
+  /// The time by the clock of a peer.
+  [[nodiscard]] Now now_of(Node const& node) const { return {now.steady, now.wall + node.skew}; }
+
   std::vector<std::string> endpoints() const {
     std::vector<std::string> out;
     for (auto const& node : nodes) out.push_back(node->at);
@@ -111,7 +123,7 @@ class TraderNetwork {
   /// All peers look all of them up.
   void look_up() {
     for (auto& node : nodes) {
-      if (node->trader) node->trader->endpoints_found(endpoints(), ContactSource::dht, now);
+      if (node->trader) node->trader->endpoints_found(endpoints(), ContactSource::dht, now_of(*node));
     }
     run();
   }
@@ -122,9 +134,14 @@ class TraderNetwork {
     return answer(node, id);
   }
   CommandId begin(Node& node, TraderCommand const& command) {
-    auto const id = ++last_command;
-    node.trader->execute(id, command, now);
+    auto const id = begin_only(node, command);
     run();
+    return id;
+  }
+  /// The same without running anything: commands of one moment.
+  CommandId begin_only(Node& node, TraderCommand const& command) {
+    auto const id = ++last_command;
+    node.trader->execute(id, command, now_of(node));
     return id;
   }
   CommandResult answer(Node const& node, CommandId id) const {
@@ -150,11 +167,15 @@ class TraderNetwork {
                     std::function<void(CallAnswer)> done) {
     auto const id = ++last_request;
     node.requests.emplace(id, std::move(done));
-    node.trader->receive(id, from, std::move(payload), now);
+    node.trader->receive(id, from, std::move(payload), now_of(node));
   }
 
-  /// Sends a request as a stranger; `done` is called with the answer.
+  /// Sends a request as a stranger of this host; `done` is called with the answer.
   void request(std::string const& endpoint, json::Value payload, std::function<void(CallAnswer)> done) {
+    request(IpAddress{127, 0, 0, 1}, endpoint, std::move(payload), std::move(done));
+  }
+  void request(IpAddress const& from, std::string const& endpoint, json::Value payload,
+               std::function<void(CallAnswer)> done) {
     ++call_count;
     if (hanging.contains(endpoint)) {
       return hung_.push_back({endpoint, std::move(payload), std::move(done)});
@@ -164,7 +185,7 @@ class TraderNetwork {
     }
     for (auto& node : nodes) {
       if (node->at != endpoint || !node->trader || unreachable.contains(endpoint)) continue;
-      return request_from(IpAddress{127, 0, 0, 1}, *node, std::move(payload), std::move(done));
+      return request_from(from, *node, std::move(payload), std::move(done));
     }
     done({{}, "ERR_REQUEST_GENERIC: nobody there"});
   }
@@ -177,7 +198,7 @@ class TraderNetwork {
       run();
     }
     for (auto& node : nodes) {
-      if (node->trader) node->trader->expire(now);
+      if (node->trader) node->trader->expire(now_of(*node));
     }
     run();
   }
@@ -202,19 +223,22 @@ class TraderNetwork {
 
   /// Advances from event to event for `time`, so that everything is done when it is due.
   void live(std::chrono::milliseconds time) {
+    auto due = TimePoint::max();
+    for (auto const& node : nodes) {
+      if (node->trader) due = std::min(due, node->trader->next_deadline(now_of(*node)));
+    }
     for (auto const end = later_by(now.steady, time); now.steady < end;) {
-      auto next = later_.empty() ? end : std::min(end, later_.begin()->first);
-      for (auto const& node : nodes) {
-        if (node->trader) next = std::min(next, node->trader->next_deadline(now));
-      }
-      next = std::max(next, now.steady);
+      auto const late = later_.empty() ? end : std::min(end, later_.begin()->first);
+      auto const next = std::max(std::min(due, late), now.steady);
       auto const step = std::chrono::ceil<std::chrono::milliseconds>(next - now.steady);
       advance(std::max(step, std::chrono::milliseconds{1}));
       ++event_count;
+      due = TimePoint::max();
       for (auto& node : nodes) {
-        bool const is_due = node->trader && node->trader->next_deadline(now) <= now.steady;
-        node->due_count = is_due ? node->due_count + 1 : 0;
-        if (node->due_count == 10) busy.insert(node->at);
+        auto const deadline = node->trader ? node->trader->next_deadline(now_of(*node)) : TimePoint::max();
+        due = std::min(due, deadline);
+        node->due_count = deadline <= now.steady ? node->due_count + 1 : 0;
+        if (node->due_count == 100) busy.insert(node->at);
       }
     }
   }
@@ -234,7 +258,7 @@ class TraderNetwork {
       if (node->id != id) continue;
       node->has_recovered = false;
       ++node->loss_count;
-      if (node->trader) node->trader->store_lost(now);
+      if (node->trader) node->trader->store_lost(now_of(*node));
     }
     run();
   }
@@ -270,7 +294,7 @@ class TraderNetwork {
   std::vector<OrderRecord> orders_of(Node const& node) const {
     std::vector<OrderRecord> out;
     node.trader->book().visit({}, 100'000, [&](OrderRecord const& order) {
-      if (order.expires > now.wall) out.push_back(order);
+      if (order.expires > now_of(node).wall) out.push_back(order);
     });
     return out;
   }
@@ -383,11 +407,11 @@ class TraderNetwork {
       run_store(node, *wanted);
     } else if (auto const* const verify = std::get_if<output::Verify>(&out)) {
       std::vector<bool> valid;
-      for (auto const& order : verify->orders) valid.push_back(verify_order(order));
-      node.trader->verified(verify->batch, valid, now);
+      for (auto const& order : verify->orders) valid.push_back(is_genuine(order));
+      node.trader->verified(verify->batch, valid, now_of(node));
     } else if (auto const* const work = std::get_if<output::Work>(&out)) {
       node.trader->worked(work->work, find_work(work->challenge, work->id, work->bits, 1, work_count_max),
-                          now);
+                          now_of(node));
     } else if (auto* const notice = std::get_if<output::Notice>(&out)) {
       node.events.push_back(std::move(notice->event));
     } else if (auto* const answer = std::get_if<output::Answer>(&out)) {
@@ -395,27 +419,43 @@ class TraderNetwork {
     }
   }
 
+  /// Each signature is verified once, though every peer gets it.
+  bool is_genuine(OrderRecord const& order) {
+    constexpr std::size_t kKeptMax = 20'000;
+    if (verified_.size() >= kKeptMax) verified_.clear();
+    auto const [entry, is_new] = verified_.try_emplace({order_digest(order), order.signature});
+    if (is_new) entry->second = verify_order(order);
+    return entry->second;
+  }
+
   // Calls
 
   void send(Node& node, output::Call const& call) {
     auto const done = [this, &node, run_count = node.run_count, id = call.call](CallAnswer const& answer) {
-      if (node.trader && node.run_count == run_count) node.trader->call_answered(id, answer, now);
+      if (node.trader && node.run_count == run_count) {
+        node.trader->call_answered(id, answer, now_of(node));
+      }
     };
+    auto const host = HostPort::parse(node.at);
+    auto const from = IpAddress::parse(host->host).value_or(IpAddress{127, 0, 0, 1});
     CallAnswer const lost{{}, "ERR_REQUEST_GENERIC: no answer"};
     if (is_cut(node.at, call.endpoint) || happens(faults.call_lost)) return done(lost);
     bool const is_repeated = happens(faults.call_repeated);
-    if (is_repeated) request(call.endpoint, call.payload, [](CallAnswer const&) {});
+    if (is_repeated) request(from, call.endpoint, call.payload, [](CallAnswer const&) {});
     bool const is_lost = happens(faults.reply_lost);
     bool const is_told_twice = happens(faults.answer_repeated);
     auto const delayed = happens(faults.reply_late) ? delay() : std::chrono::milliseconds{0};
-    request(call.endpoint, call.payload, [=, this](CallAnswer const& reply) {
+    auto const on_reply = [=, this](CallAnswer const& reply) {
       auto const tell = [=] {
         done(is_lost ? lost : reply);
         if (is_told_twice) done(reply);
       };
       if (delayed.count() == 0) return tell();
       later_.emplace(later_by(now.steady, delayed), tell);
-    });
+    };
+    if (!happens(faults.call_late)) return request(from, call.endpoint, call.payload, on_reply);
+    later_.emplace(later_by(now.steady, delay()), [this, from, at = call.endpoint, payload = call.payload,
+                                                   on_reply] { request(from, at, payload, on_reply); });
   }
 
   // Stores
@@ -427,8 +467,8 @@ class TraderNetwork {
                        loss_count = node.loss_count, id = wanted.call] {
       if (!node.trader || node.run_count != run_count) return;
       auto const told = node.loss_count == loss_count ? answer : kUnavailable;
-      node.trader->store_answered(id, told, now);
-      if (is_told_twice) node.trader->store_answered(id, told, now);
+      node.trader->store_answered(id, told, now_of(node));
+      if (is_told_twice) node.trader->store_answered(id, told, now_of(node));
     };
     auto const delayed = happens(faults.store_late) ? delay() : std::chrono::milliseconds{0};
     node.last_store_answer = std::max(node.last_store_answer, later_by(now.steady, delayed));
@@ -451,7 +491,9 @@ class TraderNetwork {
           std::holds_alternative<store::Reserve>(command) || (update && update->reduce_by.units() > 0);
       if (waits) return kUnavailable;
     }
-    auto const answer = stores[node.id].execute(command, now.steady, now.wall);
+    // A Redis is on a host of its own.
+    auto const wall = node.options.is_store_in_process ? now_of(node).wall : now.wall;
+    auto const answer = stores[node.id].execute(command, now.steady, wall);
     auto const* const refused = std::get_if<store::Refused>(&answer);
     bool const is_settle = std::holds_alternative<store::Settle>(command);
     // Another process may have granted it, and not have told yet.
@@ -487,7 +529,7 @@ class TraderNetwork {
     later_.emplace(later_by(now.steady, std::chrono::seconds{1}), [this, &node, run_count = node.run_count] {
       if (node.run_count != run_count) return;
       node.is_lost_told = false;
-      if (node.trader && !node.has_recovered) node.trader->store_lost(now);
+      if (node.trader && !node.has_recovered) node.trader->store_lost(now_of(node));
     });
   }
 
@@ -497,6 +539,7 @@ class TraderNetwork {
     std::function<void(CallAnswer)> done;
   };
   std::vector<HungCall> hung_;
+  std::map<std::pair<Sha256, Signature>, bool> verified_;
   std::multimap<TimePoint, std::function<void()>> later_;  // what is under way
   std::map<PeerId, TimePoint> graces_;
   std::set<std::pair<PeerId, std::int64_t>> undoable_;  // reservations by their fence

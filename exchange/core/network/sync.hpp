@@ -118,6 +118,11 @@ class Sync {
   /// The book has got this version of an order: tells peers of it. `from` is the endpoint from which we have
   /// it; empty if it is unknown.
   void spread(OrderRecord const& order, bool is_own, std::string const& from, Turn& turn);
+  /// The book does not take this version, whatever its signature: from whoever tells of its id now, it is not
+  /// asked for, and others are not told that it was unknown here. A reconciliation still finds it.
+  void heard(OrderRecord const& order) {
+    if (order.is_signed()) seen_.insert(version_of(order));
+  }
   /// The book has dropped this order.
   void remove(OrderKey const& key) { index_.erase(key); }
   /// The book has removed the orders that have expired.

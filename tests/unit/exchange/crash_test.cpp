@@ -6,16 +6,13 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/trade_watch.hpp"
+#include "tests/support/trade_world.hpp"
 
 namespace grenache::exchange {
 namespace {
 
 using namespace std::chrono_literals;
-using samples::secret;
-using test::TraderFaults;
 using test::TraderNetwork;
-using test::TradeWatch;
 using Node = TraderNetwork::Node;
 
 constexpr PriceCents kPrice{6'000'000};
@@ -28,14 +25,6 @@ std::size_t number_from(char const* variable, std::size_t otherwise) {
   return text ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
-/// Seldom pings and reads books, which are not the matter here.
-Trader::Options calm_options() {
-  Trader::Options out;
-  out.peers.ping_interval = 10min;
-  out.sync.reread_interval = 25min;
-  return out;
-}
-
 command::AddOrder order_of(Side side, std::int64_t satoshi) {
   command::AddOrder out;
   out.side = side;
@@ -44,110 +33,17 @@ command::AddOrder order_of(Side side, std::int64_t satoshi) {
   return out;
 }
 
-/// Peers whose journals, stores and messages a test disturbs.
-class CrashWorld {
+/// Seldom pings and reads books, which are not the matter here.
+class CrashWorld : public test::TradeWorld {
  public:
-  struct Kind {
-    bool has_redis = false;  // its store outlives it
-    bool is_store_shared = false;
-  };
-
-  explicit CrashWorld(std::uint64_t seed) : random{seed} {
-    network.fault_random = random.fork();
-    network.compares_dumps = true;
-  }
+  using TradeWorld::TradeWorld;
 
   Node& add(std::uint64_t key, Kind kind) {
-    auto options = calm_options();
-    options.is_store_shared = kind.is_store_shared;
-    options.is_store_in_process = !kind.has_redis;
+    auto options = with_kind({}, kind);
+    options.peers.ping_interval = 10min;
+    options.sync.reread_interval = 25min;
     options.crossing.is_enabled = random.below(2) == 0;
-    auto& node = network.add("peer", key, std::move(options));
-    if (kind.has_redis) redis.insert(node.id);
-    return node;
-  }
-  void meet() {
-    for (auto& node : network.nodes) meet(*node);
-  }
-
-  std::optional<OrderRecord> publish(Node& node, command::AddOrder const& wanted) {
-    auto const id = begin(node, wanted);
-    auto const result = network.answer(node, id);
-    auto const* const placed = std::get_if<result::Placed>(&result);
-    if (!placed) return std::nullopt;
-    watch.add_order(placed->order.order.id, placed->order.order.amount);
-    return placed->order.order;
-  }
-  CommandId begin(Node& node, TraderCommand const& command) {
-    auto const id = network.begin(node, command);
-    begun.emplace_back(&node, node.run_count, id);
-    return id;
-  }
-
-  void kill(Node& node, std::size_t kept) {
-    network.kill(node, kept);
-    if (!redis.contains(node.id)) network.end_store(node.id);
-  }
-  void start(Node& node) {
-    if (node.trader) return;
-    network.start(node);
-    meet(node);
-  }
-  void meet(Node& node) {
-    node.trader->endpoints_found(network.endpoints(), ContactSource::connect, network.now);
-    network.run();
-  }
-  void flush(Node& node) {
-    node.holds_batches = false;
-    network.run();
-  }
-
-  /// Everything works again; waits until nothing is under way, then checks all promises.
-  void heal_and_check() {
-    network.faults = {};
-    network.unreachable.clear();
-    network.stores_down.clear();
-    for (auto& node : network.nodes) flush(*node);
-    for (auto& node : network.nodes) start(*node);
-    for (int i = 0; i < 12 && (i < 3 || !is_quiet()); ++i) network.live(10min);
-    if (!is_quiet()) watch.problems.push_back("something is still under way");
-    for (auto const& [node, run_count, id] : begun) {
-      if (node->run_count == run_count && !node->answers.contains(id)) {
-        watch.problems.push_back(node->at + ": a command was not answered");
-      }
-    }
-    check_executions();
-    watch.check_quiet();
-  }
-
-  /// No order that was executed at once has taken more than it wanted.
-  void check_executions() {
-    for (auto const& [node, run_count, id] : begun) {
-      auto const result = network.answer(*node, id);
-      auto const* const execution = std::get_if<result::Execution>(&result);
-      if (!execution) continue;
-      ++execution_count;
-      Satoshi taken;
-      for (auto const& take : execution->takes) taken = taken + take.amount;
-      if (taken > execution->wanted || execution->filled > taken) {
-        watch.problems.push_back(node->at + ": an order was filled with more than it wanted");
-      }
-    }
-  }
-
-  TraderNetwork network;
-  TradeWatch watch{network};
-  Random random;
-  std::set<PeerId> redis;
-  std::size_t execution_count = 0;
-  std::vector<std::tuple<Node*, int, CommandId>> begun;
-
- private:
-  bool is_quiet() {
-    return std::ranges::all_of(network.nodes, [&](auto const& node) {
-      auto const status = std::get<result::StatusView>(network.execute(*node, command::ShowStatus{}));
-      return status.purchase_count == 0 && status.sale_count == 0;
-    });
+    return joined(network.add("peer", key, std::move(options)));
   }
 };
 
@@ -282,93 +178,18 @@ class Scenario {
   [[nodiscard]] std::size_t filled_group_count() const { return world_.watch.filled_group_count(); }
 
  private:
-  Node& any_node() { return *network_.nodes[random_.below(network_.nodes.size())]; }
-  Node* any_up() {
-    auto& node = any_node();
-    return node.trader ? &node : nullptr;
-  }
-  std::int64_t up_to(std::int64_t most) {
-    return 1 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most)));
-  }
+  static Side side_of(Node const& node) { return node.key < 4 ? Side::sell : Side::buy; }
 
   void publish(Node& node) {
-    bool const sells = node.key < 4;
-    auto wanted = order_of(sells ? Side::sell : Side::buy, up_to(1'000));
-    if (random_.chance(1, 4)) wanted.least_take = Satoshi{up_to(wanted.amount.units())};
-    if (random_.chance(1, 3)) wanted.life = 10min + random_.below(60) * 1min;
-    if (random_.chance(1, 4) && wanted.life) wanted.time_in_force = TimeInForce::good_till_date;
+    auto wanted = order_of(side_of(node), world_.up_to(1'000));
     if (random_.chance(1, 3)) wanted.group = random_.chance(1, 2) ? "a" : "b";
-    (void)world_.publish(node, wanted);
-  }
-
-  void execute_at_once(Node& node) {
-    auto wanted = order_of(node.key < 4 ? Side::sell : Side::buy, up_to(1'500));
-    wanted.time_in_force =
-        random_.chance(1, 2) ? TimeInForce::immediate_or_cancel : TimeInForce::fill_or_kill;
-    world_.begin(node, wanted);
-  }
-
-  /// A random live order that `node` knows.
-  std::optional<OrderRecord> any_order(Node const& node, bool is_own) {
-    auto orders = node.trader->book().live(network_.now.wall);
-    std::erase_if(orders, [&](auto const& order) { return (order.maker == node.id) != is_own; });
-    if (orders.empty()) return std::nullopt;
-    return orders[random_.below(orders.size())];
-  }
-
-  void accept(Node& node) {
-    auto const order = any_order(node, false);
-    if (!order) return;
-    command::AcceptOrder wanted;
-    wanted.id = order->id;
-    if (random_.chance(3, 4)) wanted.amount = Satoshi{up_to(order->remaining.units())};
-    wanted.pay = random_.chance(1, 2);
-    wanted.or_next = random_.chance(1, 4);
-    if (random_.chance(1, 3)) {
-      auto const own = any_order(node, true);
-      if (own && own->side != order->side) wanted.for_order = own->id;
-    }
-    takes_.emplace_back(&node, world_.begin(node, wanted));
-  }
-
-  void pay() {
-    if (takes_.empty()) return;
-    auto const [node, id] = takes_[random_.below(takes_.size())];
-    auto const result = network_.answer(*node, id);
-    auto const* const view = std::get_if<result::PurchaseView>(&result);
-    if (view && node->trader) world_.begin(*node, command::Pay{view->take_id});
-  }
-
-  void withdraw(Node& node) {
-    auto const order = any_order(node, true);
-    if (!order) return;
-    if (random_.chance(1, 3)) {
-      world_.begin(node, command::CancelOrder{order->id});
-    } else {
-      world_.begin(node, command::ReduceOrder{order->id, Satoshi{up_to(order->remaining.units())}});
-    }
+    world_.publish_some(node, wanted);
   }
 
   void kill(Node& node) {
-    // Of a store that has lost its data all processes must tell what they know.
-    if (network_.is_in_grace(node.id)) return;
-    world_.kill(node, random_.below(node.batches.size() + 1));
-    node.holds_batches = random_.chance(1, 2);
+    if (!world_.kill_somewhere(node)) return;
     if (random_.chance(1, 2)) return world_.start(node);
     restarts_[&node] = later_by(network_.now.steady, random_.below(20) * 1min);
-  }
-
-  void lose_store(Node& node) {
-    bool const is_steady = !network_.is_in_grace(node.id) && !network_.stores_down.contains(node.id);
-    if (!world_.redis.contains(node.id) || !is_steady) return;
-    for (auto const& other : network_.nodes) {
-      if (other->id == node.id && (!other->trader || !other->has_recovered)) return;
-    }
-    world_.watch.add_loss(node.id);
-    network_.lose_store(node.id);
-    for (auto& other : network_.nodes) {
-      if (other->id == node.id) world_.flush(*other);
-    }
   }
 
   void disturb() {
@@ -381,11 +202,6 @@ class Scenario {
     }
   }
 
-  template <class Set, class Value>
-  void toggle(Set& set, Value const& value) {
-    if (set.erase(value) == 0) set.insert(value);
-  }
-
   void advance() {
     auto const kind = random_.below(10);
     std::chrono::milliseconds time = random_.below(2'000) * 1ms;
@@ -394,56 +210,40 @@ class Scenario {
       time = std::min<std::chrono::milliseconds>(random_.below(20) * 1min, long_time_left_);
       long_time_left_ -= time;
     }
-    // A disk is never that slow.
-    if (time > 5s) {
-      for (auto& node : network_.nodes) world_.flush(*node);
-    }
-    network_.live(time);
+    world_.live(time);
     for (auto& [node, at] : restarts_) {
       if (at <= network_.now.steady) world_.start(*node);
     }
   }
 
-  void make_some_durable() {
-    for (auto& node : network_.nodes) {
-      auto count = random_.below(node->batches.size() + 1);
-      for (; count > 0; --count) network_.make_durable(*node);
-    }
-  }
-
   void step() {
-    make_some_durable();
+    world_.make_some_durable();
     auto const choice = random_.below(100);
-    auto* const node = any_up();
+    auto* const node = world_.any_up();
     if (choice < 25) return advance();
     if (choice < 30) return disturb();
-    if (choice < 45) return pay();
+    if (choice < 45) return world_.pay();
     if (!node) return;
-    if (choice < 65) return accept(*node);
-    if (choice < 70) return execute_at_once(*node);
+    if (choice < 65) return world_.accept(*node);
+    if (choice < 70) return world_.execute_at_once(*node, order_of(side_of(*node), world_.up_to(1'500)));
     if (choice < 75) return publish(*node);
-    if (choice < 80) return withdraw(*node);
+    if (choice < 80) return world_.withdraw(*node);
     if (choice < 86) return kill(*node);
-    if (choice < 88) return lose_store(*node);
-    if (choice < 91) {
-      if (!network_.is_in_grace(node->id)) toggle(network_.stores_down, node->id);
-      return;
-    }
-    if (choice < 94) return toggle(network_.unreachable, node->at);
-    node->holds_batches = !node->holds_batches;
-    network_.run();
+    if (choice < 88) return world_.lose_store(*node);
+    if (choice < 91) return world_.toggle_store(*node);
+    if (choice < 94) return world_.toggle_reachable(*node);
+    world_.toggle_holding(*node);
   }
 
   CrashWorld world_;
   TraderNetwork& network_ = world_.network;
   Random& random_;
-  std::vector<std::pair<Node*, CommandId>> takes_;
   std::map<Node*, TimePoint> restarts_;
   /// Less than Purchases::Options::pay_patience: after that a taker asks no more for what it has paid.
   std::chrono::milliseconds long_time_left_ = 45min;
 };
 
-/// A quarter of the seeds, so that tests run side by side.
+/// A part of the seeds, so that tests run side by side.
 class CrashTest : public testing::TestWithParam<std::size_t> {};
 
 TEST_P(CrashTest, allPromisesAreKeptWhateverFails) {
