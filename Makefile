@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 RELEASE := build/release
 
-.PHONY: build test test-repeat demo install deps bench help dev asan tsan clang fuzz jepsen mutate lint format tidy coverage clean
+.PHONY: build test test-repeat demo install deps bench help dev asan tsan clang fuzz jepsen mutate soak lint format tidy coverage clean
 
 build: ## build optimized binaries: grape, grenache and exchange in build/release/bin
 	@tools/install-deps build
@@ -59,6 +59,13 @@ jepsen: build ## break peers, Redis and the network at random for MINUTES (defau
 	@$(JEPSEN) --without-fence --out $(OUT)/without-fence
 	@$(JEPSEN) --proxies --out $(OUT)/proxies
 	@$(JEPSEN) --seconds $$(($(MINUTES) * 60)) --out $(OUT)/sentinel
+
+soak: HOURS := 1
+soak: SECONDS := $(shell echo $$(( $(HOURS) * 3600 )))
+soak: build ## simulate exchanges with fresh seeds for HOURS (default 1) or SECONDS; a failing seed is printed as a command
+	@tools/install-deps build test
+	@cmake --build $(RELEASE) -j $(JOBS) --target exchange_sim
+	@seq $(JOBS) | xargs -P $(JOBS) -I '{}' $(RELEASE)/tests/exchange_sim --seconds $(SECONDS)
 
 bench: build ## measure beside the programs of others: a quarter of an hour, on a quiet machine
 	@tools/install-deps build test dev
