@@ -22,7 +22,7 @@ boost::system::result<DataFolder, std::string> open_data_folder(std::filesystem:
   if (!lock) return "cannot lock " + (path / "lock").string() + ": " + lock.error().message();
   auto journal = SqliteFile::open(path / "journal.db");
   if (!journal) return journal.error();
-  return DataFolder{std::move(*lock), std::move(*identity), std::move(*journal)};
+  return DataFolder{std::move(*lock), *identity, std::move(*journal)};
 }
 
 }  // namespace grenache::exchange

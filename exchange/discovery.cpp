@@ -63,7 +63,7 @@ struct Discovery::State {
 };
 
 std::string Discovery::State::no_grape(std::string const& why) const {
-  auto const out = "no grape answers at " + join(options.grapes) + ": " + why;
+  auto out = "no grape answers at " + join(options.grapes) + ": " + why;
   if (options.grapes.empty()) return out;
   auto const& first = options.grapes.front();
   bool const is_plain = !first.uses_tls && first.base_path.empty();

@@ -154,7 +154,7 @@ ParsedCommand read_explain(ArgumentReader& reader) { return command::Explain{rea
 // The table
 
 std::vector<Entry> const& entries() {
-  static std::vector<Entry> const kEntries{
+  static std::vector<Entry> const table{
       {{"addOrder", "add", "JSON", "Publish an order: buy or sell an amount of BTC at a price in USD",
         R"(addOrder '{"buy":"BTC","sell":"USD","price":50000,"amount":1}')"},
        {{"side", Use::by_name},
@@ -229,7 +229,7 @@ std::vector<Entry> const& entries() {
        {{"command"}},
        read_help},
   };
-  return kEntries;
+  return table;
 }
 
 Entry const* find_entry(std::string_view name) {
@@ -395,12 +395,12 @@ OrFailure<CommandRequest> made(Entry const& entry, OrFailure<json::Value::Object
 }  // namespace
 
 std::span<CommandInfo const> command_table() {
-  static std::vector<CommandInfo> const kTable = [] {
+  static std::vector<CommandInfo> const table = [] {
     std::vector<CommandInfo> out;
     for (auto const& entry : entries()) out.push_back(entry.info);
     return out;
   }();
-  return kTable;
+  return table;
 }
 
 CommandInfo const* find_command(std::string_view name) {

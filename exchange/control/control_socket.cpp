@@ -58,7 +58,7 @@ ino_t inode_of(std::filesystem::path const& path) {
 }
 
 std::string listen_failure(std::filesystem::path const& path, Error const& error) {
-  auto const name = path.native();
+  auto const& name = path.native();
   if (error == errc::address_in_use) return "another exchange runs with this data dir: it listens at " + name;
   if (error == errc::file_exists) return name + " is in the way of the control socket: it is no socket";
   if (error == errc::filename_too_long) {

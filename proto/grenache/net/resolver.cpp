@@ -59,7 +59,7 @@ struct Resolver::State {
 std::shared_ptr<Resolver::State::Outcome> Resolver::State::begin(HostPort const& host) {
   std::string const key = host_text(host);
   if (auto const known = under_way.find(key); known != under_way.end()) return known->second;
-  auto const outcome = std::make_shared<Outcome>();
+  auto outcome = std::make_shared<Outcome>();
   if (!calls) {
     outcome->emplace(Error{asio::error::operation_aborted});
     return outcome;
