@@ -275,15 +275,16 @@ class TradeWatch {
     }
   }
 
-  // All replicas have the same versions, and none offers more than is left.
+  // All replicas have the same versions of the orders of peers, and none offers more than is left.
   void check_books() {
     std::map<OrderKey, OrderRecord> first;
     for (auto const& node : network_.nodes) {
       for (auto const& order : network_.orders_of(*node)) {
+        auto const amount = amounts_.find(order.id);
+        if (amount == amounts_.end()) continue;
         auto const known = first.try_emplace(key_of(order), order).first;
         if (known->second != order) fail(node->at + " has another version of order " + order.id);
-        auto const amount = amounts_.find(order.id);
-        if (amount == amounts_.end() || order.status != OrderStatus::open) continue;
+        if (order.status != OrderStatus::open) continue;
         if (order.remaining > amount->second - used_[order.id])
           fail(node->at + " offers too much of order " + order.id);
       }
