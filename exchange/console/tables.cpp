@@ -110,8 +110,15 @@ std::string order_facts(result::OrderView const& view, TextStyle const& style) {
   return facts.text();
 }
 
+std::string hidden_text(std::size_t count) {
+  if (count == 0) return {};
+  bool const is_one = count == 1;
+  return std::to_string(count) + (is_one ? " order is" : " orders are") + " hidden: nothing was heard of " +
+         (is_one ? "its maker" : "their makers") + " for 15 minutes.\n";
+}
+
 std::string order_table(result::OrderList const& list, TextStyle const& style) {
-  if (list.orders.empty()) return "No orders.\n";
+  if (list.orders.empty()) return "No orders.\n" + hidden_text(list.hidden_count);
   std::vector<std::string_view> ids;
   bool has_matched = false;
   bool has_reserved = false;
@@ -146,12 +153,13 @@ std::string order_table(result::OrderList const& list, TextStyle const& style) {
   }
   auto out = table.text(style.width, style.colour);
   if (list.left_out > 0) out += std::to_string(list.left_out) + " more are not shown.\n";
-  return out;
+  return out + hidden_text(list.hidden_count);
 }
 
 /// Asks above bids, the best prices in the middle; `total` sums up from there.
 std::string ladder_table(result::Ladder const& ladder, TextStyle const& style) {
-  if (ladder.asks.empty() && ladder.bids.empty()) return "The book is empty.\n";
+  if (ladder.asks.empty() && ladder.bids.empty())
+    return "The book is empty.\n" + hidden_text(ladder.hidden_count);
   TextTable table{{{"side"},
                    {"USD", Align::point},
                    {"BTC", Align::point},
@@ -176,7 +184,7 @@ std::string ladder_table(result::Ladder const& ladder, TextStyle const& style) {
     table.add_line("----  spread " + spread.to_text());
   }
   for (auto& row : rows(ladder.bids, Side::buy)) table.add(std::move(row));
-  return table.text(style.width, style.colour);
+  return table.text(style.width, style.colour) + hidden_text(ladder.hidden_count);
 }
 
 // Takes and trades

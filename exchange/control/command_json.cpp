@@ -126,15 +126,19 @@ struct ResultWriter {
   }
   json::Value operator()(result::OrderList const& list) const {
     auto orders = json_list(list.orders, [](auto const& order) { return json_of(order); });
-    return json::Value::object(
-        {{"type", "orders"}, {"orders", std::move(orders)}, {"leftOut", json_of(list.left_out)}});
+    return json::Value::object({{"type", "orders"},
+                                {"orders", std::move(orders)},
+                                {"leftOut", json_of(list.left_out)},
+                                {"hidden", json_of(list.hidden_count)}});
   }
   json::Value operator()(result::Ladder const& ladder) const {
     auto const levels = [](auto const& side) {
       return json_list(side, [](auto const& level) { return json_of(level); });
     };
-    return json::Value::object(
-        {{"type", "book"}, {"bids", levels(ladder.bids)}, {"asks", levels(ladder.asks)}});
+    return json::Value::object({{"type", "book"},
+                                {"bids", levels(ladder.bids)},
+                                {"asks", levels(ladder.asks)},
+                                {"hidden", json_of(ladder.hidden_count)}});
   }
   json::Value operator()(result::PurchaseView const& view) const {
     Object out = json_of(view);

@@ -133,10 +133,10 @@ void Book::evict(std::optional<PeerId> const& added) {
   }
 }
 
-/// Adds an open order to the engine.
+/// Adds an open order to the engine, unless it is hidden.
 void Book::rank(Entry& entry) {
   auto const& order = entry.order;
-  if (order.status != OrderStatus::open) return;
+  if (order.status != OrderStatus::open || is_hidden(order)) return;
   entry.handle = engine_.add({.side = order.side,
                               .price = order.price.units(),
                               .created = to_unix_ms(order.created),
@@ -248,6 +248,37 @@ void Book::remove(std::map<OrderKey, Entry>::iterator entry) {
   numbers_.erase(number);
 }
 
+bool Book::is_hidden(OrderRecord const& order) const { return order.maker && hidden_.contains(*order.maker); }
+
+void Book::hide(PeerId const& maker, bool is_hidden) {
+  bool const has_changed = is_hidden ? hidden_.insert(maker).second : hidden_.erase(maker) > 0;
+  auto const* const row = open_.row_of(maker);
+  if (!has_changed || !row) return;
+  ++version_;
+  for (auto const& place : *row) {
+    auto& entry = orders_.at(*place.key);
+    if (is_hidden) {
+      unrank(entry);
+    } else {
+      rank(entry);
+    }
+  }
+}
+
+std::size_t Book::hidden_count() const {
+  std::size_t out = 0;
+  for (auto const& maker : hidden_) out += open_.count_of(maker);
+  return out;
+}
+
+std::vector<OrderRecord> Book::open_orders_of(PeerId const& maker) const {
+  std::vector<OrderRecord> out;
+  if (auto const* const row = open_.row_of(maker)) {
+    for (auto const& place : *row) out.push_back(orders_.at(*place.key).order);
+  }
+  return out;
+}
+
 std::vector<OrderKey> Book::remove_of(PeerId const& maker) {
   std::vector<OrderKey> out;
   if (auto const* const row = all_.row_of(maker)) {
@@ -311,7 +342,7 @@ OrderRecord const* Book::first_match(OrderRecord const& order, std::size_t count
 std::vector<OrderRecord> Book::live(WallTime now) const {
   std::vector<OrderRecord> out;
   for (auto const& [key, entry] : orders_) {
-    if (entry.order.is_live(now)) out.push_back(entry.order);
+    if (entry.order.is_live(now) && !is_hidden(entry.order)) out.push_back(entry.order);
   }
   return out;
 }
@@ -361,6 +392,7 @@ void Book::check() const {
   engine_.check();
   open_.check(), cheap_.check(), all_.check();
   std::size_t open = 0;
+  std::size_t ranked = 0;
   std::set<std::optional<PeerId>> makers;
   for (auto const& [key, entry] : orders_) {
     auto const& order = entry.order;
@@ -371,10 +403,13 @@ void Book::check() const {
     makers.insert(order.maker);
     auto const* const cheap = cheap_.row_of(order.maker);
     GRN_CHECK((cheap && cheap->contains(place)) == entry.is_cheap);
-    GRN_CHECK((order.status == OrderStatus::open) == (entry.handle != MatchingEngine::kNone));
+    bool const is_ranked = order.status == OrderStatus::open && !is_hidden(order);
+    GRN_CHECK(is_ranked == (entry.handle != MatchingEngine::kNone));
     if (order.status != OrderStatus::open) continue;
-    ++open;
     GRN_CHECK(open_.row_of(order.maker)->contains(place));
+    ++open;
+    if (!is_ranked) continue;
+    ++ranked;
     GRN_CHECK(&at(entry.handle) == &order);
     GRN_CHECK((engine_.order(entry.handle) == MatchingEngine::Order{.side = order.side,
                                                                     .price = order.price.units(),
@@ -384,7 +419,7 @@ void Book::check() const {
                                                                     .amount = order.remaining.units(),
                                                                     .expires = to_unix_ms(order.expires)}));
   }
-  GRN_CHECK(open == open_.size() && open == engine_.size() && expiries_.size() == orders_.size());
+  GRN_CHECK(open == open_.size() && ranked == engine_.size() && expiries_.size() == orders_.size());
   GRN_CHECK(all_.size() == orders_.size() && makers_.size() == numbers_.size() + free_makers_.size());
   for (auto const& [maker, number] : numbers_) {
     GRN_CHECK(makers.contains(maker) && *makers_[number] == maker);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -61,8 +62,9 @@ struct Match {
 ///  - replicas that received the same versions in any order hold the same entries, also when they are full
 ///    (Quota). A closed order is its own tombstone until it expires, so that a late copy of an older version
 ///    is ignored; after that the copy is expired too;
-///  - the open orders are in a MatchingEngine by price, then created, then id, then maker. Matches and levels
-///    are read from it in this order.
+///  - the open orders that are not hidden are in a MatchingEngine by price, then created, then id, then
+///  maker.
+///    Matches and levels are read from it in this order.
 class Book {
  public:
   struct Options {
@@ -133,7 +135,7 @@ class Book {
   [[nodiscard]] OrderRecord const* first_match(OrderRecord const& order, std::size_t count_max,
                                                std::function<bool(OrderRecord const&)> const& condition,
                                                WallTime now) const;
-  /// All live orders, by key.
+  /// All live orders that are not hidden, by key.
   [[nodiscard]] std::vector<OrderRecord> live(WallTime now) const;
   /// Calls `body` for at most `count_max` orders by key, from `first` on. Returns the key of the next one;
   /// nothing if there is none.
@@ -154,6 +156,15 @@ class Book {
   /// The first `count_max` levels of a side, the best first. Linear in them; in their orders from
   /// next_expiry() until expire() is called.
   [[nodiscard]] std::vector<Level> levels(Side side, std::size_t count_max, WallTime now) const;
+  /// Hides the orders of a maker, present ones and later ones, or shows them again: those that are hidden
+  /// are not listed, matched and counted in levels. Linear in them.
+  void hide(PeerId const& maker, bool is_hidden);
+  [[nodiscard]] bool is_hidden(OrderRecord const& order) const;
+  /// The number of open orders that are hidden.
+  [[nodiscard]] std::size_t hidden_count() const;
+  [[nodiscard]] bool has_orders_of(PeerId const& maker) const { return all_.count_of(maker) > 0; }
+  /// The open orders of a maker.
+  [[nodiscard]] std::vector<OrderRecord> open_orders_of(PeerId const& maker) const;
   /// Removes all orders of a maker and returns their keys.
   std::vector<OrderKey> remove_of(PeerId const& maker);
   /// The number of live and closed orders.
@@ -195,6 +206,7 @@ class Book {
   Quota all_;  // open and closed ones
   std::function<bool(PeerId const&)> is_known_ = [](PeerId const&) { return false; };
   std::vector<OrderKey> evicted_;
+  std::set<PeerId> hidden_;
   std::map<std::optional<PeerId>, MatchingEngine::Maker> numbers_;  // of makers in all_, in makers_
   std::uint64_t version_ = 0;
   std::multimap<WallTime, OrderKey const*> expiries_;  // of all orders; keys of orders_

@@ -177,7 +177,8 @@ struct Placed {
 };
 struct OrderList {
   std::vector<OrderView> orders;
-  std::size_t left_out = 0;  // beyond the limit of a list
+  std::size_t left_out = 0;      // beyond the limit of a list
+  std::size_t hidden_count = 0;  // not listed, since their makers are silent
 };
 struct Level {
   PriceCents price;
@@ -185,8 +186,9 @@ struct Level {
   std::size_t order_count = 0;
 };
 struct Ladder {
-  std::vector<Level> bids;  // the highest price first
-  std::vector<Level> asks;  // the lowest price first
+  std::vector<Level> bids;       // the highest price first
+  std::vector<Level> asks;       // the lowest price first
+  std::size_t hidden_count = 0;  // orders of makers that are silent
 };
 
 /// The stages of a take at the taker.

@@ -71,10 +71,11 @@ Trader::Trader(Options options, SecretKey const& key, Random random)
       equivocations_{options_.equivocations},
       proofs_{options_.proofs, self_},
       relay_fees_{options_.relay_fees, self_},
+      heartbeats_{options_.heartbeats, self_, book_},
       guard_{options_.guard},
       unsigned_guard_{options_.unsigned_orders},
       intake_{options_.intake},
-      peers_{options_.peers, self_},
+      peers_{options_.peers, self_, heartbeats_},
       sync_{options_.sync, self_, book_},
       own_orders_{options_.own_orders, self_},
       sales_{options_.sales, self_, options_.is_store_in_process},
@@ -210,7 +211,10 @@ Guard::Units Trader::cost_of(Request const& request, PayloadForm form, TimePoint
   struct Cost {
     std::size_t order_count;
     bool is_book_made;
-    Guard::Units operator()(PingPongMessage const&) const { return 10; }  // a signature
+    // A signature, and another one each minute.
+    Guard::Units operator()(PingPongMessage const& message) const {
+      return 10 + static_cast<Guard::Units>(message.wanted.size()) / 5;
+    }
     Guard::Units operator()(GetPeersMessage const&) const { return 10; }
     Guard::Units operator()(AddOrderMessage const&) const { return 10; }
     Guard::Units operator()(ExecuteOrderMessage const&) const { return 20; }  // two signatures and a row
@@ -385,7 +389,15 @@ void Trader::store_answered(CallId call, store::Answer const& answer, Now now) {
   });
 }
 
+void Trader::show(PeerId const& maker, Turn& turn) {
+  book_.hide(maker, false);
+  for (auto const& order : book_.open_orders_of(maker)) {
+    crossing_.on_changed(order, self_.id, turn.now.wall);
+  }
+}
+
 void Trader::on_ping(Peers::Outcome const& outcome, Turn& turn) {
+  for (auto const& maker : heartbeats_.take(outcome.heartbeats, turn)) show(maker, turn);
   auto const* const contact = peers_.find(outcome.endpoint);
   if (outcome.is_met && contact) sync_.met(outcome.endpoint, !contact->peer, turn);
   if (outcome.is_met && contact && contact->is_proven) {
@@ -544,6 +556,7 @@ Result<Added> Trader::admit(OrderRecord const& order, std::string const& from, T
       return added;
     }
   }
+  if (order.maker && heartbeats_.add(*order.maker, order.created, turn)) show(*order.maker, turn);
   crossing_.on_changed(order, self_.id, turn.now.wall);
   turn.log(event::OrderChanged{order, *added == Added::order, order.maker == self_.id});
   // A peer that compares its book with ours finds it all the same.
@@ -682,6 +695,9 @@ void Trader::expire(Now now) {
     purchases_.expire(turn);
     crossing_.expire(turn);
     for (auto const& endpoint : peers_.expire(turn)) sync_.forget(endpoint, turn), relay_fees_.lost(endpoint);
+    auto const changes = heartbeats_.expire(turn);
+    for (auto const& maker : changes.silent) book_.hide(maker, true);
+    for (auto const& maker : changes.back) show(maker, turn);
     sync_.expire(turn);
     book_answers_.expire(turn);
     relay_fees_.expire(turn);
@@ -695,9 +711,9 @@ void Trader::expire_orders(WallTime now) {
 
 TimePoint Trader::next_deadline(Now now) const {
   auto const wall = std::min({own_orders_.next_expiry(), book_.next_expiry(), relay_fees_.next_end()});
-  auto const steady =
-      std::min({sales_.next_expiry(), purchases_.next_expiry(), crossing_.next_expiry(), peers_.next_expiry(),
-                sync_.next_expiry(), book_answers_.next_expiry(), relay_fees_.next_ask()});
+  auto const steady = std::min({sales_.next_expiry(), purchases_.next_expiry(), crossing_.next_expiry(),
+                                peers_.next_expiry(), sync_.next_expiry(), book_answers_.next_expiry(),
+                                relay_fees_.next_ask(), heartbeats_.next_expiry()});
   if (wall == WallTime::max()) return steady;
   return std::min(steady, later_by(now.steady, std::max(wall - now.wall, std::chrono::milliseconds{0})));
 }

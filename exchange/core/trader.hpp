@@ -13,6 +13,7 @@
 #include "exchange/core/book/equivocation.hpp"
 #include "exchange/core/network/book_answers.hpp"
 #include "exchange/core/network/guard.hpp"
+#include "exchange/core/network/heartbeats.hpp"
 #include "exchange/core/network/intake.hpp"
 #include "exchange/core/network/peers.hpp"
 #include "exchange/core/network/proof_spread.hpp"
@@ -47,6 +48,7 @@ class Trader {
     Equivocations::Options equivocations{};
     ProofSpread::Options proofs{};
     RelayFees::Options relay_fees{};
+    Heartbeats::Options heartbeats{};
     Guard::Options guard{};
     /// How many new unsigned orders an address may bring: 100 a day, callers on this host ten times as many.
     Guard::Options unsigned_orders{.units_per_second = 100.0 / 86'400, .units_max = 100};
@@ -209,6 +211,8 @@ class Trader {
   void apply(std::string const& order_id, OrderTotals const& totals, Turn& turn);
   /// Tells of the orders of a maker that need no work any more.
   void spread_welcome(PeerId const& maker, Turn& turn);
+  /// Shows the orders of a maker that was silent.
+  void show(PeerId const& maker, Turn& turn);
   void on_ping(Peers::Outcome const& outcome, Turn& turn);
   void on_read(Sync::Read read, Turn& turn);
   void on_decided(std::uint64_t read, OrderRecord const& order, Result<Added> const& added, Turn& turn);
@@ -230,6 +234,7 @@ class Trader {
   Equivocations equivocations_;
   ProofSpread proofs_;
   RelayFees relay_fees_;
+  Heartbeats heartbeats_;
   Guard guard_;
   Guard unsigned_guard_;
   Intake intake_;

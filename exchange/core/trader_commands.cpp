@@ -109,7 +109,9 @@ std::string Trader::describe_match(std::string const& id, Now now) const {
   auto const found = find_order(id);
   auto const* const order = std::get_if<OrderRecord const*>(&found);
   if (!order || !(*order)->is_live(now.wall)) return {};
-  return "Order " + (*order)->id + " is in the book. " +
+  auto const silence =
+      book_.is_hidden(**order) ? "Its maker is silent, so it is hidden and nobody matches it. " : "";
+  return "Order " + (*order)->id + " is in the book. " + silence +
          match_words(book_, **order, (*order)->maker == self_.id, now.wall);
 }
 
@@ -214,14 +216,16 @@ void Trader::run(CommandId id, command::ListOrders const& wanted, Turn& turn) {
     for (auto const& [order_id, order] : own_orders_.all()) add(order.record);
   } else {
     for (auto const& order : book_.live(turn.now.wall)) add(order);
+    out.hidden_count = book_.hidden_count();
   }
   turn.answer(id, std::move(out));
 }
 
 void Trader::run(CommandId id, command::ShowBook const& wanted, Turn& turn) {
   auto const count_max = std::min(wanted.level_count_max, options_.listed_count_max);
-  turn.answer(id, result::Ladder{levels_of(book_, Side::buy, count_max, turn.now.wall),
-                                 levels_of(book_, Side::sell, count_max, turn.now.wall)});
+  turn.answer(id,
+              result::Ladder{levels_of(book_, Side::buy, count_max, turn.now.wall),
+                             levels_of(book_, Side::sell, count_max, turn.now.wall), book_.hidden_count()});
 }
 
 void Trader::run(CommandId id, command::ListMatches const& wanted, Turn& turn) {

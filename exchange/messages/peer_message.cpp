@@ -45,6 +45,8 @@ Result<void> fields::read_members(Value const& body, PingPongMessage& out) {
     if (!signature) return signature.error();
     out.proof = PongProof{*endpoint, *signature};
   }
+  if (auto const* const text = body.find_string("wanted")) out.wanted = parse_makers(*text);
+  if (auto const* const items = body.find("heartbeats")) out.heartbeats = parse_heartbeats(*items);
   return {};
 }
 
@@ -59,6 +61,8 @@ Value to_json(PingPongMessage const& message) {
     add(out, "endpoint", message.proof->endpoint);
     add(out, "signature", message.proof->signature.hex());
   }
+  if (!message.wanted.empty()) add(out, "wanted", makers_to_text(message.wanted));
+  if (!message.heartbeats.empty()) add(out, "heartbeats", heartbeats_to_json(message.heartbeats));
   return out;
 }
 

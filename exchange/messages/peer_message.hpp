@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "exchange/messages/heartbeat.hpp"
 #include "exchange/messages/message_header.hpp"
 #include <grenache/base/crypto.hpp>
 #include <grenache/base/ids.hpp>
@@ -28,11 +29,13 @@ struct PingPongMessage {
   static constexpr std::string_view kType = "PingPongMessage";
   MessageHeader header;
   bool is_pong = false;
-  std::optional<PeerId> peer;        // the sender; none: the original does not send it
-  std::string instance;              // hex, random per process, so that a process recognises its own ping
-  std::string name;                  // at most kPeerNameSizeMax bytes
-  std::optional<PingNonce> nonce{};  // of a ping that asks for a proof
-  std::optional<PongProof> proof{};  // of the pong to such a ping
+  std::optional<PeerId> peer;           // the sender; none: the original does not send it
+  std::string instance;                 // hex, random per process, so that a process recognises its own ping
+  std::string name;                     // at most kPeerNameSizeMax bytes
+  std::optional<PingNonce> nonce{};     // of a ping that asks for a proof
+  std::optional<PongProof> proof{};     // of the pong to such a ping
+  std::vector<PeerId> wanted{};         // of a ping: makers whose heartbeats it asks for; kHeartbeatsMax
+  std::vector<Heartbeat> heartbeats{};  // of a pong: of its sender, and of what was asked for; kHeartbeatsMax
 };
 [[nodiscard]] json::Value to_json(PingPongMessage const& message);
 [[nodiscard]] Result<PingPongMessage> parse_pong(json::Value const& body);

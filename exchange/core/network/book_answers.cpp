@@ -52,8 +52,10 @@ void BookAnswers::write_slice(Answer& answer, Turn& turn) {
     if (draft.has_wrapped && key_of(order) >= draft.first) return;
     bool const is_closed =
         order.is_signed() && order.status != OrderStatus::open && order.expires > turn.now.wall;
-    bool const is_wanted = order.is_live(turn.now.wall) || (answer.with_closed && is_closed &&
-                                                            draft.closed_count < options_.closed_count_max);
+    // Peers of ours, which ask for closed orders too, decide themselves which makers are silent.
+    bool const is_listed = order.is_live(turn.now.wall) && (answer.with_closed || !book_.is_hidden(order));
+    bool const is_wanted =
+        is_listed || (answer.with_closed && is_closed && draft.closed_count < options_.closed_count_max);
     if (!is_wanted) return;
     if (is_closed) ++draft.closed_count;
     if (draft.text.size() > 1) draft.text += ',';
@@ -79,12 +81,11 @@ void BookAnswers::finish(Answer& answer, Turn& turn) {
   answer.version = draft.version;
   answer.made = turn.now.steady;
   // Whoever asked after a later change may know of it already, and waits for the next text.
-  auto const later = std::ranges::stable_partition(
-      answer.waiting, [&](Waiting const& each) { return each.version <= draft.version; });
-  for (auto it = answer.waiting.begin(); it != later.begin(); ++it) {
-    reply(it->request, it->form, answer.text, turn);
-  }
-  answer.waiting.erase(answer.waiting.begin(), later.begin());
+  auto const later =
+      std::stable_partition(answer.waiting.begin(), answer.waiting.end(),
+                            [&](Waiting const& each) { return each.version <= draft.version; });
+  for (auto it = answer.waiting.begin(); it != later; ++it) reply(it->request, it->form, answer.text, turn);
+  answer.waiting.erase(answer.waiting.begin(), later);
   if (!answer.waiting.empty()) begin(answer, turn);
 }
 

@@ -147,13 +147,14 @@ void Peers::ping(std::string const& endpoint, Contact& contact, Turn& turn) {
   contact.next_ping = TimePoint::max();
   auto const nonce = PingNonce::random(turn.random);
   asked_.emplace(++last_key_, Asked{endpoint, nonce});
-  PingPongMessage const message{self_.header(CreatorType::client, turn.now.wall),
-                                false,
-                                self_.id,
-                                self_.instance,
-                                self_.name,
-                                nonce,
-                                {}};
+  PingPongMessage message{self_.header(CreatorType::client, turn.now.wall),
+                          false,
+                          self_.id,
+                          self_.instance,
+                          self_.name,
+                          nonce,
+                          {}};
+  if (contact.peer) message.wanted = heartbeats_.wanted(turn);
   turn.call_now({Part::peers, last_key_}, endpoint, write_payload(to_json(message), PayloadForm::text));
 }
 
@@ -167,6 +168,7 @@ void Peers::handle(RequestId request, PayloadForm form, PingPongMessage const& m
   PingPongMessage pong{
       self_.header(CreatorType::server, turn.now.wall), true, self_.id, self_.instance, self_.name, {}, {}};
   if (message.nonce && !self_.endpoint.empty()) sign_pong(pong, *message.nonce, self_.endpoint, self_.key);
+  if (message.peer) pong.heartbeats = heartbeats_.answer(message.wanted, turn);
   turn.reply_now(request, write_payload(to_json(pong), form));
 }
 
@@ -252,6 +254,7 @@ Peers::Outcome Peers::on_answered(std::uint64_t key, CallAnswer answer, Turn& tu
   if (answer.error.empty() && pong) {
     on_pong(asked.mapped(), contact, *pong, turn);
     contact.is_met = !contact.is_self;
+    out.heartbeats = pong->heartbeats;
     bool const is_worth_a_row = contact.is_proven || contact.source == ContactSource::connect;
     if (contact.is_met && is_worth_a_row) keep(endpoint, contact, turn);
     // It listens elsewhere than it was reached; that endpoint can be proven.

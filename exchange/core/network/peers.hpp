@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "exchange/core/network/heartbeats.hpp"
 #include "exchange/core/self.hpp"
 #include "exchange/core/turn.hpp"
 #include "exchange/messages/message.hpp"
@@ -91,10 +92,12 @@ class Peers {
     bool is_met = false;             // answers, and did not before, or is another process than before
     bool is_lost = false;            // answered before, and does not any more
     std::vector<std::string> named;  // endpoints of other peers
+    std::vector<Heartbeat> heartbeats;
   };
 
-  /// `self` must outlive this object.
-  Peers(Options options, Self const& self) : options_{options}, self_{self} {}
+  /// `self` and `heartbeats` must outlive this object.
+  Peers(Options options, Self const& self, Heartbeats& heartbeats)
+      : options_{options}, self_{self}, heartbeats_{heartbeats} {}
   Peers(Peers const&) = delete;
   Peers& operator=(Peers const&) = delete;
 
@@ -154,6 +157,7 @@ class Peers {
 
   Options options_;
   Self const& self_;
+  Heartbeats& heartbeats_;
   std::map<std::string, Contact, std::less<>> contacts_;
   std::map<std::uint64_t, Asked> asked_;
   std::multimap<std::string, CommandId> commands_;  // that wait for a ping, by endpoint

@@ -385,6 +385,44 @@ TEST(BookLimits, ownOrdersAreCountedAndNeverGo) {
   book.check();
 }
 
+TEST(Book, hiddenOrdersAreNotListedAndNotMatched) {
+  Book book{{}};
+  auto const hidden = signed_by(1, draft(1, Side::sell));
+  auto const buyer = signed_by(3, draft(9, Side::buy));
+  ASSERT_TRUE(book.add(hidden, kNow));
+  ASSERT_TRUE(book.add(signed_by(2, draft(2, Side::sell)), kNow));
+  book.hide(*hidden.maker, true);
+  ASSERT_TRUE(book.add(signed_by(1, draft(3, Side::sell)), kNow)) << "later ones are hidden, too";
+  book.check();
+  EXPECT_EQ(book.hidden_count(), 2u);
+  EXPECT_EQ(book.live(kNow).size(), 1u);
+  EXPECT_EQ(book.matches(buyer, kNow).size(), 1u);
+  EXPECT_EQ(book.levels(Side::sell, 9, kNow).at(0).order_count, 1u);
+  EXPECT_EQ(book.size(), 3u);
+  EXPECT_TRUE(book.find(key_of(hidden)));
+  EXPECT_EQ(book.open_orders_of(*hidden.maker).size(), 2u);
+
+  auto less = hidden;
+  less.seq = 2;
+  less.remaining = Satoshi{1};
+  ASSERT_EQ(book.add(signed_by(1, less), kNow).value(), Added::version);
+  auto closed = signed_by(1, draft(3, Side::sell));
+  closed.seq = 2;
+  closed.status = OrderStatus::cancelled;
+  ASSERT_EQ(book.add(signed_by(1, closed), kNow).value(), Added::version);
+  book.check();
+  book.hide(*hidden.maker, false);
+  book.check();
+  EXPECT_EQ(book.hidden_count(), 0u);
+  auto const matches = book.matches(buyer, kNow);
+  ASSERT_EQ(matches.size(), 2u);
+  EXPECT_EQ(matches.front().amount, Satoshi{1});
+  book.hide(*hidden.maker, true);
+  book.expire(kNow + std::chrono::hours{2});
+  book.check();
+  EXPECT_EQ(book.hidden_count(), 0u);
+}
+
 TEST(BookLimits, aFullBookFitsIntoOneAnswer) {
   auto order = draft(1, Side::sell);
   order.endpoint = std::string(kEndpointSizeMax - 6, 'h') + ":65535";

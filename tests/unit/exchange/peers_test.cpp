@@ -96,7 +96,9 @@ class PeersTest : public testing::Test {
   RowTable rows_;
   TurnPositions positions_;
   Self self_{samples::secret(1), samples::secret(1).public_key(), "Alice", "this", "127.0.0.1:1", 1};
-  Peers peers_{options(), self_};
+  Book book_{{}};
+  Heartbeats heartbeats_{{}, self_, book_};
+  Peers peers_{options(), self_, heartbeats_};
   std::optional<output::Call> ping_;  // the last one, until it is answered
 };
 
@@ -169,7 +171,7 @@ TEST_F(PeersTest, peersThatProvedThemselvesAreKnownAfterARestart) {
   peers_.dump(dumped);
   EXPECT_EQ(dumped, rows);
 
-  Peers later{options(), self_};
+  Peers later{options(), self_, heartbeats_};
   for (auto const& row : rows) EXPECT_TRUE(later.restore(row));
   EXPECT_FALSE(later.restore({Peers::kRowKind, "nowhere", R"({"endpoint":"nowhere"})"}));
   EXPECT_FALSE(later.restore({Peers::kRowKind, "h:1", R"({"endpoint":"h:2"})"}));

@@ -46,8 +46,8 @@ TEST(CommandJson, whatIsMissingIsNull) {
 TEST(CommandJson, writesEveryAnswer) {
   EXPECT_EQ(text(result::Failure{result::FailureCode::not_found, "no such order", "see orders"}),
             R"({"error":{"code":"notFound","text":"no such order","hint":"see orders"}})");
-  EXPECT_EQ(text(result::Ladder{{{PriceCents{100}, Satoshi{kSatoshiPerBtc}, 2}}, {}}),
-            R"({"type":"book","bids":[{"price":"1","amount":"1","orderCount":2}],"asks":[]})");
+  EXPECT_EQ(text(result::Ladder{{{PriceCents{100}, Satoshi{kSatoshiPerBtc}, 2}}, {}, 0}),
+            R"({"type":"book","bids":[{"price":"1","amount":"1","orderCount":2}],"asks":[],"hidden":0})");
   EXPECT_EQ(text(result::History{{R"({"amount":0.10})", "{"}, {"it was filled"}}),
             R"({"type":"history","rows":[{"amount":0.10},"{"],"words":["it was filled"]})")
       << "rows are the JSON of the journal";

@@ -78,6 +78,12 @@ TEST(Tables, theBookIsALadderWithTheBestPricesInTheMiddle) {
             "buy   49990      0.5    0.5        1\n"
             "buy   49980.25   2      2.5        3\n");
   EXPECT_EQ(text(result::Ladder{}), "The book is empty.\n");
+  EXPECT_EQ(text(result::Ladder{{}, {}, 2}),
+            "The book is empty.\n"
+            "2 orders are hidden: nothing was heard of their makers for 15 minutes.\n");
+  EXPECT_EQ(text(result::OrderList{{}, 0, 1}),
+            "No orders.\n"
+            "1 order is hidden: nothing was heard of its maker for 15 minutes.\n");
 }
 
 TEST(Tables, aTakeShowsItsInvoiceWhole) {

@@ -81,6 +81,36 @@ TEST(PeerMessage, tellsWhereTheSenderListens) {
                                 });
 }
 
+TEST(PeerMessage, pingsAskForHeartbeatsAndPongsBringThem) {
+  Random random{1};
+  auto const key = SecretKey::generate(random);
+  PingPongMessage ping{{1, CreatorType::client, from_unix_ms(5)}, false, {}, "ab", "Bob", {}, {}};
+  ping.wanted.assign(kHeartbeatsMax, key.public_key());
+  auto const asked = parse_as<PingPongMessage>(to_json(ping));
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(asked->wanted, ping.wanted);
+
+  PingPongMessage pong{{1, CreatorType::server, from_unix_ms(5)}, true, {}, "ab", "Bob", {}, {}};
+  pong.heartbeats.assign(kHeartbeatsMax, sign_heartbeat(key, from_unix_ms(1'700'000'000'123)));
+  auto const answer = parse_pong(to_json(pong));
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->heartbeats, pong.heartbeats);
+  EXPECT_TRUE(is_genuine(answer->heartbeats.back()));
+}
+
+TEST(PeerMessage, heartbeatsAreBoundedAndBadOnesAreSkipped) {
+  Random random{1};
+  auto const key = SecretKey::generate(random);
+  auto const one = heartbeats_to_json(std::vector{sign_heartbeat(key, from_unix_ms(7))}).as_array()->front();
+  auto const early = Value::object({{"maker", key.public_key().hex()}, {"at", -1}, {"signature", "00"}});
+  EXPECT_EQ(parse_heartbeats(Value::array({one, 7, early, Value::object({}), one})).size(), 2u);
+  EXPECT_EQ(parse_heartbeats(Value{Value::Array(kHeartbeatsMax + 1, one)}).size(), kHeartbeatsMax);
+  EXPECT_TRUE(parse_heartbeats("heartbeats").empty());
+  EXPECT_EQ(parse_makers(makers_to_text(std::vector(kHeartbeatsMax + 1, key.public_key()))).size(),
+            kHeartbeatsMax);
+  for (auto const* const text : {"", "?", "AAAA"}) EXPECT_TRUE(parse_makers(text).empty()) << text;
+}
+
 TEST(PeerMessage, oneBadEndpointOfAListHidesNoOther) {
   auto const list =
       parse_endpoints(parsed(R"(["10.0.0.1:1337","[::1]:5","here",7,null,"10.0.0.1:1337","bob.example:1"])"));
