@@ -211,6 +211,30 @@ TEST_F(PeersTest, manyAddressesOfOneNetworkKeepNobodyOut) {
   EXPECT_TRUE(peers_.find("10.1.0.1:1") && peers_.find("10.2.0.1:1"));
 }
 
+// M8: addresses of one network cost little, networks do not. To hide honest peers, an attacker needs
+// addresses that answer in as many networks (IPv4: /16) as they are in.
+TEST(Eclipse, aThousandAddressesOfTenNetworksHideNoneOfThirtyPeers) {
+  Self const self{samples::secret(1), samples::secret(1).public_key(), "Alice", "this", "127.0.0.1:1", 1};
+  Book const book{{}};
+  Heartbeats heartbeats{{}, self, book};
+  Peers peers{{}, self, heartbeats};
+  Random random{1};
+  CallTable calls;
+  auto const find = [&](std::string const& endpoint) {
+    Turn turn{{TimePoint{} + 1h, samples::kNow}, random, calls};
+    peers.found({endpoint}, ContactSource::dht, turn);
+  };
+  for (int i = 0; i < 1'000; ++i) {
+    find("66." + std::to_string(i % 10) + ".0." + std::to_string(i / 10) + ":1");
+    if (i % 40 == 0) find("10." + std::to_string(i / 40) + ".0.1:1");
+  }
+  EXPECT_EQ(peers.all().size(), Peers::Options{}.contact_count_max);
+  for (int i = 25; i < 30; ++i) find("10." + std::to_string(i) + ".0.1:1");
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_TRUE(peers.find("10." + std::to_string(i) + ".0.1:1")) << i;
+  }
+}
+
 TEST_F(PeersTest, aKeptPeerThatAnswersIsNotReplaced) {
   // At different times, so that they are pinged one after the other.
   for (auto const* const endpoint : {"10.0.0.2:2", "10.1.0.3:3", "66.6.0.1:1"}) {

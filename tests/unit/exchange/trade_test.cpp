@@ -231,6 +231,8 @@ TEST_F(TradeTest, aTakerSaysWhenTheMakerIsGoneAndDoesNotAskForEver) {
   EXPECT_LE(network.call_count, 40u) << "pings alone";
 }
 
+// H3: claims cost nothing, and have no effect in any number. To be asked in the place of a maker, somebody
+// needs its key, or its address.
 TEST_F(TradeTest, whoOnlyClaimsToBeTheMakerIsNotAsked) {
   // Mallory answers with the pongs of Bob, to whom it passes Alice's pings on, and refuses every take.
   auto const sell = publish(bob, Side::sell);

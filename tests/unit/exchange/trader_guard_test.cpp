@@ -120,6 +120,9 @@ TEST_F(TraderGuardTest, unsignedOrdersOfOneSenderLeaveRoomForOthers) {
   EXPECT_FALSE(ask(mallory_, to_json(original(1, Side::buy, 1)))) << "what is known needs no new place";
 }
 
+// H8: a book that is written anew costs its caller 40 us of the allowance for each order in it. An address
+// that asks for 500 orders again and again has ten answers a second, which keep a fifth of the thread busy in
+// slices of 3 ms (BookAnswers); for more, an attacker needs an address for each fifth.
 TEST_F(TraderGuardTest, makingABookCostsMoreThanReadingIt) {
   for (std::uint64_t i = 1; i <= 500; ++i) {
     EXPECT_FALSE(ask(bob_, to_json(signed_by(2, draft(i, Side::buy)))));
