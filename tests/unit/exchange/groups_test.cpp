@@ -66,7 +66,7 @@ TEST_F(GroupsTest, aFilledOrderClosesTheOthersInTheSameTransaction) {
   network.on_durable = [&](TraderNetwork::Node const& node, Batch const& batch) {
     std::set<std::string> keys;
     for (auto const& change : batch.changes) keys.insert(change.key);
-    if (&node == &bob && keys.contains(profit.id)) together_count += keys.contains(loss.id) ? 1 : 100;
+    if (&node == &bob && keys.contains(profit.id)) together_count += keys.contains(loss.id) ? 1u : 100u;
   };
   EXPECT_EQ(take(alice, accept(profit, 100, true)).state, result::PurchaseState::settled);
   EXPECT_EQ(together_count, 1u);

@@ -26,7 +26,7 @@ command::AddOrder sell() {
 class RelayFeesTest : public testing::Test {
  protected:
   RelayFeesTest() {
-    network_.is_cut = [this](auto const& from, auto const& to) {
+    network_.is_cut = [](auto const& from, auto const& to) {
       return (from == "127.0.0.1:2002" && to == "127.0.0.1:2003") ||
              (from == "127.0.0.1:2003" && to == "127.0.0.1:2002");
     };
