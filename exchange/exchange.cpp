@@ -13,6 +13,7 @@
 #include "exchange/discovery.hpp"
 #include "exchange/event_log.hpp"
 #include "exchange/history.hpp"
+#include "exchange/index_reader.hpp"
 #include "exchange/journal/memory_journal.hpp"
 #include "exchange/journal/release_gate.hpp"
 #include "exchange/journal/sqlite_journal.hpp"
@@ -115,6 +116,7 @@ struct Exchange::Impl {
   rpc::Client client;
   rpc::Server server;
   Discovery discovery;
+  IndexReader index_reader;
   PeerCalls calls;
   ReservationService reservations;
   SignatureVerifier verifier;
@@ -187,6 +189,11 @@ Exchange::Impl::Impl(net::Executor e, Options o, SecretKey const& key, Random ra
                    publish(event::GrapeChanged{answers, text});
                  },
                  [this](std::string const& text) { notify(event::Warning{text}); }}},
+      index_reader{executor, index_reader_options(options), random.fork(),
+                   [this, here = Alive{alive}](IndexUpdate const& update) {
+                     if (!here.expired()) feed([&](Now now) { core.index_updated(update, now); });
+                   },
+                   log},
       calls{executor,
             client,
             {options.service, options.call_timeout},
@@ -243,8 +250,8 @@ std::optional<std::string> Exchange::Impl::restore() {
   }
   *restored = {};
   if (options.redis && core.needs_unshared_store(net::wall_now())) {
-    return "there are open orders of one-cancels-other groups, which --redis does not support; start without "
-           "it and cancel them first";
+    return "there are pegged orders or open orders of one-cancels-other groups, which --redis does not "
+           "support; start without it and cancel them first";
   }
   feed([&](Now now) { core.start(now); });
   is_restored = true;
@@ -469,6 +476,7 @@ Awaitable<std::optional<std::string>> Exchange::Impl::start() {
   if (failure) co_return failure;
   tasks.spawn(keep_time(alive));
   if (options.redis) tasks.spawn(check_redis(alive));
+  if (!options.indexes.empty()) tasks.spawn(index_reader.run());
   feed([&](Now now) { core.endpoints_found(options.connect, ContactSource::connect, now); });
   if (options.requires_grape) {
     auto not_found = co_await discovery.start();
@@ -496,6 +504,7 @@ Awaitable<bool> Exchange::Impl::stop() {
   is_stopped = true;
   timer.cancel();
   discovery.stop();
+  index_reader.stop();
   (void)co_await calls.stop(std::chrono::seconds{1});
   co_await client.stop();
   tasks.cancel(asio::cancellation_type::terminal);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "exchange/core/trader.hpp"
+#include "exchange/index_reader.hpp"
 #include "exchange/journal/sqlite_file.hpp"
 #include "exchange/reservation/redis.hpp"
 #include <grenache/base/endpoint.hpp>
@@ -45,13 +46,16 @@ class Exchange {
     /// No other process can have promised anything under this identity yet, so a Redis that has no data at
     /// the start need not wait for others to restore theirs.
     bool is_new_identity = false;
-    std::chrono::milliseconds redis_grace{30'000};  // see RedisReservations::Options::grace
+    std::chrono::milliseconds redis_grace{30'000};          // see RedisReservations::Options::grace
     Duration poll_interval = std::chrono::seconds{1};       // between lookups
     Duration announce_interval = std::chrono::seconds{30};  // a Node grape forgets services after 80 s
     Duration start_limit =
         std::chrono::seconds{10};  // for the grape, and for its confirmation of the announcement
     Duration call_timeout = std::chrono::seconds{10};  // as in the original
     std::string data_dir;                              // for display
+    /// Orders may be pegged to these; each name once. With a grape.
+    std::vector<IndexSource> indexes{};
+    Duration index_interval = std::chrono::seconds{10};  // between reads of all publishers
     /// The journal cannot write: what is in memory is ahead of the disk, and nothing leaves any more. The
     /// program should end at once. Empty: it is only logged.
     std::function<void(std::string const& why)> on_journal_failure;

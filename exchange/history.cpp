@@ -49,6 +49,20 @@ std::string order_words(json::Value const& body) {
   if (auto const group = text(body, "group"); !group.empty()) {
     out += " Of the orders of its group '" + group + "' only one is sold.";
   }
+  if (auto const peg = text(body, "peg"); !peg.empty())
+    out += " It was published by pegged order " + peg + ".";
+  return out;
+}
+
+std::string peg_words(Row const& row, json::Value const& body) {
+  bool const buys = text(body, "side") == to_text(Side::buy);
+  auto const bound = [&](std::string_view name, std::string const& word) {
+    return text(body, name).empty() ? std::string{} : word + text(body, name);
+  };
+  auto out = "Pegged order " + row.key + (buys ? " buys " : " sells ") + text(body, "amount") + " BTC at " +
+             text(body, "peg") + bound("minPrice", " from ") + bound("maxPrice", " to ") + ".";
+  if (auto const order = text(body, "order"); !order.empty()) out += " Its newest order is " + order + ".";
+  if (body.find("ends")) out += " It ends at " + time_text(body, "ends") + ".";
   return out;
 }
 
@@ -120,7 +134,7 @@ bool is_about(Row const& row, std::string const& id) {
 }
 
 /// The kinds that are searched, in the order in which they are told.
-constexpr std::array kKinds{"order", "sale", "refusal", "purchase", "taken", "trade", "equivocation"};
+constexpr std::array kKinds{"peg", "order", "sale", "refusal", "purchase", "taken", "trade", "equivocation"};
 
 struct Search {
   std::string id;
@@ -162,6 +176,7 @@ void search(Journal& journal, std::shared_ptr<Search> state, std::size_t kind, s
 std::string words_of(Row const& row) {
   auto const body = json::parse(row.body);
   if (!body) return {};
+  if (row.kind == "peg") return peg_words(row, *body);
   if (row.kind == "order") return order_words(*body);
   if (row.kind == "sale") return sale_words(*body);
   if (row.kind == "refusal") return refusal_words(*body);

@@ -1,10 +1,12 @@
 // The program `exchange`: a trading peer, or the playbook with three of them.
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <iostream>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +52,11 @@ struct Flags {
   bool in_memory = false;
   bool no_grape = false;
   std::vector<std::string> connect;
+  std::vector<std::string> indexes;
+  double index_interval_s = 10;
+  double index_age_s = 600;
+  double peg_threshold = 0.1;  // percent
+  double peg_interval_s = 30;
   std::vector<std::string> grapes{"http://127.0.0.1:30001"};
   rpc::GrapeTlsFlags grape_tls_flags;
   net::TlsOptions grape_tls;  // from load_grape_tls()
@@ -80,6 +87,38 @@ void declare_addresses(CommandLine& app, Flags& flags) {
         return HostPort::parse(text + ":1") ? "" : "'" + text + "' is not a host";
       });
   net::add_web_access(app, flags.web_access, "call the RPC server");
+}
+
+void declare_indexes(CommandLine& app, Flags& flags) {
+  app.add_option(
+         "--index", flags.indexes,
+         "Index for pegged orders, and the keys that publish its\nprice as BEP 44 items: NAME=KEY[:SALT],"
+         "KEY[:SALT],…; may\nbe repeated")
+      ->type_name("INDEX")
+      ->allow_extra_args(false)
+      ->check([](std::string const& text) {
+        return parse_index_source(text) ? "" : "'" + text + "' is not NAME=KEY[:SALT],KEY[:SALT],…";
+      });
+  app.add_decimal("--index-interval", flags.index_interval_s, 0.1, 300,
+                  "Between reads of the indexes, 0.1 to 300")
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  app.add_decimal("--index-age", flags.index_age_s, 1, 86'400,
+                  "How long a published price counts, 1 to 86400")
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  app.add_decimal("--peg-threshold", flags.peg_threshold, 0, 100,
+                  "Replace a pegged order when its price moves by this")
+      ->type_name("PERCENT")
+      ->capture_default_str();
+  app.add_decimal("--peg-interval", flags.peg_interval_s, 0.1, 86'400,
+                  "Replace pegged orders at most once in this time")
+      ->type_name("SECONDS")
+      ->capture_default_str();
+}
+
+std::chrono::milliseconds from_seconds(double seconds) {
+  return std::chrono::milliseconds{std::llround(seconds * 1000)};
 }
 
 void declare_identity(CommandLine& app, Flags& flags) {
@@ -134,6 +173,7 @@ void declare(CommandLine& app, Flags& flags) {
       });
   declare_addresses(app, flags);
   declare_identity(app, flags);
+  declare_indexes(app, flags);
   app.add_flag("--signed-only", flags.signed_only,
                "Refuse orders and takes without a signature\n(of other programs)");
   app.add_flag("--auto-take", flags.auto_take,
@@ -141,6 +181,16 @@ void declare(CommandLine& app, Flags& flags) {
   add_guard_flags(app, flags.guard);
   app.add_flag("--json", flags.json, "Tell the playbook as JSON lines, or log as with\n--log-format json");
   add_log_options(app, flags.log);
+}
+
+void check_indexes(Flags const& flags) {
+  if (flags.indexes.empty()) return;
+  if (flags.no_grape) throw UsageError{"--index needs a grape"};
+  std::set<std::string> names;
+  for (auto const& text : flags.indexes) {
+    auto name = parse_index_source(text)->name;
+    if (!names.insert(name).second) throw UsageError{"--index gives '" + name + "' twice"};
+  }
 }
 
 std::vector<rpc::GrapeUrl> grapes_of(Flags const& flags) {
@@ -170,6 +220,11 @@ Exchange::Options options_of(Flags const& flags) {
   out.trader.sales.takes.accept_unsigned = !flags.signed_only;
   out.trader.crossing.is_enabled = flags.auto_take;
   apply(flags.guard, out.trader);
+  for (auto const& text : flags.indexes) out.indexes.push_back(*parse_index_source(text));
+  out.index_interval = from_seconds(flags.index_interval_s);
+  out.trader.reference_prices.age_max = from_seconds(flags.index_age_s);
+  out.trader.pegged_orders.interval = from_seconds(flags.peg_interval_s);
+  out.trader.pegged_orders.threshold = std::llround(flags.peg_threshold * 100);
   return out;
 }
 
@@ -367,6 +422,7 @@ int run(int argc, char** argv) {
   declare(app, flags);
   app.final_callback([&flags] {
     rpc::check_grape_tls(flags.grape_tls_flags, grapes_of(flags));
+    check_indexes(flags);
     if (flags.in_memory && !flags.data_dir.empty()) throw UsageError{"--in-memory excludes --data-dir"};
   });
   if (auto const done = parse_command_line(app, argc, argv)) return *done;

@@ -37,11 +37,23 @@ Discovery::Options discovery_options(Exchange::Options const& options) {
   return out;
 }
 
+IndexReader::Options index_reader_options(Exchange::Options const& options) {
+  IndexReader::Options out;
+  out.grapes = options.grapes;
+  out.tls = options.grape_tls;
+  out.indexes = options.indexes;
+  out.interval = options.index_interval;
+  return out;
+}
+
 Trader::Options trader_options(Exchange::Options const& options, Position position) {
   auto out = options.trader;
   out.position = position;
   out.is_store_shared = options.redis.has_value();
   out.is_store_in_process = !options.redis;
+  for (auto const& index : options.indexes) {
+    out.reference_prices.publisher_counts[index.name] = index.publishers.size();
+  }
   return out;
 }
 

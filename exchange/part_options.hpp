@@ -6,6 +6,7 @@
 
 #include "exchange/discovery.hpp"
 #include "exchange/exchange.hpp"
+#include "exchange/index_reader.hpp"
 #include <grenache/rpc/client.hpp>
 #include <grenache/rpc/link.hpp>
 #include <grenache/rpc/server.hpp>
@@ -16,6 +17,7 @@ namespace grenache::exchange {
 [[nodiscard]] rpc::Client::Options client_options();
 [[nodiscard]] rpc::Server::Options server_options(Exchange::Options const& options);
 [[nodiscard]] Discovery::Options discovery_options(Exchange::Options const& options);
+[[nodiscard]] IndexReader::Options index_reader_options(Exchange::Options const& options);
 /// `position` is that of the journal.
 [[nodiscard]] Trader::Options trader_options(Exchange::Options const& options, Position position);
 /// Our endpoint as long as the DHT does not show it.

@@ -105,6 +105,7 @@ std::string order_facts(result::OrderView const& view, TextStyle const& style) {
   if (view.reserved.units() > 0) facts.add("reserved", view.reserved.to_text() + " BTC");
   if (order.least_take.units() > 0) facts.add("least take", order.least_take.to_text() + " BTC");
   if (!view.group.empty()) facts.add("oco", printable(view.group) + ": one cancels the other");
+  if (!view.peg.empty()) facts.add("peg", printable(view.peg));
   facts.add("status", std::string{to_text(order.status)});
   facts.add("ends", time_text(order.expires) + " UTC, in " + time_left_text(style.now, order.expires));
   return facts.text();
@@ -123,11 +124,13 @@ std::string order_table(result::OrderList const& list, TextStyle const& style) {
   bool has_matched = false;
   bool has_reserved = false;
   bool has_group = false;
+  bool has_peg = false;
   for (auto const& view : list.orders) {
     ids.push_back(view.order.id);
     has_matched |= view.matched.units() > 0;
     has_reserved |= view.reserved.units() > 0;
     has_group |= !view.group.empty();
+    has_peg |= !view.peg.empty();
   }
   ShortIds const ids_of{std::move(ids)};
   std::vector<Column> columns{
@@ -135,6 +138,7 @@ std::string order_table(result::OrderList const& list, TextStyle const& style) {
   if (has_matched) columns.push_back({"matched", Align::point});
   if (has_reserved) columns.push_back({"reserved", Align::point, 3});
   if (has_group) columns.push_back({"oco", Align::left, 6});
+  if (has_peg) columns.push_back({"peg", Align::left, 7});
   columns.push_back({"status", Align::left, 2});
   columns.push_back({"ends in", Align::right, 4});
   columns.push_back({"maker", Align::left, 1});
@@ -146,6 +150,7 @@ std::string order_table(result::OrderList const& list, TextStyle const& style) {
     if (has_matched) row.emplace_back(view.matched.to_text());
     if (has_reserved) row.emplace_back(view.reserved.to_text());
     if (has_group) row.emplace_back(printable(view.group));
+    if (has_peg) row.emplace_back(printable(view.peg));
     row.emplace_back(std::string{to_text(order.status)});
     row.emplace_back(time_left_text(style.now, order.expires));
     row.emplace_back(maker_text(order, view.is_own), view.is_own ? Tone::bold : Tone::plain);
@@ -384,6 +389,11 @@ std::string status_facts(result::StatusView const& view, TextStyle const& style)
             std::to_string(view.order_count) + ", " + std::to_string(view.own_order_count) + " ours");
   facts.add("invoices", std::to_string(view.sale_count) + " unpaid");
   facts.add("takes", std::to_string(view.purchase_count) + " under way");
+  for (auto const& index : view.indexes) {
+    auto const state = index.price ? index.price->to_text() + " USD" : "no price";
+    facts.add("index", printable(index.name) + ": " + state + ", " + std::to_string(index.fresh_count) +
+                           " fresh of " + std::to_string(index.needed_count) + " needed");
+  }
   facts.add("data folder", view.data_dir.empty() ? "none: nothing is kept" : printable(view.data_dir));
   facts.add("grape", printable(view.grape));
   facts.add("reservations", printable(view.reservations));

@@ -51,6 +51,7 @@ json::Value json_of(result::OrderView const& view) {
   out.emplace_back("reserved", json_of(view.reserved));
   out.emplace_back("matched", json_of(view.matched));
   if (!view.group.empty()) out.emplace_back("oco", view.group);
+  if (!view.peg.empty()) out.emplace_back("peg", view.peg);
   if (auto const bits = work_of(view.order).bits; bits > 0) out.emplace_back("workBits", std::int64_t{bits});
   return out;
 }
@@ -59,6 +60,13 @@ json::Value json_of(result::Level const& level) {
   return json::Value::object({{"price", json_of(level.price)},
                               {"amount", json_of(level.amount)},
                               {"orderCount", json_of(level.order_count)}});
+}
+
+json::Value json_of(result::IndexView const& view) {
+  return json::Value::object({{"name", view.name},
+                              {"price", view.price ? json_of(*view.price) : json::Value{}},
+                              {"freshCount", json_of(view.fresh_count)},
+                              {"neededCount", json_of(view.needed_count)}});
 }
 
 Object json_of(result::PurchaseView const& view) {
@@ -170,18 +178,22 @@ struct ResultWriter {
     return json::Value::object({{"type", "peers"}, {"peers", std::move(peers)}});
   }
   json::Value operator()(result::StatusView const& view) const {
-    return json::Value::object({{"type", "status"},
-                                {"id", view.id.hex()},
-                                {"name", view.name},
-                                {"endpoint", view.endpoint},
-                                {"peerCount", json_of(view.peer_count)},
-                                {"orderCount", json_of(view.order_count)},
-                                {"ownOrderCount", json_of(view.own_order_count)},
-                                {"saleCount", json_of(view.sale_count)},
-                                {"purchaseCount", json_of(view.purchase_count)},
-                                {"dataDir", text_or_null(view.data_dir)},
-                                {"grape", view.grape},
-                                {"reservations", view.reservations}});
+    auto out = json::Value::object({{"type", "status"},
+                                    {"id", view.id.hex()},
+                                    {"name", view.name},
+                                    {"endpoint", view.endpoint},
+                                    {"peerCount", json_of(view.peer_count)},
+                                    {"orderCount", json_of(view.order_count)},
+                                    {"ownOrderCount", json_of(view.own_order_count)},
+                                    {"saleCount", json_of(view.sale_count)},
+                                    {"purchaseCount", json_of(view.purchase_count)},
+                                    {"dataDir", text_or_null(view.data_dir)},
+                                    {"grape", view.grape},
+                                    {"reservations", view.reservations}});
+    if (!view.indexes.empty()) {
+      out.set("indexes", json_list(view.indexes, [](auto const& index) { return json_of(index); }));
+    }
+    return out;
   }
   json::Value operator()(result::Exported const& exported) const {
     auto events = json_list(exported.events, [](auto const& event) { return exchange::to_json(event); });

@@ -18,6 +18,7 @@ using Words = std::span<std::string const>;
 
 constexpr std::int64_t kLevelCountMax = 1'000;
 constexpr std::int64_t kTradeCountMax = 10'000;
+constexpr std::size_t kPegTextMax = kIndexNameSizeMax + "+1000.00%"sv.size();
 constexpr std::size_t kInvoiceTextMax = kInvoiceSizeMax + "lightning:"sv.size();
 /// Of the arguments of a command: {"a": 1} is two values deep.
 constexpr json::ParseLimits kArgumentLimits{.depth_max = 8, .value_count_max = 1'000};
@@ -70,10 +71,29 @@ TimeInForce read_time_in_force(ArgumentReader& reader) {
   return read.value_or(TimeInForce::good_till_cancelled);
 }
 
+std::optional<Peg> read_peg(ArgumentReader& reader) {
+  if (!reader.has("peg")) {
+    if (reader.has("minPrice")) reader.fail("minPrice is for pegged orders");
+    if (reader.has("maxPrice")) reader.fail("maxPrice is for pegged orders");
+    return std::nullopt;
+  }
+  if (reader.has("price")) reader.fail("price cannot be given together with peg");
+  auto out = parse_peg(reader.text("peg", "an index with a premium", 3, kPegTextMax));
+  if (!out) reader.fail("peg", "an index with a premium of at most two decimals, such as index+1.5%");
+  if (!out) return Peg{};
+  out->price_min = reader.find_price("minPrice");
+  out->price_max = reader.find_price("maxPrice");
+  if (out->price_min && out->price_max && *out->price_min > *out->price_max) {
+    reader.fail("minPrice", "at most maxPrice");
+  }
+  return out;
+}
+
 ParsedCommand read_add_order(ArgumentReader& reader) {
   command::AddOrder out;
   out.side = read_side(reader);
-  out.price = reader.price("price");
+  out.peg = read_peg(reader);
+  if (!out.peg) out.price = reader.price("price");
   out.amount = reader.amount("amount");
   out.time_in_force = read_time_in_force(reader);
   out.life = reader.find_duration("life", kOrderLifeMax);
@@ -87,7 +107,10 @@ ParsedCommand read_add_order(ArgumentReader& reader) {
     if (out.post_only) reader.fail("postOnly" + suffix);
     if (out.least_take.units() > 0) reader.fail("leastTake" + suffix);
     if (!out.group.empty()) reader.fail("oco" + suffix);
+    if (out.peg) reader.fail("peg" + suffix);
   }
+  if (out.peg && out.post_only) reader.fail("postOnly does not apply to pegged orders");
+  if (out.peg && !out.group.empty()) reader.fail("oco does not apply to pegged orders");
   return out;
 }
 
@@ -166,9 +189,14 @@ std::vector<Entry> const& entries() {
         {"life", Use::by_name},
         {"postOnly", Use::flag},
         {"leastTake", Use::by_name},
-        {"oco", Use::by_name}},
+        {"oco", Use::by_name},
+        {"peg", Use::by_name},
+        {"minPrice", Use::by_name},
+        {"maxPrice", Use::by_name}},
        read_add_order},
-      {{"sell", "buy", "AMOUNT at PRICE [for TIME] [post-only] [min AMOUNT] [oco NAME] | IOC | FOK",
+      {{"sell", "buy",
+        "AMOUNT at PRICE|INDEX+PERCENT% [for TIME] [post-only] [min AMOUNT] [oco NAME] [from PRICE] "
+        "[to PRICE] | IOC | FOK",
         "Publish an order, or trade at once, in words", "sell 1 BTC at 50000 for 2h"},
        {},
        nullptr},
@@ -306,7 +334,8 @@ class PlainOrder {
     skip("BTC");
     if (!skip("at") && !skip("@")) return usage_failure(command_, "'at' and a price must follow the amount");
     if (rest_.empty()) return usage_failure(command_, "the price is missing");
-    add("price", next());
+    auto const price = next();
+    add(price.ends_with('%') ? "peg" : "price", price);
     skip("USD");
     while (!rest_.empty()) {
       if (auto failure = read_option()) return std::move(*failure);
@@ -318,10 +347,15 @@ class PlainOrder {
   std::optional<result::Failure> read_option() {
     auto const word = next();
     auto const lower = to_lower(word);
-    if (lower == "for" || lower == "min" || lower == "oco") {
+    static constexpr std::pair<std::string_view, std::string_view> kValues[]{
+        {"for", "life"}, {"min", "leastTake"}, {"oco", "oco"}, {"from", "minPrice"}, {"to", "maxPrice"}};
+    auto const* const found =
+        std::ranges::find(kValues, std::string_view{lower}, [](auto const& each) { return each.first; });
+    if (found != std::end(kValues)) {
       if (rest_.empty()) return usage_failure(command_, "a value must follow " + shown(word));
-      bool const is_new = add(lower == "for" ? "life" : lower == "min" ? "leastTake" : "oco", next());
+      bool const is_new = add(found->second, next());
       if (lower == "min") skip("BTC");
+      if (lower == "from" || lower == "to") skip("USD");
       return twice_unless(is_new, word);
     }
     if (lower == "post-only") return twice_unless(add("postOnly", true), word);

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "exchange/core/peg.hpp"
 #include "exchange/messages/nip69.hpp"
 #include "exchange/messages/order_record.hpp"
 
@@ -41,7 +42,7 @@ namespace command {
 /// book and pays for it. Answer: Execution.
 struct AddOrder {
   Side side = Side::buy;
-  PriceCents price;
+  PriceCents price;  // not used if `peg` is set
   Satoshi amount;
   TimeInForce time_in_force = TimeInForce::good_till_cancelled;
   /// Until it expires, or is refreshed; none: a day. At most kOrderLifeMax. Only of GTC and GTD orders.
@@ -52,6 +53,9 @@ struct AddOrder {
   /// Joins a one-cancels-other group of this peer's orders; at most kGroupNameSizeMax bytes, empty: none. Not
   /// of IOC and FOK orders, and not with a shared reservation store.
   std::string group{};
+  /// The price follows an index, see PeggedOrders. Of GTC orders without a life and of GTD orders, which are
+  /// in no group and not post-only, and not with a shared reservation store.
+  std::optional<Peg> peg{};
 };
 /// Withdraws a part of an own order, which keeps its priority. Reserved and filled parts stay. Answer:
 /// Placed.
@@ -170,6 +174,7 @@ struct OrderView {
   Satoshi reserved{};   // of own orders: by takers with an invoice that is not paid yet
   Satoshi matched{};    // in an answer to ListMatches: the tradable amount
   std::string group{};  // of own orders, see OwnOrder::group
+  std::string peg{};    // of own orders: what its price follows, and whether it is paused; empty: nothing
 };
 
 struct Placed {
@@ -244,6 +249,12 @@ struct PeerView {
 struct PeerList {
   std::vector<PeerView> peers;
 };
+struct IndexView {
+  std::string name;
+  std::optional<PriceCents> price;  // none: too few fresh quotes
+  std::size_t fresh_count = 0;
+  std::size_t needed_count = 0;
+};
 struct StatusView {
   PeerId id;
   std::string name;
@@ -253,6 +264,7 @@ struct StatusView {
   std::size_t own_order_count = 0;
   std::size_t sale_count = 0;      // invoices that wait for their payment
   std::size_t purchase_count = 0;  // takes that have not ended
+  std::vector<IndexView> indexes{};
   // Filled in by the shell.
   std::string data_dir;      // empty: nothing is kept
   std::string grape;         // the one that answers, or why none does

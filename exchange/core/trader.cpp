@@ -60,6 +60,11 @@ Row trade_row(event::TradeDone const& trade, std::string const& unique, std::str
           json::to_text(body)};
 }
 
+PeggedOrders::Options with_work(PeggedOrders::Options options, int bits) {
+  options.needs_work = bits > 0;
+  return options;
+}
+
 }  // namespace
 
 Trader::Trader(Options options, SecretKey const& key, Random random)
@@ -82,6 +87,8 @@ Trader::Trader(Options options, SecretKey const& key, Random random)
       purchases_{options_.purchases, self_, peers_, own_orders_},
       immediate_orders_{options_.immediate_orders},
       crossing_{options_.crossing, book_, own_orders_, purchases_},
+      reference_prices_{options_.reference_prices},
+      pegged_orders_{with_work(options_.pegged_orders, options_.work_bits), own_orders_, reference_prices_},
       positions_{options_.position, 0, options_.is_store_in_process} {
   book_.exempt(self_.id);
   book_.set_known([this](PeerId const& maker) { return is_known(maker); });
@@ -116,15 +123,16 @@ std::optional<Output> Trader::poll_output() {
 // Start
 
 std::vector<std::string_view> Trader::row_kinds() {
-  return {OwnOrders::kRowKind,     Sales::kRowKind,     Sales::kFenceKind,
-          RefusedTakes::kRowKind,  Purchases::kRowKind, Peers::kRowKind,
-          Equivocations::kRowKind, RelayFees::kRowKind, RelayFees::kPaidRowKind};
+  return {OwnOrders::kRowKind, Sales::kRowKind,        Sales::kFenceKind,      RefusedTakes::kRowKind,
+          Purchases::kRowKind, Peers::kRowKind,        PeggedOrders::kRowKind, Equivocations::kRowKind,
+          RelayFees::kRowKind, RelayFees::kPaidRowKind};
 }
 
 bool Trader::restore(Row const& row) {
   if (row.kind == OwnOrders::kRowKind) return own_orders_.restore(row);
   if (row.kind == Purchases::kRowKind) return purchases_.restore(row);
   if (row.kind == Peers::kRowKind) return peers_.restore(row);
+  if (row.kind == PeggedOrders::kRowKind) return pegged_orders_.restore(row);
   if (row.kind == Equivocations::kRowKind) return equivocations_.restore(row);
   if (row.kind == RelayFees::kRowKind || row.kind == RelayFees::kPaidRowKind) return relay_fees_.restore(row);
   return sales_.restore(row);
@@ -136,6 +144,7 @@ std::vector<Row> Trader::dump() const {
   sales_.dump(out);
   purchases_.dump(out);
   peers_.dump(out);
+  pegged_orders_.dump(out);
   equivocations_.dump(out);
   relay_fees_.dump(out);
   std::ranges::sort(out, {}, [](Row const& row) { return std::tie(row.kind, row.key); });
@@ -154,11 +163,33 @@ void Trader::start(Now now) {
     sales_.resume(own_orders_, turn);
     purchases_.resume(turn);
     peers_.resume(turn);
+    look_at_pegs(turn);
   });
 }
 
 void Trader::store_lost(Now now) {
   in_turn(now, [&](Turn& turn) { recover_store(turn); });
+}
+
+void Trader::index_updated(IndexUpdate const& update, Now now) {
+  in_turn(now, [&](Turn& turn) {
+    if (reference_prices_.update(update, now.wall)) pegged_orders_.on_update();
+    look_at_pegs(turn);
+  });
+}
+
+Claims Trader::claims() const {
+  Claims out;
+  sales_.add_claims(out);
+  purchases_.add_claims(out);
+  return out;
+}
+
+void Trader::look_at_pegs(Turn& turn) {
+  if (turn.now.steady < pegged_orders_.next_look()) return;
+  auto changes = pegged_orders_.look(claims(), turn);
+  for (auto const& order : changes.versions) changed(order, {}, turn);
+  for (auto& order : changes.unworked) begin_work(0, std::move(order), turn);
 }
 
 void Trader::recover_store(Turn& turn) {
@@ -263,6 +294,12 @@ void Trader::handle(RequestId request, PayloadForm form, GetOrderbookMessage con
 }
 
 void Trader::handle(RequestId request, PayloadForm form, ExecuteOrderMessage const& message, Turn& turn) {
+  auto const* const order = own_orders_.find(message.order_id);
+  if (order && !order->peg.empty()) {
+    // The timer may be late: after the process or the computer was suspended, the price is old.
+    pegged_orders_.on_update();
+    look_at_pegs(turn);
+  }
   sales_.execute(request, form, message, own_orders_, turn);
 }
 
@@ -690,9 +727,13 @@ void Trader::endpoints_found(std::vector<std::string> const& endpoints, ContactS
 void Trader::expire(Now now) {
   in_turn(now, [&](Turn& turn) {
     expire_orders(now.wall);
-    for (auto const& order : own_orders_.expire(turn)) sales_.forget(order.id, turn);
+    for (auto const& order : own_orders_.expire(turn)) {
+      pegged_orders_.forget(order, turn);
+      sales_.forget(order.record.id, turn);
+    }
     sales_.expire(own_orders_, turn);
     purchases_.expire(turn);
+    look_at_pegs(turn);
     crossing_.expire(turn);
     for (auto const& endpoint : peers_.expire(turn)) sync_.forget(endpoint, turn), relay_fees_.lost(endpoint);
     auto const changes = heartbeats_.expire(turn);
@@ -711,9 +752,10 @@ void Trader::expire_orders(WallTime now) {
 
 TimePoint Trader::next_deadline(Now now) const {
   auto const wall = std::min({own_orders_.next_expiry(), book_.next_expiry(), relay_fees_.next_end()});
-  auto const steady = std::min({sales_.next_expiry(), purchases_.next_expiry(), crossing_.next_expiry(),
-                                peers_.next_expiry(), sync_.next_expiry(), book_answers_.next_expiry(),
-                                relay_fees_.next_ask(), heartbeats_.next_expiry()});
+  auto const steady =
+      std::min({sales_.next_expiry(), purchases_.next_expiry(), crossing_.next_expiry(), peers_.next_expiry(),
+                sync_.next_expiry(), pegged_orders_.next_look(), book_answers_.next_expiry(),
+                relay_fees_.next_ask(), heartbeats_.next_expiry()});
   if (wall == WallTime::max()) return steady;
   return std::min(steady, later_by(now.steady, std::max(wall - now.wall, std::chrono::milliseconds{0})));
 }

@@ -23,7 +23,9 @@
 #include "exchange/core/trade/crossing.hpp"
 #include "exchange/core/trade/immediate_orders.hpp"
 #include "exchange/core/trade/own_orders.hpp"
+#include "exchange/core/trade/pegged_orders.hpp"
 #include "exchange/core/trade/purchases.hpp"
+#include "exchange/core/trade/reference_price.hpp"
 #include "exchange/core/trade/sales.hpp"
 #include "exchange/core/turn.hpp"
 
@@ -60,9 +62,11 @@ class Trader {
     Purchases::Options purchases{};
     ImmediateOrders::Options immediate_orders{};
     Crossing::Options crossing{};
+    ReferencePrices::Options reference_prices{};
+    PeggedOrders::Options pegged_orders{};
     std::size_t listed_count_max = 1'000;  // orders in an answer to a command
     int work_bits = 0;                     // proof of work of own orders
-    std::size_t work_count_max = 16;       // orders that wait for theirs
+    std::size_t work_count_max = 16;       // orders that wait for theirs, without those that replace others
     std::size_t next_order_count_max = 3;  // further orders that an AcceptOrder may try
   };
 
@@ -78,6 +82,7 @@ class Trader {
   [[nodiscard]] OwnOrders const& own_orders() const { return own_orders_; }
   [[nodiscard]] RelayFees const& relay_fees() const { return relay_fees_; }
   [[nodiscard]] Equivocations const& equivocations() const { return equivocations_; }
+  [[nodiscard]] PeggedOrders const& pegged_orders() const { return pegged_orders_; }
 
   /// Sets the endpoint (host:port) of this peer's RPC server; its port becomes the exchangeId. Before
   /// start().
@@ -104,6 +109,8 @@ class Trader {
   void verified(std::uint64_t batch, std::vector<bool> const& valid, Now now);
   /// The id with the work that was found for an output::Work; nothing if the time was over.
   void worked(std::uint64_t work, std::optional<std::string> found, Now now);
+  /// A publisher has named the price of an index; the caller has verified that it was the publisher.
+  void index_updated(IndexUpdate const& update, Now now);
   /// The reservation store has lost its data.
   void store_lost(Now now);
   /// Exactly one Answer with `id` follows.
@@ -115,7 +122,7 @@ class Trader {
   [[nodiscard]] TimePoint next_deadline(Now now) const;
 
   /// True when this peer has orders whose rules only its own reservation store keeps: open ones of a
-  /// one-cancels-other group. Linear in the number of its orders.
+  /// one-cancels-other group, and pegged ones. Linear in the number of its orders.
   [[nodiscard]] bool needs_unshared_store(WallTime now) const;
   /// True when this peer has live orders of `side`. Linear in the number of its orders.
   [[nodiscard]] bool has_orders(Side side, WallTime now) const;
@@ -175,11 +182,13 @@ class Trader {
 
   /// An order that waits for its proof of work.
   struct PendingWork {
-    CommandId command = 0;
+    CommandId command = 0;  // 0: a pegged order is replaced
     OwnOrder order;
   };
   void on_worked(std::uint64_t work, std::optional<std::string> found, Turn& turn);
-  void begin_work(CommandId id, command::AddOrder const& wanted, Turn& turn);
+  void on_peg_worked(PendingWork pending, bool is_found, Turn& turn);
+  void begin_work(CommandId id, OwnOrder order, Turn& turn);
+  void add_pegged(CommandId id, command::AddOrder const& wanted, Turn& turn);
 
   // Rules between parts
   /// Orders that were read from a peer, until all of them are verified.
@@ -221,8 +230,17 @@ class Trader {
   /// Another peer has named its endpoint in a request that came from `from`.
   void on_sender(std::string const& endpoint, IpAddress const& from, Turn& turn);
   void expire_orders(WallTime now);
+  /// What is asked for, reserved or held of own orders.
+  [[nodiscard]] Claims claims() const;
+  void look_at_pegs(Turn& turn);
   void recover_store(Turn& turn);
   [[nodiscard]] result::OrderView view(OrderRecord const& order) const;
+  /// The pegged order that has this id, or whose order has it; or the beginning of either. Null if there is
+  /// none.
+  [[nodiscard]] PeggedOrder const* find_pegged(std::string const& id) const;
+  [[nodiscard]] result::OrderView view(PeggedOrder const& peg) const;
+  /// A closed order of a pegged order, of which nothing was sold or reserved.
+  [[nodiscard]] bool is_replaced(OwnOrder const& order) const;
   [[nodiscard]] std::variant<OrderRecord const*, result::Failure> find_order(std::string const& id) const;
   [[nodiscard]] std::variant<OrderRecord const*, result::Failure> find_own_order(std::string const& id) const;
 
@@ -245,6 +263,8 @@ class Trader {
   Purchases purchases_;
   ImmediateOrders immediate_orders_;
   Crossing crossing_;
+  ReferencePrices reference_prices_;
+  PeggedOrders pegged_orders_;
   CallTable calls_;
   std::map<std::uint64_t, PendingWork> works_;
   std::uint64_t last_work_ = 0;

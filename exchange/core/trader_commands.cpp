@@ -1,5 +1,6 @@
 // The commands of a person.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 #include <variant>
 
@@ -100,9 +101,28 @@ bool Trader::has_orders(Side side, WallTime now) const {
 }
 
 bool Trader::needs_unshared_store(WallTime now) const {
-  return std::ranges::any_of(own_orders_.all(), [&](auto const& each) {
+  auto const is_grouped = [&](auto const& each) {
     return !each.second.group.empty() && each.second.record.is_live(now);
-  });
+  };
+  return !pegged_orders_.all().empty() || std::ranges::any_of(own_orders_.all(), is_grouped);
+}
+
+PeggedOrder const* Trader::find_pegged(std::string const& id) const {
+  auto const order = find_own_order(id);
+  if (auto const* const record = std::get_if<OrderRecord const*>(&order)) {
+    return pegged_orders_.find(own_orders_.find((*record)->id)->peg);
+  }
+  if (std::get<Failure>(order).code == FailureCode::ambiguous) return nullptr;
+  auto const& pegs = pegged_orders_.all();
+  auto const first = pegs.lower_bound(id);
+  if (id.size() < kIdPrefixSizeMin || first == pegs.end() || !first->first.starts_with(id)) return nullptr;
+  auto const next = std::next(first);
+  return next == pegs.end() || !next->first.starts_with(id) ? &first->second : nullptr;
+}
+
+bool Trader::is_replaced(OwnOrder const& order) const {
+  return !order.peg.empty() && order.record.status != OrderStatus::open && order.totals.filled.units() == 0 &&
+         sales_.reserved(order.record.id).units() == 0;
 }
 
 std::string Trader::describe_match(std::string const& id, Now now) const {
@@ -118,17 +138,46 @@ std::string Trader::describe_match(std::string const& id, Now now) const {
 result::OrderView Trader::view(OrderRecord const& order) const {
   auto const* const own = order.maker == self_.id ? own_orders_.find(order.id) : nullptr;
   bool const is_own = order.maker == self_.id;
-  return {order, is_own, is_own ? sales_.reserved(order.id) : Satoshi{}, {}, own ? own->group : ""};
+  auto const* const peg = own ? pegged_orders_.find(own->peg) : nullptr;
+  return {order,
+          is_own,
+          is_own ? sales_.reserved(order.id) : Satoshi{},
+          {},
+          own ? own->group : "",
+          peg ? describe(peg->peg) : ""};
+}
+
+/// Its open order, or what stands for it while it is paused.
+result::OrderView Trader::view(PeggedOrder const& peg) const {
+  auto const* const last = own_orders_.find(peg.order);
+  if (last && last->record.status == OrderStatus::open) return view(last->record);
+  OrderRecord record;
+  if (last) record = last->record;
+  record.id = peg.id;
+  record.maker = self_.id;
+  record.side = peg.side;
+  record.amount = peg.amount;
+  record.remaining = pegged_orders_.unsold(peg);
+  record.status = OrderStatus::cancelled;
+  return {record, true, {},
+          {},     {},   describe(peg.peg) + (peg.is_working ? ", waits for its proof of work" : ", paused")};
 }
 
 void Trader::run(CommandId id, command::AddOrder const& wanted, Turn& turn) {
   if (auto failure = check_terms(wanted)) return turn.answer(id, *std::move(failure));
-  if (!wanted.group.empty() && options_.is_store_shared) {
+  if ((!wanted.group.empty() || wanted.peg) && options_.is_store_shared) {
     return turn.answer(id, Failure{FailureCode::refused,
-                                   "one-cancels-other groups need reservations in this process: other "
-                                   "processes that share its Redis do not know them",
+                                   "one-cancels-other groups and pegged orders need reservations in this "
+                                   "process: other processes that share its Redis do not know them",
                                    "run the peer without --redis"});
   }
+  bool const is_work_full = options_.work_bits > 0 && !is_immediate(wanted.time_in_force) &&
+                            works_.size() >= options_.work_count_max;
+  if (is_work_full) {
+    return turn.answer(
+        id, Failure{FailureCode::unavailable, "too many orders wait for their proof of work", "try again"});
+  }
+  if (wanted.peg) return add_pegged(id, wanted, turn);
   OrderRecord probe;
   probe.maker = self_.id;
   probe.side = wanted.side;
@@ -144,7 +193,11 @@ void Trader::run(CommandId id, command::AddOrder const& wanted, Turn& turn) {
     return turn.answer(id, Failure{FailureCode::refused,
                                    "the order would match one of the book, and is post-only", "see: book"});
   }
-  if (options_.work_bits > 0) return begin_work(id, wanted, turn);
+  if (options_.work_bits > 0) {
+    auto prepared = own_orders_.prepare(wanted, turn);
+    if (auto* const failure = std::get_if<Failure>(&prepared)) return turn.answer(id, std::move(*failure));
+    return begin_work(id, std::move(std::get<OwnOrder>(prepared)), turn);
+  }
   auto placed = own_orders_.add(wanted, turn);
   if (auto* const failure = std::get_if<Failure>(&placed)) return turn.answer(id, std::move(*failure));
   auto const& order = std::get<OrderRecord>(placed);
@@ -152,14 +205,16 @@ void Trader::run(CommandId id, command::AddOrder const& wanted, Turn& turn) {
   turn.answer(id, result::Placed{view(order)});
 }
 
-void Trader::begin_work(CommandId id, command::AddOrder const& wanted, Turn& turn) {
-  auto prepared = own_orders_.prepare(wanted, turn);
-  if (auto* const failure = std::get_if<Failure>(&prepared)) return turn.answer(id, std::move(*failure));
-  if (works_.size() >= options_.work_count_max) {
-    return turn.answer(
-        id, Failure{FailureCode::unavailable, "too many orders wait for their proof of work", "try again"});
-  }
-  auto& order = std::get<OwnOrder>(prepared);
+void Trader::add_pegged(CommandId id, command::AddOrder const& wanted, Turn& turn) {
+  auto placed = pegged_orders_.add(wanted, turn);
+  if (auto* const failure = std::get_if<Failure>(&placed)) return turn.answer(id, std::move(*failure));
+  if (auto* const order = std::get_if<OwnOrder>(&placed)) return begin_work(id, std::move(*order), turn);
+  auto const& record = std::get<OrderRecord>(placed);
+  changed(record, {}, turn);
+  turn.answer(id, result::Placed{view(record)});
+}
+
+void Trader::begin_work(CommandId id, OwnOrder order, Turn& turn) {
   turn.work(++last_work_, order.record, options_.work_bits);
   works_.emplace(last_work_, PendingWork{id, std::move(order)});
 }
@@ -168,6 +223,10 @@ void Trader::on_worked(std::uint64_t work, std::optional<std::string> found, Tur
   auto entry = works_.extract(work);
   if (entry.empty()) return;
   auto& [command, order] = entry.mapped();
+  if (!order.peg.empty()) {
+    if (found) order.record.id = *found;
+    return on_peg_worked(std::move(entry.mapped()), found.has_value(), turn);
+  }
   if (!found) {
     return turn.answer(command, Failure{FailureCode::unavailable, "no proof of work was found in time",
                                         "start with a smaller --pow"});
@@ -188,7 +247,32 @@ void Trader::on_worked(std::uint64_t work, std::optional<std::string> found, Tur
   turn.answer(command, result::Placed{view(record)});
 }
 
+void Trader::on_peg_worked(PendingWork pending, bool is_found, Turn& turn) {
+  auto const [command, peg] = std::pair{pending.command, pending.order.peg};
+  std::variant<OrderRecord, Failure> placed =
+      Failure{FailureCode::unavailable, "no proof of work was found in time", "start with a smaller --pow"};
+  if (is_found) {
+    placed = pegged_orders_.publish_worked(std::move(pending.order), claims(), turn);
+  } else {
+    pegged_orders_.work_failed(peg);
+    if (command == 0)
+      turn.log(event::Warning{"a pegged order is not published: " + std::get<Failure>(placed).text});
+  }
+  if (auto const* const record = std::get_if<OrderRecord>(&placed)) {
+    changed(*record, {}, turn);
+    if (command != 0) turn.answer(command, result::Placed{view(*record)});
+  } else if (command != 0) {
+    (void)pegged_orders_.cancel(peg, turn);
+    turn.answer(command, std::get<Failure>(placed));
+  }
+  look_at_pegs(turn);
+}
+
 void Trader::run(CommandId id, command::ReduceOrder const& wanted, Turn& turn) {
+  if (find_pegged(wanted.id)) {
+    return turn.answer(
+        id, Failure{FailureCode::refused, "a pegged order is not reduced", "cancel it and publish another"});
+  }
   auto const found = find_own_order(wanted.id);
   if (auto const* const failure = std::get_if<Failure>(&found)) return turn.answer(id, *failure);
   auto const failure =
@@ -197,6 +281,14 @@ void Trader::run(CommandId id, command::ReduceOrder const& wanted, Turn& turn) {
 }
 
 void Trader::run(CommandId id, command::CancelOrder const& wanted, Turn& turn) {
+  if (auto const* const peg = find_pegged(wanted.id)) {
+    auto shown = view(*peg);
+    if (auto const closed = pegged_orders_.cancel(std::string{peg->id}, turn)) {
+      changed(*closed, {}, turn);
+      shown = view(*closed);
+    }
+    return turn.answer(id, result::Placed{std::move(shown)});
+  }
   auto const found = find_own_order(wanted.id);
   if (auto const* const failure = std::get_if<Failure>(&found)) return turn.answer(id, *failure);
   auto const failure = own_orders_.update(id, std::get<OrderRecord const*>(found)->id, {}, true, turn);
@@ -205,15 +297,20 @@ void Trader::run(CommandId id, command::CancelOrder const& wanted, Turn& turn) {
 
 void Trader::run(CommandId id, command::ListOrders const& wanted, Turn& turn) {
   result::OrderList out;
-  auto const add = [&](OrderRecord const& order) {
+  auto const add = [&](auto const& order) {
     if (out.orders.size() < options_.listed_count_max) {
-      out.orders.push_back(view(order));
+      out.orders.push_back(this->view(order));
     } else {
       ++out.left_out;
     }
   };
   if (wanted.own_only) {
-    for (auto const& [order_id, order] : own_orders_.all()) add(order.record);
+    for (auto const& [order_id, order] : own_orders_.all()) {
+      if (!is_replaced(order)) add(order.record);
+    }
+    for (auto const& [peg_id, peg] : pegged_orders_.all()) {
+      if (!pegged_orders_.is_open(peg)) add(peg);
+    }
   } else {
     for (auto const& order : book_.live(turn.now.wall)) add(order);
     out.hidden_count = book_.hidden_count();
@@ -302,6 +399,10 @@ void Trader::run(CommandId id, command::ShowStatus const&, Turn& turn) {
       own_orders_.all(), [&](auto const& each) { return each.second.record.is_live(turn.now.wall); }));
   out.sale_count = sales_.open_count();
   out.purchase_count = purchases_.count();
+  for (auto const& [name, count] : options_.reference_prices.publisher_counts) {
+    auto const price = reference_prices_.find(name, turn.now.wall);
+    out.indexes.push_back({name, price.price, price.fresh_count, price.needed_count});
+  }
   turn.answer(id, std::move(out));
 }
 

@@ -30,7 +30,12 @@ void Trader::run(CommandId id, command::ExportOrders const& wanted, Turn& turn) 
       ++out.left_out;
     }
   };
-  for (auto const& [order_id, order] : own_orders_.all()) add(order.record);
+  // Pegged orders leave many closed ones.
+  for (bool const is_open : {true, false}) {
+    for (auto const& [order_id, order] : own_orders_.all()) {
+      if ((order.record.status == OrderStatus::open) == is_open) add(order.record);
+    }
+  }
   if (wanted.all) {
     for (auto const& order : book_.live(turn.now.wall)) {
       if (order.maker != self_.id) add(order);

@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import time
 import unittest
 
 from screen import Terminal
@@ -310,6 +311,84 @@ class Ctl(WithFolder):
         own, match = client1.ctl("explain", order_id).splitlines(keepends=True)
         self.assert_one_line(own, f"Own order {order_id} sells 1 BTC", "It expires at")
         self.assert_one_line(match, f"Order {order_id} is in the book. It matches nothing: nobody buys.")
+
+
+class Pegged(WithFolder):
+    """Orders at a price of an index, which three keys publish in the DHT."""
+
+    def setUp(self):
+        super().setUp()
+        one = self.start(Grape)
+        two = self.start(Grape, bootstrap=f"127.0.0.1:{one.dht_port}")
+        two.wait_event("ready")
+        self.publisher_grape, self.grape = one.url, two.url
+        self.keys = [self.grenache("keygen", "--key", self.key_file(i)).strip() for i in range(3)]
+
+    def key_file(self, i):
+        return str(self.folder / f"key{i}")
+
+    def grenache(self, *words):
+        result = run("grenache", *words)
+        self.assertEqual((result.returncode, result.stderr), (0, ""), words)
+        return result.stdout
+
+    def set_price(self, price, count=2):
+        value = json.dumps({"price": price, "time": int(time.time() * 1000)})
+        for i in range(count):
+            self.grenache("put", "--mutable", value, "--salt", "btc", "--key", self.key_file(i), "--grape", self.publisher_grape)
+
+    def index(self, *keys):
+        names = ",".join(f"{key}:btc" for key in keys)
+        return ["--grape", self.grape, "--index", f"spot={names}", "--index-interval", "0.2", "--peg-interval", "0.1"]
+
+    def own_open(self, client):
+        return [order for order in client.json("orders", "own")["orders"] if order["status"] == "OPEN"]
+
+    def wait_price(self, client, price):
+        def has_price():
+            orders = self.own_open(client)
+            return len(orders) == 1 and orders[0]["price"] == price
+
+        self.wait_until(has_price)
+        return self.own_open(client)[0]
+
+    def test_an_order_follows_an_index_that_keys_publish(self):
+        self.set_price("60000")
+        maker = self.client("maker", *self.index(*self.keys))
+        taker = self.client("taker", "--no-grape")
+        taker.ctl("connect", maker.endpoint)
+        self.wait_until(lambda: maker.json("status")["indexes"][0]["price"] == "60000")
+        self.assertRegex(maker.ctl("status"), r"(?m)^index         spot: 60000 USD, 2 fresh of 2 needed$")
+        placed = maker.ctl("sell", "1", "at", "spot+1.5%", "from", "50000", "to", "70000")
+        self.assertRegex(placed, r"(?m)^terms         sell 1 BTC at 60900 USD$")
+        self.assertRegex(placed, r"(?m)^peg           spot\+1\.5% from 50000 to 70000$")
+        first = placed.split()[1]
+        self.wait_order(taker, first)
+        take = taker.json("acceptOrder", first, "0.25")["take"]
+        self.set_price("61000.5")
+        second = self.wait_price(maker, "61915.51")
+        self.assertEqual(second["amount"], "0.75", "the rest is reserved at the old price")
+        self.wait_order(taker, second["id"], price="61915.51")
+        self.assertNotIn(first, taker.orders())
+        self.assertEqual(taker.json("pay", take)["state"], "settled")
+        (trade,) = taker.json("trades")["rows"]
+        self.assertEqual((trade["price"], trade["amount"]), ("60900", "0.25"))
+        explained = " ".join(maker.ctl("explain", second["id"]).split())
+        self.assertRegex(explained, r"Pegged order [0-9a-f-]{36} sells 1 BTC at spot\+1\.5% from 50000 to 70000\. Its newest order is " + second["id"])
+        # Of the third key nothing is heard.
+        maker.kill()
+        maker.arguments = self.index(self.keys[2])
+        maker.start()
+        self.assertIn("spot+1.5% from 50000 to 70000, paused", maker.ctl("orders", "own"))
+        self.wait_until(lambda: second["id"] not in taker.orders())
+        self.assertIn("0 fresh prices, 1 are needed", maker.run("sell", "1", "at", "spot+1%").stderr)
+        maker.kill()
+        maker.arguments = self.index(*self.keys)
+        maker.start()
+        third = self.wait_price(maker, "61915.51")
+        self.assertEqual(third["amount"], "0.75")
+        maker.ctl("cancel", third["id"])
+        self.assertEqual(self.own_open(maker), [])
 
 
 class Folder(WithFolder):

@@ -73,6 +73,8 @@ class TradeWatch {
   }
 
   [[nodiscard]] std::size_t trade_count() const { return bought_.size(); }
+  /// Pegged orders that were filled in part, when all was quiet.
+  [[nodiscard]] std::size_t filled_peg_count() const { return filled_peg_count_; }
   /// Groups of which an order was filled.
   [[nodiscard]] std::size_t filled_group_count() const { return filled_groups_.size(); }
   /// Of an order, as its maker.
@@ -104,10 +106,82 @@ class TradeWatch {
 
   // What is on the disk
 
-  /// Of the orders of a group one is filled at most, and then no other is open: after each transaction.
   void on_durable(TraderNetwork::Node const& node, Batch const& batch) {
     auto const is_of_order = [](RowChange const& change) { return change.kind == OwnOrders::kRowKind; };
     if (std::ranges::none_of(batch.changes, is_of_order)) return;
+    check_groups(node);
+    check_pegs(node);
+  }
+
+  static Satoshi amount_of(json::Value const& body, std::string_view name) {
+    return *Satoshi::from_json(*body.find(name));
+  }
+
+  /// What all orders of a pegged order have sold, offer and have reserved is at most its amount, and one of
+  /// them is open at most: after each transaction.
+  void check_pegs(TraderNetwork::Node const& node) {
+    struct Sum {
+      Satoshi amount;
+      Satoshi used;
+      int open_count = 0;
+    };
+    std::map<std::string, Sum> sums;
+    for (auto const& row : node.rows.read({.kind = PeggedOrders::kRowKind, .count_max = 1'000})) {
+      auto const body = *json::parse(row.body);
+      sums[row.key] = {amount_of(body, "amount"), amount_of(body, "soldBefore"), 0};
+      peg_amounts_.insert_or_assign(row.key, amount_of(body, "amount"));
+    }
+    if (sums.empty()) return;
+    struct Closed {
+      std::string peg;
+      Satoshi left;     // no more than this is granted
+      Satoshi claimed;  // by takers and own takes
+    };
+    std::map<std::string, Closed> closed;  // by order
+    for (auto const& row : node.rows.read({.kind = OwnOrders::kRowKind, .count_max = 100'000})) {
+      if (row.body.find("\"peg\"") == std::string::npos) continue;
+      auto const body = *json::parse(row.body);
+      auto const peg = *body.find_string("peg");
+      peg_of_.insert_or_assign(row.key, peg);
+      auto& sum = sums[peg];
+      sum.used = sum.used + amount_of(body, "filled");
+      auto const& order = *body.find("order");
+      if (*order.find_string("status") == "OPEN") {
+        ++sum.open_count;
+        sum.used = sum.used + amount_of(order, "remaining");
+      } else {
+        closed.emplace(row.key, Closed{peg, amount_of(order, "remaining"), {}});
+      }
+    }
+    auto const add_claim = [&](json::Value const& body, std::string_view name) {
+      auto const found = closed.find(*body.find_string(name));
+      if (found == closed.end()) return;
+      found->second.claimed = found->second.claimed + amount_of(body, "amount");
+    };
+    for (auto const& row : node.rows.read({.kind = Sales::kRowKind, .count_max = 100'000})) {
+      auto const body = *json::parse(row.body);
+      auto const state = *body.find_string("state");
+      if (state == "invoiced" || state == "paying") add_claim(body, "order");
+    }
+    for (auto const& row : node.rows.read({.kind = Purchases::kRowKind, .count_max = 100'000})) {
+      add_claim(*json::parse(row.body), "forOrder");
+    }
+    for (auto const& [id, order] : closed) {
+      auto& sum = sums[order.peg];
+      sum.used = sum.used + std::min(order.claimed, order.left);
+    }
+    for (auto const& [id, sum] : sums) {
+      if (sum.amount.units() == 0) continue;  // it has ended
+      if (sum.used > sum.amount && !losses_.contains(node.id)) {
+        fail(node.at + ": pegged order " + id + " of " + sum.amount.to_text() + " promises " +
+             sum.used.to_text());
+      }
+      if (sum.open_count > 1) fail(node.at + ": pegged order " + id + " has two open orders");
+    }
+  }
+
+  /// Of the orders of a group one is filled at most, and then no other is open: after each transaction.
+  void check_groups(TraderNetwork::Node const& node) {
     struct Group {
       int filled_count = 0;
       int open_count = 0;  // of orders that are not filled
@@ -257,6 +331,15 @@ class TradeWatch {
   void check_orders() {
     auto used = used_by_takes();
     for (auto const& [take, trade] : sold_) used[trade.order] = used[trade.order] + trade.amount;
+    std::map<std::string, Satoshi> used_by_peg;
+    for (auto const& [order, peg] : peg_of_) used_by_peg[peg] = used_by_peg[peg] + used[order];
+    for (auto const& [peg, amount] : peg_amounts_) {
+      if (used_by_peg[peg] > amount) {
+        fail("pegged order " + peg + " of " + amount.to_text() + " was filled with " +
+             used_by_peg[peg].to_text());
+      }
+      if (used_by_peg[peg].units() > 0) ++filled_peg_count_;
+    }
     for (auto const& [id, amount] : amounts_) {
       if (used[id] > amount)
         fail("order " + id + " of " + amount.to_text() + " was filled with " + used[id].to_text());
@@ -296,8 +379,11 @@ class TradeWatch {
   std::map<std::string, Satoshi> amounts_;  // by order
   std::map<std::string, Satoshi> used_;     // by order, when all was quiet
   std::set<PeerId> losses_;
-  std::set<std::string> filled_groups_;                                            // endpoint and name
-  std::set<std::string> strangers_;                                                // their ids in hex
+  std::set<std::string> filled_groups_;  // endpoint and name
+  std::set<std::string> strangers_;      // their ids in hex
+  std::map<std::string, Satoshi> peg_amounts_;
+  std::map<std::string, std::string> peg_of_;  // pegged order by order
+  std::size_t filled_peg_count_ = 0;
   std::map<std::tuple<std::string, std::string, std::int64_t>, Sha256> versions_;  // endpoint, order, seq
   std::map<Sha256, Promised> promises_;                                            // by payment hash
   std::map<std::string, Sha256> preimages_;                                        // payment hash by take

@@ -20,13 +20,32 @@ Failure not_answered() {
           "try again"};
 }
 
+std::optional<Failure> check_peg(command::AddOrder const& wanted) {
+  if (!wanted.peg) return std::nullopt;
+  if (is_immediate(wanted.time_in_force) || wanted.post_only || !wanted.group.empty()) {
+    return invalid("a pegged order is not IOC, FOK or post-only, and in no group");
+  }
+  if (wanted.life && wanted.time_in_force != TimeInForce::good_till_date) {
+    return invalid("only a pegged order that is GTD has a life");
+  }
+  auto const& peg = *wanted.peg;
+  if (!is_index_name(peg.index) || peg.premium < kPremiumMin || peg.premium > kPremiumMax) {
+    return invalid("the premium must be between -99.99 and 1000 percent");
+  }
+  if (peg.price_min && peg.price_max && *peg.price_min > *peg.price_max) {
+    return invalid("the lowest price must not be above the highest");
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Failure> check_terms(command::AddOrder const& wanted) {
   if (wanted.amount.units() <= 0 || wanted.amount.units() > Satoshi::kMax) {
     return invalid("the amount must be more than 0 and at most " + Satoshi{Satoshi::kMax}.to_text() + " BTC");
   }
-  if (wanted.price.units() <= 0 || wanted.price.units() > PriceCents::kMax) {
+  if (auto failure = check_peg(wanted)) return failure;
+  if (!wanted.peg && (wanted.price.units() <= 0 || wanted.price.units() > PriceCents::kMax)) {
     return invalid("the price must be more than 0 and at most " + PriceCents{PriceCents::kMax}.to_text() +
                    " USD");
   }
@@ -98,6 +117,7 @@ Row OwnOrders::row_of(OwnOrder const& order) {
                                   {"closed", order.totals.closed},
                                   {"seq", order.totals.seq}};
   if (!order.group.empty()) body.emplace_back("group", order.group);
+  if (!order.peg.empty()) body.emplace_back("peg", order.peg);
   return {kRowKind, order.record.id, json::to_text(json::Value{std::move(body)})};
 }
 
@@ -132,6 +152,7 @@ bool OwnOrders::restore(Row const& row) {
   order.totals.spent = std::max(order.totals.spent, order.record.amount - order.record.remaining);
   order.totals.fit(order.record.amount);
   if (auto const* const group = fields.value().find_string("group")) order.group = *group;
+  if (auto const* const peg = fields.value().find_string("peg")) order.peg = *peg;
   plan_refresh(order);
   if (orders_.contains(row.key)) return false;
   store(std::move(order));
@@ -149,7 +170,8 @@ std::size_t OwnOrders::open_count(WallTime now) const {
       std::ranges::count_if(orders_, [&](auto const& each) { return each.second.record.is_live(now); }));
 }
 
-std::variant<OwnOrder, Failure> OwnOrders::prepare(command::AddOrder const& wanted, Turn& turn) const {
+std::variant<OwnOrder, Failure> OwnOrders::prepare(command::AddOrder const& wanted, Turn& turn,
+                                                   std::string peg) const {
   if (auto failure = check_terms(wanted)) return *std::move(failure);
   if (self_.endpoint.empty()) return Failure{FailureCode::unavailable, "the peer does not listen yet", {}};
   if (auto failure = check_room(wanted.group, turn.now.wall)) return *std::move(failure);
@@ -157,6 +179,7 @@ std::variant<OwnOrder, Failure> OwnOrders::prepare(command::AddOrder const& want
   order.time_in_force = wanted.time_in_force;
   order.post_only = wanted.post_only;
   order.group = wanted.group;
+  order.peg = std::move(peg);
   order.life = wanted.life.value_or(options_.default_life);
   order.record.id = make_uuid(turn.random);
   order.record.side = wanted.side;
@@ -221,12 +244,16 @@ std::vector<OrderRecord> OwnOrders::close_rivals(std::string_view order_id, Turn
   auto const* const order = find(order_id);
   if (!order || order->totals.filled.units() == 0) return out;
   for (auto const& id : rivals_of(*order)) {
-    auto& rival = orders_.at(id);
-    if (rival.record.status != OrderStatus::open) continue;
-    rival.totals.closed = true;
-    out.push_back(sign(rival, turn));
+    if (auto closed = close(id, turn)) out.push_back(*std::move(closed));
   }
   return out;
+}
+
+std::optional<OrderRecord> OwnOrders::close(std::string_view order_id, Turn& turn) {
+  auto const found = orders_.find(order_id);
+  if (found == orders_.end() || found->second.record.status != OrderStatus::open) return std::nullopt;
+  found->second.totals.closed = true;
+  return sign(found->second, turn);
 }
 
 void OwnOrders::ask_store(Pending pending, OwnOrder const& order, bool close, Turn& turn) {
@@ -369,8 +396,8 @@ std::optional<OrderRecord> OwnOrders::observe(OrderRecord const& record, bool is
   return std::nullopt;
 }
 
-std::vector<OrderRecord> OwnOrders::expire(Turn& turn) {
-  std::vector<OrderRecord> forgotten;
+std::vector<OwnOrder> OwnOrders::expire(Turn& turn) {
+  std::vector<OwnOrder> forgotten;
   for (auto it = orders_.begin(); it != orders_.end();) {
     auto& order = it->second;
     if (order.record.expires + options_.expired_kept <= turn.now.wall) {
@@ -379,7 +406,7 @@ std::vector<OrderRecord> OwnOrders::expire(Turn& turn) {
         group->second.erase(order.record.id);
         if (group->second.empty()) groups_.erase(group);
       }
-      forgotten.push_back(std::move(order.record));
+      forgotten.push_back(std::move(order));
       it = orders_.erase(it);
       continue;
     }

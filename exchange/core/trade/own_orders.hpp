@@ -16,6 +16,9 @@
 
 namespace grenache::exchange {
 
+/// Amounts by the id of an own order.
+using Claims = std::map<std::string, Satoshi, std::less<>>;
+
 /// An order of this peer.
 struct OwnOrder {
   OrderRecord record;  // the newest version that was signed
@@ -27,6 +30,7 @@ struct OwnOrder {
   /// One-cancels-other: only one order of a group is sold, and the first part of it that is sold closes the
   /// others. Empty: none. Other peers do not know it.
   std::string group;
+  std::string peg;  // the id of the PeggedOrder that published it; empty: none
 
   [[nodiscard]] KnownOrder known() const;
   /// True if the signed version does not say what the totals say.
@@ -63,10 +67,14 @@ class OwnOrders {
 
   /// Signs a new order. The caller has checked the terms of time and of the book.
   [[nodiscard]] std::variant<OrderRecord, result::Failure> add(command::AddOrder const& wanted, Turn& turn);
-  /// The two steps of it, between which the order may get its proof of work.
-  [[nodiscard]] std::variant<OwnOrder, result::Failure> prepare(command::AddOrder const& wanted,
-                                                                Turn& turn) const;
+  /// The two steps of it, between which the order may get its proof of work. `peg` is the id of the
+  /// PeggedOrder that publishes it.
+  [[nodiscard]] std::variant<OwnOrder, result::Failure> prepare(command::AddOrder const& wanted, Turn& turn,
+                                                                std::string peg = {}) const;
   [[nodiscard]] std::variant<OrderRecord, result::Failure> publish(OwnOrder order, Turn& turn);
+  /// Closes an order at once and returns the closed version, if it was open. The store is told with the next
+  /// command; what it grants before is the caller's matter.
+  [[nodiscard]] std::optional<OrderRecord> close(std::string_view order_id, Turn& turn);
   /// The ids of the other orders of its group.
   [[nodiscard]] std::vector<std::string> rivals_of(OwnOrder const& order) const;
   /// Once a part of an order was sold: closes the other open orders of its group, and returns the closed
@@ -100,7 +108,7 @@ class OwnOrders {
                                                    Turn& turn);
   /// Asks the store for the next seq of GTC orders that are to be refreshed, and removes orders that expired
   /// long ago; returns those.
-  [[nodiscard]] std::vector<OrderRecord> expire(Turn& turn);
+  [[nodiscard]] std::vector<OwnOrder> expire(Turn& turn);
   /// When expire() has something to do. Linear in the number of orders.
   [[nodiscard]] WallTime next_expiry() const;
 

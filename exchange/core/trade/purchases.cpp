@@ -568,6 +568,15 @@ Satoshi Purchases::held(std::string_view own_order) const {
   return out;
 }
 
+void Purchases::add_claims(Claims& out) const {
+  for (auto const& [id, entry] : entries_) {
+    auto const& purchase = entry.purchase;
+    if (purchase.for_order.empty()) continue;
+    auto& sum = out[purchase.for_order];
+    sum = sum + purchase.amount;
+  }
+}
+
 bool Purchases::is_taking(OrderKey const& order) const {
   return std::ranges::any_of(entries_,
                              [&](auto const& each) { return key_of(each.second.purchase.order) == order; });

@@ -123,6 +123,8 @@ class Purchases {
   [[nodiscard]] std::size_t count() const { return entries_.size(); }
   /// How much of an own order is held, or will be, for takes that have not ended. Linear.
   [[nodiscard]] Satoshi held(std::string_view own_order) const;
+  /// Adds what is held, or will be, of all own orders.
+  void add_claims(Claims& out) const;
   /// An order of another maker is being taken. Linear.
   [[nodiscard]] bool is_taking(OrderKey const& order) const;
   /// Holds of own orders, for store::Recover.

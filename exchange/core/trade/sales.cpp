@@ -343,6 +343,15 @@ Satoshi Sales::reserved(std::string_view order_id) const {
   return sum;
 }
 
+void Sales::add_claims(Claims& out) const {
+  for (auto const& [key, entry] : entries_) {
+    auto const state = entry.sale.state;
+    if (state == SaleState::settled || state == SaleState::expired) continue;
+    auto& sum = out[key.first];
+    sum = sum + entry.sale.amount;
+  }
+}
+
 std::size_t Sales::open_count() const {
   return static_cast<std::size_t>(std::ranges::count_if(entries_, [](auto const& each) {
     auto const state = each.second.sale.state;

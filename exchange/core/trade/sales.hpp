@@ -93,6 +93,8 @@ class Sales {
 
   /// Sum of the amounts with an unpaid invoice.
   [[nodiscard]] Satoshi reserved(std::string_view order_id) const;
+  /// Adds what takers have asked for or have an unpaid invoice for.
+  void add_claims(Claims& out) const;
   /// Number of unpaid invoices. Linear in the number of sales.
   [[nodiscard]] std::size_t open_count() const;
   /// Live reservations, for store::Recover.

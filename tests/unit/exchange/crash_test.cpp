@@ -42,6 +42,8 @@ class CrashWorld : public test::TradeWorld {
     auto options = with_kind({}, kind);
     options.peers.ping_interval = 10min;
     options.sync.reread_interval = 25min;
+    options.reference_prices.publisher_counts = {{"index", 1}};
+    options.work_bits = random.chance(1, 4) ? 2 : 0;
     options.crossing.is_enabled = random.below(2) == 0;
     return joined(network.add("peer", key, std::move(options)));
   }
@@ -162,6 +164,7 @@ class Scenario {
     world_.add(3, {true, true});
     for (std::uint64_t key = 4; key < 8; ++key) world_.add(key, {key == 7, false});
     world_.meet();
+    tell_index();
     for (auto& node : network_.nodes) publish(*node);
   }
 
@@ -175,14 +178,32 @@ class Scenario {
   }
   [[nodiscard]] std::size_t trade_count() const { return world_.watch.trade_count(); }
   [[nodiscard]] std::size_t execution_count() const { return world_.execution_count; }
+  [[nodiscard]] std::size_t filled_peg_count() const { return world_.watch.filled_peg_count(); }
   [[nodiscard]] std::size_t filled_group_count() const { return world_.watch.filled_group_count(); }
 
  private:
   static Side side_of(Node const& node) { return node.key < 4 ? Side::sell : Side::buy; }
 
+  /// Tells all peers the price of the index.
+  void tell_index() {
+    for (auto& node : network_.nodes) {
+      if (!node->trader) continue;
+      node->trader->index_updated({"index", 0, {index_, network_.now.wall}}, network_.now);
+    }
+    network_.run();
+  }
+
   void publish(Node& node) {
     auto wanted = order_of(side_of(node), world_.up_to(1'000));
-    if (random_.chance(1, 3)) wanted.group = random_.chance(1, 2) ? "a" : "b";
+    bool const is_alone = !node.options.is_store_shared;
+    if (is_alone && random_.chance(1, 4)) {
+      bool const sells = wanted.side == Side::sell;
+      wanted.peg = parse_peg(random_.chance(1, 2) ? "index+0%" : sells ? "index-0.1%" : "index+0.1%");
+      if (random_.chance(1, 4)) wanted.least_take = Satoshi{world_.up_to(wanted.amount.units())};
+      (void)world_.publish(node, wanted);
+      return;
+    }
+    if (is_alone && random_.chance(1, 3)) wanted.group = random_.chance(1, 2) ? "a" : "b";
     world_.publish_some(node, wanted);
   }
 
@@ -211,6 +232,10 @@ class Scenario {
       long_time_left_ -= time;
     }
     world_.live(time);
+    if (random_.chance(1, 2)) {
+      index_ = PriceCents{kPrice.units() + static_cast<std::int64_t>(random_.below(5)) * 10'000 - 20'000};
+    }
+    if (random_.chance(3, 4)) tell_index();
     for (auto& [node, at] : restarts_) {
       if (at <= network_.now.steady) world_.start(*node);
     }
@@ -239,6 +264,7 @@ class Scenario {
   TraderNetwork& network_ = world_.network;
   Random& random_;
   std::map<Node*, TimePoint> restarts_;
+  PriceCents index_ = kPrice;
   /// Less than Purchases::Options::pay_patience: after that a taker asks no more for what it has paid.
   std::chrono::milliseconds long_time_left_ = 45min;
 };
@@ -252,6 +278,7 @@ TEST_P(CrashTest, allPromisesAreKeptWhateverFails) {
   std::size_t trade_count = 0;
   std::size_t execution_count = 0;
   std::size_t filled_group_count = 0;
+  std::size_t filled_peg_count = 0;
   int failed_count = 0;
   for (auto seed = first; seed < first + count && failed_count < 5; ++seed) {
     Scenario scenario{seed};
@@ -259,6 +286,7 @@ TEST_P(CrashTest, allPromisesAreKeptWhateverFails) {
     trade_count += scenario.trade_count();
     execution_count += scenario.execution_count();
     filled_group_count += scenario.filled_group_count();
+    filled_peg_count += scenario.filled_peg_count();
     EXPECT_TRUE(problems.empty()) << joined(problems) << "CRASH_SEED=" << seed;
     if (!problems.empty()) ++failed_count;
   }
@@ -266,9 +294,11 @@ TEST_P(CrashTest, allPromisesAreKeptWhateverFails) {
     EXPECT_GT(trade_count, count);
     EXPECT_GT(execution_count, count / 3);
     EXPECT_GT(filled_group_count, count / 2);
+    EXPECT_GT(filled_peg_count, count / 4);
   }
   RecordProperty("trades", static_cast<int>(trade_count));
   RecordProperty("filled_groups", static_cast<int>(filled_group_count));
+  RecordProperty("filled_pegs", static_cast<int>(filled_peg_count));
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, CrashTest, testing::Range<std::size_t>(0, kParts));

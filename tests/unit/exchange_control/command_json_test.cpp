@@ -32,6 +32,19 @@ TEST(CommandJson, moneyIsDecimalTextAndTimesAreMilliseconds) {
             R"("reserved":"0.00000001","matched":"0"}})");
 }
 
+TEST(CommandJson, aGroupAndAPegAreToldOfOrdersThatHaveThem) {
+  auto view = samples::order(samples::kOrderId, Side::sell, "50000", "1");
+  view.group = "exit";
+  view.peg = "spot+1%";
+  auto const told = text(result::Placed{view});
+  EXPECT_NE(told.find(R"("oco":"exit","peg":"spot+1%")"), std::string::npos) << told;
+  result::StatusView status;
+  status.indexes = {{"spot", PriceCents{100}, 2, 2}, {"other", {}, 0, 1}};
+  auto const indexes = R"("indexes":[{"name":"spot","price":"1","freshCount":2,"neededCount":2},)"
+                       R"({"name":"other","price":null,"freshCount":0,"neededCount":1}])";
+  EXPECT_NE(text(status).find(indexes), std::string::npos) << text(status);
+}
+
 TEST(CommandJson, whatIsMissingIsNull) {
   auto view = samples::order(samples::kOrderId, Side::buy, "1", "1");
   view.order.maker.reset();

@@ -126,6 +126,9 @@ TEST(CommandTable, readsOrdersInWords) {
   EXPECT_TRUE(all.post_only);
   EXPECT_EQ(all.group, "exit");
   EXPECT_EQ(all.least_take, Satoshi{10'000'000});
+  auto const pegged = expect<AddOrder>(parse_line("buy 0.01 BTC at spot-1.5% from 5 to 7 USD for 2h"));
+  EXPECT_EQ(pegged.peg, (Peg{"spot", -150, PriceCents{500}, PriceCents{700}}));
+  EXPECT_EQ(pegged.life, std::chrono::hours{2});
   EXPECT_EQ(expect<AddOrder>(parse_line("sell 1 at 5 fok")).time_in_force, TimeInForce::fill_or_kill);
   EXPECT_EQ(expect<AddOrder>(parse_line("sell 1 at 5 for 30m GTC")).time_in_force,
             TimeInForce::good_till_cancelled);
@@ -158,6 +161,14 @@ TEST(CommandTable, refusesOrdersInWordsThatItDoesNotUnderstand) {
                                  "sell 1 at 5 oco 'a b'",
                                  "sell 1 at 5 oco a IOC",
                                  "sell 1 at 5 oco 123456789012345678901234567890123",
+                                 "sell 1 at 5 from 4",
+                                 "sell 1 at 5 to 6",
+                                 "sell 1 at spot+1.555%",
+                                 "sell 1 at 5%",
+                                 "sell 1 at spot+1% from 7 to 5",
+                                 "sell 1 at spot+1% FOK",
+                                 "sell 1 at spot+1% post-only",
+                                 "sell 1 at spot+1% oco a",
                                  "sell 1 at 5 min 2"}) {
     auto const parsed = parse_line(line);
     ASSERT_FALSE(parsed) << line;

@@ -65,6 +65,22 @@ TEST(Tables, matchesShowTheTradableAmount) {
   EXPECT_NE(lines[1].find("0.5"), std::string::npos);
 }
 
+TEST(Tables, ownOrdersShowTheirGroupAndTheirPeg) {
+  auto grouped = samples::order(samples::kOrderId, Side::sell, "50000", "2");
+  grouped.is_own = true;
+  grouped.group = "exit";
+  auto pegged = samples::order("aaaaaaaa-1b2c-4d3e-8f90-123456789abc", Side::buy, "49000", "1");
+  pegged.is_own = true;
+  pegged.peg = "spot-2%";
+  EXPECT_EQ(text(result::OrderList{{grouped, pegged}, 0}),
+            "id        side  BTC    USD  oco   peg      status  ends in  maker\n"
+            "3f2a91bc  sell    2  50000  exit           OPEN      1d 0h  ours\n"
+            "aaaaaaaa  buy     1  49000        spot-2%  OPEN      1d 0h  ours\n");
+  EXPECT_NE(text(result::Placed{grouped}).find("oco           exit: one cancels the other\n"),
+            std::string::npos);
+  EXPECT_NE(text(result::Placed{pegged}).find("peg           spot-2%\n"), std::string::npos);
+}
+
 TEST(Tables, theBookIsALadderWithTheBestPricesInTheMiddle) {
   auto const level = [](std::string const& price, std::string const& amount, std::size_t count) {
     return result::Level{*PriceCents::parse(price), *Satoshi::parse(amount), count};
