@@ -243,7 +243,7 @@ void Book::remove(std::map<OrderKey, Entry>::iterator entry) {
   orders_.erase(entry);
   if (all_.count_of(maker) > 0) return;
   auto const number = numbers_.find(maker);
-  if (number == numbers_.end()) return;  // it never had an open order
+  if (number == numbers_.end()) return;  // none of its orders was ever ranked
   free_makers_.push_back(number->second);
   numbers_.erase(number);
 }
@@ -263,20 +263,6 @@ void Book::hide(PeerId const& maker, bool is_hidden) {
       rank(entry);
     }
   }
-}
-
-std::size_t Book::hidden_count() const {
-  std::size_t out = 0;
-  for (auto const& maker : hidden_) out += open_.count_of(maker);
-  return out;
-}
-
-std::vector<OrderRecord> Book::open_orders_of(PeerId const& maker) const {
-  std::vector<OrderRecord> out;
-  if (auto const* const row = open_.row_of(maker)) {
-    for (auto const& place : *row) out.push_back(orders_.at(*place.key).order);
-  }
-  return out;
 }
 
 std::vector<OrderKey> Book::remove_of(PeerId const& maker) {

@@ -63,8 +63,7 @@ struct Match {
 ///    (Quota). A closed order is its own tombstone until it expires, so that a late copy of an older version
 ///    is ignored; after that the copy is expired too;
 ///  - the open orders that are not hidden are in a MatchingEngine by price, then created, then id, then
-///  maker.
-///    Matches and levels are read from it in this order.
+///    maker. Matches and levels are read from it in this order.
 class Book {
  public:
   struct Options {
@@ -161,10 +160,8 @@ class Book {
   void hide(PeerId const& maker, bool is_hidden);
   [[nodiscard]] bool is_hidden(OrderRecord const& order) const;
   /// The number of open orders that are hidden.
-  [[nodiscard]] std::size_t hidden_count() const;
-  [[nodiscard]] bool has_orders_of(PeerId const& maker) const { return all_.count_of(maker) > 0; }
-  /// The open orders of a maker.
-  [[nodiscard]] std::vector<OrderRecord> open_orders_of(PeerId const& maker) const;
+  [[nodiscard]] std::size_t hidden_count() const { return open_.size() - engine_.size(); }
+  [[nodiscard]] bool has_open_orders_of(PeerId const& maker) const { return open_.count_of(maker) > 0; }
   /// Removes all orders of a maker and returns their keys.
   std::vector<OrderKey> remove_of(PeerId const& maker);
   /// The number of live and closed orders.

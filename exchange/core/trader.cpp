@@ -426,16 +426,15 @@ void Trader::store_answered(CallId call, store::Answer const& answer, Now now) {
   });
 }
 
-void Trader::show(PeerId const& maker, Turn& turn) {
+void Trader::show(PeerId const& maker) {
   book_.hide(maker, false);
-  for (auto const& order : book_.open_orders_of(maker)) {
-    crossing_.on_changed(order, self_.id, turn.now.wall);
-  }
+  crossing_.look_at_all();
 }
 
 void Trader::on_ping(Peers::Outcome const& outcome, Turn& turn) {
-  for (auto const& maker : heartbeats_.take(outcome.heartbeats, turn)) show(maker, turn);
+  for (auto const& maker : heartbeats_.learn(outcome.heartbeats, turn)) show(maker);
   auto const* const contact = peers_.find(outcome.endpoint);
+  if (contact && contact->is_proven && heartbeats_.answered(*contact->peer, turn)) show(*contact->peer);
   if (outcome.is_met && contact) sync_.met(outcome.endpoint, !contact->peer, turn);
   if (outcome.is_met && contact && contact->is_proven) {
     relay_fees_.met(outcome.endpoint, turn);
@@ -593,7 +592,8 @@ Result<Added> Trader::admit(OrderRecord const& order, std::string const& from, T
       return added;
     }
   }
-  if (order.maker && heartbeats_.add(*order.maker, order.created, turn)) show(*order.maker, turn);
+  bool const is_open = order.maker && order.status == OrderStatus::open;
+  if (is_open && heartbeats_.add(*order.maker, order.created, turn)) show(*order.maker);
   crossing_.on_changed(order, self_.id, turn.now.wall);
   turn.log(event::OrderChanged{order, *added == Added::order, order.maker == self_.id});
   // A peer that compares its book with ours finds it all the same.
@@ -738,7 +738,7 @@ void Trader::expire(Now now) {
     for (auto const& endpoint : peers_.expire(turn)) sync_.forget(endpoint, turn), relay_fees_.lost(endpoint);
     auto const changes = heartbeats_.expire(turn);
     for (auto const& maker : changes.silent) book_.hide(maker, true);
-    for (auto const& maker : changes.back) show(maker, turn);
+    for (auto const& maker : changes.back) show(maker);
     sync_.expire(turn);
     book_answers_.expire(turn);
     relay_fees_.expire(turn);

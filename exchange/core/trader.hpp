@@ -221,7 +221,7 @@ class Trader {
   /// Tells of the orders of a maker that need no work any more.
   void spread_welcome(PeerId const& maker, Turn& turn);
   /// Shows the orders of a maker that was silent.
-  void show(PeerId const& maker, Turn& turn);
+  void show(PeerId const& maker);
   void on_ping(Peers::Outcome const& outcome, Turn& turn);
   void on_read(Sync::Read read, Turn& turn);
   void on_decided(std::uint64_t read, OrderRecord const& order, Result<Added> const& added, Turn& turn);

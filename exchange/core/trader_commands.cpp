@@ -129,9 +129,10 @@ std::string Trader::describe_match(std::string const& id, Now now) const {
   auto const found = find_order(id);
   auto const* const order = std::get_if<OrderRecord const*>(&found);
   if (!order || !(*order)->is_live(now.wall)) return {};
-  auto const silence =
-      book_.is_hidden(**order) ? "Its maker is silent, so it is hidden and nobody matches it. " : "";
-  return "Order " + (*order)->id + " is in the book. " + silence +
+  if (book_.is_hidden(**order)) {
+    return "Order " + (*order)->id + " is hidden: nothing was heard of its maker for 15 minutes.";
+  }
+  return "Order " + (*order)->id + " is in the book. " +
          match_words(book_, **order, (*order)->maker == self_.id, now.wall);
 }
 

@@ -1,6 +1,7 @@
 #include "exchange/core/network/peers.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "exchange/core/row_fields.hpp"
@@ -146,7 +147,6 @@ void Peers::ping(std::string const& endpoint, Contact& contact, Turn& turn) {
   contact.is_asking = true;
   contact.next_ping = TimePoint::max();
   auto const nonce = PingNonce::random(turn.random);
-  asked_.emplace(++last_key_, Asked{endpoint, nonce});
   PingPongMessage message{self_.header(CreatorType::client, turn.now.wall),
                           false,
                           self_.id,
@@ -155,6 +155,7 @@ void Peers::ping(std::string const& endpoint, Contact& contact, Turn& turn) {
                           nonce,
                           {}};
   if (contact.peer) message.wanted = heartbeats_.wanted(turn);
+  asked_.emplace(++last_key_, Asked{endpoint, nonce, false, message.wanted});
   turn.call_now({Part::peers, last_key_}, endpoint, write_payload(to_json(message), PayloadForm::text));
 }
 
@@ -164,7 +165,7 @@ void Peers::ask_for_peers(std::string const& endpoint, Turn& turn) {
   turn.call_now({Part::peers, last_key_}, endpoint, write_payload(to_json(message), PayloadForm::text));
 }
 
-void Peers::handle(RequestId request, PayloadForm form, PingPongMessage const& message, Turn& turn) const {
+void Peers::handle(RequestId request, PayloadForm form, PingPongMessage const& message, Turn& turn) {
   PingPongMessage pong{
       self_.header(CreatorType::server, turn.now.wall), true, self_.id, self_.instance, self_.name, {}, {}};
   if (message.nonce && !self_.endpoint.empty()) sign_pong(pong, *message.nonce, self_.endpoint, self_.key);
@@ -254,7 +255,10 @@ Peers::Outcome Peers::on_answered(std::uint64_t key, CallAnswer answer, Turn& tu
   if (answer.error.empty() && pong) {
     on_pong(asked.mapped(), contact, *pong, turn);
     contact.is_met = !contact.is_self;
-    out.heartbeats = pong->heartbeats;
+    auto const& wanted = asked.mapped().wanted;
+    std::ranges::copy_if(pong->heartbeats, std::back_inserter(out.heartbeats), [&](Heartbeat const& each) {
+      return each.maker == pong->peer || std::ranges::find(wanted, each.maker) != wanted.end();
+    });
     bool const is_worth_a_row = contact.is_proven || contact.source == ContactSource::connect;
     if (contact.is_met && is_worth_a_row) keep(endpoint, contact, turn);
     // It listens elsewhere than it was reached; that endpoint can be proven.

@@ -106,7 +106,7 @@ class Peers {
              std::string const& named_by = {});
   /// Pings an endpoint that a person named, and ends the command with what answers there.
   void connect(CommandId command, std::string const& endpoint, Turn& turn);
-  void handle(RequestId request, PayloadForm form, PingPongMessage const& message, Turn& turn) const;
+  void handle(RequestId request, PayloadForm form, PingPongMessage const& message, Turn& turn);
   /// Answers with the endpoints of those who answer us.
   void handle(RequestId request, PayloadForm form, GetPeersMessage const& message, Turn& turn) const;
   /// A peer that says that it listens at `endpoint` has called us from `from`: pings it, if that is its host.
@@ -138,7 +138,8 @@ class Peers {
   struct Asked {
     std::string endpoint;
     PingNonce nonce{};
-    bool for_peers = false;  // asks for contacts
+    bool for_peers = false;        // asks for contacts
+    std::vector<PeerId> wanted{};  // whose heartbeats are asked for
   };
 
   Contact* add(std::string const& endpoint, ContactSource source, std::string const& named_by, Turn& turn);

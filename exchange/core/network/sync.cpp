@@ -300,7 +300,7 @@ std::vector<bool> Sync::on_inventory(std::string const& from, std::vector<Versio
   std::vector<bool> out;
   auto* const state = find(from);
   for (auto const& id : ids) {
-    bool const is_known = seen_.contains(id) || index_.find(id) != nullptr;
+    bool const is_known = seen_.contains(id) || unwanted_.contains(id) || index_.find(id) != nullptr;
     out.push_back(!is_known && !wanted_.contains(id.position));
     if (!state) continue;
     state->shown.insert(id);
@@ -777,6 +777,10 @@ void Sync::expire(Turn& turn) {
     if (state.session && state.session->deadline <= turn.now.steady) give_up_session(endpoint, state, turn);
   }
   expire_record_calls(turn);
+  if (later_by(unwanted_since_, kRefusedAge) <= turn.now.steady) {
+    unwanted_.clear();
+    unwanted_since_ = turn.now.steady;
+  }
   for (auto const& key : maker_rates_.due(turn.now.steady)) {
     auto const* const order = book_.find(key);
     if (order && index_.find(key)) add_rumour(version_of(*order), kRelayCount, turn);

@@ -120,8 +120,9 @@ class Sync {
   void spread(OrderRecord const& order, bool is_own, std::string const& from, Turn& turn);
   /// The book does not take this version, whatever its signature: from whoever tells of its id now, it is not
   /// asked for, and others are not told that it was unknown here. A reconciliation still finds it.
+  /// Forgotten after ten minutes.
   void heard(OrderRecord const& order) {
-    if (order.is_signed()) seen_.insert(version_of(order));
+    if (order.is_signed()) unwanted_.insert(version_of(order));
   }
   /// The book has dropped this order.
   void remove(OrderKey const& key) { index_.erase(key); }
@@ -285,6 +286,8 @@ class Sync {
   std::deque<Rumour> rumours_;
   MakerRates maker_rates_;
   TimePoint next_relay_ = TimePoint::max();
+  RecentIds unwanted_;  // versions that the book has not taken
+  TimePoint unwanted_since_{};
   RecentIds seen_;  // versions that we had, though we may have newer ones
 };
 

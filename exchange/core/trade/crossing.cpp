@@ -38,6 +38,11 @@ void Crossing::on_changed(OrderRecord const& order, PeerId const& self, WallTime
   }
 }
 
+void Crossing::look_at_all() {
+  if (!options_.is_enabled) return;
+  for (auto const& [id, own] : own_.all()) noted_.insert(id);
+}
+
 std::optional<Purchases::Leg> Crossing::take_for(OwnOrder const& wanting, Satoshi free, Turn& turn) {
   auto const& own = wanting.record;
   if (free.units() <= 0 || wanting.post_only || taking_.contains(own.id)) return std::nullopt;
@@ -92,7 +97,7 @@ void Crossing::on_report(Purchases::Report const& report, Turn& turn) {
 void Crossing::expire(Turn& turn) {
   if (!options_.is_enabled || turn.now.steady < next_look_) return;
   next_look_ = later_by(turn.now.steady, options_.look_interval);
-  for (auto const& [id, own] : own_.all()) noted_.insert(id);
+  look_at_all();
   // The delay is remembered as long as both orders are there.
   std::erase_if(failures_, [&](auto const& each) {
     auto const& [own, order] = each.first;

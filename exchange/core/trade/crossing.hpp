@@ -54,6 +54,8 @@ class Crossing {
 
   /// An order of the book is new or has changed: notes the own orders that it concerns.
   void on_changed(OrderRecord const& order, PeerId const& self, WallTime now);
+  /// Orders that were hidden are shown: notes all own orders.
+  void look_at_all();
   /// Notes the own order of a take that has ended.
   void on_report(Purchases::Report const& report, Turn& turn);
   /// The next take of an own order that was noted; nothing when all were looked at, or `look_count` of this

@@ -195,6 +195,17 @@ TEST_F(PeersTest, aKeptPeerIsTriedForADayAndThenForgotten) {
   EXPECT_TRUE(rows_.read({.kind = Peers::kRowKind}).empty());
 }
 
+TEST_F(PeersTest, onlyHeartbeatsThatWereAskedForAreRead) {
+  find("10.0.0.2:2");
+  PingPongMessage pong{{2, CreatorType::server, samples::kNow}, true, {}, "other", "Bob", {}, {}};
+  pong.peer = samples::secret(2).public_key();
+  for (std::uint64_t key = 2; key <= 4; ++key) {
+    pong.heartbeats.push_back(sign_heartbeat(samples::secret(key), samples::kNow));
+  }
+  auto const outcome = answer_ping(pong);
+  EXPECT_EQ(outcome.heartbeats, std::vector{pong.heartbeats.front()}) << "its own alone";
+}
+
 TEST_F(PeersTest, manyAddressesOfOneNetworkKeepNobodyOut) {
   for (int i = 1; i <= 100; ++i) {
     find("66.6.0." + std::to_string(i) + ":1");
