@@ -1,0 +1,268 @@
+// What commands are refused for, what they list, and what a peer reports of trades.
+#include <gtest/gtest.h>
+
+#include "tests/support/trader_network.hpp"
+
+namespace grenache::exchange {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace samples;
+using result::FailureCode;
+using result::PurchaseState;
+using test::events_of;
+using test::TraderNetwork;
+
+class CommandsTest : public testing::Test {
+ protected:
+  static Trader::Options options() {
+    Trader::Options out;
+    out.purchases.count_max = 3;
+    out.purchases.waiting_count_max = 2;
+    out.listed_count_max = 2;
+    out.next_order_count_max = 2;
+    return out;
+  }
+  CommandsTest() { network_.look_up(); }
+
+  OrderRecord publish(TraderNetwork::Node& node, Side side = Side::sell, std::int64_t satoshi = 100,
+                      std::int64_t cents = 6'000'000, std::int64_t least_take = 0) {
+    command::AddOrder order;
+    order.side = side;
+    order.price = PriceCents{cents};
+    order.amount = Satoshi{satoshi};
+    order.least_take = Satoshi{least_take};
+    auto const result = network_.execute(node, order);
+    auto const* const placed = std::get_if<result::Placed>(&result);
+    EXPECT_TRUE(placed);
+    return placed ? placed->order.order : OrderRecord{};
+  }
+  static command::AcceptOrder accept(std::string id, std::optional<std::int64_t> satoshi = {}) {
+    command::AcceptOrder out;
+    out.id = std::move(id);
+    if (satoshi) out.amount = Satoshi{*satoshi};
+    return out;
+  }
+  template <class Command>
+  std::optional<FailureCode> failure(Command const& command) {
+    auto const result = network_.execute(alice_, command);
+    auto const* const failure = std::get_if<result::Failure>(&result);
+    return failure ? std::optional{failure->code} : std::nullopt;
+  }
+  template <class Command>
+  result::PurchaseView take(Command const& command) {
+    auto const result = network_.execute(alice_, command);
+    auto const* const view = std::get_if<result::PurchaseView>(&result);
+    EXPECT_TRUE(view);
+    return view ? *view : result::PurchaseView{};
+  }
+  static std::vector<PurchaseState> states(TraderNetwork::Node const& node) {
+    std::vector<PurchaseState> out;
+    for (auto const& each : events_of<event::PurchaseChanged>(node)) out.push_back(each.purchase.state);
+    return out;
+  }
+
+  TraderNetwork network_;
+  TraderNetwork::Node& alice_ = network_.add("Alice", 1, options());
+  TraderNetwork::Node& bob_ = network_.add("Bob", 2);
+  TraderNetwork::Node& carol_ = network_.add("Carol", 3);
+};
+
+// Reports
+
+TEST_F(CommandsTest, bothSidesOfATradeReportItsSteps) {
+  auto const sell = publish(bob_);
+  auto changes = events_of<event::OrderChanged>(bob_);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_TRUE(changes[0].is_new && changes[0].is_own);
+  changes = events_of<event::OrderChanged>(carol_);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_TRUE(changes[0].is_new && !changes[0].is_own);
+  EXPECT_EQ(changes[0].order, sell);
+
+  auto const taken = take(accept(sell.id));
+  auto const answered = events_of<event::TakeAnswered>(bob_);
+  ASSERT_EQ(answered.size(), 1u);
+  EXPECT_EQ(answered[0].order_id, sell.id);
+  EXPECT_EQ(answered[0].taker, alice_.id.hex());
+  EXPECT_EQ(answered[0].amount, Satoshi{100});
+  EXPECT_FALSE(answered[0].refusal);
+  EXPECT_EQ(states(alice_), std::vector{PurchaseState::invoiced});
+  take(command::Pay{taken.invoice});
+  EXPECT_EQ(states(alice_),
+            (std::vector{PurchaseState::invoiced, PurchaseState::paying, PurchaseState::settled}));
+  for (auto* const node : {&alice_, &bob_}) {
+    auto const done = events_of<event::TradeDone>(*node);
+    ASSERT_EQ(done.size(), 1u);
+    EXPECT_EQ(done[0].as_maker, node == &bob_);
+    EXPECT_EQ(done[0].side, node == &bob_ ? Side::sell : Side::buy);
+    EXPECT_EQ(done[0].counterpart, node == &bob_ ? alice_.id.hex() : bob_.id.hex());
+    EXPECT_EQ(done[0].amount, Satoshi{100});
+    EXPECT_EQ(done[0].take_id, taken.take_id);
+  }
+  changes = events_of<event::OrderChanged>(carol_);
+  ASSERT_EQ(changes.size(), 2u);
+  EXPECT_FALSE(changes[1].is_new);
+  EXPECT_EQ(changes[1].order.status, OrderStatus::filled);
+}
+
+TEST_F(CommandsTest, aRefusedTakeIsReportedOnBothSides) {
+  auto const sell = publish(bob_);
+  (void)network_.execute(carol_, accept(sell.id));
+  EXPECT_EQ(failure(accept(sell.id)), FailureCode::refused);
+  auto const answered = events_of<event::TakeAnswered>(bob_);
+  ASSERT_EQ(answered.size(), 2u);
+  EXPECT_EQ(answered[1].taker, alice_.id.hex());
+  ASSERT_TRUE(answered[1].refusal);
+  EXPECT_EQ(answered[1].refusal->code, RefusalCode::reserved);
+  EXPECT_EQ(states(alice_), std::vector{PurchaseState::failed});
+  network_.wait(15min);
+  auto const expired = events_of<event::SaleExpired>(bob_);
+  ASSERT_EQ(expired.size(), 1u);
+  EXPECT_EQ(expired[0].taker, carol_.id.hex());
+  EXPECT_EQ(expired[0].amount, Satoshi{100});
+}
+
+TEST_F(CommandsTest, aBookThatWasReadIsReported) {
+  publish(bob_);
+  publish(bob_);
+  auto& dave = network_.add("Dave", 4);
+  network_.look_up();
+  std::size_t count = 0;
+  for (auto const& read : events_of<event::BookRead>(dave)) count += read.new_count;
+  EXPECT_EQ(count, 2u);
+  EXPECT_EQ(events_of<event::PeerMet>(dave).size(), 3u);
+}
+
+// Orders by their ids
+
+TEST_F(CommandsTest, anOrderIsNamedByFourCharactersAndItsMaker) {
+  auto const sell = publish(bob_);
+  auto const list = [&](std::string const& id) { return failure(command::ListMatches{id}); };
+  EXPECT_EQ(list(sell.id.substr(0, 3)), FailureCode::invalid);
+  EXPECT_EQ(list(sell.id.substr(0, 4)), std::nullopt);
+  EXPECT_EQ(list(sell.id + "@"), std::nullopt);
+  EXPECT_EQ(list(sell.id + "@" + bob_.id.hex().substr(0, 6)), std::nullopt);
+  EXPECT_EQ(list(sell.id + "@" + carol_.id.hex().substr(0, 6)), FailureCode::not_found);
+  EXPECT_EQ(list(sell.id + "@" + std::string(kOrderIdSizeMax, 'f')), FailureCode::invalid);
+  EXPECT_EQ(list("ffffffff-dead"), FailureCode::not_found);
+}
+
+TEST_F(CommandsTest, whetherAnOrderMatchesIsDescribedWhileItIsLive) {
+  auto const sell = publish(bob_);
+  auto const describe = [&] { return alice_.trader->describe_match(sell.id, network_.now); };
+  EXPECT_NE(describe().find("matches no"), std::string::npos) << describe();
+  auto const buy = publish(carol_, Side::buy);
+  EXPECT_NE(describe().find(buy.id), std::string::npos) << describe();
+  EXPECT_EQ(alice_.trader->describe_match("ffffffff", network_.now), "");
+  network_.execute(bob_, command::CancelOrder{sell.id});
+  EXPECT_EQ(describe(), "");
+}
+
+TEST_F(CommandsTest, listsAreLimited) {
+  publish(bob_), publish(bob_);
+  auto result = network_.execute(alice_, command::ListOrders{});
+  EXPECT_EQ(std::get<result::OrderList>(result).orders.size(), 2u);
+  EXPECT_EQ(std::get<result::OrderList>(result).left_out, 0u);
+  publish(bob_, Side::sell, 100, 6'100'000);
+  publish(bob_, Side::sell, 100, 6'200'000);
+  result = network_.execute(alice_, command::ListOrders{});
+  EXPECT_EQ(std::get<result::OrderList>(result).orders.size(), 2u);
+  EXPECT_EQ(std::get<result::OrderList>(result).left_out, 2u);
+  auto const book = network_.execute(alice_, command::ShowBook{});
+  auto const& ladder = std::get<result::Ladder>(book);
+  EXPECT_TRUE(ladder.bids.empty());
+  ASSERT_EQ(ladder.asks.size(), 2u);
+  EXPECT_EQ(ladder.asks[0].order_count, 2u);
+  EXPECT_EQ(ladder.asks[0].amount, Satoshi{200});
+}
+
+// Takes
+
+TEST_F(CommandsTest, anAmountIsPositiveAndAtMostWhatRemains) {
+  auto const sell = publish(bob_, Side::sell, 100, 6'000'000, 10);
+  network_.call_count = 0;
+  for (auto const amount : {-1, 0, 101, 9}) {
+    EXPECT_EQ(failure(accept(sell.id, amount)), FailureCode::refused) << amount;
+  }
+  EXPECT_EQ(network_.call_count, 0u) << "nobody is asked";
+  EXPECT_EQ(failure(accept(sell.id, 10)), std::nullopt);
+}
+
+TEST_F(CommandsTest, takesAreLimitedInNumber) {
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(failure(accept(publish(bob_).id)), std::nullopt);
+  EXPECT_EQ(failure(accept(publish(bob_).id)), FailureCode::unavailable);
+}
+
+TEST_F(CommandsTest, commandsThatWaitForOneTakeAreLimited) {
+  auto const sell = publish(bob_);
+  network_.hanging.insert(bob_.at);
+  auto const first = network_.begin(alice_, accept(sell.id));
+  auto const second = network_.begin(alice_, accept(sell.id));
+  EXPECT_FALSE(alice_.answers.contains(first) || alice_.answers.contains(second));
+  EXPECT_EQ(failure(accept(sell.id)), FailureCode::unavailable);
+}
+
+TEST_F(CommandsTest, aTakeIsPaidByFourCharactersOfItsId) {
+  auto const taken = take(accept(publish(bob_).id));
+  EXPECT_EQ(failure(command::Pay{taken.take_id.substr(0, 3)}), FailureCode::not_found);
+  EXPECT_EQ(take(command::Pay{taken.take_id.substr(0, 4)}).state, PurchaseState::settled);
+}
+
+TEST_F(CommandsTest, theNextOrdersAreTriedAsFarAsTheLimit) {
+  std::vector<OrderRecord> sells;
+  for (int i = 0; i < 4; ++i) sells.push_back(publish(bob_, Side::sell, 100, 6'000'000));
+  for (auto const& sell : sells) (void)network_.execute(carol_, accept(sell.id));
+  auto wanted = accept(sells[0].id);
+  wanted.or_next = true;
+  EXPECT_EQ(failure(wanted), FailureCode::refused);
+  EXPECT_EQ(states(alice_), std::vector(3, PurchaseState::failed));
+}
+
+TEST_F(CommandsTest, aTakeForAnOrderMatchesIt) {
+  auto const sell = publish(bob_);
+  auto const low = publish(alice_, Side::buy, 100, 5'000'000);
+  auto const buy = publish(alice_, Side::buy, 60, 6'000'000);
+  auto wanted = accept(sell.id);
+  wanted.for_order = low.id;
+  EXPECT_EQ(failure(wanted), FailureCode::refused);
+  wanted.for_order = sell.id;
+  EXPECT_EQ(failure(wanted), FailureCode::not_found) << "not an own one";
+  wanted.for_order = buy.id;
+  EXPECT_EQ(take(wanted).amount, Satoshi{60});
+  EXPECT_EQ(failure(accept(buy.id)), FailureCode::refused) << "the own one";
+}
+
+TEST_F(CommandsTest, theStatusCountsWhatIsOpen) {
+  auto const sell = publish(bob_);
+  auto const own = publish(alice_, Side::buy, 100, 5'000'000);
+  publish(alice_, Side::buy, 100, 5'000'000);
+  network_.execute(alice_, command::CancelOrder{own.id});
+  take(accept(sell.id));
+  auto const status = [&](TraderNetwork::Node& node) {
+    return std::get<result::StatusView>(network_.execute(node, command::ShowStatus{}));
+  };
+  auto const ours = status(alice_);
+  EXPECT_EQ(ours.peer_count, 2u);
+  EXPECT_EQ(ours.order_count, 2u);
+  EXPECT_EQ(ours.own_order_count, 1u);
+  EXPECT_EQ(ours.purchase_count, 1u);
+  EXPECT_EQ(ours.sale_count, 0u);
+  EXPECT_EQ(status(bob_).sale_count, 1u);
+  EXPECT_TRUE(alice_.trader->has_orders(Side::buy, network_.now.wall));
+  EXPECT_FALSE(alice_.trader->has_orders(Side::sell, network_.now.wall));
+}
+
+TEST_F(CommandsTest, aPeerIsListedWithWhatIsKnownOfIt) {
+  network_.unreachable.insert(carol_.at);
+  network_.wait(2min);
+  auto const result = network_.execute(alice_, command::ListPeers{});
+  auto const& peers = std::get<result::PeerList>(result).peers;
+  ASSERT_FALSE(peers.empty());
+  EXPECT_EQ(peers[0].endpoint, bob_.at);
+  EXPECT_EQ(peers[0].name, "Bob");
+  for (auto const& each : peers) EXPECT_NE(each.endpoint, alice_.at);
+}
+
+}  // namespace
+}  // namespace grenache::exchange
