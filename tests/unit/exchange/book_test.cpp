@@ -421,6 +421,17 @@ TEST(Book, hiddenOrdersAreNotListedAndNotMatched) {
   book.expire(kNow + std::chrono::hours{2});
   book.check();
   EXPECT_EQ(book.hidden_count(), 0u);
+TEST(BookLimits, closedOwnOrdersAreSubjectToNoLimitEither) {
+  Book book{Book::Options{
+      .closed_count_max = 3, .maker_closed_count_max = 2, .work_bits_wanted = 30, .cheap_count_max = 2}};
+  for (std::uint64_t i = 1; i <= 4; ++i) {
+    auto closed = draft(i, Side::buy);
+    closed.status = OrderStatus::cancelled;
+    book.put_own(signed_by(1, closed));
+  }
+  EXPECT_EQ(book.size(), 4u);
+  EXPECT_TRUE(book.take_evicted().empty());
+  book.check();
 }
 
 TEST(BookLimits, aFullBookFitsIntoOneAnswer) {

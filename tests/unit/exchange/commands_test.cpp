@@ -1,6 +1,7 @@
 // What commands are refused for, what they list, and what a peer reports of trades.
 #include <gtest/gtest.h>
 
+#include "exchange/core/trade/invoice.hpp"
 #include "tests/support/trader_network.hpp"
 
 namespace grenache::exchange {
@@ -231,6 +232,86 @@ TEST_F(CommandsTest, aTakeForAnOrderMatchesIt) {
   wanted.for_order = buy.id;
   EXPECT_EQ(take(wanted).amount, Satoshi{60});
   EXPECT_EQ(failure(accept(buy.id)), FailureCode::refused) << "the own one";
+}
+
+TEST_F(CommandsTest, anImmediateOrderTakesNoMoreThanMayBeUnderWay) {
+  for (int i = 0; i < 3; ++i) take(accept(publish(bob_).id));
+  publish(bob_, Side::sell, 100, 5'900'000);
+  command::AddOrder order;
+  order.side = Side::buy;
+  order.price = PriceCents{5'900'000};
+  order.amount = Satoshi{100};
+  order.time_in_force = TimeInForce::immediate_or_cancel;
+  EXPECT_EQ(failure(order), FailureCode::refused);
+}
+
+TEST_F(CommandsTest, onlyThePreimageOfTheInvoiceIsAProofOfPayment) {
+  // A maker of whose answers each is given by the test.
+  auto sell = draft(1, Side::sell);
+  sell.endpoint = "127.0.0.1:666";
+  sell = signed_by(9, sell);
+  std::function<void(ExecuteOrderResponse&)> change_invoice = [](auto&) {};
+  InvoiceTerms terms{sell.id, {}, 1, sell.amount, network_.now.wall};
+  std::function<void(PaidMessage&)> change_proof = [](auto&) {};
+  network_.strangers[sell.endpoint] = [&](json::Value const& payload) -> CallAnswer {
+    auto const request = parse_request(read_payload(payload)->body);
+    MessageHeader const header{1, CreatorType::server, network_.now.wall};
+    if (auto const* const execute = std::get_if<ExecuteOrderMessage>(&*request)) {
+      terms.take_id = store_take_id(execute->take->take_id, alice_.id.hex());
+      terms.reserved_at = network_.now.wall;
+      ExecuteOrderResponse out{header,
+                               sell.id,
+                               *issue_invoice(terms, secret(9)),
+                               invoice_expiry(terms),
+                               execute->take->take_id,
+                               sell.amount};
+      change_invoice(out);
+      return {to_json(out), {}};
+    }
+    if (auto const* const pay = std::get_if<PayMessage>(&*request)) {
+      PaidMessage out{header, sell.id, pay->take_id, preimage_of(terms, secret(9))};
+      change_proof(out);
+      return {to_json(out), {}};
+    }
+    return {{}, "?"};
+  };
+  EXPECT_TRUE(network_.ask(alice_, to_json(sell)).error.empty());
+  change_invoice = [](auto& out) { out.take_id = uuid(5); };
+  EXPECT_EQ(failure(accept(sell.id)).has_value(), true);
+  network_.wait(30s);
+  change_invoice = [](auto& out) { out.order_id = uuid(5); };
+  (void)network_.begin(alice_, accept(sell.id));
+  network_.wait(30s);
+  EXPECT_EQ(states(alice_), std::vector(2, PurchaseState::failed));
+  change_invoice = [](auto&) {};
+  auto const taken = take(accept(sell.id));
+  EXPECT_EQ(taken.state, PurchaseState::invoiced);
+  change_proof = [](auto& out) { out.preimage = sha256("?"); };
+  (void)network_.begin(alice_, command::Pay{taken.invoice});
+  EXPECT_EQ(states(alice_).back(), PurchaseState::paying);
+  change_proof = [](auto& out) { out.take_id = uuid(5); };
+  network_.wait(5s);
+  EXPECT_EQ(states(alice_).back(), PurchaseState::paying);
+  EXPECT_TRUE(events_of<event::TradeDone>(alice_).empty());
+  change_proof = [](auto&) {};
+  network_.wait(30s);
+  EXPECT_EQ(states(alice_).back(), PurchaseState::settled);
+  EXPECT_EQ(events_of<event::TradeDone>(alice_).size(), 1u);
+}
+
+TEST_F(CommandsTest, aStoreThatHasLostItsDataIsToldOfWhatIsReservedAlone) {
+  auto const sell = publish(bob_);
+  take(command::Pay{take(accept(sell.id, 40)).take_id});
+  auto const held = network_.execute(carol_, accept(sell.id, 10));
+  EXPECT_TRUE(std::holds_alternative<result::PurchaseView>(held));
+  network_.lose_store(bob_.id, 1s);
+  network_.wait(40s);
+  EXPECT_EQ(failure(accept(sell.id, 51)), FailureCode::refused) << "10 are reserved";
+  EXPECT_EQ(take(accept(sell.id, 50)).state, PurchaseState::invoiced) << "what was settled is no reservation";
+  network_.wait(16min);
+  network_.lose_store(bob_.id, 1s);
+  network_.wait(40s);
+  EXPECT_EQ(take(accept(sell.id, 60)).state, PurchaseState::invoiced) << "nor is what has expired";
 }
 
 TEST_F(CommandsTest, theStatusCountsWhatIsOpen) {

@@ -60,6 +60,24 @@ class SyncRecordsTest : public test::SyncFixture {
 
 // Ids that are told
 
+TEST_F(SyncRecordsTest, aPeerThatIsNotYetKnownToKnowSyncIsAskedAsTheOriginalIs) {
+  meet(kBob);
+  (void)tell(kBob, {version_of(order(1))});
+  EXPECT_EQ(one<GetRecordsMessage>(kBob).form, PayloadForm::text);
+}
+
+TEST_F(SyncRecordsTest, whoHasToldOfAVersionIsNotToldOfIt) {
+  for (auto const& each : {kBob, kCarol, kDave}) meet_equal(each);
+  for (std::uint64_t i = 1; i <= 8; ++i) {
+    (void)tell(kBob, {version_of(order(i))});
+    outputs_.clear();
+    spread(order(i), kCarol);
+    auto const told = told_ids({kBob, kCarol, kDave});
+    EXPECT_EQ(told.size(), 1u);
+    EXPECT_TRUE(told.contains(kDave));
+  }
+}
+
 TEST_F(SyncRecordsTest, whoeverTellsOfAnUnknownVersionIsAskedForIt) {
   meet_equal(kBob);
   auto const theirs = order(1);
@@ -205,6 +223,16 @@ TEST_F(SyncRecordsTest, whatTheBookRefusesIsNotAskedForAgain) {
   }
 }
 
+TEST_F(SyncRecordsTest, aPeerThatIsMetAgainIsAskedForWhatWasRefused) {
+  meet_equal(kBob);
+  auto const theirs = order(1);
+  (void)tell(kBob, {version_of(theirs)});
+  deliver(one<GetRecordsMessage>(kBob).call, {theirs}, 0, BookErrc::maker_full);
+  meet_equal(kBob);  // it may be another process
+  (void)tell(kBob, {version_of(theirs)});
+  EXPECT_EQ(sent<GetRecordsMessage>().size(), 1u);
+}
+
 class SyncFewRecordsTest : public SyncRecordsTest {
  protected:
   static Sync::Options options() {
@@ -253,6 +281,26 @@ TEST_F(SyncRecordsTest, whatAPeerListsIsAskedForInPagesOfAHundredFourAtATime) {
   EXPECT_EQ(read.new_count, 450u);
   EXPECT_EQ(read.dropped_count, 0u);
   EXPECT_GE(next(), 15ms) << "ids of them are told";
+}
+
+TEST_F(SyncRecordsTest, aSingleRecordIsReported) {
+  meet(kBob);
+  (void)reconcile_with(kBob, orders(1));
+  deliver(one<GetRecordsMessage>(kBob).call, orders(1));
+  EXPECT_EQ(outputs<output::Notice>().size(), 1u);
+}
+
+TEST_F(SyncRecordsTest, whatALostPeerWasNotYetAskedForIsAskedForAtAnother) {
+  auto const theirs = orders(450);
+  meet(kBob);
+  meet_equal(kCarol);
+  (void)reconcile_with(kBob, theirs);
+  EXPECT_EQ(sent<GetRecordsMessage>(kBob).size(), 4u);
+  (void)tell(kCarol, ids_of(theirs));
+  EXPECT_TRUE(sent<GetRecordsMessage>().empty());
+  lose(kBob);
+  EXPECT_FALSE(sent<GetRecordsMessage>(kCarol).empty());
+  EXPECT_TRUE(sent<GetRecordsMessage>(kBob).empty());
 }
 
 TEST_F(SyncRecordsTest, whatIsRefusedIsCounted) {

@@ -287,6 +287,52 @@ TEST_F(SyncSessionTest, whatAPeerDoesNotKeepIsSentAgainAfterAnHour) {
   EXPECT_EQ(sent<InventoryMessage>(kBob).size(), 1u);
 }
 
+TEST_F(SyncSessionTest, aPeerThatKeepsWhatItIsSentIsComparedEachMinute) {
+  keep(order(1));
+  meet(kBob);
+  (void)reconcile_with(kBob, std::vector<OrderRecord>{});
+  accept_ids(one<InventoryMessage>(kBob).call, {}, 1);
+  wait_for_next();
+  keep(order(2));
+  (void)reconcile_with(kBob, std::vector<OrderRecord>{});
+  auto const pushed = one<InventoryMessage>(kBob);
+  EXPECT_EQ(pushed.message.orders, std::vector{order(2)}) << "the first one was sent before";
+  accept_ids(pushed.call, {}, 0);
+  expect_pause(1min);
+  wait_for_next();
+  keep(order(3));
+  (void)reconcile_with(kBob, std::vector<OrderRecord>{});
+  accept_ids(one<InventoryMessage>(kBob).call, {}, 1);
+  expect_pause(2min);
+}
+
+TEST_F(SyncSessionTest, aPeerThatWasMetAgainIsComparedAndSentAllAnew) {
+  keep(order(1));
+  meet(kBob);
+  auto const asked = one<ReconcileMessage>(kBob);
+  meet(kBob);
+  fail(asked.call);
+  (void)reconcile_with(kBob, std::vector<OrderRecord>{});
+  accept_ids(one<InventoryMessage>(kBob).call, {}, 1);
+  EXPECT_TRUE(sync_.is_read(kBob));
+  meet(kBob);
+  (void)reconcile_with(kBob, std::vector<OrderRecord>{});
+  EXPECT_EQ(sent<InventoryMessage>(kBob).size(), 1u);
+}
+
+TEST_F(SyncSessionTest, afterAnOrderThatDidNotArriveTheRestIsLeftToTheNextComparison) {
+  for (std::uint64_t i = 1; i <= 210; ++i) keep(order(i));
+  meet(kBob);
+  (void)reconcile_with(kBob, std::vector<OrderRecord>{});
+  auto const pushed = sent<InventoryMessage>(kBob);
+  ASSERT_EQ(pushed.size(), 2u);
+  fail(pushed[0].call);
+  EXPECT_TRUE(sent<InventoryMessage>().empty());
+  accept_ids(pushed[1].call, {});
+  EXPECT_TRUE(sent<InventoryMessage>().empty());
+  EXPECT_TRUE(sync_.is_read(kBob));
+}
+
 TEST_F(SyncSessionTest, whatDidNotReachAPeerIsSentWithTheNextComparison) {
   keep(order(1));
   meet(kBob);

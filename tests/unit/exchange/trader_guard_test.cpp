@@ -45,6 +45,7 @@ TEST_F(TraderGuardTest, aFloodOfOneAddressDisturbsNobodyElse) {
   EXPECT_LT(served, 10'000u) << "about a second of the thread";
   EXPECT_EQ(ask(mallory_, ping())->code, RefusalCode::limit);
   EXPECT_EQ(ask(mallory_, ping())->retry_after, 1s);
+  EXPECT_NE(ask(mallory_, ping())->reason.find("too many"), std::string::npos);
   EXPECT_FALSE(ask(bob_, ping()));
   network_.now.steady += 1s;
   EXPECT_FALSE(ask(mallory_, ping())) << "some is given again each second";
@@ -60,9 +61,62 @@ TEST_F(TraderGuardTest, aRequestCostsWhatItMakesUsDo) {
   EXPECT_LT(served, 1'000u);
 }
 
+/// How many requests an address with 50,000 units may send at once, by what they cost beside their bytes.
+TEST(TraderCostTest, aRequestCostsByItsType) {
+  constexpr double kUnits = 50'000;
+  MessageHeader const header{1, CreatorType::client, kNow};
+  auto const sell = signed_by(2, draft(1, Side::sell));
+  auto other = sell;
+  other.price = PriceCents{1};
+  ReconcileMessage reconcile;
+  reconcile.header = header;
+  reconcile.prefixes = {0};
+  GetRecordsMessage records;
+  records.header = header;
+  records.positions = {1, 2, 3, 4};
+  InventoryMessage inventory;
+  inventory.header = header;
+  inventory.ids.assign(50, VersionId{1, 1});
+  InventoryMessage orders;
+  orders.header = header;
+  orders.orders = {sell, sell, sell};
+  ExecuteOrderMessage const execute{header, uuid(7), {}};
+  PayMessage pay{header, uuid(7), uuid(8), {}, {}, {}};
+  sign_pay(pay, secret(1).public_key(), secret(3));
+  std::vector<std::pair<json::Value, double>> const costs = {
+      {to_json(PingPongMessage{header, false, {}, {}, {}, {}, {}}), 10},
+      {to_json(GetPeersMessage{header, {}}), 10},
+      {to_json(sell), 10},
+      {to_json(execute), 20},
+      {to_json(pay), 20},
+      {to_json(GetOrderMatchesMessage{header, uuid(7)}), 200},
+      {to_json(reconcile), 200},
+      {to_json(inventory), 10 + 10},
+      {to_json(orders), 10 + 30},
+      {to_json(records), 10 + 20},
+      {to_json(RelayFeeMessage{header, secret(2).public_key()}), 20},
+      {to_json(EquivocationMessage{header, sell, signed_by(2, other)}), 20},
+  };
+  for (auto const& [message, cost] : costs) {
+    Trader::Options options;
+    options.guard.units_max = kUnits;
+    TraderNetwork network;
+    auto& alice = network.add("Alice", 1, options);
+    auto const text = json::to_text(message);
+    std::size_t served = 0;
+    for (; served < 10'000; ++served) {
+      auto const refusal = parse_refusal(network.ask_from({66, 6, 0, 1}, alice, json::Value{text}).error);
+      if (refusal && refusal->code == RefusalCode::limit) break;
+    }
+    auto const expected = kUnits / (cost + 2 + static_cast<double>(text.size()) / 1'000);
+    EXPECT_NEAR(static_cast<double>(served), expected, 1) << text.substr(0, 60);
+  }
+}
+
 TEST_F(TraderGuardTest, whoSendsForgedOrdersIsRefusedForAWhile) {
   for (std::uint64_t i = 1; i <= 10; ++i) EXPECT_EQ(ask(mallory_, forged(i))->code, RefusalCode::signature);
   EXPECT_EQ(ask(mallory_, ping())->code, RefusalCode::limit);
+  EXPECT_NE(ask(mallory_, ping())->reason.find("for a while"), std::string::npos);
   EXPECT_FALSE(ask(bob_, ping()));
   EXPECT_EQ(alice_.trader->book().size(), 0u);
   network_.now.steady += 10min;
