@@ -27,14 +27,14 @@ command::AddOrder wanted(std::int64_t satoshi = 100) {
 TEST(OrderTerms, amountAndPriceArePositiveAndLimited) {
   auto terms = wanted();
   EXPECT_FALSE(check_terms(terms));
-  for (auto const [amount, is_valid] :
+  for (auto const& [amount, is_valid] :
        {std::pair{std::int64_t{0}, false}, {1, true}, {Satoshi::kMax, true}, {Satoshi::kMax + 1, false}}) {
     EXPECT_EQ(!check_terms(wanted(amount)), is_valid) << amount;
   }
-  for (auto const [price, is_valid] : {std::pair{std::int64_t{0}, false},
-                                       {1, true},
-                                       {PriceCents::kMax, true},
-                                       {PriceCents::kMax + 1, false}}) {
+  for (auto const& [price, is_valid] : {std::pair{std::int64_t{0}, false},
+                                        {1, true},
+                                        {PriceCents::kMax, true},
+                                        {PriceCents::kMax + 1, false}}) {
     terms.price = PriceCents{price};
     EXPECT_EQ(!check_terms(terms), is_valid) << price;
   }
@@ -42,7 +42,7 @@ TEST(OrderTerms, amountAndPriceArePositiveAndLimited) {
 
 TEST(OrderTerms, theLeastTakeIsAtMostTheAmount) {
   auto terms = wanted();
-  for (auto const [least, is_valid] : {std::pair{-1, false}, {0, true}, {100, true}, {101, false}}) {
+  for (auto const& [least, is_valid] : {std::pair{-1, false}, {0, true}, {100, true}, {101, false}}) {
     terms.least_take = Satoshi{least};
     EXPECT_EQ(!check_terms(terms), is_valid) << least;
   }
@@ -50,7 +50,7 @@ TEST(OrderTerms, theLeastTakeIsAtMostTheAmount) {
 
 TEST(OrderTerms, anOrderLivesAtMostSevenDays) {
   auto terms = wanted();
-  for (auto const [life, is_valid] :
+  for (auto const& [life, is_valid] :
        {std::pair{0ms, false}, {1ms, true}, {std::chrono::milliseconds{168h}, true}, {168h + 1ms, false}}) {
     terms.life = life;
     EXPECT_EQ(!check_terms(terms), is_valid) << life.count();
@@ -257,7 +257,9 @@ TEST_F(OwnOrdersTest, noOrderJoinsAGroupThatHasSold) {
   add(terms);
   terms.group = "g";
   EXPECT_EQ(expire_after(26h).size(), 2u);
-  EXPECT_EQ(orders_.rivals_of(OwnOrder{.group = "h"}).size(), 1u);
+  OwnOrder stranger;
+  stranger.group = "h";
+  EXPECT_EQ(orders_.rivals_of(stranger).size(), 1u);
   EXPECT_FALSE(try_to_add(terms));
 }
 

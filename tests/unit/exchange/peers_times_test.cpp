@@ -17,7 +17,9 @@ class PeersTimesTest : public test::PeersFixture {
   /// Goes to the time at which something is due, which is not earlier.
   void expire_at_next() {
     auto const wait = next();
-    if (wait > 0ns) EXPECT_TRUE(expire_after(wait - 1ns).empty());
+    if (wait > 0ns) {
+      EXPECT_TRUE(expire_after(wait - 1ns).empty());
+    }
     EXPECT_FALSE(ping_);
     expire_after(wait > 0ns ? 1ns : 0ns);
   }

@@ -389,7 +389,9 @@ TEST_F(SyncRecordsTest, aPeerThatListsWhatItDoesNotDeliverIsBlamedTheThirdTime) 
     (void)reconcile_with(kBob, orders(1));
     deliver(one<GetRecordsMessage>(kBob).call, {});
     EXPECT_TRUE(sync_.is_read(kBob));
-    if (i < 2) EXPECT_LE(next(), i == 0 ? 2min : 4min);
+    if (i < 2) {
+      EXPECT_LE(next(), i == 0 ? 2min : 4min);
+    }
     wait(next());
   }
   (void)tell(kBob, ids_of(orders(1)));

@@ -78,7 +78,9 @@ TEST_F(SyncSessionTest, aPeerThatDoesNotAnswerIsAskedThreeTimesAndThenAfterLonge
   for (auto const pause : {1min, 2min, 4min, 8min, 16min, 16min}) {
     EXPECT_EQ(next(), pause);
     wait_for_next();
-    if (pause == 16min) EXPECT_EQ(sync_.load().call_count, 1u);
+    if (pause == 16min) {
+      EXPECT_EQ(sync_.load().call_count, 1u);
+    }
     give_no_answers(kBob);
   }
   wait_for_next();
