@@ -137,7 +137,7 @@ class Source:
         last = before[-1:]
         if CLASS_HEAD.match(head):
             return Open("{", "value" if head.startswith("enum") else "class", at)
-        is_alone = "constexpr" in head or re.search(r"\bcheck\w*\(\) const", head) is not None
+        is_alone = "constexpr" in head or re.search(r"\bcheck(_below|_level)?\([^()]*\) const", head) is not None
         if last == "]":
             opened = self._opening(len(before) - 1)
             is_lambda = re.search(r"[\w\])]\s*$", self.code[:opened]) is None
