@@ -421,6 +421,8 @@ TEST(Book, hiddenOrdersAreNotListedAndNotMatched) {
   book.expire(kNow + std::chrono::hours{2});
   book.check();
   EXPECT_EQ(book.hidden_count(), 0u);
+}
+
 TEST(BookLimits, closedOwnOrdersAreSubjectToNoLimitEither) {
   Book book{Book::Options{
       .closed_count_max = 3, .maker_closed_count_max = 2, .work_bits_wanted = 30, .cheap_count_max = 2}};

@@ -132,7 +132,7 @@ class OwnOrdersTest : public testing::Test {
     EXPECT_TRUE(tag && tag->part == Part::own_orders);
     return in_turn([&](Turn& turn) { return orders_.on_stored(tag ? tag->key : 0, answer, turn); });
   }
-  std::vector<OrderRecord> expire_after(std::chrono::milliseconds time) {
+  std::vector<OwnOrder> expire_after(std::chrono::milliseconds time) {
     now_.wall += time;
     return in_turn([&](Turn& turn) { return orders_.expire(turn); });
   }
