@@ -93,6 +93,9 @@ TEST_F(CommandsTest, bothSidesOfATradeReportItsSteps) {
   EXPECT_EQ(states(alice_),
             (std::vector{PurchaseState::invoiced, PurchaseState::paying, PurchaseState::settled}));
   for (auto* const node : {&alice_, &bob_}) {
+    auto const rows = node->rows.read({.kind = "trade"});
+    ASSERT_EQ(rows.size(), 1u);
+    EXPECT_TRUE(rows[0].key.starts_with("01700000000000-")) << "ordered by time: " << rows[0].key;
     auto const done = events_of<event::TradeDone>(*node);
     ASSERT_EQ(done.size(), 1u);
     EXPECT_EQ(done[0].as_maker, node == &bob_);
@@ -149,6 +152,29 @@ TEST_F(CommandsTest, anOrderIsNamedByFourCharactersAndItsMaker) {
   EXPECT_EQ(list("ffffffff-dead"), FailureCode::not_found);
 }
 
+TEST_F(CommandsTest, anUnsignedCopyOfAnIdHidesNoSignedOrder) {
+  auto const sell = publish(bob_);
+  auto copy = original(1, Side::sell, 1500);
+  copy.id = sell.id;
+  EXPECT_TRUE(network_.ask(alice_, to_json(copy)).error.empty());
+  auto const alone = original(2, Side::sell, 1500);
+  EXPECT_TRUE(network_.ask(alice_, to_json(alone)).error.empty());
+  EXPECT_EQ(alice_.trader->book().size(), 3u);
+  EXPECT_EQ(failure(command::ListMatches{sell.id}), std::nullopt);
+  EXPECT_EQ(failure(command::ListMatches{alone.id}), std::nullopt) << "where there is none, it is meant";
+}
+
+TEST_F(CommandsTest, anExpiredOrderIsInNoAnswer) {
+  auto const sell = publish(bob_);
+  auto const book = [&] {
+    auto const answer = network_.ask(bob_, to_json(GetOrderbookMessage{{1, CreatorType::client, {}}, true}));
+    return parse_orders(read_answer(answer.result), 10)->orders.size();
+  };
+  EXPECT_EQ(book(), 1u);
+  network_.now.wall = sell.expires;
+  EXPECT_EQ(book(), 0u);
+}
+
 TEST_F(CommandsTest, whetherAnOrderMatchesIsDescribedWhileItIsLive) {
   auto const sell = publish(bob_);
   auto const describe = [&] { return alice_.trader->describe_match(sell.id, network_.now); };
@@ -188,6 +214,14 @@ TEST_F(CommandsTest, anAmountIsPositiveAndAtMostWhatRemains) {
   }
   EXPECT_EQ(network_.call_count, 0u) << "nobody is asked";
   EXPECT_EQ(failure(accept(sell.id, 10)), std::nullopt);
+}
+
+TEST_F(CommandsTest, theSameTakeIsAskedForOnceAndAnotherAmountIsAnotherTake) {
+  auto const sell = publish(bob_);
+  auto const first = take(accept(sell.id, 60));
+  EXPECT_EQ(take(accept(sell.id, 60)).take_id, first.take_id);
+  EXPECT_EQ(take(accept(sell.id)).take_id, first.take_id) << "the one that is under way";
+  EXPECT_EQ(failure(accept(sell.id, 40)), FailureCode::refused) << "a taker has one at a time";
 }
 
 TEST_F(CommandsTest, takesAreLimitedInNumber) {
@@ -342,7 +376,10 @@ TEST_F(CommandsTest, aPeerIsListedWithWhatIsKnownOfIt) {
   ASSERT_FALSE(peers.empty());
   EXPECT_EQ(peers[0].endpoint, bob_.at);
   EXPECT_EQ(peers[0].name, "Bob");
-  for (auto const& each : peers) EXPECT_NE(each.endpoint, alice_.at);
+  for (auto const& each : peers) {
+    EXPECT_NE(each.endpoint, alice_.at);
+    EXPECT_FALSE(each.is_convicted);
+  }
 }
 
 }  // namespace

@@ -379,6 +379,10 @@ TEST(Trader, copiesOfOurOrdersInABookOfTheOriginalAreNotOrdersOfTheOriginal) {
     EXPECT_EQ(std::ranges::count_if(orders, &OrderRecord::is_signed), 1) << node->at;
   }
 
+  auto const reads = events_of<event::BookRead>(bob);
+  EXPECT_FALSE(reads.empty());
+  for (auto const& read : reads) EXPECT_GT(read.order_count + read.dropped_count, 0u);
+
   // Nor are they when their maker has left, and the reader has begun anew.
   network.kill(bob);
   network.kill(carol);
