@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "exchange/core/book/huge_pages.hpp"
 #include "exchange/core/book/price_index.hpp"
 #include "exchange/messages/order_record.hpp"
 
@@ -244,15 +245,16 @@ class MatchingEngine {
   [[nodiscard]] Level describe(PriceLevel const& level) const;
 
   MakerOrder maker_order_;
-  std::vector<Node> nodes_;
-  std::vector<Details> details_;
+  std::vector<Node, HugePages<Node>> nodes_;
+  std::vector<Details, HugePages<Details>> details_;
   Handle free_orders_ = kNone;
   std::size_t size_ = 0;
-  std::vector<PriceLevel> levels_;
+  std::vector<PriceLevel, HugePages<PriceLevel>> levels_;
   std::vector<std::uint32_t> free_levels_;
   /// By the hash of a price, the level of this hash that was used last; it may be free by now. At least twice
   /// as large as levels_.
-  std::vector<std::uint32_t> recent_levels_ = std::vector<std::uint32_t>(1024, kNone);
+  std::vector<std::uint32_t, HugePages<std::uint32_t>> recent_levels_ =
+      std::vector<std::uint32_t, HugePages<std::uint32_t>>(1024, kNone);
   std::uint32_t recent_shift_ = 64 - 10;  // its size is 2^10
   std::vector<Chunk> chunks_;
   std::vector<ChunkKey> chunk_keys_;

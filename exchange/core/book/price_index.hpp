@@ -7,6 +7,8 @@
 #include <limits>
 #include <vector>
 
+#include "exchange/core/book/huge_pages.hpp"
+
 namespace grenache::exchange {
 
 /// A B+ tree in two arrays of nodes, with up to 31 keys in a leaf and 32 children in an inner node.
@@ -119,8 +121,8 @@ class PriceIndex {
   std::size_t check_below(std::uint32_t node, std::uint32_t level, std::int64_t const* low,
                           std::int64_t const* high) const;
 
-  std::vector<Leaf> leaves_;  // the first is always that of the least keys
-  std::vector<Inner> inners_;
+  std::vector<Leaf, HugePages<Leaf>> leaves_;  // the first is always that of the least keys
+  std::vector<Inner, HugePages<Inner>> inners_;
   std::vector<std::uint32_t> free_leaves_;
   std::vector<std::uint32_t> free_inners_;
   std::uint32_t root_ = 0;
