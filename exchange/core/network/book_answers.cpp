@@ -52,7 +52,7 @@ void BookAnswers::write_slice(Answer& answer, Turn& turn) {
     if (draft.has_wrapped && key_of(order) >= draft.first) return;
     bool const is_closed =
         order.is_signed() && order.status != OrderStatus::open && order.expires > turn.now.wall;
-    // Peers of ours, which ask for closed orders too, decide themselves which makers are silent.
+    // Peers of ours ask for closed orders too; each of them hides orders of silent makers itself.
     bool const is_listed = order.is_live(turn.now.wall) && (answer.with_closed || !book_.is_hidden(order));
     bool const is_wanted =
         is_listed || (answer.with_closed && is_closed && draft.closed_count < options_.closed_count_max);

@@ -98,7 +98,8 @@ std::vector<PeerId> Heartbeats::learn(std::span<Heartbeat const> heartbeats, Tur
     auto const found = makers_.find(heartbeat.maker);
     if (found == makers_.end() || age < -options_.clock_skew_max) continue;
     auto& maker = found->second;
-    // One that we took when a clock was wrong gives way.
+    // A heartbeat that seems to come from the future was taken while a clock was wrong: any other replaces
+    // it.
     bool const is_newer = !maker.latest || heartbeat.at > maker.latest->at ||
                           maker.latest->at > now.wall + options_.clock_skew_max;
     if (!is_newer) continue;

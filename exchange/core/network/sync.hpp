@@ -118,9 +118,8 @@ class Sync {
   /// The book has got this version of an order: tells peers of it. `from` is the endpoint from which we have
   /// it; empty if it is unknown.
   void spread(OrderRecord const& order, bool is_own, std::string const& from, Turn& turn);
-  /// The book does not take this version, whatever its signature: from whoever tells of its id now, it is not
-  /// asked for, and others are not told that it was unknown here. A reconciliation still finds it.
-  /// Forgotten after ten minutes.
+  /// The book refuses this version, for a reason other than its signature. For ten minutes, peers that tell
+  /// of its id are answered that it is known, and are not asked for it. A reconciliation still finds it.
   void heard(OrderRecord const& order) {
     if (order.is_signed()) unwanted_.insert(version_of(order));
   }
