@@ -292,6 +292,13 @@ TEST_F(BookTest, matchesArePartial) {
   EXPECT_EQ(matches[1].amount, Satoshi{100'000'000});
 }
 
+TEST_F(BookTest, aMatchIsLeftOutIfItIsLessThanTheLeastAmount) {
+  EXPECT_TRUE(book_.add(signed_by(2, sized(draft(1, Side::sell), 100)), kNow));
+  auto const buy = signed_by(3, sized(draft(2, Side::buy), 1'000));
+  EXPECT_EQ(book_.signed_matches(buy, Satoshi{100}, 10, kNow).size(), 1u);
+  EXPECT_TRUE(book_.signed_matches(buy, Satoshi{101}, 10, kNow).empty());
+}
+
 TEST_F(BookTest, ownOrdersNeverMatchEachOther) {
   add(signed_by(1, draft(1, Side::sell)));
   EXPECT_TRUE(matches_of(signed_by(1, draft(2, Side::buy))).empty());

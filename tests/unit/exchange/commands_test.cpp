@@ -113,7 +113,11 @@ TEST_F(CommandsTest, bothSidesOfATradeReportItsSteps) {
 TEST_F(CommandsTest, aRefusedTakeIsReportedOnBothSides) {
   auto const sell = publish(bob_);
   (void)network_.execute(carol_, accept(sell.id));
-  EXPECT_EQ(failure(accept(sell.id)), FailureCode::refused);
+  auto const result = network_.execute(alice_, accept(sell.id));
+  auto const* const refused = std::get_if<result::Failure>(&result);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->code, FailureCode::refused);
+  EXPECT_EQ(refused->hint, "see: explain " + sell.id.substr(0, 8));
   auto const answered = events_of<event::TakeAnswered>(bob_);
   ASSERT_EQ(answered.size(), 2u);
   EXPECT_EQ(answered[1].taker, alice_.id.hex());

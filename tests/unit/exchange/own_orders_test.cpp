@@ -282,6 +282,11 @@ TEST_F(OwnOrdersTest, aReductionIsPositiveAndAtMostWhatRemains) {
   EXPECT_EQ(ended.changed->status, OrderStatus::cancelled) << "nothing was sold";
   EXPECT_EQ(ended.changed->remaining, Satoshi{0});
   EXPECT_EQ(update(order, 1)->code, FailureCode::not_found) << "it is closed";
+  EXPECT_NE(update(order, 1)->text.find(to_text(OrderStatus::cancelled)), std::string::npos);
+  auto const late = add();
+  now_.wall = late.expires;
+  EXPECT_EQ(update(late, 0, true)->code, FailureCode::not_found);
+  EXPECT_NE(update(late, 0, true)->text.find("EXPIRED"), std::string::npos);
 }
 
 TEST_F(OwnOrdersTest, anOrderOfWhichNothingIsFreeIsNotReduced) {

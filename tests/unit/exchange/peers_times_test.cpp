@@ -185,6 +185,12 @@ TEST_F(PeersTimesTest, anEndpointHasAtMost260Bytes) {
   EXPECT_EQ(peers_.find(of_size(kEndpointSizeMax)) != nullptr, is_a_host);
   find(of_size(kEndpointSizeMax + 1));
   EXPECT_FALSE(peers_.find(of_size(kEndpointSizeMax + 1)));
+  auto const restore = [&](std::size_t size) {
+    auto const at = of_size(size);
+    return Peers{options(), self_}.restore({Peers::kRowKind, at, R"({"endpoint":")" + at + R"("})"});
+  };
+  EXPECT_EQ(restore(kEndpointSizeMax), is_a_host);
+  EXPECT_FALSE(restore(kEndpointSizeMax + 1));
   find("nowhere");
   EXPECT_FALSE(peers_.find("nowhere"));
 }

@@ -94,6 +94,7 @@ TEST(TraderCostTest, aRequestCostsByItsType) {
       {to_json(inventory), 10 + 10},
       {to_json(orders), 10 + 30},
       {to_json(records), 10 + 20},
+      {to_json(GetOrderbookMessage{header, true}), 20},
       {to_json(RelayFeeMessage{header, secret(2).public_key()}), 20},
       {to_json(EquivocationMessage{header, sell, signed_by(2, other)}), 20},
   };
