@@ -21,6 +21,8 @@ constexpr char kPagePolicy[] = "default-src 'none'; style-src 'unsafe-inline'; f
 
 net::HttpReply ok_reply(std::string body) { return {200, std::move(body), {}}; }
 
+net::Awaitable<net::HttpReply> ready(net::HttpReply reply) { co_return reply; }
+
 net::HttpReply strict_reply(json::GrapeAnswer answer) {
   return {answer.status, std::move(answer.body), {{"Content-Type", kJsonType}}};
 }
@@ -123,40 +125,40 @@ std::optional<net::HttpReply> HttpApi::page(net::HttpRequest const& request) {
   return page_reply(404, "There is no such page; try /, /health or /metrics.\n", kTextType);
 }
 
+// Not a coroutine, nor is dispatch(): each would cost an allocation per request.
 net::Awaitable<net::HttpReply> HttpApi::handle(net::HttpRequest& request) {
-  if (auto found = page(request)) co_return std::move(*found);
+  if (auto found = page(request)) return ready(std::move(*found));
   auto parsed = json::parse_grape_request(origin_form(request.target), request.body);
-  if (!parsed) co_return refuse(parsed.error());
-  auto reply = co_await dispatch(std::move(*parsed));
-  co_return reply;
+  if (!parsed) return ready(refuse(parsed.error()));
+  return dispatch(*parsed);
 }
 
-net::Awaitable<net::HttpReply> HttpApi::dispatch(json::GrapeRequest request) {
+net::Awaitable<net::HttpReply> HttpApi::dispatch(json::GrapeRequest const& request) {
   switch (request.route) {
     case GrapeRoute::announce:
     case GrapeRoute::unannounce: {
       auto data = json::parse_announce_data(request.data);
-      if (!data) co_return refuse(data.error());
-      if (request.route == GrapeRoute::announce) co_return co_await announce(std::move(*data));
-      co_return co_await unannounce(std::move(*data));
+      if (!data) return ready(refuse(data.error()));
+      if (request.route == GrapeRoute::announce) return announce(std::move(*data));
+      return unannounce(std::move(*data));
     }
     case GrapeRoute::lookup: {
       auto name = json::parse_lookup_data(request.data);
-      if (!name) co_return refuse(name.error());
-      co_return co_await lookup(std::move(*name));
+      if (!name) return ready(refuse(name.error()));
+      return lookup(std::move(*name));
     }
     case GrapeRoute::get: {
       auto data = json::parse_get_data(request.data);
-      if (!data) co_return refuse(data.error());
-      co_return co_await get(std::move(*data));
+      if (!data) return ready(refuse(data.error()));
+      return get(std::move(*data));
     }
     case GrapeRoute::put: {
       auto data = json::parse_put_data(request.data);
-      if (!data) co_return refuse(data.error());
-      co_return co_await put(std::move(*data));
+      if (!data) return ready(refuse(data.error()));
+      return put(std::move(*data));
     }
   }
-  co_return refuse(GrapeErrc::request_not_found);
+  return ready(refuse(GrapeErrc::request_not_found));
 }
 
 net::Awaitable<net::HttpReply> HttpApi::announce(json::GrapeAnnounce announce) {

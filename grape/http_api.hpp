@@ -53,7 +53,7 @@ class HttpApi {
   net::Awaitable<net::HttpReply> lookup(std::string name);
   net::Awaitable<net::HttpReply> get(json::GrapeGet get);
   net::Awaitable<net::HttpReply> put(json::GrapePut put);
-  net::Awaitable<net::HttpReply> dispatch(json::GrapeRequest request);
+  net::Awaitable<net::HttpReply> dispatch(json::GrapeRequest const& request);
   [[nodiscard]] std::optional<net::HttpReply> page(net::HttpRequest const& request);
   [[nodiscard]] net::HttpReply refuse(Error const& error) const;
   [[nodiscard]] net::HttpReply refuse(json::GrapeErrc code) const;

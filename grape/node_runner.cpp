@@ -180,7 +180,7 @@ void NodeRunner::drain() {
       auto const source = is_answer ? asked_->at : std::nullopt;
       node_->reuse(socket_->send(datagram->to, std::move(datagram->bytes), source));
     } else {
-      log_event(std::get<Event>(*output));
+      handle(std::get<Event>(std::move(*output)));
     }
   }
 }
@@ -193,7 +193,7 @@ void NodeRunner::flush() {
   }
 }
 
-void NodeRunner::log_event(Event const& event) {
+void NodeRunner::handle(Event&& event) {
   // Fields cost allocations, and these events are frequent.
   bool const is_debug = log_.enabled(LogLevel::debug);
   std::visit(
@@ -212,12 +212,12 @@ void NodeRunner::log_event(Event const& event) {
             if (is_debug)
               log_.debug("announce", {{"name", stored.name.bytes()}, {"peer", stored.peer.to_string()}});
           },
-          [&](LookupDone const& done) {
+          [&](LookupDone& done) {
             if (!done.peers.empty()) last_found_ = net::steady_now();
             finish(done);
           },
-          [&](AnnounceDone const& done) { finish(done); }, [&](UnannounceDone const& done) { finish(done); },
-          [&](GetDone const& done) { finish(done); }, [&](PutDone const& done) { finish(done); },
+          [&](AnnounceDone& done) { finish(done); }, [&](UnannounceDone& done) { finish(done); },
+          [&](GetDone& done) { finish(done); }, [&](PutDone& done) { finish(done); },
           [&](Warning const& warning) {
             log_.warn("warning", {{"text", warning.text}});
           },
@@ -227,34 +227,36 @@ void NodeRunner::log_event(Event const& event) {
 }
 
 template <class Done>
-void NodeRunner::finish(Done const& done) {
+void NodeRunner::finish(Done& done) {
   auto& waiters = std::get<Waiters<Done>>(requests_->waiters);
-  auto const waiter = waiters.find(done.id);
-  if (waiter == waiters.end()) return;
-  waiter->second->done = done;
-  waiter->second->changed.notify_all();
+  auto const found = waiters.find(done.id);
+  if (found == waiters.end()) return;
+  Waiter<Done>& waiter = *found->second;
+  waiter.done = std::move(done);
+  if (waiter.changed) waiter.changed->notify_all();
 }
 
 template <class Done>
 net::Awaitable<Result<Done>> NodeRunner::outcome_of(Result<RequestId> id) {
-  if (!id) co_return id.error();
-  co_return co_await await_outcome<Done>(requests_, executor_, *id);
+  return await_outcome<Done>(requests_, executor_, id);
 }
 
 template <class Done>
 net::Awaitable<Result<Done>> NodeRunner::await_outcome(std::shared_ptr<Requests> shared,
-                                                       net::Executor executor, RequestId id) {
+                                                       net::Executor executor, Result<RequestId> id) {
+  if (!id) co_return id.error();
   auto& waiters = std::get<Waiters<Done>>(shared->waiters);
-  Waiter<Done> waiter{executor};
-  waiters.emplace(id, &waiter);
+  Waiter<Done> waiter;
+  waiters.emplace(*id, &waiter);
   shared->runner->flush();
   while (!waiter.done) {
-    net::Wake const wake = co_await waiter.changed.wait();
+    if (!waiter.changed) waiter.changed.emplace(executor);
+    net::Wake const wake = co_await waiter.changed->wait();
     if (wake == net::Wake::cancelled) break;
   }
-  waiters.erase(id);
+  waiters.erase(*id);
   if (!waiter.done) {
-    if (shared->runner != nullptr) shared->runner->node_->cancel(id);
+    if (shared->runner != nullptr) shared->runner->node_->cancel(*id);
     co_return Error{asio::error::operation_aborted};
   }
   co_return std::move(*waiter.done);

@@ -76,9 +76,8 @@ class NodeRunner {
  private:
   template <class Done>
   struct Waiter {
-    explicit Waiter(net::Executor const& executor) : changed{executor} {}
     std::optional<Done> done;
-    net::AsyncEvent changed;
+    std::optional<net::AsyncEvent> changed;  // only if the outcome is not known at once
   };
   template <class Done>
   using Waiters = std::map<RequestId, Waiter<Done>*>;
@@ -100,15 +99,16 @@ class NodeRunner {
   net::Awaitable<Result<Done>> outcome_of(Result<RequestId> id);
   template <class Done>
   static net::Awaitable<Result<Done>> await_outcome(std::shared_ptr<Requests> shared, net::Executor executor,
-                                                    RequestId id);
+                                                    Result<RequestId> id);
+  /// Moves from `done`.
   template <class Done>
-  void finish(Done const& done);
+  void finish(Done& done);
   void on_deadline();
   /// Handles the node's events and queues its datagrams.
   void drain();
   /// Drains, sends the queued datagrams and sets the deadline.
   void flush();
-  void log_event(Event const& event);
+  void handle(Event&& event);
 
   net::Executor executor_;
   Log const& log_;

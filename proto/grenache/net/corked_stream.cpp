@@ -15,11 +15,11 @@ constexpr std::size_t kRecordBytes = 16 * 1024;  // the most that one TLS record
 
 }  // namespace
 
-void CorkedStream::read(FirstBuffers<asio::mutable_buffer> const& to, IoHandler handler) {
+void CorkedStream::read(asio::mutable_buffer const& to, IoHandler handler) {
   stream_.async_read_some(to, std::move(handler));
 }
 
-void CorkedStream::write(FirstBuffers<asio::const_buffer> const& from, IoHandler handler) {
+void CorkedStream::write(FirstBuffers const& from, IoHandler handler) {
   std::size_t const size = asio::buffer_size(from);
   bool const is_record = stream_.is_tls() && from.begin() != from.end();
   bytes_written_ += is_record ? std::min(from.begin()->size(), kRecordBytes) : std::min(size, kPieceBytes);

@@ -42,19 +42,19 @@ class CorkedStream {
   template <class Buffers, class Token>
   auto async_read_some(Buffers const& buffers, Token&& token) {
     read_at_ = steady_now();
-    auto initiate = [this](auto handler, FirstBuffers<asio::mutable_buffer> const& to) {
+    auto initiate = [this](auto handler, asio::mutable_buffer const& to) {
       this->read(to, IoHandler{std::move(handler), get_executor()});
     };
-    FirstBuffers<asio::mutable_buffer> const to{buffers};
+    asio::mutable_buffer const to = first_buffer(buffers);
     return asio::async_initiate<Token, void(Error, std::size_t)>(std::move(initiate), token, to);
   }
 
   template <class Buffers, class Token>
   auto async_write_some(Buffers const& buffers, Token&& token) {
-    auto initiate = [this](auto handler, FirstBuffers<asio::const_buffer> const& from) {
+    auto initiate = [this](auto handler, FirstBuffers const& from) {
       this->write(from, IoHandler{std::move(handler), get_executor()});
     };
-    FirstBuffers<asio::const_buffer> const from{buffers};
+    FirstBuffers const from{buffers};
     return asio::async_initiate<Token, void(Error, std::size_t)>(std::move(initiate), token, from);
   }
 
@@ -62,8 +62,8 @@ class CorkedStream {
   [[nodiscard]] Awaitable<void> linger() { return stream_.linger(); }
 
  private:
-  void read(FirstBuffers<asio::mutable_buffer> const& to, IoHandler handler);
-  void write(FirstBuffers<asio::const_buffer> const& from, IoHandler handler);
+  void read(asio::mutable_buffer const& to, IoHandler handler);
+  void write(FirstBuffers const& from, IoHandler handler);
 
   Stream stream_;
   std::string kept_;

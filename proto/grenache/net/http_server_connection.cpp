@@ -9,6 +9,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr std::size_t kJoinedBytesMax = 2048;  // a body so small is copied faster than gathered
+
 /// Grants the method and the headers that the page asks for. Browsers ask for `Private-Network` when a page
 /// from the internet calls a private address.
 HttpReply preflight_reply(HttpRequest const& request) {
@@ -139,16 +141,6 @@ Awaitable<bool> HttpConnection::handshake() {
   co_return true;
 }
 
-Awaitable<bool> HttpConnection::read_some() {
-  // No valid chunk header is longer than the buffer.
-  std::size_t const size_max = room(buffer, kReadBytes);
-  if (size_max == 0) co_return false;
-  auto const [error, size] = co_await stream.async_read_some(buffer.prepare(size_max), kTuple);
-  buffer.commit(size);
-  received += size;
-  co_return !error;
-}
-
 Awaitable<bool> HttpConnection::continue_if_expected(bool expected) {
   if (!expected) co_return true;
   enter(Phase::writing);
@@ -187,10 +179,9 @@ bool HttpConnection::wants_stream() {
   return options().wants_stream(request);
 }
 
-bool HttpConnection::is_allowed() {
-  auto const& message = parser->get();
-  WebVerdict const verdict = check_web_access(options().web_access, message);
-  if (verdict == WebVerdict::allowed_cross_origin) cross_origin = message[http::field::origin];
+bool HttpConnection::is_allowed(RequestLines const& request) {
+  WebVerdict const verdict = check_web_access(options().web_access, request);
+  if (verdict == WebVerdict::allowed_cross_origin) cross_origin = request.origin.value;
   return verdict == WebVerdict::allowed || verdict == WebVerdict::allowed_cross_origin;
 }
 
@@ -200,11 +191,12 @@ bool HttpConnection::is_preflight(HttpRequest const& request) const {
 }
 
 HttpConnection::Read HttpConnection::check() {
-  HeaderVerdict const verdict = check_header(parser->get(), parser->chunked());
+  RequestLines const request{parser->get()};
+  HeaderVerdict const verdict = check_header(request, parser->chunked());
   if (verdict == HeaderVerdict::malformed) return Read::malformed;
   if (verdict == HeaderVerdict::unsupported) return Read::unsupported;
   keep_alive = parser->get().keep_alive();
-  return is_allowed() ? Read::request : Read::forbidden;
+  return is_allowed(request) ? Read::request : Read::forbidden;
 }
 
 /// Skips empty lines before a request (RFC 9112 2.2).
@@ -267,11 +259,15 @@ Awaitable<HttpConnection::Read> HttpConnection::read_request() {
       within(options().idle_max);
     }
     enter(part == Part::none ? Phase::idle : Phase::reading);
+    std::size_t const size_max = room(buffer, kReadBytes);
+    if (size_max == 0) co_return Read::closed;  // no valid chunk header is longer than the buffer
     collecting = true;
-    bool const more = co_await read_some();
+    auto const [failed, size] = co_await stream.async_read_some(buffer.prepare(size_max), kTuple);
     collecting = false;
+    buffer.commit(size);
+    received += size;
     bool const too_slow = expired && phase() == Phase::reading;
-    if (!more) co_return too_slow ? Read::timed_out : Read::closed;
+    if (failed) co_return too_slow ? Read::timed_out : Read::closed;
     late = std::exchange(expired, false);  // the bytes read may complete the header
     if (part == Part::slow_body) {
       within(options().body_max, received);
@@ -330,13 +326,18 @@ Awaitable<bool> HttpConnection::answer(HttpReply const& reply, bool persistent, 
   head += "\r\n\r\n";
   bool const with_body = !head_only && has_body(reply.status);
   asio::const_buffer const body = with_body ? asio::buffer(reply.body) : asio::const_buffer{};
-  std::array<asio::const_buffer, 3> const buffers{asio::buffer(head), body, asio::const_buffer{}};
   within(options().write_max);
   enter(Phase::writing);
+  if (body.size() <= kJoinedBytesMax) {
+    head.append(static_cast<char const*>(body.data()), body.size());
+    auto const [error, size] = co_await asio::async_write(stream, asio::buffer(head), kTuple);
+    co_return !error;
+  }
   if (body.size() > kPieceBytes) {
     bool const written = co_await write_large(body);
     co_return written;
   }
+  std::array<asio::const_buffer, 3> const buffers{asio::buffer(head), body, asio::const_buffer{}};
   auto const [error, size] = co_await write_all(stream, buffers, joined);
   co_return !error;
 }
@@ -355,27 +356,6 @@ Awaitable<void> HttpConnection::refuse(HttpReply const& reply) {
 void HttpConnection::enter_serving() {
   enter(Phase::serving);
   served_since = http_worker().served();
-}
-
-Awaitable<HttpReply> HttpConnection::handle(HttpRequest& request) {
-  watched = options().cancels_abandoned;
-  enter_serving();
-  count(&HttpServer::Counters::requests);
-  HttpReply reply;
-  bool failed = false;
-  try {
-    reply = co_await http_worker().settings->handler(request);
-  } catch (...) {
-    failed = true;
-  }
-  watched = false;
-  if (aborted) co_return reply;
-  if (failed || !is_valid(reply.headers)) {
-    count(&HttpServer::Counters::handler_failures);
-    reply = HttpReply{};
-    reply.status = 500;
-  }
-  co_return reply;
 }
 
 Awaitable<void> HttpConnection::send_error(Read outcome) {
@@ -425,13 +405,25 @@ Awaitable<void> HttpConnection::serve() {
     request.body = std::move(message.body());
     request.connection = this;
     held.set(request.body.size());
-    HttpReply reply;
+    std::optional<HttpReply> handled;
     if (is_preflight(request)) {
-      reply = preflight_reply(request);
+      handled = preflight_reply(request);
     } else {
-      reply = co_await handle(request);
+      watched = options().cancels_abandoned;
+      enter_serving();
+      count(&HttpServer::Counters::requests);
+      try {
+        handled = co_await http_worker().settings->handler(request);
+      } catch (...) {  // answered with 500
+      }
+      watched = false;
     }
     if (aborted) co_return;
+    if (!handled || !is_valid(handled->headers)) {
+      count(&HttpServer::Counters::handler_failures);
+      handled = HttpReply{500, {}, {}};
+    }
+    HttpReply const& reply = *handled;
     if (http_worker().stopping()) keep_alive = false;
     bool const head_only = message.method() == http::verb::head;
     std::string{}.swap(request.body);  // an assignment would keep its memory

@@ -107,7 +107,7 @@ struct HttpConnection : Worker::Connection {
   Awaitable<void> serve();
   Awaitable<Read> read_request();
   /// Returns false for a request of a web page of another origin. Stores the origin that needs CORS headers.
-  [[nodiscard]] bool is_allowed();
+  [[nodiscard]] bool is_allowed(RequestLines const& request);
   [[nodiscard]] bool wants_stream();
   /// Returns the error of the parsed header; `request` if it is valid.
   [[nodiscard]] Read check();
@@ -120,14 +120,11 @@ struct HttpConnection : Worker::Connection {
   Awaitable<bool> until_room();
   /// The same for the body being read; this time does not count for its deadline.
   Awaitable<bool> until_room_for_body();
-  /// Returns false when the peer has disconnected or the deadline has passed.
-  Awaitable<bool> read_some();
   Awaitable<bool> answer(HttpReply const& reply, bool persistent, bool http_1_0, bool head_only);
   Awaitable<bool> write_large(asio::const_buffer body);
   Awaitable<void> refuse(HttpReply const& reply);
   /// Closes after the last reply so that the peer receives it; see Stream::linger().
   Awaitable<void> linger();
-  Awaitable<HttpReply> handle(HttpRequest& request);
   /// A handler runs, and does not wait for the peer: from now on it is cancelled when the peer disconnects.
   void enter_serving();
   /// True for a CORS preflight request of a page of `cross_origin`.

@@ -1,6 +1,7 @@
 // Checks of the header of an HTTP request, for HTTP and WebSocket. For .cpp files of proto/grenache/net.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -19,15 +20,31 @@ enum class HeaderVerdict : std::uint8_t {
   unsupported,  // a transfer coding other than chunked; answered with 501
 };
 
+/// What is checked of a request line and its headers, found in one pass. Views of the header.
+struct RequestLines {
+  struct Line {
+    std::string_view value;  // of the first line with this name
+    std::size_t count = 0;   // lines with this name
+  };
+  explicit RequestLines(RequestHeader const& header);
+
+  unsigned version;  // 11: HTTP/1.1
+  std::string_view target;
+  Line host;
+  Line origin;
+  Line transfer_encoding;
+  Line user_agent;
+};
+
 /// Checks the headers about which two readers of a request may disagree: Host and Transfer-Encoding. A proxy
 /// in front of us may otherwise see another server, or another end of the request, than we do. `is_chunked`
 /// is what Beast's parser has made of Transfer-Encoding.
-[[nodiscard]] HeaderVerdict check_header(RequestHeader const& header, bool is_chunked);
+[[nodiscard]] HeaderVerdict check_header(RequestLines const& request, bool is_chunked);
 
 /// As check_web_access() of the headers; without `access` every request is allowed. Of several Origin lines,
 /// which no browser sends, none is allowed.
 [[nodiscard]] WebVerdict check_web_access(std::optional<WebAccess> const& access,
-                                          RequestHeader const& header);
+                                          RequestLines const& request);
 
 /// Returns "host/path" of a target "http://host/path"; empty for other targets.
 [[nodiscard]] std::string_view authority_and_path(std::string_view target);

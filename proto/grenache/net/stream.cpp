@@ -75,11 +75,11 @@ void Stream::close() {
   socket_.close(ignored);
 }
 
-void Stream::read_tls(FirstBuffers<asio::mutable_buffer> const& to, IoHandler handler) {
+void Stream::read_tls(asio::mutable_buffer const& to, IoHandler handler) {
   tls_->async_read_some(to, std::move(handler));
 }
 
-void Stream::write_tls(FirstBuffers<asio::const_buffer> const& from, IoHandler handler) {
+void Stream::write_tls(FirstBuffers const& from, IoHandler handler) {
   tls_->async_write_some(from, std::move(handler));
 }
 

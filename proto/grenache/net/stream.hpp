@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
@@ -22,25 +23,35 @@
 
 namespace grenache::net {
 
+/// The first buffer of any buffer sequence that has room.
+template <class Buffers>
+asio::mutable_buffer first_buffer(Buffers const& all) {
+  auto const end = asio::buffer_sequence_end(all);
+  for (auto each = asio::buffer_sequence_begin(all); each != end; ++each) {
+    asio::mutable_buffer const buffer{*each};
+    if (buffer.size() > 0) return buffer;
+  }
+  return {};
+}
+
 /// The first buffers of any buffer sequence, as one type.
-template <class Buffer>
 class FirstBuffers {
  public:
   template <class Buffers>
   explicit FirstBuffers(Buffers const& all) {
     auto const end = asio::buffer_sequence_end(all);
     for (auto each = asio::buffer_sequence_begin(all); each != end && size_ < kMax; ++each) {
-      Buffer const buffer{*each};
+      asio::const_buffer const buffer{*each};
       if (buffer.size() > 0) first_[size_++] = buffer;
     }
   }
-  [[nodiscard]] Buffer const* begin() const { return first_.data(); }
-  [[nodiscard]] Buffer const* end() const { return first_.data() + size_; }
+  [[nodiscard]] asio::const_buffer const* begin() const { return first_.data(); }
+  [[nodiscard]] asio::const_buffer const* end() const { return first_.data() + size_; }
 
  private:
   static constexpr std::size_t kMax = 16;  // enough for the head of a reply; the next call writes the rest
 
-  std::array<Buffer, kMax> first_;
+  std::array<asio::const_buffer, kMax> first_;
   std::size_t size_ = 0;
 };
 
@@ -85,20 +96,23 @@ class Stream {
 
   template <class Buffers, class Token>
   auto async_read_some(Buffers const& buffers, Token&& token) {
-    auto initiate = [this](auto handler, FirstBuffers<asio::mutable_buffer> const& to) {
+    auto initiate = [this](auto handler, asio::mutable_buffer const& to) {
       if (tls_) return read_tls(to, erase(std::move(handler)));
       socket_.async_read_some(to, std::move(handler));
     };
-    FirstBuffers<asio::mutable_buffer> const to{buffers};
+    asio::mutable_buffer const to = first_buffer(buffers);
     return asio::async_initiate<Token, void(Error, std::size_t)>(std::move(initiate), token, to);
   }
   template <class Buffers, class Token>
   auto async_write_some(Buffers const& buffers, Token&& token) {
-    auto initiate = [this](auto handler, FirstBuffers<asio::const_buffer> const& from) {
-      if (tls_) return write_tls(from, erase(std::move(handler)));
+    // A single buffer costs less: the operation is smaller, and send() is faster than sendmsg().
+    using From = std::conditional_t<std::is_convertible_v<Buffers const&, asio::const_buffer>,
+                                    asio::const_buffer, FirstBuffers>;
+    auto initiate = [this](auto handler, From const& from) {
+      if (tls_) return write_tls(FirstBuffers{from}, erase(std::move(handler)));
       socket_.async_write_some(from, std::move(handler));
     };
-    FirstBuffers<asio::const_buffer> const from{buffers};
+    From const from{buffers};
     return asio::async_initiate<Token, void(Error, std::size_t)>(std::move(initiate), token, from);
   }
 
@@ -110,8 +124,8 @@ class Stream {
     return {std::move(handler), get_executor()};
   }
   static IoHandler erase(IoHandler handler) { return handler; }
-  void read_tls(FirstBuffers<asio::mutable_buffer> const& to, IoHandler handler);
-  void write_tls(FirstBuffers<asio::const_buffer> const& from, IoHandler handler);
+  void read_tls(asio::mutable_buffer const& to, IoHandler handler);
+  void write_tls(FirstBuffers const& from, IoHandler handler);
 
   std::shared_ptr<TlsContext> context_;
   Socket socket_;

@@ -23,8 +23,8 @@ namespace {
 
 constexpr std::size_t kFirstBytes = 1024;  // holds a typical upgrade request
 
-bool is_allowed(WebSocketServer::Options const& options, RequestHeader const& header) {
-  WebVerdict const verdict = check_web_access(options.web_access, header);
+bool is_allowed(WebSocketServer::Options const& options, RequestLines const& request) {
+  WebVerdict const verdict = check_web_access(options.web_access, request);
   return verdict == WebVerdict::allowed || verdict == WebVerdict::allowed_cross_origin;
 }
 
@@ -58,11 +58,12 @@ void join_lines(http::fields& fields, http::field name) {
 unsigned refusal_of(http::request_parser<http::empty_body> const& parser,
                     WebSocketServer::Options const& options) {
   auto const& request = parser.get();
-  HeaderVerdict const verdict = check_header(request, parser.chunked());
+  RequestLines const lines{request};
+  HeaderVerdict const verdict = check_header(lines, parser.chunked());
   if (verdict == HeaderVerdict::unsupported) return 501;
   if (verdict == HeaderVerdict::malformed) return 400;
   if (!websocket::is_upgrade(request)) return 426;
-  if (!is_allowed(options, request)) return 403;
+  if (!is_allowed(options, lines)) return 403;
   for (http::field const once : {http::field::sec_websocket_key, http::field::sec_websocket_version}) {
     if (request.count(once) > 1) return 400;  // Beast reads only the first line
   }

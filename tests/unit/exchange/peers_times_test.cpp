@@ -187,7 +187,8 @@ TEST_F(PeersTimesTest, anEndpointHasAtMost260Bytes) {
   EXPECT_FALSE(peers_.find(of_size(kEndpointSizeMax + 1)));
   auto const restore = [&](std::size_t size) {
     auto const at = of_size(size);
-    return Peers{options(), self_}.restore({Peers::kRowKind, at, R"({"endpoint":")" + at + R"("})"});
+    return Peers{options(), self_, heartbeats_}.restore(
+        {Peers::kRowKind, at, R"({"endpoint":")" + at + R"("})"});
   };
   EXPECT_EQ(restore(kEndpointSizeMax), is_a_host);
   EXPECT_FALSE(restore(kEndpointSizeMax + 1));
