@@ -386,7 +386,8 @@ std::string status_facts(result::StatusView const& view, TextStyle const& style)
   facts.add("address", printable(view.endpoint));
   facts.add("peers", std::to_string(view.peer_count));
   facts.add("orders",
-            std::to_string(view.order_count) + ", " + std::to_string(view.own_order_count) + " ours");
+            std::to_string(view.order_count) + ", " + std::to_string(view.own_order_count) + " ours" +
+                (view.hidden_count > 0 ? ", " + std::to_string(view.hidden_count) + " hidden" : ""));
   facts.add("invoices", std::to_string(view.sale_count) + " unpaid");
   facts.add("takes", std::to_string(view.purchase_count) + " under way");
   for (auto const& index : view.indexes) {

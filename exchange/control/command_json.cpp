@@ -185,6 +185,7 @@ struct ResultWriter {
                                     {"peerCount", json_of(view.peer_count)},
                                     {"orderCount", json_of(view.order_count)},
                                     {"ownOrderCount", json_of(view.own_order_count)},
+                                    {"hiddenCount", json_of(view.hidden_count)},
                                     {"saleCount", json_of(view.sale_count)},
                                     {"purchaseCount", json_of(view.purchase_count)},
                                     {"dataDir", text_or_null(view.data_dir)},

@@ -327,10 +327,14 @@ OrderRecord const* Book::first_match(OrderRecord const& order, std::size_t count
 
 std::vector<OrderRecord> Book::live(WallTime now) const {
   std::vector<OrderRecord> out;
-  for (auto const& [key, entry] : orders_) {
-    if (entry.order.is_live(now) && !is_hidden(entry.order)) out.push_back(entry.order);
-  }
+  for_each_live(now, [&](OrderRecord const& order) { out.push_back(order); });
   return out;
+}
+
+void Book::for_each_live(WallTime now, std::function<void(OrderRecord const&)> const& body) const {
+  for (auto const& [key, entry] : orders_) {
+    if (entry.order.is_live(now) && !is_hidden(entry.order)) body(entry.order);
+  }
 }
 
 std::optional<OrderKey> Book::visit(OrderKey const& first, std::size_t count_max,

@@ -136,6 +136,8 @@ class Book {
                                                WallTime now) const;
   /// All live orders that are not hidden, by key.
   [[nodiscard]] std::vector<OrderRecord> live(WallTime now) const;
+  /// The same without copies.
+  void for_each_live(WallTime now, std::function<void(OrderRecord const&)> const& body) const;
   /// Calls `body` for at most `count_max` orders by key, from `first` on. Returns the key of the next one;
   /// nothing if there is none.
   std::optional<OrderKey> visit(OrderKey const& first, std::size_t count_max,
@@ -159,6 +161,8 @@ class Book {
   /// are not listed, matched and counted in levels. Linear in them.
   void hide(PeerId const& maker, bool is_hidden);
   [[nodiscard]] bool is_hidden(OrderRecord const& order) const;
+  /// The number of open orders, hidden ones included; those that ended are open until expire() is called.
+  [[nodiscard]] std::size_t open_count() const { return open_.size(); }
   /// The number of open orders that are hidden.
   [[nodiscard]] std::size_t hidden_count() const { return open_.size() - engine_.size(); }
   [[nodiscard]] bool has_open_orders_of(PeerId const& maker) const { return open_.count_of(maker) > 0; }

@@ -262,6 +262,7 @@ struct StatusView {
   std::size_t peer_count = 0;
   std::size_t order_count = 0;
   std::size_t own_order_count = 0;
+  std::size_t hidden_count = 0;    // of the orders, those of makers that are silent
   std::size_t sale_count = 0;      // invoices that wait for their payment
   std::size_t purchase_count = 0;  // takes that have not ended
   std::vector<IndexView> indexes{};

@@ -2,15 +2,16 @@
 
 namespace grenache::exchange {
 
-std::string match_words(Book const& book, OrderRecord const& order, bool is_own, WallTime now) {
-  auto const matches = book.matches(order, now);
-  if (!matches.empty()) {
-    auto const& best = matches.front();
-    auto const advice = is_own ? " Orders do not trade by themselves: take one with acceptOrder." : "";
-    return "It matches " + std::to_string(matches.size()) +
-           (matches.size() == 1 ? " order: " : " orders; the best is ") + best.order.id + " at " +
-           best.order.price.to_text() + " USD, " + best.amount.to_text() + " BTC of it." + advice;
-  }
+namespace {
+
+std::string hidden_words(Book const& book) {
+  auto const count = book.hidden_count();
+  if (count == 0) return {};
+  return " " + std::to_string(count) +
+         (count == 1 ? " order of a silent maker is" : " orders of silent makers are") + " hidden.";
+}
+
+std::string no_match_words(Book const& book, OrderRecord const& order, WallTime now) {
   bool const buys = order.side == Side::buy;
   auto const best = book.levels(opposite(order.side), 1, now);
   if (best.empty()) return std::string{"It matches nothing: nobody "} + (buys ? "sells." : "buys.");
@@ -25,6 +26,20 @@ std::string match_words(Book const& book, OrderRecord const& order, bool is_own,
              ? "It matches nothing: the orders at its price are of the same maker, or unsigned "
                "ones of another amount."
              : "It matches nothing: an unsigned order trades as a whole, and none has its amount.";
+}
+
+}  // namespace
+
+std::string match_words(Book const& book, OrderRecord const& order, bool is_own, WallTime now) {
+  auto const matches = book.matches(order, now);
+  if (!matches.empty()) {
+    auto const& best = matches.front();
+    auto const advice = is_own ? " Orders do not trade by themselves: take one with acceptOrder." : "";
+    return "It matches " + std::to_string(matches.size()) +
+           (matches.size() == 1 ? " order: " : " orders; the best is ") + best.order.id + " at " +
+           best.order.price.to_text() + " USD, " + best.amount.to_text() + " BTC of it." + advice;
+  }
+  return no_match_words(book, order, now) + hidden_words(book);
 }
 
 }  // namespace grenache::exchange

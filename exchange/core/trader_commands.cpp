@@ -313,7 +313,7 @@ void Trader::run(CommandId id, command::ListOrders const& wanted, Turn& turn) {
       if (!pegged_orders_.is_open(peg)) add(peg);
     }
   } else {
-    for (auto const& order : book_.live(turn.now.wall)) add(order);
+    book_.for_each_live(turn.now.wall, add);
     out.hidden_count = book_.hidden_count();
   }
   turn.answer(id, std::move(out));
@@ -395,7 +395,8 @@ void Trader::run(CommandId id, command::ShowStatus const&, Turn& turn) {
   out.name = self_.name;
   out.endpoint = self_.endpoint;
   out.peer_count = peers_.met().size();
-  out.order_count = book_.live(turn.now.wall).size();
+  out.order_count = book_.open_count();
+  out.hidden_count = book_.hidden_count();
   out.own_order_count = static_cast<std::size_t>(std::ranges::count_if(
       own_orders_.all(), [&](auto const& each) { return each.second.record.is_live(turn.now.wall); }));
   out.sale_count = sales_.open_count();

@@ -37,9 +37,9 @@ void Trader::run(CommandId id, command::ExportOrders const& wanted, Turn& turn) 
     }
   }
   if (wanted.all) {
-    for (auto const& order : book_.live(turn.now.wall)) {
+    book_.for_each_live(turn.now.wall, [&](OrderRecord const& order) {
       if (order.maker != self_.id) add(order);
-    }
+    });
   }
   turn.answer(id, std::move(out));
 }

@@ -69,9 +69,9 @@ void Sync::met(std::string const& endpoint, bool is_original, Turn& turn) {
   state.miss_count = state.false_count = 0;
   // A peer of the original reads books only when it starts.
   if (is_original) {
-    for (auto const& order : book_.live(turn.now.wall)) {
+    book_.for_each_live(turn.now.wall, [&](OrderRecord const& order) {
       if (order.maker == self_.id) add_untold(state, key_of(order));
-    }
+    });
   }
   state.next_read = state.next_tell = turn.now.steady;
   expire(turn);

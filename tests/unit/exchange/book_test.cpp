@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "exchange/core/match_words.hpp"
 #include "exchange/messages/message.hpp"
 #include "tests/support/sample_orders.hpp"
 
@@ -392,6 +393,21 @@ TEST(BookLimits, ownOrdersAreCountedAndNeverGo) {
   book.check();
 }
 
+TEST(Book, anOrderThatOnlyHiddenOnesWouldMatchSaysSo) {
+  Book book{{}};
+  auto const hidden = signed_by(1, draft(1, Side::sell));
+  auto const buyer = signed_by(3, draft(9, Side::buy));
+  ASSERT_TRUE(book.add(hidden, kNow));
+  book.hide(*hidden.maker, true);
+  EXPECT_EQ(match_words(book, buyer, true, kNow),
+            "It matches nothing: nobody sells. 1 order of a silent maker is hidden.");
+  ASSERT_TRUE(book.add(signed_by(1, draft(2, Side::sell)), kNow));
+  EXPECT_EQ(match_words(book, buyer, true, kNow),
+            "It matches nothing: nobody sells. 2 orders of silent makers are hidden.");
+  book.hide(*hidden.maker, false);
+  EXPECT_TRUE(match_words(book, buyer, true, kNow).starts_with("It matches 2 orders; "));
+}
+
 TEST(Book, hiddenOrdersAreNotListedAndNotMatched) {
   Book book{{}};
   auto const hidden = signed_by(1, draft(1, Side::sell));
@@ -402,6 +418,7 @@ TEST(Book, hiddenOrdersAreNotListedAndNotMatched) {
   ASSERT_TRUE(book.add(signed_by(1, draft(3, Side::sell)), kNow)) << "later ones are hidden, too";
   book.check();
   EXPECT_EQ(book.hidden_count(), 2u);
+  EXPECT_EQ(book.open_count(), 3u);
   EXPECT_EQ(book.live(kNow).size(), 1u);
   EXPECT_EQ(book.matches(buyer, kNow).size(), 1u);
   EXPECT_EQ(book.levels(Side::sell, 9, kNow).at(0).order_count, 1u);

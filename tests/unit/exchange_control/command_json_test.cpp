@@ -85,10 +85,11 @@ TEST(CommandJson, writesEveryAnswer) {
   result::StatusView status;
   status.id = samples::peer('\x11');
   status.order_count = 7;
+  status.hidden_count = 2;
   EXPECT_EQ(
       text(status),
       R"({"type":"status","id":"MAKER","name":"","endpoint":"","peerCount":0,"orderCount":7,"ownOrderCount":0,)"
-      R"("saleCount":0,"purchaseCount":0,"dataDir":null,"grape":"","reservations":""})");
+      R"("hiddenCount":2,"saleCount":0,"purchaseCount":0,"dataDir":null,"grape":"","reservations":""})");
   EXPECT_EQ(
       text(result::Execution{Side::sell, PriceCents{100}, Satoshi{2}, Satoshi{1}, {}}),
       R"({"type":"execution","side":"sell","limit":"1","wanted":"0.00000002","filled":"0.00000001","takes":[]})");
