@@ -462,7 +462,8 @@ TEST(BookLimits, closedOwnOrdersAreSubjectToNoLimitEither) {
 
 TEST(BookLimits, aFullBookFitsIntoOneAnswer) {
   auto order = draft(1, Side::sell);
-  order.endpoint = std::string(kEndpointSizeMax - 6, 'h') + ":65535";
+  order.endpoint.assign(kEndpointSizeMax - 6, 'h');
+  order.endpoint += ":65535";
   order.amount = order.remaining = Satoshi{Satoshi::kMax - 1};
   order.least_take = order.amount;
   auto const body = json::Value::array({to_json(signed_by(1, order))});
