@@ -11,21 +11,20 @@
 
 namespace grenache::exchange {
 
-/// The proofs that were seen, one for each maker, each in a row of kind "equivocation".
+/// Known proofs, one per maker, each in a row of kind "equivocation".
 ///
-/// A proof is two signed records of one maker and one order id that contradict() each other, whatever their
-/// seq. Two different records with one seq and the same terms prove nothing, since honest makers sign them:
-/// after a journal was restored from a backup, after a Redis has lost its data while a process of the maker
-/// was away, or when processes with copies of one identity do not share a Redis. They harm nobody: all
-/// replicas keep the same one of the two, and what is left of an order is decided by its maker when it is
-/// taken. Terms are different: a maker draws a random id for each order, sets the terms once, and copies them
-/// into every later version, also into versions of records that it gets from others; so none of these
-/// accidents makes two records with one id and different terms (CrashTest checks this). Somebody who has the
-/// key can; then the identity is lost anyway.
+/// A proof is two signed records of one maker and one order id that contradict() each other, with any seq.
+/// Two different records with the same seq and the same terms are not a proof, because honest makers can sign
+/// them: after a journal was restored from a backup, after Redis lost its data while a process of the maker
+/// was down, or when processes with one identity do not share a Redis. They do no harm: all replicas keep the
+/// same one, and the maker decides what remains of an order when it is taken. Different terms cannot arise
+/// that way: a maker draws a random id for each order, sets the terms once, and copies them into every later
+/// version (tested by CrashTest). Only another holder of the key could sign them, and then the identity is
+/// compromised.
 ///
-/// At most maker_count_max proofs are kept. To push one out, somebody needs as many makers with proofs of
-/// their own, and as many that had orders in our book if the convicted one had: those without go first, then
-/// the oldest. Proofs do not expire otherwise, since keys do not.
+/// At most maker_count_max proofs are kept. When there are more, those of makers without orders in our book
+/// are removed first, then the oldest. So displacing a proof takes as many other convicted makers, with
+/// orders if the displaced one had some. Proofs do not expire, because keys do not.
 class Equivocations {
  public:
   struct Options {

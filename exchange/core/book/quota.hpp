@@ -13,30 +13,30 @@
 
 namespace grenache::exchange {
 
-/// Bounds the orders of a book, in all and of each maker, so that those which stay do not depend on the order
-/// in which they came: replicas with the same bounds that have seen the same orders keep the same ones.
+/// Limits the number of orders in a book, in total and per maker. Which orders are kept does not depend on
+/// the order of arrival: replicas with the same limits that have seen the same orders keep the same ones.
 ///
-/// The orders of a maker stand in a row: more proof of work first, then the older, then the lower id. Of each
-/// row at most maker_count_max stay. In all those count_max stay that have the greatest weight: the attempts
-/// that the proof of work costs, 2^bits, divided by the place in the row. So a maker with many orders loses
-/// its last ones to one with few. Ten keys with 1,000 orders each keep nobody out who has fewer orders
-/// (QuotaTest.tenMakersDoNotKeepOthersOut). Keys without end, with an order each, push out the orders that
-/// have less work than theirs (QuotaTest.workWinsAgainstKeysWithoutEnd).
+/// The orders of a maker are ranked: more proof of work first, then older, then lower id. The first
+/// maker_count_max of each maker may be kept. If the book is full, the orders with the greatest weight are
+/// kept. The weight is the expected number of attempts of the proof of work, 2^bits, divided by the rank. So
+/// a maker with many orders loses its last ones to a maker with few: ten keys with 1,000 orders each do not
+/// displace a maker that has fewer orders (QuotaTest.tenMakersDoNotKeepOthersOut). An unlimited number of
+/// keys with one order each displaces the orders with less work (QuotaTest.workWinsAgainstKeysWithoutEnd).
 ///
-/// Unsigned orders stay as long as they are there: a full row of them takes no new one, whatever time it
-/// names.
+/// Unsigned orders are not displaced: when their limit is reached, no further one is added.
 ///
-/// The weight of an order at its place only falls when others of its maker come, and what falls out is the
-/// end of a row, so the rest is what the whole set of orders would have left. When orders close or expire,
-/// those that had fallen out come back from peers that still have them, at the latest from their makers.
+/// The weight of an order decreases only when its maker adds orders, and the order that is removed is always
+/// the last of its maker. Therefore the remaining orders are those that would be kept of the whole set.
+/// After an order closes or expires, removed ones return from peers that still have them, at the latest from
+/// their makers.
 class Quota {
  public:
   struct Options {
     std::size_t count_max = 0;
     std::size_t maker_count_max = 0;
-    std::size_t unsigned_count_max = 0;  // of all unsigned orders, which are a row too
+    std::size_t unsigned_count_max = 0;  // all unsigned orders together
   };
-  /// An order in the row of its maker. `key` must stay valid while it is in the quota.
+  /// The rank of an order among those of its maker. `key` must stay valid while it is in the quota.
   struct Place {
     Work work;
     WallTime created{};

@@ -13,13 +13,13 @@
 
 namespace grenache::exchange {
 
-/// A new proof is shown to a few peers, who show it to a few more. Those who are missed get it when they send
-/// an order of its maker: peers that hold such orders compare books with all they know, so nobody keeps them
-/// for longer than that takes.
+/// A new proof is sent to a few peers, which send it to a few more. Peers that were missed receive it when
+/// they send an order of its maker; peers that hold such orders compare books with all their neighbours, so
+/// this happens soon.
 ///
-/// A peer is shown one proof at most once in `repeat`, as long as it is among the shown_count_max that are
-/// remembered; call_count_max bounds what others make us send at a time. Somebody who claims to be an endpoint,
-/// or makes proofs against keys of his own, causes spread_count calls for each proof, as for each order.
+/// A peer is sent the same proof at most once per `repeat`, as long as it is among the shown_count_max
+/// remembered ones; call_count_max bounds the calls in progress. Whoever claims to be an endpoint, or makes
+/// proofs against own keys, causes spread_count calls per proof, as with orders.
 class ProofSpread {
  public:
   struct Options {
