@@ -74,6 +74,18 @@ TEST_F(GuardTest, faultsBanForATime) {
   EXPECT_EQ(guard_.admit(mallory_, 1, now_), Verdict::admitted);
 }
 
+TEST_F(GuardTest, aBanClearsTheFaultsBeforeIt) {
+  auto options = GuardTest::options();
+  options.score_per_second = 0;
+  options.ban_score = 11;  // a bad signature is 10
+  Guard guard{options};
+  for (int i = 0; i < 2; ++i) guard.blame(mallory_, Guard::Fault::bad_signature, now_);
+  ASSERT_TRUE(guard.is_banned(mallory_, now_));
+  now_ += options.ban_time;
+  guard.blame(mallory_, Guard::Fault::bad_signature, now_);
+  EXPECT_FALSE(guard.is_banned(mallory_, now_));
+}
+
 TEST_F(GuardTest, oldFaultsAreForgiven) {
   for (int i = 0; i < 100; ++i) {
     guard_.blame(mallory_, Guard::Fault::bad_signature, now_);

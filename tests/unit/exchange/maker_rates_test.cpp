@@ -69,5 +69,13 @@ TEST_F(MakerRatesTest, makersWithoutAPlaceShareOneAllowance) {
   EXPECT_EQ(rates_.maker_count(), 1u) << "the others had their whole allowance";
 }
 
+TEST_F(MakerRatesTest, makersWithoutAPlaceGetTheirDelayedOrdersToldAtTheSharedRate) {
+  for (std::uint64_t maker = 1; maker <= 3; ++maker) EXPECT_TRUE(rates_.admit(order(1, maker), true, now_));
+  for (int i = 0; i < 8; ++i) EXPECT_TRUE(rates_.admit(order(1, 4), false, now_));
+  for (std::uint64_t i = 1; i <= 3; ++i) EXPECT_FALSE(rates_.admit(order(i, 5), false, now_));
+  EXPECT_EQ(rates_.due(now_ += 1s).size(), 2u);
+  EXPECT_EQ(rates_.due(now_ += 1s).size(), 1u);
+}
+
 }  // namespace
 }  // namespace grenache::exchange

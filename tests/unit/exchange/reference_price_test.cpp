@@ -61,6 +61,17 @@ TEST_F(ReferencePricesTest, olderQuotesAndThoseFromTheFutureAreIgnored) {
   EXPECT_FALSE(prices.has("other"));
 }
 
+TEST_F(ReferencePricesTest, anUpdateSaysWhetherTheQuoteIsUsed) {
+  auto const is_used = [&](std::chrono::milliseconds age) {
+    return prices.update({"index", 0, {PriceCents{100}, kNow - age}}, kNow);
+  };
+  EXPECT_TRUE(is_used(1s));
+  EXPECT_FALSE(is_used(1s)) << "the same time";
+  EXPECT_FALSE(is_used(2s));
+  EXPECT_FALSE(is_used(-121s)) << "from the future";
+  EXPECT_TRUE(is_used(0s));
+}
+
 TEST(IndexQuote, isReadFromJsonWithThePriceAsTextOrNumber) {
   EXPECT_EQ(parse_index_quote(R"({"price":"60123.45","time":1700000000000})"),
             (IndexQuote{PriceCents{6'012'345}, kNow}));
@@ -86,6 +97,15 @@ TEST(PegTest, isReadFromWordsAndWrittenAlike) {
   for (auto const* const text : {"", "%", "index%", "index+1.5", "+1%", "index+1.234%", "index-100%",
                                  "index+1000.01%", "in dex+1%", "index+%", "index+1.5%%"}) {
     EXPECT_FALSE(parse_peg(text)) << text;
+  }
+}
+
+TEST(PegTest, theNameOfAnIndexHasLettersDigitsAndThreeSigns) {
+  for (auto const* const name : {"a", "z", "A", "Z", "0", "9", ".", "_", "-", "BTC-usd_1.x"}) {
+    EXPECT_TRUE(is_index_name(name)) << name;
+  }
+  for (auto const* const name : {"", "a b", "a+", "a@", "a/b", "[", "`", "{", ":"}) {
+    EXPECT_FALSE(is_index_name(name)) << name;
   }
 }
 

@@ -52,6 +52,25 @@ TEST_F(Table, freesAnAmountExactlyWhenItsTimeIsOver) {
   EXPECT_EQ(table.reservation_count(), 1u);
 }
 
+TEST_F(Table, aSettledTakeThatAProcessTellsOfIsNotReservedAgain) {
+  auto const granted = grant("a", "alice", 40);
+  (void)run(store::Settle{order_of(), "a", granted.fence});
+  store::Recover told;
+  told.takes.push_back({"order", granted});
+  (void)run(told);
+  EXPECT_EQ(table.reservation_count(), 0u);
+}
+
+TEST_F(Table, theSmallestAndShortestReservationIsRestored) {
+  (void)grant("a", "alice", 1);
+  store::Recover told;
+  told.takes.push_back({"order", {"b", "bob", Satoshi{1}, 7, kWall, 1ms}});
+  told.takes.push_back({"order", {"c", "carol", Satoshi{0}, 8, kWall, 1ms}});
+  told.takes.push_back({"order", {"d", "dave", Satoshi{1}, 9, kWall, 0ms}});
+  (void)run(told);
+  EXPECT_EQ(table.reservation_count(), 2u) << "of nothing, and for no time, are none";
+}
+
 TEST_F(Table, tellsWhenEnoughWillBeFreeNotWhenSomething) {
   (void)grant("a", "alice", 10, 100s);
   (void)grant("b", "bob", 60, 200s);
