@@ -142,6 +142,16 @@ TEST_F(CommandsTest, aBookThatWasReadIsReported) {
   EXPECT_EQ(events_of<event::PeerMet>(dave).size(), 3u);
 }
 
+TEST_F(CommandsTest, theRowOfATradeSaysThatItsUsdAreDue) {
+  auto const taken = take(accept(publish(bob_).id));
+  take(command::Pay{taken.invoice});
+  for (auto* const node : {&alice_, &bob_}) {
+    auto const rows = node->rows.read({.kind = "trade"});
+    ASSERT_EQ(rows.size(), 1u);
+    EXPECT_NE(rows[0].body.find("\"usdIsDue\":true"), std::string::npos) << rows[0].body;
+  }
+}
+
 // Orders by their ids
 
 TEST_F(CommandsTest, anOrderIsNamedByFourCharactersAndItsMaker) {
@@ -188,6 +198,30 @@ TEST_F(CommandsTest, whetherAnOrderMatchesIsDescribedWhileItIsLive) {
   EXPECT_EQ(alice_.trader->describe_match("ffffffff", network_.now), "");
   network_.execute(bob_, command::CancelOrder{sell.id});
   EXPECT_EQ(describe(), "");
+}
+
+TEST_F(CommandsTest, anOrderThatMeetsItsOwnMakerIsDescribedSo) {
+  auto const sell = publish(bob_, Side::sell);
+  auto const buy = publish(bob_, Side::buy);
+  for (auto const& id : {sell.id, buy.id}) {
+    auto const text = alice_.trader->describe_match(id, network_.now);
+    EXPECT_NE(text.find("of the same maker"), std::string::npos) << text;
+  }
+}
+
+TEST_F(CommandsTest, anAmbiguousIdIsRefusedWithWhatMakesItUnique) {
+  auto const hint = [&](std::string const& id) {
+    auto const result = network_.execute(alice_, command::ListMatches{id});
+    auto const* const failure = std::get_if<result::Failure>(&result);
+    EXPECT_TRUE(failure && failure->code == FailureCode::ambiguous);
+    return failure ? failure->hint : "";
+  };
+  for (auto const& order : {signed_by(5, draft(1, Side::sell)), signed_by(6, draft(2, Side::sell))}) {
+    EXPECT_EQ(network_.ask(alice_, to_json(order)).error, "");
+  }
+  EXPECT_EQ(hint(uuid(1).substr(0, 8)), "give more of the id");
+  EXPECT_EQ(network_.ask(alice_, to_json(signed_by(7, draft(1, Side::sell)))).error, "");
+  EXPECT_EQ(hint(uuid(1)), "add @ and the first characters of the maker's key");
 }
 
 TEST_F(CommandsTest, listsAreLimited) {

@@ -1,6 +1,7 @@
 // Makers that sign contradictory terms of one order, and honest ones that seem to.
 #include <gtest/gtest.h>
 
+#include "exchange/core/network/proof_spread.hpp"
 #include "tests/support/trader_network.hpp"
 
 namespace grenache::exchange {
@@ -159,6 +160,54 @@ TEST(Equivocations, proofsAgainstMakersWithoutOrdersMakeRoomFirst) {
   EXPECT_TRUE(has(1));
   EXPECT_TRUE(has(20));
   EXPECT_FALSE(has(18)) << "it was the oldest of those without orders";
+}
+
+TEST(Equivocations, aRowThatProvesNothingAgainstItsMakerIsNotRestored) {
+  Random random{1};
+  CallTable calls;
+  Turn turn{{TimePoint{}, kNow}, random, calls};
+  Equivocations table{{}};
+  auto const proof = proof_against(3);
+  table.add(proof.first, proof.second, true, turn);
+  std::vector<Row> rows;
+  table.dump(rows);
+  ASSERT_EQ(rows.size(), 1u);
+  Equivocations later{{}};
+  auto of_another = rows[0];
+  of_another.key = secret(4).public_key().hex();
+  EXPECT_FALSE(later.restore(of_another));
+  auto body = *json::parse(rows[0].body)->as_object();
+  auto const first = std::ranges::find(body, "order", [](auto const& each) { return each.first; })->second;
+  for (auto& [name, value] : body) {
+    if (name == "second") value = first;
+  }
+  auto same = rows[0];
+  same.body = json::to_text(json::Value{body});
+  EXPECT_FALSE(later.restore(same)) << "the two orders are one";
+  EXPECT_TRUE(later.restore(rows[0]));
+}
+
+TEST(ProofSpread, aPeerIsShownAProofAtMostOnceInTheRepeatTime) {
+  Random random{1};
+  CallTable calls;
+  Self const self{secret(1), secret(1).public_key(), {}, {}, {}, -1};
+  ProofSpread spread{{}, self};
+  auto const message = proof_against(3);
+  Equivocations::Proof proof;
+  proof.first = message.first;
+  proof.second = message.second;
+  auto const sent = [&](Duration later) {
+    Turn turn{{TimePoint{} + later, kNow}, random, calls};
+    spread.show(proof, "127.0.0.1:2", turn);
+    TurnPositions positions;
+    std::deque<Output> outputs;
+    std::move(turn).close(positions, outputs);
+    return outputs.size();
+  };
+  EXPECT_EQ(sent(0s), 1u);
+  EXPECT_EQ(sent(1min), 0u);
+  EXPECT_EQ(sent(10min), 1u);
+  EXPECT_EQ(sent(11min), 0u);
 }
 
 // Honest makers

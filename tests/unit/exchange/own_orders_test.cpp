@@ -563,6 +563,19 @@ TEST_F(OwnOrdersTest, aRowRestoresAllOfAnOrder) {
   EXPECT_EQ(dumped, std::vector{row});
 }
 
+TEST_F(OwnOrdersTest, totalsOfARowThatExceedTheAmountAreReduced) {
+  auto const order = add();
+  (void)apply(order, totals(60, 30), false);
+  auto body = *json::parse(row_of(order).body)->as_object();
+  for (auto& [name, value] : body) {
+    if (name == "reduced") value = json::Value{Satoshi{50}.to_text()};
+  }
+  OwnOrders later{options(), self_};
+  ASSERT_TRUE(later.restore({OwnOrders::kRowKind, order.id, json::to_text(json::Value{body})}));
+  auto const& restored = later.find(order.id)->totals;
+  EXPECT_LE(restored.filled + restored.reduced, Satoshi{100});
+}
+
 TEST_F(OwnOrdersTest, rowsOfTheFirstReleaseLackSomeMembers) {
   auto const order = add();
   (void)apply(order, totals(10, 0), false);
