@@ -74,6 +74,16 @@ TEST_F(CrossingTest, theLaterOrderTakesAndBothAreFilled) {
   }
 }
 
+TEST_F(CrossingTest, anOrderOfAnotherMakerIsTakenAsSoonAsItIsHeardOf) {
+  auto const first = publish(alice_, terms(Side::sell, 50));
+  (void)first;
+  network_.advance(1s);
+  publish(carol_, terms(Side::buy, 50, 5'000'000));
+  EXPECT_TRUE(trades(carol_).empty());
+  publish(bob_, terms(Side::buy, 50));
+  EXPECT_EQ(trades(bob_).size(), 1u);
+}
+
 TEST_F(CrossingTest, ordersPlacedAtTheSameMomentMakeOneTrade) {
   // Neither hears of the other's order before its own is placed.
   network_.unreachable = {alice_.at, bob_.at};

@@ -85,6 +85,12 @@ TEST_F(ImmediateOrderTest, anIocOrderTakesTheBestPricesFirstAndCancelsTheRest) {
   EXPECT_EQ(alice.trader->own_orders().all().size(), 0u) << "it is not published";
 }
 
+TEST_F(ImmediateOrderTest, theLastSatoshiIsTakenToo) {
+  publish(bob, 50, 100);
+  publish(carol, 1, 200);
+  EXPECT_EQ(execution_of(buy(51, 200, kIoc)).filled, Satoshi{51});
+}
+
 TEST_F(ImmediateOrderTest, withoutAMatchNothingIsTraded) {
   publish(bob, 50, 200);
   for (auto const kind : {kIoc, kFok}) {
@@ -152,6 +158,15 @@ TEST_F(ImmediateOrderTest, anInvoiceOfAnEarlierAttemptIsUsed) {
   auto const done = execution_of(buy(90, 200, kFok));
   EXPECT_EQ(done.filled, Satoshi{90}) << "a maker grants a taker one reservation of an order at a time";
   EXPECT_EQ(trade_count(bob), 1u);
+}
+
+TEST_F(ImmediateOrderTest, thePaymentOfAnEarlierInvoiceAnswersNoOtherCommand) {
+  command::AcceptOrder accept;
+  accept.id = publish(bob, 50, 100).id;
+  ASSERT_TRUE(std::holds_alternative<result::PurchaseView>(network.execute(alice, accept)));
+  EXPECT_EQ(execution_of(buy(50, 100, kIoc)).filled, Satoshi{50});
+  EXPECT_EQ(trade_count(bob), 1u);
+  EXPECT_EQ(alice.answers.size(), 2u);
 }
 
 TEST_F(ImmediateOrderTest, anAmountWhosePaymentMayHaveArrivedIsNotBoughtAgain) {

@@ -279,6 +279,36 @@ TEST_F(PeggedOrdersTest, isRefusedWithoutAnIndexAPriceOrAStoreOfItsOwn) {
   EXPECT_NE(failure_of(network.execute(bob, grouped)), "");
 }
 
+TEST_F(PeggedOrdersTest, isNotKeptWhenItsFirstOrderIsRefused) {
+  auto options = options_of_maker();
+  options.own_orders.order_count_max = 0;
+  auto& dave = network.add("Dave", 4, options);
+  for (std::size_t i = 0; i < 3; ++i) {
+    dave.trader->index_updated({"index", i, {PriceCents{6'000'000}, network.now.wall}}, network.now);
+  }
+  EXPECT_NE(failure_of(network.execute(dave, pegged(Side::sell, 100, "index+0%"))), "");
+  EXPECT_TRUE(dave.trader->pegged_orders().all().empty());
+}
+
+TEST_F(PeggedOrdersTest, isNotReplacedAtTheSamePriceEvenWithoutAThreshold) {
+  auto options = options_of_maker();
+  options.pegged_orders.threshold = 0;
+  auto& dave = network.add("Dave", 4, options);
+  network.look_up();
+  auto const tell = [&] {
+    network.live(31s);
+    for (std::size_t i = 0; i < 3; ++i) {
+      dave.trader->index_updated({"index", i, {PriceCents{6'000'000}, network.now.wall}}, network.now);
+    }
+    network.run();
+  };
+  tell();
+  network.execute(dave, pegged(Side::sell, 100, "index+0%"));
+  auto const id = only().id;
+  tell();
+  EXPECT_EQ(only().id, id);
+}
+
 TEST_F(PeggedOrdersTest, whatForgottenOrdersHaveSoldStillCounts) {
   auto const first = publish(pegged(Side::sell, 100, "index+0%"));
   take(alice, accept(first, 40, true));
@@ -441,6 +471,18 @@ TEST_F(PeggedWorkTest, theOldOrderIsClosedBeforeTheWorkIsFoundAndTheSearchIsRepe
   network.work_count_max = work_count_max;
   network.start(worker);
   network.look_up();
+  tell(6'100'000);
+  EXPECT_EQ(only().price, PriceCents{6'100'000});
+}
+
+TEST_F(PeggedWorkTest, aSearchThatFailedIsRepeatedWithoutARestart) {
+  network.look_up();
+  tell(6'000'000);
+  placed(network.execute(worker, pegged(Side::sell, 100, "index+0%")));
+  auto const work_count_max = std::exchange(network.work_count_max, 0);
+  tell(6'100'000);
+  EXPECT_TRUE(live().empty());
+  network.work_count_max = work_count_max;
   tell(6'100'000);
   EXPECT_EQ(only().price, PriceCents{6'100'000});
 }

@@ -146,6 +146,36 @@ TEST_F(TradeTest, oneTakeIsServedOnceHoweverOftenItIsAccepted) {
   EXPECT_NE(failure_of(network.execute(alice, accept(sell))), "") << "it is filled";
 }
 
+TEST_F(TradeTest, acceptingAnInvoicedTakeAgainWithPaymentPaysIt) {
+  auto const sell = publish(bob, Side::sell);
+  auto const first = view_of(network.execute(alice, accept(sell)));
+  auto const paid = view_of(network.execute(alice, accept(sell, 0, true)));
+  EXPECT_EQ(paid.take_id, first.take_id);
+  EXPECT_EQ(paid.state, result::PurchaseState::settled);
+}
+
+TEST_F(TradeTest, aTakeForAnOwnOrderThatOthersHaveReservedSaysSo) {
+  auto const sell = publish(bob, Side::sell, 100);
+  auto const buy = publish(alice, Side::buy, 100);
+  view_of(network.execute(carol, accept(buy, 100)));
+  auto wanted = accept(sell, 100);
+  wanted.for_order = buy.id;
+  auto const failure = failure_of(network.execute(alice, wanted));
+  EXPECT_NE(failure.find("the own order has not that much to trade"), std::string::npos) << failure;
+}
+
+TEST_F(TradeTest, anUnreadableProofOfPaymentIsAskedForAgain) {
+  auto const sell = publish(bob, Side::sell);
+  auto const invoiced = view_of(network.execute(alice, accept(sell)));
+  network.strangers[bob.at] = [](json::Value const&) { return CallAnswer{json::Value{"{}"}, {}}; };
+  network.begin(alice, command::Pay{invoiced.take_id});
+  network.wait(5s);
+  EXPECT_TRUE(trades(alice).empty());
+  network.strangers.clear();
+  network.wait(60s);
+  EXPECT_EQ(trades(alice).size(), 1u);
+}
+
 TEST_F(TradeTest, guardsOfATakeAreKept) {
   auto const sell = publish(bob, Side::sell);
   auto wanted = accept(sell);
@@ -410,6 +440,67 @@ TEST_F(TradeTest, withoutAnAnswerOfTheStoreNothingIsPromised) {
   EXPECT_EQ(trades(bob).size(), 1u);
   EXPECT_EQ(trades(alice).size(), 1u);
   (void)pay;
+}
+
+TEST_F(TradeTest, aPaymentThatTheStoreInTheProcessCannotSettleYetIsNotExpired) {
+  Trader::Options options;
+  options.is_store_in_process = true;
+  auto& dave = network.add("Dave", 4, options);
+  network.look_up();
+  auto const sell = publish(dave, Side::sell);
+  auto const invoiced = view_of(network.execute(alice, accept(sell)));
+  network.stores_down.insert(dave.id);
+  network.begin(alice, command::Pay{invoiced.invoice});
+  network.wait(30s);
+  network.stores_down.clear();
+  network.wait(60s);
+  EXPECT_EQ(trades(dave).size(), 1u);
+  EXPECT_TRUE(events_of<event::SaleExpired>(dave).empty());
+}
+
+// The store is a host of its own, whose clock may be ahead.
+TEST_F(TradeTest, aReservationThatTheStoreGrantsTooLateIsReleased) {
+  auto& dave = network.add_at("127.0.0.1:2900", -30s, "Dave", 4, {});
+  network.look_up();
+  command::AddOrder order;
+  order.side = Side::sell;
+  order.price = PriceCents{6'000'000};
+  order.amount = Satoshi{100};
+  order.time_in_force = TimeInForce::good_till_date;
+  order.life = 20s;
+  auto const sell = std::get<result::Placed>(network.execute(dave, order)).order.order;
+  TakeTerms take{uuid(7), Satoshi{60}, sell.price, {}, network.now_of(dave).wall, {}};
+  sign_take(take, sell.id, dave.id, secret(9));
+  ExecuteOrderMessage const message{{1, CreatorType::client, take.created}, sell.id, take};
+  auto const refusal = parse_refusal(network.ask(dave, to_json(message)).error);
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->code, RefusalCode::expired);
+  EXPECT_EQ(network.stores[dave.id].reservation_count(), 0u);
+  auto const answered = events_of<event::TakeAnswered>(dave);
+  ASSERT_EQ(answered.size(), 1u);
+  EXPECT_TRUE(answered[0].refusal);
+}
+
+TEST_F(TradeTest, salesOfAnOrderThatIsUnknownAfterARestartAreForgotten) {
+  auto const sell = publish(bob, Side::sell, 100);
+  view_of(network.execute(alice, accept(sell, 60)));
+  ASSERT_EQ(bob.rows.read({.kind = Sales::kRowKind}).size(), 1u);
+  network.kill(bob);
+  bob.rows.apply({bob.durable, {{OwnOrders::kRowKind, sell.id, {}}}});
+  network.start(bob);
+  EXPECT_TRUE(bob.rows.read({.kind = Sales::kRowKind}).empty());
+}
+
+TEST_F(TradeTest, refusedTakesAreForgottenWithTheirOrder) {
+  auto const sell = publish(bob, Side::sell, 100);
+  view_of(network.execute(alice, accept(sell, 60)));
+  (void)network.execute(carol, accept(sell, 60));
+  ASSERT_EQ(bob.rows.read({.kind = RefusedTakes::kRowKind}).size(), 1u);
+  network.live(60h);
+  network.execute(bob, command::CancelOrder{sell.id});
+  network.live(60h);
+  ASSERT_FALSE(bob.trader->own_orders().find(sell.id));
+  EXPECT_TRUE(bob.rows.read({.kind = RefusedTakes::kRowKind}).empty());
 }
 
 TEST_F(TradeTest, aTakeIsDurableBeforeItsRequestLeaves) {
