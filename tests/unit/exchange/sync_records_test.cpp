@@ -335,6 +335,26 @@ TEST_F(SyncRecordsTest, whatTheBookRefusesIsAskedForAgainAfterTenMinutes) {
   EXPECT_EQ(sent<GetRecordsMessage>().size(), 1u);
 }
 
+TEST_F(SyncRecordsTest, whatTheBookRefusesIsAskedForAgainAfterExactlyTenMinutes) {
+  meet(kBob);
+  auto const theirs = order(1);
+  (void)reconcile_with(kBob, {theirs});
+  deliver(one<GetRecordsMessage>(kBob).call, {theirs}, 0, BookErrc::maker_full);
+  wait(10min);
+  (void)reconcile_with(kBob, {theirs});
+  EXPECT_EQ(sent<GetRecordsMessage>().size(), 1u);
+}
+
+TEST_F(SyncRecordsTest, aVersionThatTheBookRefusedIsUnknownAgainAfterExactlyTenMinutes) {
+  wait(0s);
+  auto const theirs = order(1);
+  sync_.heard(theirs);
+  meet(kBob);
+  EXPECT_EQ(tell(kBob, {version_of(theirs)}), std::vector{false});
+  wait(10min);
+  EXPECT_EQ(tell(kBob, {version_of(theirs)}), std::vector{true});
+}
+
 TEST_F(SyncRecordsTest, aNewerVersionThanTheOneRefusedIsAskedFor) {
   meet(kBob);
   auto const theirs = order(1);
@@ -498,6 +518,23 @@ TEST_F(SyncRecordsTest, anAnswerIsBoundedInNumberAndSize) {
   read = ask_us(put(200));
   EXPECT_EQ(read.list.orders.size(), 160u * 1024 / 900 + 1);
   EXPECT_EQ(read.left, 200 - read.list.orders.size());
+}
+
+TEST_F(SyncRecordsTest, anAnswerEndsWithTheRecordThatFillsIt) {
+  std::vector<OrderPosition> positions;
+  for (std::size_t i = 0; i < 190; ++i) {
+    auto each = draft(1, Side::sell);
+    each.maker = PeerId::random(random_);
+    each.id = make_uuid(random_);
+    each.signature = Signature::random(random_);
+    // 140 of 910 bytes and 40 of 911 are 160 KB.
+    each.endpoint = std::string(i < 140 ? 208 : 209, 'h') + ":1";
+    keep(each);
+    positions.push_back(position(each));
+  }
+  auto const read = ask_us(positions);
+  EXPECT_EQ(read.list.orders.size(), 180u);
+  EXPECT_EQ(read.left, 10u);
 }
 
 }  // namespace
