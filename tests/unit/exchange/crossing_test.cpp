@@ -74,14 +74,27 @@ TEST_F(CrossingTest, theLaterOrderTakesAndBothAreFilled) {
   }
 }
 
-TEST_F(CrossingTest, anOrderOfAnotherMakerIsTakenAsSoonAsItIsHeardOf) {
-  auto const first = publish(alice_, terms(Side::sell, 50));
-  (void)first;
-  network_.advance(1s);
-  publish(carol_, terms(Side::buy, 50, 5'000'000));
-  EXPECT_TRUE(trades(carol_).empty());
+TEST_F(CrossingTest, aLaterOrderThatMustBeTakenIsTakenAsSoonAsItIsHeardOf) {
+  auto wanted = terms(Side::sell, 100);
+  wanted.least_take = Satoshi{60};
+  publish(alice_, wanted);
+  network_.wait(6s);
+  publish(carol_, terms(Side::buy, 50));
+  EXPECT_EQ(trades(alice_).size(), 1u);
+}
+
+TEST_F(CrossingTest, theNextOrderIsTakenAtOnceWhenAMakerRefuses) {
+  auto& dave = network_.add("Dave", 4);
+  network_.look_up();
+  auto const best = publish(carol_, terms(Side::sell, 50, 5'000'000));
+  publish(carol_, terms(Side::sell, 50));
+  command::AcceptOrder take;
+  take.id = best.id;
+  (void)network_.execute(dave, take);
+  network_.wait(6s);
   publish(bob_, terms(Side::buy, 50));
-  EXPECT_EQ(trades(bob_).size(), 1u);
+  ASSERT_EQ(trades(bob_).size(), 1u);
+  EXPECT_EQ(trades(bob_)[0].price, PriceCents{6'000'000});
 }
 
 TEST_F(CrossingTest, ordersPlacedAtTheSameMomentMakeOneTrade) {

@@ -210,6 +210,30 @@ TEST(ProofSpread, aPeerIsShownAProofAtMostOnceInTheRepeatTime) {
   EXPECT_EQ(sent(11min), 0u);
 }
 
+TEST(ProofSpread, onlySoManyCallsAreUnderWay) {
+  Random random{1};
+  CallTable calls;
+  Self const self{secret(1), secret(1).public_key(), {}, {}, {}, -1};
+  ProofSpread spread{{.call_count_max = 2}, self};
+  auto const message = proof_against(3);
+  Equivocations::Proof proof;
+  proof.first = message.first;
+  proof.second = message.second;
+  auto const is_sent = [&](std::string const& endpoint) {
+    Turn turn{{TimePoint{}, kNow}, random, calls};
+    spread.show(proof, endpoint, turn);
+    TurnPositions positions;
+    std::deque<Output> outputs;
+    std::move(turn).close(positions, outputs);
+    return !outputs.empty();
+  };
+  EXPECT_TRUE(is_sent("127.0.0.1:2"));
+  EXPECT_TRUE(is_sent("127.0.0.1:3"));
+  EXPECT_FALSE(is_sent("127.0.0.1:4"));
+  spread.on_answered();
+  EXPECT_TRUE(is_sent("127.0.0.1:4"));
+}
+
 // Honest makers
 
 TEST(HonestMaker, twoProcessesThatDoNotShareAStoreAreNotConvicted) {

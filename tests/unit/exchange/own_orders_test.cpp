@@ -515,6 +515,21 @@ TEST_F(OwnOrdersTest, anOlderVersionCountsOnlyIfItSaysThatLessIsLeft) {
   EXPECT_TRUE(stored_.empty());
 }
 
+TEST_F(OwnOrdersTest, whatAnOlderVersionSaysDoesNotExtendTheLife) {
+  auto const first = add();
+  (void)apply(first, totals(10, 0), false);
+  now_.wall += 1h;
+  auto sold = first;
+  sold.remaining = Satoshi{60};
+  EXPECT_FALSE(observe(signed_by(1, sold), true));
+  (void)asked();
+  auto next = totals(10, 30);
+  next.seq = 9;
+  auto const ended = answer(store::Updated{next});
+  ASSERT_TRUE(ended.changed);
+  EXPECT_EQ(ended.changed->expires, first.expires);
+}
+
 TEST_F(OwnOrdersTest, whoeverSignedANewerVersionMayNotHaveKnownWhatWeKnow) {
   for (bool const is_shared : {false, true}) {
     auto const order = add();

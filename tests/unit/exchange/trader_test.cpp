@@ -437,6 +437,17 @@ TEST(Trader, refusesForgedOrdersAndOldOnesByTheirOwnNames) {
       RefusalCode::expired);
 }
 
+TEST(Trader, whoeverComparesBooksWithItIsPingedToo) {
+  TraderNetwork network;
+  auto& alice = network.add("Alice", 1);
+  ReconcileMessage message;
+  message.header = {1, CreatorType::client, network.now.wall};
+  message.endpoint = "127.0.0.1:2999";
+  message.prefixes = {0};
+  EXPECT_EQ(network.ask(alice, to_json(message)).error, "");
+  EXPECT_TRUE(alice.trader->peers().find("127.0.0.1:2999"));
+}
+
 TEST(Trader, hasOrdersOfASideAsLongAsOneOfThemIsLive) {
   TraderNetwork network;
   auto& alice = network.add("Alice", 1);
