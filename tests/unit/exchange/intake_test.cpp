@@ -105,5 +105,14 @@ TEST_F(IntakeTest, dropsWhatWasReadFromOnePeerAlone) {
   EXPECT_TRUE(intake_.add(order(5), {.endpoint = "h:2"})) << "somebody else may send it";
 }
 
+TEST_F(IntakeTest, whatWasDroppedIsNotVerified) {
+  for (std::uint64_t i = 1; i <= 2; ++i) EXPECT_TRUE(intake_.add(order(i), {.endpoint = "h:1", .read = 1}));
+  EXPECT_EQ(intake_.drop_read_from("h:1").size(), 2u);
+  EXPECT_TRUE(intake_.add(order(3), {}));
+  auto const batches = send();
+  ASSERT_EQ(batches.size(), 1u);
+  EXPECT_EQ(batches[0].orders, std::vector{order(3)});
+}
+
 }  // namespace
 }  // namespace grenache::exchange

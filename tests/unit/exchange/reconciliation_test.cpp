@@ -182,6 +182,18 @@ class ReconciliationOf100000Test : public testing::Test {
   Replica b;
 };
 
+TEST(Tagger, aTagDependsOnEachByteOfTheHashAndOfTheSalt) {
+  auto const hash = sha256("x");
+  for (std::size_t i = 0; i < 32; ++i) {
+    auto other = hash;
+    other.array()[i] ^= 1;
+    EXPECT_NE(Tagger{7}(hash), Tagger{7}(other)) << i;
+  }
+  for (std::uint64_t i = 0; i < 8; ++i) {
+    EXPECT_NE(Tagger{7}(hash), Tagger{7 ^ std::uint64_t{1} << (8 * i)}(hash)) << i;
+  }
+}
+
 TEST_F(ReconciliationOf100000Test, equalSetsCost300Bytes) {
   differ(0, false);
   auto const cost = reconcile_once();
