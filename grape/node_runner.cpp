@@ -245,16 +245,14 @@ template <class Done>
 net::Awaitable<Result<Done>> NodeRunner::await_outcome(std::shared_ptr<Requests> shared,
                                                        net::Executor executor, Result<RequestId> id) {
   if (!id) co_return id.error();
-  auto& waiters = std::get<Waiters<Done>>(shared->waiters);
   Waiter<Done> waiter;
-  waiters.emplace(*id, &waiter);
+  Registration<Done> const registration{std::get<Waiters<Done>>(shared->waiters), *id, waiter};
   shared->runner->flush();
   while (!waiter.done) {
     if (!waiter.changed) waiter.changed.emplace(executor);
     net::Wake const wake = co_await waiter.changed->wait();
     if (wake == net::Wake::cancelled) break;
   }
-  waiters.erase(*id);
   if (!waiter.done) {
     if (shared->runner != nullptr) shared->runner->node_->cancel(*id);
     co_return Error{asio::error::operation_aborted};

@@ -81,6 +81,19 @@ class NodeRunner {
   };
   template <class Done>
   using Waiters = std::map<RequestId, Waiter<Done>*>;
+  /// Registers a waiter as long as this object exists.
+  template <class Done>
+  struct Registration {
+    Registration(Waiters<Done>& all, RequestId request, Waiter<Done>& waiter) : waiters{all}, id{request} {
+      waiters.emplace(id, &waiter);
+    }
+    ~Registration() { waiters.erase(id); }
+    Registration(Registration const&) = delete;
+    Registration& operator=(Registration const&) = delete;
+
+    Waiters<Done>& waiters;
+    RequestId id;
+  };
   /// State shared by the runner and the callers' coroutines, which may outlive it.
   struct Requests {
     NodeRunner* runner = nullptr;  // null: destroyed

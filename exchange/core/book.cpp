@@ -325,6 +325,18 @@ OrderRecord const* Book::first_match(OrderRecord const& order, std::size_t count
   return out;
 }
 
+std::size_t Book::hidden_match_count(OrderRecord const& order, WallTime now) const {
+  std::size_t count = 0;
+  for (auto const& maker : hidden_) {
+    auto const* const row = open_.row_of(maker);
+    if (!row) continue;
+    for (auto const& place : *row) {
+      if (may_trade(order, *find(*place.key), now)) ++count;
+    }
+  }
+  return count;
+}
+
 std::vector<OrderRecord> Book::live(WallTime now) const {
   std::vector<OrderRecord> out;
   for_each_live(now, [&](OrderRecord const& order) { out.push_back(order); });

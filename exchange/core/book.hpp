@@ -165,6 +165,8 @@ class Book {
   [[nodiscard]] std::size_t open_count() const { return open_.size(); }
   /// The number of open orders that are hidden.
   [[nodiscard]] std::size_t hidden_count() const { return open_.size() - engine_.size(); }
+  /// The number of hidden orders that may_trade() with `order`. Linear in the hidden ones.
+  [[nodiscard]] std::size_t hidden_match_count(OrderRecord const& order, WallTime now) const;
   [[nodiscard]] bool has_open_orders_of(PeerId const& maker) const { return open_.count_of(maker) > 0; }
   /// Removes all orders of a maker and returns their keys.
   std::vector<OrderKey> remove_of(PeerId const& maker);

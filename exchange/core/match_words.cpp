@@ -4,11 +4,12 @@ namespace grenache::exchange {
 
 namespace {
 
-std::string hidden_words(Book const& book) {
-  auto const count = book.hidden_count();
+std::string hidden_words(Book const& book, OrderRecord const& order, WallTime now) {
+  auto const count = book.hidden_match_count(order, now);
   if (count == 0) return {};
+  if (count == 1) return " An order that it would match is hidden, since its maker is silent.";
   return " " + std::to_string(count) +
-         (count == 1 ? " order of a silent maker is" : " orders of silent makers are") + " hidden.";
+         " orders that it would match are hidden, since their makers are silent.";
 }
 
 std::string no_match_words(Book const& book, OrderRecord const& order, WallTime now) {
@@ -39,7 +40,7 @@ std::string match_words(Book const& book, OrderRecord const& order, bool is_own,
            (matches.size() == 1 ? " order: " : " orders; the best is ") + best.order.id + " at " +
            best.order.price.to_text() + " USD, " + best.amount.to_text() + " BTC of it." + advice;
   }
-  return no_match_words(book, order, now) + hidden_words(book);
+  return no_match_words(book, order, now) + hidden_words(book, order, now);
 }
 
 }  // namespace grenache::exchange

@@ -297,6 +297,7 @@ void Trader::run(CommandId id, command::CancelOrder const& wanted, Turn& turn) {
 }
 
 void Trader::run(CommandId id, command::ListOrders const& wanted, Turn& turn) {
+  expire_orders(turn.now.wall);
   result::OrderList out;
   auto const add = [&](auto const& order) {
     if (out.orders.size() < options_.listed_count_max) {
@@ -320,6 +321,7 @@ void Trader::run(CommandId id, command::ListOrders const& wanted, Turn& turn) {
 }
 
 void Trader::run(CommandId id, command::ShowBook const& wanted, Turn& turn) {
+  expire_orders(turn.now.wall);
   auto const count_max = std::min(wanted.level_count_max, options_.listed_count_max);
   turn.answer(id,
               result::Ladder{levels_of(book_, Side::buy, count_max, turn.now.wall),
@@ -390,6 +392,7 @@ void Trader::run(CommandId id, command::ListPeers const&, Turn& turn) {
 }
 
 void Trader::run(CommandId id, command::ShowStatus const&, Turn& turn) {
+  expire_orders(turn.now.wall);
   result::StatusView out;
   out.id = self_.id;
   out.name = self_.name;

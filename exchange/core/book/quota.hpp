@@ -23,7 +23,8 @@ namespace grenache::exchange {
 /// displace a maker that has fewer orders (QuotaTest.tenMakersDoNotKeepOthersOut). An unlimited number of
 /// keys with one order each displaces the orders with less work (QuotaTest.workWinsAgainstKeysWithoutEnd).
 ///
-/// Unsigned orders are not displaced: when their limit is reached, no further one is added.
+/// An unsigned order displaces no other unsigned one: when their limit is reached, no further one is added.
+/// In a full book they give way like the orders of a maker without proof of work.
 ///
 /// The weight of an order decreases only when its maker adds orders, and the order that is removed is always
 /// the last of its maker. Therefore the remaining orders are those that would be kept of the whole set.

@@ -397,13 +397,21 @@ TEST(Book, anOrderThatOnlyHiddenOnesWouldMatchSaysSo) {
   Book book{{}};
   auto const hidden = signed_by(1, draft(1, Side::sell));
   auto const buyer = signed_by(3, draft(9, Side::buy));
-  ASSERT_TRUE(book.add(hidden, kNow));
+  auto unaffordable = draft(4, Side::sell);
+  unaffordable.price = PriceCents{buyer.price.units() + 1};
+  ASSERT_TRUE(book.add(signed_by(1, unaffordable), kNow));
+  ASSERT_TRUE(book.add(signed_by(1, draft(5, Side::buy)), kNow));
   book.hide(*hidden.maker, true);
-  EXPECT_EQ(match_words(book, buyer, true, kNow),
-            "It matches nothing: nobody sells. 1 order of a silent maker is hidden.");
+  EXPECT_EQ(match_words(book, buyer, true, kNow), "It matches nothing: nobody sells.");
+  ASSERT_TRUE(book.add(hidden, kNow));
+  EXPECT_EQ(
+      match_words(book, buyer, true, kNow),
+      "It matches nothing: nobody sells. An order that it would match is hidden, since its maker is silent.");
   ASSERT_TRUE(book.add(signed_by(1, draft(2, Side::sell)), kNow));
-  EXPECT_EQ(match_words(book, buyer, true, kNow),
-            "It matches nothing: nobody sells. 2 orders of silent makers are hidden.");
+  EXPECT_EQ(
+      match_words(book, buyer, true, kNow),
+      "It matches nothing: nobody sells. 2 orders that it would match are hidden, since their makers are "
+      "silent.");
   book.hide(*hidden.maker, false);
   EXPECT_TRUE(match_words(book, buyer, true, kNow).starts_with("It matches 2 orders; "));
 }
