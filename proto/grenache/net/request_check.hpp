@@ -20,7 +20,7 @@ enum class HeaderVerdict : std::uint8_t {
   unsupported,  // a transfer coding other than chunked; answered with 501
 };
 
-/// What is checked of a request line and its headers, found in one pass. Views of the header.
+/// The parts of a request's header that are checked, collected in one pass. Refers to the header.
 struct RequestLines {
   struct Line {
     std::string_view value;  // of the first line with this name
