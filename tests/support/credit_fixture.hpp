@@ -57,8 +57,8 @@ struct CreditPeer {
     EXPECT_TRUE(is_genuine(message, line.parties(), other_side(line.side()), line.known_counter()));
     return send(line.receive(message, now));
   }
-  void restore(std::string const& row) {
-    auto restored = CreditLine::from_row(row, key.public_key(), other);
+  void restore(CreditLine::Rows const& rows) {
+    auto restored = CreditLine::from_rows(rows, key.public_key(), other);
     ASSERT_TRUE(restored);
     line = std::move(*restored);
   }

@@ -80,7 +80,13 @@ void CreditLine::requeue() {
 
 void CreditLine::fail_pending(CreditErrc error, CreditStep& step) {
   requeue();
-  for (auto const& entry : std::exchange(queue_, {})) step.tell.push_back({Kind::failed, entry, error});
+  for (auto& entry : std::exchange(queue_, {})) fail(std::move(entry), error, step);
+}
+
+void CreditLine::fail(CreditEntry entry, CreditErrc error, CreditStep& step) const {
+  step.save = true;
+  step.rows.push_back({row_key(entry.id, side_), {}});
+  step.tell.push_back({Kind::failed, std::move(entry), error});
 }
 
 CreditView CreditLine::view() const {
@@ -138,7 +144,7 @@ void CreditLine::advance(WallTime now, CreditStep& step) {
     // There is no room only after a record was taken over that this peer had lost.
     if (is_expired || entry.amount.units() > room || (sum + entry.amount).units() > UsdCents::kMax) {
       auto const error = is_expired ? CreditErrc::expired : CreditErrc::over_limit;
-      step.tell.push_back({Kind::failed, std::move(entry), error});
+      fail(std::move(entry), error, step);
       continue;
     }
     room -= entry.amount.units();
@@ -208,6 +214,7 @@ Result<CreditStep> CreditLine::give(CreditEntry const& entry, WallTime now) {
   if (total_of(entry.kind) + entry.amount.units() > UsdCents::kMax) return CreditErrc::bad_amount;
   CreditStep step;
   step.save = true;
+  step.rows.push_back({row_key(entry.id, side_), pending_row(entry)});
   queue_.push_back(entry);
   advance(now, step);
   return step;
@@ -273,7 +280,7 @@ CreditStep CreditLine::expire(WallTime now) {
     return entry.kind == CreditKind::pay && entry.expires <= now;
   };
   for (auto const& entry : queue_) {
-    if (is_expired(entry)) step.tell.push_back({Kind::failed, entry, CreditErrc::expired});
+    if (is_expired(entry)) fail(entry, CreditErrc::expired, step);
   }
   std::erase_if(queue_, is_expired);
   if (in_flight_) {

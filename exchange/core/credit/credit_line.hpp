@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,9 +40,20 @@ struct CreditNotice {
   std::optional<CreditReceipt> receipt{};  // lacks our signatures: sign() adds them
 };
 
-/// What handling one input does. First save the row if `save` is set, then send and tell.
+/// A changed row of an entry: pending, or counted and remembered.
+struct CreditRowChange {
+  std::string key;   // at most kCreditEntryKeyMax bytes
+  std::string body;  // JSON; empty: the row is erased
+};
+inline constexpr std::size_t kCreditEntryKeyMax = 38;
+/// The row of an entry that is not counted yet.
+[[nodiscard]] std::string pending_row(CreditEntry const& entry);
+
+/// What handling one input does. First save the line's row if `save` is set, and those of `rows`, in one
+/// transaction; then send and tell.
 struct CreditStep {
   bool save = false;
+  std::vector<CreditRowChange> rows{};  // in order
   /// To the other side, in order; they lack our signatures: sign() adds them.
   std::vector<CreditMessage> send{};
   std::vector<CreditNotice> tell{};
@@ -164,12 +176,19 @@ class CreditLine {
   /// The counter for is_genuine().
   [[nodiscard]] std::int64_t known_counter() const { return ours().record.counter; }
 
-  /// The body of a journal row: JSON.
+  /// The line in the journal: a row of its own, whose size does not depend on what was paid, and one for each
+  /// entry that is pending or remembered.
+  struct Rows {
+    std::string line;                            // JSON
+    std::map<std::string, std::string> entries;  // by key
+    friend bool operator==(Rows const&, Rows const&) = default;
+  };
   [[nodiscard]] std::string to_row() const;
+  [[nodiscard]] Rows rows() const;
   /// Errors: bad_row, also if the line contradicts itself. Limits are not checked, since a peer could sign a
   /// limit below its own debt.
-  [[nodiscard]] static Result<CreditLine> from_row(std::string_view body, PeerId const& self,
-                                                   PeerId const& other);
+  [[nodiscard]] static Result<CreditLine> from_rows(Rows const& rows, PeerId const& self,
+                                                    PeerId const& other);
   /// True if all invariants hold that do not depend on the other side's honesty.
   [[nodiscard]] bool check() const;
   /// True if nobody owes more than the limit, pending amounts included; always, if both peers are honest.
@@ -209,7 +228,12 @@ class CreditLine {
   [[nodiscard]] CreditMessage message(decltype(CreditMessage::body) body) const;
   [[nodiscard]] CreditMessage sync() const;
   void tell_receipts(std::vector<CreditEntry> const& entries, CreditSide payer, CreditStep& step) const;
+  void fail(CreditEntry entry, CreditErrc error, CreditStep& step) const;
   void fail_pending(CreditErrc error, CreditStep& step);
+  void remember(CreditEntry const& entry, CreditSide owner, CreditStep& step);
+  [[nodiscard]] bool restore_entry(std::string_view key, std::string_view body);
+  [[nodiscard]] std::optional<CreditUpdate> restore_in_flight(json::Value const& body);
+  [[nodiscard]] std::string row_key(std::string_view id, CreditSide owner) const;
   void requeue();
   /// Fails what is queued beyond our room. Nothing must be in flight.
   void trim_queue(CreditStep& step);

@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <map>
 #include <optional>
+#include <set>
+#include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "exchange/messages/credit_state.hpp"
 
@@ -16,42 +19,35 @@ namespace grenache::exchange {
 /// entry never counts twice: it is remembered, or it is stale.
 class CreditMemory {
  public:
-  static constexpr std::size_t kSizeMax = 256;
+  static constexpr std::size_t kSizeMax = 1024;
 
   /// Nothing if `entry` was not counted; else why it must not be.
   [[nodiscard]] std::optional<CreditErrc> check(CreditEntry const& entry) const {
-    auto const found = std::ranges::find(entries_, entry.id, &CreditEntry::id);
-    if (found != entries_.end()) return *found == entry ? CreditErrc::already_counted : CreditErrc::id_reused;
+    auto const found = entries_.find(entry.id);
+    if (found != entries_.end()) {
+      return found->second == entry ? CreditErrc::already_counted : CreditErrc::id_reused;
+    }
     return entry.expires <= horizon_ ? std::optional{CreditErrc::stale} : std::nullopt;
   }
-  void add(CreditEntry const& entry) {
-    auto const at = std::ranges::upper_bound(entries_, entry.expires, {}, &CreditEntry::expires);
-    entries_.insert(at, entry);
-    if (entries_.size() <= kSizeMax) return;
-    horizon_ = std::max(horizon_, entries_.front().expires);
-    entries_.erase(entries_.begin());
+  /// Returns the id that is forgotten; empty: none. It may be that of `entry`.
+  std::string add(CreditEntry const& entry) {
+    if (!entries_.emplace(entry.id, entry).second) return {};
+    by_expiry_.emplace(entry.expires, entry.id);
+    if (entries_.size() <= kSizeMax) return {};
+    auto [expires, id] = std::move(by_expiry_.extract(by_expiry_.begin()).value());
+    horizon_ = std::max(horizon_, expires);
+    entries_.erase(id);
+    return std::move(id);
   }
 
-  [[nodiscard]] std::vector<CreditEntry> const& entries() const { return entries_; }
+  [[nodiscard]] std::map<std::string, CreditEntry, std::less<>> const& entries() const { return entries_; }
   /// The latest expiry of a forgotten entry.
   [[nodiscard]] WallTime horizon() const { return horizon_; }
-  void restore(std::vector<CreditEntry> entries, WallTime horizon) {
-    entries_ = std::move(entries);
-    horizon_ = horizon;
-  }
-  /// True if the entries are ordered, bounded, and have different ids.
-  [[nodiscard]] bool is_valid() const {
-    if (entries_.size() > kSizeMax || !std::ranges::is_sorted(entries_, {}, &CreditEntry::expires))
-      return false;
-    std::vector<std::string_view> ids(entries_.size());
-    std::ranges::transform(entries_, ids.begin(), &CreditEntry::id);
-    std::ranges::sort(ids);
-    return std::ranges::adjacent_find(ids) == ids.end();
-  }
-  friend bool operator==(CreditMemory const&, CreditMemory const&) = default;
+  void set_horizon(WallTime horizon) { horizon_ = horizon; }
 
  private:
-  std::vector<CreditEntry> entries_;  // by expiry
+  std::map<std::string, CreditEntry, std::less<>> entries_;  // by id
+  std::set<std::pair<WallTime, std::string>> by_expiry_;
   WallTime horizon_{};
 };
 

@@ -134,7 +134,7 @@ void CreditLine::sign_theirs(CreditUpdate const& update, WallTime now, CreditSte
   decided_counter_ = record.counter;
   refusal_.reset();
   asked_.reset();
-  for (auto const& entry : update.entries) memories_[1 - index(side_)].add(entry);
+  for (auto const& entry : update.entries) remember(entry, other_side(side_), step);
   step.save = true;
   step.send.push_back(message(CreditAccepted{theirs()}));
   tell_receipts(update.entries, other_side(side_), step);
@@ -166,7 +166,7 @@ void CreditLine::complete(SignedCreditRecord const& record, WallTime now, Credit
   auto const entries = std::exchange(in_flight_, {})->entries;
   ours() = record;
   auto const after = terms_of(ours().record);
-  for (auto const& entry : entries) memories_[index(side_)].add(entry);
+  for (auto const& entry : entries) remember(entry, side_, step);
   step.save = true;
   tell_receipts(entries, side_, step);
   if (before.open && (before.limit != after.limit || before.wish != after.wish)) {
@@ -207,8 +207,12 @@ void CreditLine::on_refused(CreditRefused const& refused, WallTime now, CreditSt
       has_reason = true;
       // Counted by a version that this peer had lost.
       bool const is_counted = code == CreditErrc::already_counted;
-      if (is_counted) memories_[index(side_)].add(*found);
-      step.tell.push_back({is_counted ? Kind::counted : Kind::failed, *found, code});
+      if (is_counted) {
+        remember(*found, side_, step);
+        step.tell.push_back({Kind::counted, *found, code});
+      } else {
+        fail(*found, code, step);
+      }
       in_flight_->entries.erase(found);
     } else if (terms.limit < signed_terms.limit && code == CreditErrc::below_debt) {
       has_reason = true;
@@ -280,7 +284,7 @@ void CreditLine::trim_queue(CreditStep& step) {
       room -= entry.amount.units();
       return false;
     }
-    step.tell.push_back({Kind::failed, entry, CreditErrc::over_limit});
+    fail(entry, CreditErrc::over_limit, step);
     return true;
   });
 }

@@ -13,8 +13,18 @@ using json::Value;
 
 bool is_null(Value const* value) { return !value || value->is_null(); }
 
+constexpr char const* kOurs = "o/";
+constexpr char const* kTheirs = "t/";
+constexpr char const* kPending = "pending";
+
 Value to_json(CreditUpdate const& update) {
   return Value::object({{"record", to_json(update.record)}, {"entries", to_json(std::span{update.entries})}});
+}
+
+std::string entry_row(CreditEntry const& entry, bool is_pending) {
+  auto out = to_json(entry);
+  out.set(kPending, is_pending);
+  return json::to_text(out);
 }
 
 /// Reads what may be missing; fails if it is there and malformed.
@@ -36,12 +46,6 @@ SignedCreditRecord read_record(RowFields& row, Value const* body) {
   return record ? std::move(*record) : SignedCreditRecord{};
 }
 
-std::vector<CreditEntry> read_entries(RowFields& row, std::string_view name, std::size_t max) {
-  auto entries = parse_credit_entries(row.value().find(name), max);
-  if (!entries) row.fail();
-  return entries ? std::move(*entries) : std::vector<CreditEntry>{};
-}
-
 Value to_json(std::optional<CreditLine::ResetTerms> const& terms) {
   if (!terms) return {};
   return Value::object({{"low", to_json(terms->low)}, {"high", to_json(terms->high)}});
@@ -57,8 +61,20 @@ bool is_money(UsdCents money) { return money.units() >= 0 && money.units() <= Us
 
 }  // namespace
 
+std::string pending_row(CreditEntry const& entry) { return entry_row(entry, true); }
+
+std::string CreditLine::row_key(std::string_view id, CreditSide owner) const {
+  return std::string{owner == side_ ? kOurs : kTheirs}.append(id);
+}
+
+void CreditLine::remember(CreditEntry const& entry, CreditSide owner, CreditStep& step) {
+  step.save = true;
+  step.rows.push_back({row_key(entry.id, owner), entry_row(entry, false)});
+  auto const forgotten = memories_[index(owner)].add(entry);
+  if (!forgotten.empty()) step.rows.push_back({row_key(forgotten, owner), {}});
+}
+
 std::string CreditLine::to_row() const {
-  std::vector<CreditEntry> const queue(queue_.begin(), queue_.end());
   auto out = Value::object({{"low", to_json(records_[0])},
                             {"high", to_json(records_[1])},
                             {"limit", wanted_.limit.to_text()},
@@ -69,12 +85,13 @@ std::string CreditLine::to_row() const {
                             {"refusedCounter", refused_counter_},
                             {"decidedCounter", decided_counter_},
                             {"toldUntil", to_unix_ms(told_until_)},
-                            {"queue", to_json(std::span{queue})},
-                            {"lowCounted", to_json(std::span{memories_[0].entries()})},
                             {"lowHorizon", to_unix_ms(memories_[0].horizon())},
-                            {"highCounted", to_json(std::span{memories_[1].entries()})},
                             {"highHorizon", to_unix_ms(memories_[1].horizon())}});
-  if (in_flight_) out.set("inFlight", to_json(*in_flight_));
+  if (in_flight_) {
+    Value::Array ids;
+    for (auto const& entry : in_flight_->entries) ids.push_back(entry.id);
+    out.set("inFlight", Value::object({{"record", to_json(in_flight_->record)}, {"ids", std::move(ids)}}));
+  }
   if (refusal_) out.set("refusal", to_json(*refusal_));
   if (asked_) out.set("asked", to_json(*asked_));
   if (our_terms_) out.set("ourTerms", to_json(our_terms_));
@@ -82,11 +99,61 @@ std::string CreditLine::to_row() const {
   return json::to_text(out);
 }
 
-Result<CreditLine> CreditLine::from_row(std::string_view body, PeerId const& self, PeerId const& other) {
+CreditLine::Rows CreditLine::rows() const {
+  Rows out{to_row(), {}};
+  auto const add = [&](CreditEntry const& entry) {
+    out.entries.emplace(row_key(entry.id, side_), pending_row(entry));
+  };
+  std::ranges::for_each(queue_, add);
+  if (in_flight_) std::ranges::for_each(in_flight_->entries, add);
+  for (auto const owner : {CreditSide::low, CreditSide::high}) {
+    for (auto const& [id, entry] : memories_[index(owner)].entries()) {
+      out.entries.emplace(row_key(id, owner), entry_row(entry, false));
+    }
+  }
+  return out;
+}
+
+/// Takes over the row of an entry. What is in flight is in the queue afterwards.
+bool CreditLine::restore_entry(std::string_view key, std::string_view body) {
+  bool const is_ours = key.starts_with(kOurs);
+  auto const value = json::parse(body);
+  auto const entry = value ? parse_credit_entry(*value) : Result<CreditEntry>{CreditErrc::bad_row};
+  auto const* const pending = value ? value->find(kPending) : nullptr;
+  auto const* const is_pending = pending ? pending->as_bool() : nullptr;
+  if (!entry || !is_pending) return false;
+  auto const owner = is_ours ? side_ : other_side(side_);
+  if (key != row_key(entry->id, owner) || (*is_pending && !is_ours)) return false;
+  if (*is_pending) {
+    queue_.push_back(*entry);
+    return queue_.size() <= kPendingMax;
+  }
+  // Beyond the limit something would be forgotten, which a row of ours never makes.
+  return memories_[index(owner)].add(*entry).empty();
+}
+
+/// Takes the entries of the update in flight out of the queue.
+std::optional<CreditUpdate> CreditLine::restore_in_flight(json::Value const& body) {
+  auto record = parse_credit_record(body.find("record"));
+  auto const* const ids = body.find("ids");
+  auto const* const list = ids ? ids->as_array() : nullptr;
+  if (!record || !list) return std::nullopt;
+  CreditUpdate out{std::move(*record), {}};
+  for (auto const& each : *list) {
+    auto const* const id = each.as_string();
+    auto const found = id ? std::ranges::find(queue_, *id, &CreditEntry::id) : queue_.end();
+    if (found == queue_.end()) return std::nullopt;
+    out.entries.push_back(std::move(*found));
+    queue_.erase(found);
+  }
+  return out;
+}
+
+Result<CreditLine> CreditLine::from_rows(Rows const& rows, PeerId const& self, PeerId const& other) {
   auto created = create(self, other);
   if (!created) return created.error();
   auto& line = *created;
-  RowFields row{body};
+  RowFields row{rows.line};
   line.records_[0] = read_record(row, row.value().find("low"));
   line.records_[1] = read_record(row, row.value().find("high"));
   line.wanted_ = {row.money<UsdCents>("limit"), row.money<UsdCents>("wish"), row.boolean("open"),
@@ -95,12 +162,17 @@ Result<CreditLine> CreditLine::from_row(std::string_view body, PeerId const& sel
   line.refused_counter_ = row.integer("refusedCounter");
   line.decided_counter_ = row.integer("decidedCounter");
   line.told_until_ = row.time("toldUntil");
-  auto const queue = read_entries(row, "queue", kPendingMax);
-  line.queue_.assign(queue.begin(), queue.end());
-  line.memories_[0].restore(read_entries(row, "lowCounted", CreditMemory::kSizeMax), row.time("lowHorizon"));
-  line.memories_[1].restore(read_entries(row, "highCounted", CreditMemory::kSizeMax),
-                            row.time("highHorizon"));
-  line.in_flight_ = read_update(row, "inFlight");
+  line.memories_[0].set_horizon(row.time("lowHorizon"));
+  line.memories_[1].set_horizon(row.time("highHorizon"));
+  for (auto const& [key, body] : rows.entries) {
+    if (!line.restore_entry(key, body)) return CreditErrc::bad_row;
+  }
+  // The order of what waits is not kept.
+  std::ranges::stable_sort(line.queue_, {}, &CreditEntry::expires);
+  if (auto const* const body = row.value().find("inFlight"); !is_null(body)) {
+    line.in_flight_ = line.restore_in_flight(*body);
+    if (!line.in_flight_) return CreditErrc::bad_row;
+  }
   line.asked_ = read_update(row, "asked");
   line.our_terms_ = read_terms(row, "ourTerms");
   line.their_terms_ = read_terms(row, "theirTerms");
@@ -122,7 +194,7 @@ bool CreditLine::check() const {
   auto const is_pair = [&](ResetTerms const& terms) {
     return is_version(terms.low.record, CreditSide::low) && is_version(terms.high.record, CreditSide::high);
   };
-  bool ok = is_pair({records_[0], records_[1]}) && memories_[0].is_valid() && memories_[1].is_valid();
+  bool ok = is_pair({records_[0], records_[1]});
   ok = ok && last_counter_ >= ours().record.counter && decided_counter_ >= theirs().record.counter &&
        last_counter_ >= refused_counter_ && refused_counter_ >= 0;
   if (in_flight_) {

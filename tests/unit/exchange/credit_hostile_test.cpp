@@ -39,10 +39,10 @@ class HostilePeer {
  private:
   void check() {
     ASSERT_TRUE(line_.check());
-    auto const row = line_.to_row();
-    auto const restored = CreditLine::from_row(row, self_, other_);
+    auto const row = line_.rows();
+    auto const restored = CreditLine::from_rows(row, self_, other_);
     ASSERT_TRUE(restored);
-    ASSERT_EQ(restored->to_row(), row);
+    ASSERT_EQ(restored->rows(), row);
     // Their debt never grows beyond our limit, whatever they sign.
     auto const view = line_.view();
     if (view.balance > balance_) EXPECT_LE(view.balance, std::max(view.our_limit, limit_).units());

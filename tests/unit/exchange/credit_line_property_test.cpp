@@ -59,13 +59,13 @@ class CreditWorld {
  private:
   struct Side {
     Side(CreditLine created, PeerId const& self_id, PeerId const& other_id)
-        : line{std::move(created)}, saved{line.to_row()}, self{self_id}, other{other_id} {}
+        : line{std::move(created)}, saved{line.rows()}, self{self_id}, other{other_id} {}
     CreditLine line;
-    std::string saved;
+    CreditLine::Rows saved;
     PeerId self;
     PeerId other;
     milliseconds skew{};
-    std::deque<std::pair<std::string, CreditStep>> unsaved;  // rows, and what to do once they are saved
+    std::deque<std::pair<std::string, CreditStep>> unsaved;  // rows of the line; what to save besides, and do
     std::map<std::string, CreditEntry> given;                // by id, once saved
     std::map<std::string, int> counted;                      // how often told
     std::map<std::string, int> failed;
@@ -85,12 +85,22 @@ class CreditWorld {
   void apply(std::size_t i, CreditStep step) {
     auto& self = side(i);
     ASSERT_TRUE(self.line.check() && self.line.is_within_limits());
-    auto row = step.save || random_.chance(1, 8) ? self.line.to_row() : "";
-    if (!step.save && !row.empty()) {
-      EXPECT_EQ(row, self.unsaved.empty() ? self.saved : self.unsaved.back().first) << "an unsaved change";
+    EXPECT_TRUE(step.save || step.rows.empty());
+    self.unsaved.emplace_back(step.save ? self.line.to_row() : "", std::move(step));
+    if (!random_.chance(1, 8)) return;
+    auto rows = self.saved;
+    for (auto const& [row, each] : self.unsaved) save(rows, row, each);
+    EXPECT_EQ(rows, self.line.rows()) << "an unsaved change";
+  }
+  static void save(CreditLine::Rows& rows, std::string const& row, CreditStep const& step) {
+    if (step.save) rows.line = row;
+    for (auto const& [key, body] : step.rows) {
+      if (body.empty()) {
+        rows.entries.erase(key);
+      } else {
+        rows.entries[key] = body;
+      }
     }
-    if (!step.save) row = self.unsaved.empty() ? self.saved : self.unsaved.back().first;
-    self.unsaved.emplace_back(std::move(row), std::move(step));
   }
   void apply(std::size_t i, Result<CreditStep> step) {
     if (step) apply(i, std::move(*step));
@@ -102,7 +112,7 @@ class CreditWorld {
     if (self.unsaved.empty()) return;
     auto [row, step] = std::move(self.unsaved.front());
     self.unsaved.pop_front();
-    self.saved = std::move(row);
+    save(self.saved, row, step);
     for (auto& message : step.send) packets_.push_back({1 - i, std::move(message)});
     for (auto const& notice : step.tell) hear(self, notice);
   }
@@ -141,13 +151,13 @@ class CreditWorld {
   void crash(std::size_t i) {
     auto& self = side(i);
     self.unsaved.clear();
-    auto restored = CreditLine::from_row(self.saved, self.self, self.other);
-    ASSERT_TRUE(restored) << self.saved;
-    ASSERT_EQ(restored->to_row(), self.saved);
+    auto restored = CreditLine::from_rows(self.saved, self.self, self.other);
+    ASSERT_TRUE(restored) << self.saved.line;
+    ASSERT_EQ(restored->rows(), self.saved);
     self.line = std::move(*restored);
     // What was asked for and not saved never happened.
     std::erase_if(self.given, [&](auto const& each) {
-      return self.saved.find(each.first) == std::string::npos && !self.counted.contains(each.first) &&
+      return !self.saved.entries.contains("o/" + each.first) && !self.counted.contains(each.first) &&
              !self.failed.contains(each.first);
     });
     ++crashes_;

@@ -230,7 +230,7 @@ TEST_F(CreditLineTest, aReconnectionCompletesWhatWasSigned) {
   open();
   auto const sent = alice.send(alice.line.give(payment(1, 10), kNow));
   auto const lost = bob.receive(sent[0]);
-  auto const row = alice.line.to_row();
+  auto const row = alice.line.rows();
   alice.restore(row);
   exchange(alice, bob.signed_by_us(bob.line.connect()));
   EXPECT_EQ(alice.balance(), -10);
@@ -240,7 +240,7 @@ TEST_F(CreditLineTest, aReconnectionCompletesWhatWasSigned) {
 
 TEST_F(CreditLineTest, aPeerThatLostItsDataTakesOverWhatBothHaveSigned) {
   open();
-  auto const old = alice.line.to_row();
+  auto const old = alice.line.rows();
   pay(alice, payment(1, 10));
   pay(bob, payment(2, 3));
   alice.restore(old);
@@ -256,7 +256,7 @@ TEST_F(CreditLineTest, aPeerThatLostItsDataTakesOverWhatBothHaveSigned) {
 
 TEST_F(CreditLineTest, aPeerIsShownWhatItLostWhenAnUpdateFollowsIt) {
   open();
-  auto const old = bob.line.to_row();
+  auto const old = bob.line.rows();
   pay(alice, payment(1, 10));
   bob.restore(old);
   pay(alice, payment(2, 20));

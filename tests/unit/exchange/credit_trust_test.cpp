@@ -128,9 +128,9 @@ TEST_F(CreditTrustTest, anUpdateThatDoesNotFollowFreezesTheLineUntilAResetIsAcce
   exchange(bob, alice.signed_by_us(alice.line.resend()));
   ASSERT_TRUE(alice.line.their_terms() && bob.line.their_terms());
   EXPECT_EQ(bob.line.their_terms()->balance(bob.line.side()), 10);
-  auto const row = bob.line.to_row();
+  auto const row = bob.line.rows();
   bob.restore(row);
-  EXPECT_EQ(bob.line.to_row(), row);
+  EXPECT_EQ(bob.line.rows(), row);
   exchange(bob, alice.send(alice.line.accept_reset()));
   EXPECT_FALSE(bob.line.is_disputed() || alice.line.is_disputed());
   EXPECT_EQ(alice.last(Kind::failed).error, CreditErrc::line_reset);
@@ -142,8 +142,8 @@ TEST_F(CreditTrustTest, anUpdateThatDoesNotFollowFreezesTheLineUntilAResetIsAcce
 
 TEST_F(CreditTrustTest, twoVersionsOfOneCounterAreADisagreement) {
   open();
-  auto const old_alice = alice.line.to_row();
-  auto const old_bob = bob.line.to_row();
+  auto const old_alice = alice.line.rows();
+  auto const old_bob = bob.line.rows();
   pay(alice, payment(1, 10));
   auto const first = bob.signed_by_us(bob.line.connect());
   alice.restore(old_alice);
@@ -243,26 +243,45 @@ TEST_F(CreditTrustTest, aChangedRowIsRefused) {
   pay(alice, payment(1, 10));
   ASSERT_TRUE(alice.line.give(payment(2, 10), kNow));
   ASSERT_TRUE(alice.line.give(payment(3, 10), kNow));
-  auto const row = alice.line.to_row();
+  auto const row = alice.line.rows();
   auto const self = alice_key.public_key();
-  EXPECT_TRUE(CreditLine::from_row(row, self, alice.other));
+  EXPECT_TRUE(CreditLine::from_rows(row, self, alice.other));
   auto const carol = SecretKey::generate(random).public_key();
-  EXPECT_EQ(CreditLine::from_row(row, self, carol).error(), CreditErrc::bad_row) << "of another line";
+  EXPECT_EQ(CreditLine::from_rows(row, self, carol).error(), CreditErrc::bad_row) << "of another line";
+  auto const error_of_rows = [&](CreditLine::Rows const& rows) {
+    return CreditLine::from_rows(rows, self, alice.other).error();
+  };
   for (auto const* const text : {"", "{}", "[]"}) {
-    EXPECT_EQ(CreditLine::from_row(text, self, alice.other).error(), CreditErrc::bad_row);
+    EXPECT_EQ(error_of_rows({text, row.entries}), CreditErrc::bad_row);
   }
   auto const with = [&](std::string const& from, std::string const& to) {
     auto changed = row;
-    auto const at = changed.find(from);
+    auto& text = changed.line;
+    auto const at = text.find(from);
     EXPECT_NE(at, std::string::npos) << from;
-    if (at != std::string::npos) changed.replace(at, from.size(), to);
-    return CreditLine::from_row(changed, self, alice.other).error();
+    if (at != std::string::npos) text.replace(at, from.size(), to);
+    return error_of_rows(changed);
   };
-  EXPECT_EQ(with(id(3), id(2)), CreditErrc::bad_row) << "pending twice";
-  EXPECT_EQ(with(id(3), id(1)), CreditErrc::bad_row) << "pending and counted";
+  EXPECT_EQ(with(id(2), id(4)), CreditErrc::bad_row) << "sent, but not pending";
+  EXPECT_EQ(with(id(2), id(1)), CreditErrc::bad_row) << "sent, and counted before";
+  EXPECT_EQ(with(id(2), id(3)), CreditErrc::bad_row) << "not what the record says";
   EXPECT_EQ(with("\"lastCounter\":", "\"lastCounter\":9"), CreditErrc::bad_row);
   EXPECT_EQ(with("\"decidedCounter\":1", "\"decidedCounter\":0"), CreditErrc::bad_row);
-  EXPECT_EQ(with("\"amount\":\"0.1\"", "\"amount\":\"-0.1\""), CreditErrc::bad_row);
+
+  auto const with_entry = [&](std::string const& key, std::string const& from, std::string const& to) {
+    auto changed = row;
+    auto& text = changed.entries[key];
+    auto const at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    if (at != std::string::npos) text.replace(at, from.size(), to);
+    return error_of_rows(changed);
+  };
+  EXPECT_EQ(with_entry("o/" + id(3), id(3), id(4)), CreditErrc::bad_row) << "the key of another entry";
+  EXPECT_EQ(with_entry("o/" + id(3), "\"amount\":\"0.1\"", "\"amount\":\"-0.1\""), CreditErrc::bad_row);
+  auto foreign = row;
+  foreign.entries["t/" + id(3)] = foreign.entries["o/" + id(3)];
+  EXPECT_EQ(error_of_rows(foreign), CreditErrc::bad_row)
+      << "an entry of the other side is never pending here";
 }
 
 TEST(CreditErrcTest, everyErrorHasAWordAndAText) {
