@@ -71,6 +71,48 @@ void write(Log const& log, event::GrapeChanged const& event) {
   log.write(event.answers ? LogLevel::info : LogLevel::warn, "grape", {{"text", event.text}});
 }
 
+std::string usd(std::int64_t cents) { return decimal_text(cents, UsdCents::kDigits); }
+
+void write(Log const& log, event::CreditProposed const& event) {
+  log.info("proposal", {{"peer_id", event.peer.hex()},
+                        {"name", event.name},
+                        {"limit", event.limit.to_text()},
+                        {"wish", event.wish.to_text()}});
+}
+
+void write(Log const& log, event::CreditReceived const& event) {
+  log.info("credit_received", {{"payment", event.id},
+                               {"peer_id", event.peer.hex()},
+                               {"name", event.name},
+                               {"kind", to_text(event.kind)},
+                               {"amount", event.amount.to_text()},
+                               {"balance", usd(event.balance)}});
+}
+
+void write(Log const& log, event::CreditPaid const& event) {
+  bool const is_failed = !event.failure.empty();
+  log.write(is_failed ? LogLevel::warn : LogLevel::info, is_failed ? "credit_failed" : "credit_paid",
+            {{"payment", event.id},
+             {"peer_id", event.peer.hex()},
+             {"name", event.name},
+             {"kind", to_text(event.kind)},
+             {"amount", event.amount.to_text()},
+             {"balance", usd(event.balance)},
+             {"reason", event.failure}});
+}
+
+void write(Log const& log, event::CreditLow const& event) {
+  log.warn("credit_low", {{"peer_id", event.peer.hex()},
+                          {"name", event.name},
+                          {"room", event.room.to_text()},
+                          {"limit", event.limit.to_text()}});
+}
+
+void write(Log const& log, event::CreditLineChanged const& event) {
+  log.info("credit_line",
+           {{"peer_id", event.peer.hex()}, {"name", event.name}, {"what", event.what}, {"text", event.text}});
+}
+
 void write(Log const& log, event::Warning const& event) { log.warn("warning", {{"text", event.text}}); }
 
 }  // namespace

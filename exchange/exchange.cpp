@@ -95,6 +95,7 @@ struct Exchange::Impl {
   void execute(Command command, PendingCommands::Done done);
   void end_command(CommandId id, CommandResult result);
   void import_orders(CommandId id, std::string const& path);
+  void show_receipt(CommandId id, std::string const& payment);
 
   // These and the callbacks may outlive this object. What they await owns what it uses; after it they look at
   // `alive` before they touch a member.
@@ -375,6 +376,10 @@ void Exchange::Impl::execute(Command command, PendingCommands::Done done) {
         } else if constexpr (std::is_same_v<Kind, command::Explain>) {
           auto const match = core.describe_match(each.id, time_now());
           explain(*journal, each, match, on_history);
+        } else if constexpr (std::is_same_v<Kind, command::ListPayments>) {
+          list_payments(*journal, each, on_history);
+        } else if constexpr (std::is_same_v<Kind, command::ShowReceipt>) {
+          show_receipt(id, each.id);
         } else if constexpr (std::is_same_v<Kind, command::ImportOrders>) {
           import_orders(id, each.file);
         } else {
@@ -394,6 +399,23 @@ void Exchange::Impl::import_orders(CommandId id, std::string const& path) {
       if (!read) return end_command(id, read.error());
       feed([&](Now now) { core.execute(id, *read, now); });
     };
+  });
+}
+
+void Exchange::Impl::show_receipt(CommandId id, std::string const& payment) {
+  find_payment(*journal, payment, [this, here = Alive{alive}, id](PaymentRows rows) {
+    if (here.expired()) return;
+    using result::Failure;
+    using result::FailureCode;
+    if (rows.is_ambiguous) {
+      return end_command(
+          id, Failure{FailureCode::ambiguous, "several payments begin with this id", "give more of the id"});
+    }
+    if (!rows.payment)
+      return end_command(id, Failure{FailureCode::not_found, "there is no such payment", "see: payments"});
+    auto receipt = rows.version ? core.credit().receipt_of(*rows.payment, *rows.version) : std::nullopt;
+    if (!receipt) return end_command(id, Failure{FailureCode::not_found, "this payment has no receipt", {}});
+    end_command(id, result::Receipt{*std::move(receipt)});
   });
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "exchange/core/credit/credit.hpp"
 #include "exchange/messages/order_record.hpp"
 #include <grenache/base/time.hpp>
 #include <grenache/json/json.hpp>
@@ -17,7 +18,8 @@ namespace {
 
 constexpr std::size_t kRowCountMax = 1'000;
 constexpr std::size_t kPageSize = 1'000;
-constexpr std::size_t kTradeCountMax = 10'000;
+constexpr std::size_t kListedMax = 10'000;
+constexpr std::size_t kUuidSize = 36;
 
 std::string text(json::Value const& body, std::string_view name) {
   auto const* const found = body.find_string(name);
@@ -171,6 +173,60 @@ void search(Journal& journal, std::shared_ptr<Search> state, std::size_t kind, s
   });
 }
 
+void list_newest(Journal& journal, char const* kind, std::size_t count_max, HistoryDone done) {
+  RowQuery query;
+  query.kind = kind;
+  query.count_max = std::min(count_max, kListedMax);
+  query.newest_first = true;
+  journal.read(std::move(query), [done = std::move(done)](std::vector<Row> const& rows) {
+    result::History out;
+    for (auto const& row : rows) out.rows.push_back(row.body);
+    done(std::move(out));
+  });
+}
+
+struct PaymentSearch {
+  std::string id;
+  std::function<void(PaymentRows)> done;
+  PaymentRows found;
+};
+
+void read_version(Journal& journal, std::shared_ptr<PaymentSearch> search) {
+  auto const body =
+      search->found.payment ? json::parse(search->found.payment->body) : Result<json::Value>{json::Value{}};
+  auto const key = body ? text(*body, "version") : std::string{};
+  if (key.empty()) return search->done(std::move(search->found));
+  RowQuery query;
+  query.kind = Credit::kVersionKind;
+  query.after = key;  // all keys have one size, so this is the next one
+  --query.after.back();
+  query.count_max = 1;
+  journal.read(std::move(query), [search, key](std::vector<Row> const& rows) {
+    if (!rows.empty() && rows.front().key == key) search->found.version = rows.front();
+    search->done(std::move(search->found));
+  });
+}
+
+void search_payments(Journal& journal, std::shared_ptr<PaymentSearch> search, std::string before) {
+  RowQuery query;
+  query.kind = Credit::kPaymentKind;
+  query.after = std::move(before);
+  query.count_max = kPageSize;
+  query.newest_first = true;
+  journal.read(std::move(query), [&journal, search](std::vector<Row> const& rows) {
+    for (auto const& row : rows) {
+      // The key ends with the id.
+      auto const id_at = row.key.size() - std::min(kUuidSize, row.key.size());
+      if (!std::string_view{row.key}.substr(id_at).starts_with(search->id)) continue;
+      search->found.is_ambiguous = search->found.payment.has_value();
+      search->found.payment = row;
+      if (search->found.is_ambiguous) return search->done(std::move(search->found));
+    }
+    if (rows.size() < kPageSize) return read_version(journal, search);
+    search_payments(journal, search, rows.back().key);
+  });
+}
+
 }  // namespace
 
 std::string words_of(Row const& row) {
@@ -187,15 +243,16 @@ std::string words_of(Row const& row) {
 }
 
 void list_trades(Journal& journal, command::ListTrades const& wanted, HistoryDone done) {
-  RowQuery query;
-  query.kind = "trade";
-  query.count_max = std::min(wanted.count_max, kTradeCountMax);
-  query.newest_first = true;
-  journal.read(std::move(query), [done = std::move(done)](std::vector<Row> const& rows) {
-    result::History out;
-    for (auto const& row : rows) out.rows.push_back(row.body);
-    done(std::move(out));
-  });
+  list_newest(journal, "trade", wanted.count_max, std::move(done));
+}
+
+void list_payments(Journal& journal, command::ListPayments const& wanted, HistoryDone done) {
+  list_newest(journal, Credit::kPaymentKind, wanted.count_max, std::move(done));
+}
+
+void find_payment(Journal& journal, std::string const& id, std::function<void(PaymentRows)> done) {
+  auto search = std::make_shared<PaymentSearch>(PaymentSearch{id, std::move(done), {}});
+  search_payments(journal, std::move(search), {});
 }
 
 void explain(Journal& journal, command::Explain const& wanted, std::string match, HistoryDone done) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <variant>
 
+#include "exchange/console/credit_tables.hpp"
 #include "exchange/console/text_table.hpp"
 #include <grenache/json/json.hpp>
 #include <grenache/log/printable.hpp>
@@ -469,14 +470,13 @@ struct ResultTable {
   std::string operator()(result::StatusView const& view) const { return status_facts(view, style); }
   std::string operator()(result::Exported const& exported) const { return event_lines(exported); }
   std::string operator()(result::Imported const& imported) const { return imported_table(imported, style); }
+  template <class CreditResult>
+  std::string operator()(CreditResult const& result) const {
+    return credit_text(result, style);
+  }
 };
 
 // Events
-
-struct Sentence {
-  std::string text;
-  Tone tone = Tone::plain;
-};
 
 struct EventSentence {
   Sentence operator()(event::OrderChanged const& changed) const {
@@ -534,6 +534,10 @@ struct EventSentence {
   }
   Sentence operator()(event::Warning const& warning) const {
     return {"warning: " + phrase(warning.text), Tone::bad};
+  }
+  template <class CreditEvent>
+  Sentence operator()(CreditEvent const& event) const {
+    return credit_sentence(event);
   }
 
  private:

@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kShownSizeMax = 40;
 constexpr std::size_t kIdSizeMin = 4;
 constexpr std::size_t kPathSizeMax = 4'096;
+constexpr std::size_t kPeerIdTextSize = 66;
 
 /// Parses `30s`, `15m`, `2h` or `7d`; nothing for other texts and for more than `max`.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text,
@@ -96,15 +97,22 @@ std::string ArgumentReader::text(std::string_view name, std::string_view what, s
   return {};
 }
 
-std::string ArgumentReader::path(std::string_view name) {
+std::string ArgumentReader::line(std::string_view name, std::string_view what, std::size_t size_max) {
   auto const* const value = find(name);
   auto const* const text = value ? value->as_string() : nullptr;
   auto const is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; };
-  if (text && !text->empty() && text->size() <= kPathSizeMax && std::ranges::none_of(*text, is_control)) {
+  if (text && !text->empty() && text->size() <= size_max && std::ranges::none_of(*text, is_control)) {
     return *text;
   }
-  fail(name, "the path of a file");
+  fail(name, what);
   return {};
+}
+
+std::string ArgumentReader::path(std::string_view name) {
+  return line(name, "the path of a file", kPathSizeMax);
+}
+std::string ArgumentReader::peer(std::string_view name) {
+  return line(name, "a peer's name or id", kPeerIdTextSize);
 }
 
 std::string ArgumentReader::id(std::string_view name) {
@@ -112,14 +120,14 @@ std::string ArgumentReader::id(std::string_view name) {
 }
 
 template <class Quantity>
-Quantity ArgumentReader::money(std::string_view name, std::string_view unit) {
+Quantity ArgumentReader::money(std::string_view name, std::string_view unit, bool may_be_zero) {
   auto const* const value = find(name);
   if (!value) {
     fail(name, "");
     return {};
   }
   auto const read = Quantity::from_json(*value);
-  if (read && read->units() > 0) return *read;
+  if (read && (read->units() > 0 || may_be_zero)) return *read;
   std::string expected = "greater than 0";
   if (!read && read.error() == MoneyErrc::not_a_number) expected = "a number of " + std::string{unit};
   if (!read && read.error() == MoneyErrc::too_many_digits) {
@@ -132,6 +140,12 @@ Quantity ArgumentReader::money(std::string_view name, std::string_view unit) {
   return {};
 }
 
+UsdCents ArgumentReader::usd(std::string_view name) { return money<UsdCents>(name, "USD"); }
+UsdCents ArgumentReader::usd_or_zero(std::string_view name) { return money<UsdCents>(name, "USD", true); }
+std::optional<UsdCents> ArgumentReader::find_usd(std::string_view name) {
+  if (!has(name)) return std::nullopt;
+  return usd(name);
+}
 Satoshi ArgumentReader::amount(std::string_view name) { return money<Satoshi>(name, "BTC"); }
 PriceCents ArgumentReader::price(std::string_view name) { return money<PriceCents>(name, "USD"); }
 

@@ -29,6 +29,12 @@ class ArgumentReader {
   [[nodiscard]] std::string path(std::string_view name);
   /// The id of an order or take, or its first characters.
   [[nodiscard]] std::string id(std::string_view name);
+  /// A peer id, its first characters, or a display name: 1 to 66 bytes without control characters.
+  [[nodiscard]] std::string peer(std::string_view name);
+  /// > 0.
+  [[nodiscard]] UsdCents usd(std::string_view name);
+  [[nodiscard]] std::optional<UsdCents> find_usd(std::string_view name);
+  [[nodiscard]] UsdCents usd_or_zero(std::string_view name);
   /// > 0.
   [[nodiscard]] Satoshi amount(std::string_view name);
   [[nodiscard]] PriceCents price(std::string_view name);
@@ -54,7 +60,8 @@ class ArgumentReader {
  private:
   [[nodiscard]] json::Value const* find(std::string_view name) const;
   template <class Quantity>
-  [[nodiscard]] Quantity money(std::string_view name, std::string_view unit);
+  [[nodiscard]] Quantity money(std::string_view name, std::string_view unit, bool may_be_zero = false);
+  [[nodiscard]] std::string line(std::string_view name, std::string_view what, std::size_t size_max);
 
   CommandInfo const& command_;
   json::Value::Object const& arguments_;

@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "exchange/control/credit_json.hpp"
 #include "exchange/messages/order_work.hpp"
 
 namespace grenache::exchange {
@@ -206,6 +207,10 @@ struct ResultWriter {
     return json::Value::object(
         {{"type", "imported"}, {"orders", std::move(orders)}, {"leftOut", json_of(imported.left_out)}});
   }
+  template <class CreditResult>
+  json::Value operator()(CreditResult const& result) const {
+    return exchange::to_json(result);
+  }
 };
 
 struct EventWriter {
@@ -270,6 +275,10 @@ struct EventWriter {
   }
   json::Value operator()(event::Warning const& warning) const {
     return json::Value::object({{"type", "warning"}, {"text", warning.text}});
+  }
+  template <class CreditEvent>
+  json::Value operator()(CreditEvent const& event) const {
+    return exchange::to_json(event);
   }
 };
 

@@ -1,11 +1,12 @@
 #include "exchange/control/command_table.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <utility>
 
-#include "exchange/control/argument_reader.hpp"
+#include "exchange/control/command_entry.hpp"
 #include "exchange/messages/message_header.hpp"
 #include <grenache/base/endpoint.hpp>
 #include <grenache/log/printable.hpp>
@@ -19,26 +20,8 @@ using Words = std::span<std::string const>;
 constexpr std::int64_t kLevelCountMax = 1'000;
 constexpr std::int64_t kTradeCountMax = 10'000;
 constexpr std::size_t kPegTextMax = kIndexNameSizeMax + "+1000.00%"sv.size();
-constexpr std::size_t kInvoiceTextMax = kInvoiceSizeMax + "lightning:"sv.size();
 /// Of the arguments of a command: {"a": 1} is two values deep.
 constexpr json::ParseLimits kArgumentLimits{.depth_max = 8, .value_count_max = 1'000};
-
-/// How words give an argument.
-enum class Use {
-  by_position,
-  by_name,  // NAME=VALUE alone
-  flag,     // the name alone
-};
-struct Argument {
-  std::string_view name;
-  Use use = Use::by_position;
-};
-
-struct Entry {
-  CommandInfo info;
-  std::vector<Argument> arguments;
-  ParsedCommand (*read)(ArgumentReader&);  // nullptr: words that read_words() turns into another command
-};
 
 // Arguments
 
@@ -163,10 +146,6 @@ ParsedCommand read_trades(ArgumentReader& reader) {
   return out;
 }
 
-ParsedCommand read_pay(ArgumentReader& reader) {
-  return command::Pay{reader.text("invoice", "an invoice or the id of a take", 4, kInvoiceTextMax)};
-}
-
 ParsedCommand read_export(ArgumentReader& reader) { return command::ExportOrders{reader.flag("all")}; }
 ParsedCommand read_import(ArgumentReader& reader) { return command::ImportOrders{reader.path("file")}; }
 ParsedCommand read_orders(ArgumentReader& reader) { return command::ListOrders{reader.flag("own")}; }
@@ -176,8 +155,8 @@ ParsedCommand read_explain(ArgumentReader& reader) { return command::Explain{rea
 
 // The table
 
-std::vector<Entry> const& entries() {
-  static std::vector<Entry> const table{
+std::vector<Entry> order_entries() {
+  return {
       {{"addOrder", "add", "JSON", "Publish an order: buy or sell an amount of BTC at a price in USD",
         R"(addOrder '{"buy":"BTC","sell":"USD","price":50000,"amount":1}')"},
        {{"side", Use::by_name},
@@ -219,7 +198,6 @@ std::vector<Entry> const& entries() {
         {"pay", Use::flag},
         {"orNext", Use::flag}},
        read_accept_order},
-      {{"pay", "", "INVOICE|TAKE", "Pay the invoice of a take", "pay 7c01d2e4"}, {{"invoice"}}, read_pay},
       {{"cancel", "", "ID", "Close one of our orders", "cancel 3f2a91bc"}, {{"id"}}, read_cancel},
       {{"reduce", "", "ID AMOUNT", "Withdraw a part of one of our orders", "reduce 3f2a91bc 0.25"},
        {{"id"}, {"by"}},
@@ -257,6 +235,16 @@ std::vector<Entry> const& entries() {
        {{"command"}},
        read_help},
   };
+}
+
+std::vector<Entry> const& entries() {
+  static std::vector<Entry> const table = [] {
+    auto out = order_entries();
+    auto const last = std::ranges::find(out, "connect", [](Entry const& entry) { return entry.info.name; });
+    auto added = credit_entries();
+    out.insert(last, std::make_move_iterator(added.begin()), std::make_move_iterator(added.end()));
+    return out;
+  }();
   return table;
 }
 
@@ -299,12 +287,23 @@ std::optional<json::Value::Member> read_named(Entry const& entry, std::string co
   return json::Value::Member{word.substr(0, equals), word.substr(equals + 1)};
 }
 
+/// "dry-run" becomes "dryRun".
+std::string camel_case(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    bool const is_joint = text[i] == '-' && i + 1 < text.size();
+    out += is_joint ? to_upper(text.substr(++i, 1)) : std::string{text[i]};
+  }
+  return out;
+}
+
 OrFailure<json::Value::Object> read_values(Entry const& entry, Words words) {
   json::Value::Object out;
   auto next = entry.arguments.begin();
   for (auto const& word : words) {
     auto member = read_named(entry, word);
-    if (auto const argument = find_argument(entry, word); argument && argument->use == Use::flag) {
+    auto const name = word.starts_with("--") ? camel_case(word.substr(2)) : word;
+    if (auto const argument = find_argument(entry, name); argument && argument->use == Use::flag) {
       member = {std::string{argument->name}, true};
     }
     if (!member) {
@@ -458,6 +457,7 @@ OrFailure<CommandRequest> read_words(Words words) {
     return made(*entry, read_json(*entry, text));
   }
   if (entry->read) return made(*entry, read_values(*entry, words.subspan(1)));
+  if (entry->info.name == "send") return made(*find_entry("pay"), read_send(entry->info, words.subspan(1)));
   return made(*find_entry("addOrder"), PlainOrder{entry->info, words}.read());
 }
 
@@ -501,7 +501,8 @@ OrFailure<ParsedCommand> parse(CommandRequest const& request) {
   auto const* const entry = find_entry(request.name);
   if (!entry) return unknown_command(request.name);
   if (!entry->read)
-    return usage_failure(*find_command("addOrder"), "'" + request.name + "' is for typed words");
+    return usage_failure(*find_command(entry->info.name == "send" ? "pay" : "addOrder"),
+                         "'" + request.name + "' is for typed words");
   for (auto const& [name, value] : request.arguments) {
     if (find_argument(*entry, name)) continue;
     std::string known;

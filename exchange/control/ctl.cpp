@@ -40,6 +40,7 @@ struct CtlFlags {
   std::string name;
   std::vector<std::string> words;
   bool json = false;
+  bool dry_run = false;
   double timeout = 120;  // seconds; above what a take may need to try several makers
 };
 
@@ -50,6 +51,7 @@ void declare_flags(grenache::Command& app, CtlFlags& flags) {
                  "Name of a peer with its folder in\n$XDG_DATA_HOME/grenache/exchange [default]")
       ->type_name("NAME");
   app.add_flag("--json", flags.json, "Print answers and events as JSON, one object a line");
+  app.add_flag("--dry-run", flags.dry_run, "Of pay: say what a payment over a credit line would do");
   app.add_decimal("--timeout", flags.timeout, 0.001, kTimeoutMax, "Seconds to wait for the answer")
       ->capture_default_str();
   app.add_option("command", flags.words, "The command and its arguments")->type_name("COMMAND");
@@ -175,6 +177,7 @@ int try_ctl(int argc, char** argv) {
       "Exit codes: 0 done, 1 failed, 2 wrong usage.\nExample:\n  exchange ctl --data-dir client1 orders");
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
   ignore_broken_pipes();
+  if (flags.dry_run) flags.words.emplace_back("--dry-run");
   auto request = read_words(flags.words);
   if (!request) return print_failure(request.error(), kExitUsage);
   auto const parsed = parse(*request);

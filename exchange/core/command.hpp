@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "exchange/core/credit_command.hpp"
 #include "exchange/core/peg.hpp"
 #include "exchange/messages/nip69.hpp"
 #include "exchange/messages/order_record.hpp"
@@ -140,16 +141,22 @@ struct AddImported {
 inline constexpr std::size_t kImportedMax = 1'000;
 
 /// The commands that the core executes.
-using TraderCommand = std::variant<command::AddOrder, command::ReduceOrder, command::CancelOrder,
-                                   command::ListOrders, command::ShowBook, command::ListMatches,
-                                   command::AcceptOrder, command::Pay, command::Connect, command::ListPeers,
-                                   command::ShowStatus, command::ExportOrders, command::AddImported>;
-/// All commands; the last three are answered or prepared by the shell, from the journal or a file.
+using TraderCommand =
+    std::variant<command::AddOrder, command::ReduceOrder, command::CancelOrder, command::ListOrders,
+                 command::ShowBook, command::ListMatches, command::AcceptOrder, command::Pay,
+                 command::Connect, command::ListPeers, command::ShowStatus, command::ExportOrders,
+                 command::AddImported, command::ProposeCredit, command::AnswerProposal, command::PayCredit,
+                 command::LimitCredit, command::AskCredit, command::FreezeCredit, command::CloseCredit,
+                 command::ResetCredit, command::ShowBalance>;
+/// All commands; the last five are answered or prepared by the shell, from the journal or a file.
 using Command =
     std::variant<command::AddOrder, command::ReduceOrder, command::CancelOrder, command::ListOrders,
                  command::ShowBook, command::ListMatches, command::AcceptOrder, command::Pay,
                  command::Connect, command::ListPeers, command::ShowStatus, command::ExportOrders,
-                 command::ListTrades, command::Explain, command::ImportOrders>;
+                 command::ProposeCredit, command::AnswerProposal, command::PayCredit, command::LimitCredit,
+                 command::AskCredit, command::FreezeCredit, command::CloseCredit, command::ResetCredit,
+                 command::ShowBalance, command::ListTrades, command::Explain, command::ImportOrders,
+                 command::ListPayments, command::ShowReceipt>;
 
 /// Answers.
 namespace result {
@@ -302,6 +309,7 @@ struct Imported {
 using CommandResult =
     std::variant<result::Failure, result::Placed, result::OrderList, result::Ladder, result::PurchaseView,
                  result::Execution, result::History, result::Connected, result::PeerList, result::StatusView,
-                 result::Exported, result::Imported>;
+                 result::Exported, result::Imported, result::CreditLineView, result::CreditBalance,
+                 result::CreditPayment, result::CreditForecast, result::Receipt>;
 
 }  // namespace grenache::exchange

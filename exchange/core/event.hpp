@@ -80,6 +80,7 @@ struct Warning {
 
 using Event = std::variant<event::OrderChanged, event::PeerMet, event::PeerLost, event::BookRead,
                            event::TakeAnswered, event::SaleExpired, event::PurchaseChanged, event::TradeDone,
-                           event::GrapeChanged, event::Warning>;
+                           event::GrapeChanged, event::Warning, event::CreditProposed, event::CreditReceived,
+                           event::CreditPaid, event::CreditLow, event::CreditLineChanged>;
 
 }  // namespace grenache::exchange

@@ -12,7 +12,6 @@ namespace grenache::exchange {
 namespace {
 
 constexpr std::size_t kInstanceBytes = 8;
-constexpr char const* kTradeKind = "trade";
 // An order that takes stays in its group until the take has ended.
 static_assert(OwnOrders::Options{}.expired_kept > Purchases::Options{}.hold_life);
 constexpr std::size_t kBadSignaturesMax = 10;  // in a batch; what else its sender has sent is dropped
@@ -60,6 +59,11 @@ Row trade_row(event::TradeDone const& trade, std::string const& unique, std::str
           json::to_text(body)};
 }
 
+Credit::Options with_store(Credit::Options options, bool is_store_shared) {
+  options.is_enabled = options.is_enabled && !is_store_shared;
+  return options;
+}
+
 PeggedOrders::Options with_work(PeggedOrders::Options options, int bits) {
   options.needs_work = bits > 0;
   return options;
@@ -89,6 +93,7 @@ Trader::Trader(Options options, SecretKey const& key, Random random)
       crossing_{options_.crossing, book_, own_orders_, purchases_},
       reference_prices_{options_.reference_prices},
       pegged_orders_{with_work(options_.pegged_orders, options_.work_bits), own_orders_, reference_prices_},
+      credit_{with_store(options_.credit, options_.is_store_shared), self_, peers_},
       positions_{options_.position, 0, options_.is_store_in_process} {
   book_.exempt(self_.id);
   book_.set_known([this](PeerId const& maker) { return is_known(maker); });
@@ -106,6 +111,7 @@ void Trader::in_turn(Now now, Body body) {
   Turn turn{now, random_, calls_};
   body(turn);
   run_takes(turn);
+  credit_.process(turn);
   for (auto const& key : book_.take_evicted()) {
     if (!book_.find(key)) sync_.remove(key);
   }
@@ -123,9 +129,12 @@ std::optional<Output> Trader::poll_output() {
 // Start
 
 std::vector<std::string_view> Trader::row_kinds() {
-  return {OwnOrders::kRowKind, Sales::kRowKind,        Sales::kFenceKind,      RefusedTakes::kRowKind,
-          Purchases::kRowKind, Peers::kRowKind,        PeggedOrders::kRowKind, Equivocations::kRowKind,
-          RelayFees::kRowKind, RelayFees::kPaidRowKind};
+  std::vector<std::string_view> out{OwnOrders::kRowKind,    Sales::kRowKind,         Sales::kFenceKind,
+                                    RefusedTakes::kRowKind, Purchases::kRowKind,     Peers::kRowKind,
+                                    PeggedOrders::kRowKind, Equivocations::kRowKind, RelayFees::kRowKind,
+                                    RelayFees::kPaidRowKind};
+  std::ranges::copy(Credit::row_kinds(), std::back_inserter(out));
+  return out;
 }
 
 bool Trader::restore(Row const& row) {
@@ -135,6 +144,7 @@ bool Trader::restore(Row const& row) {
   if (row.kind == PeggedOrders::kRowKind) return pegged_orders_.restore(row);
   if (row.kind == Equivocations::kRowKind) return equivocations_.restore(row);
   if (row.kind == RelayFees::kRowKind || row.kind == RelayFees::kPaidRowKind) return relay_fees_.restore(row);
+  if (std::ranges::count(Credit::row_kinds(), row.kind) > 0) return credit_.restore(row);
   return sales_.restore(row);
 }
 
@@ -147,6 +157,7 @@ std::vector<Row> Trader::dump() const {
   pegged_orders_.dump(out);
   equivocations_.dump(out);
   relay_fees_.dump(out);
+  credit_.dump(out);
   std::ranges::sort(out, {}, [](Row const& row) { return std::tie(row.kind, row.key); });
   return out;
 }
@@ -261,6 +272,10 @@ Guard::Units Trader::cost_of(Request const& request, PayloadForm form, TimePoint
     }
     Guard::Units operator()(EquivocationMessage const&) const { return 20; }  // two signatures and a row
     Guard::Units operator()(RelayFeeMessage const&) const { return 20; }      // an invoice
+    // Up to four signatures of each, and a row.
+    Guard::Units operator()(CreditMessages const& message) const {
+      return 10 + 40 * static_cast<Guard::Units>(message.messages.size());
+    }
     Guard::Units operator()(GetOrderbookMessage const&) const {
       return 20 + static_cast<Guard::Units>(order_count) * (is_book_made ? 0.2 : 4);
     }
@@ -272,6 +287,11 @@ Guard::Units Trader::cost_of(Request const& request, PayloadForm form, TimePoint
 
 void Trader::handle(RequestId request, PayloadForm form, PingPongMessage const& message, Turn& turn) {
   peers_.handle(request, form, message, turn);
+}
+
+void Trader::handle(Caller const& caller, CreditMessages const& message, Turn& turn) {
+  credit_.handle(caller.request, caller.form, message, turn);
+  on_sender(message.endpoint, caller.address, turn);
 }
 
 void Trader::handle(Caller const& caller, GetPeersMessage const& message, Turn& turn) {
@@ -386,6 +406,8 @@ void Trader::call_answered(CallId call, CallAnswer answer, Now now) {
         auto const payee = contact && contact->is_proven ? contact->peer : std::nullopt;
         return relay_fees_.on_answered(tag->key, answer, payee, turn);
       }
+      case Part::credit:
+        return credit_.on_answered(tag->key, answer, turn);
       case Part::own_orders:
       case Part::sales:
       case Part::trader:
@@ -420,6 +442,7 @@ void Trader::store_answered(CallId call, store::Answer const& answer, Now now) {
       case Part::peers:
       case Part::proofs:
       case Part::relay_fees:
+      case Part::credit:
       case Part::sync:
         return;
     }
@@ -440,6 +463,7 @@ void Trader::on_ping(Peers::Outcome const& outcome, Turn& turn) {
     relay_fees_.met(outcome.endpoint, turn);
     // Its orders may have come from others before.
     if (is_known(*contact->peer)) spread_welcome(*contact->peer, turn);
+    credit_.met(*contact->peer, turn);
   }
   if (outcome.is_lost) sync_.lost(outcome.endpoint, turn), relay_fees_.lost(outcome.endpoint);
   if (!outcome.named.empty()) peers_.found(outcome.named, ContactSource::peers, turn, outcome.endpoint);
@@ -678,29 +702,35 @@ void Trader::run_steps(ImmediateOrders::Steps steps, Turn& turn) {
   for (auto const& take_id : steps.payments) purchases_.pay(0, {take_id}, turn);
 }
 
+void Trader::settled(event::TradeDone trade, std::optional<PeerId> const& counterpart,
+                     std::string const& unique, std::string const& preimage, Turn& turn) {
+  auto row = trade_row(trade, unique, preimage, turn.now.wall);
+  if (counterpart && trade.cents.units() > 0) {
+    auto const& maker = trade.as_maker ? self_.id : *counterpart;
+    auto const& taker = trade.as_maker ? *counterpart : self_.id;
+    Due due{trade_payment_id(maker, taker, trade.order_id, trade.take_id), *counterpart,
+            trade.side == Side::buy, trade.cents, std::move(row)};
+    credit_.add_trade(std::move(due), turn);
+  } else {
+    turn.save(std::move(row));
+  }
+  turn.log(std::move(trade));
+}
+
 void Trader::sold(Sale const& sale, Turn& turn) {
   auto const* const order = own_orders_.find(sale.order_id);
   if (!order) return;
   auto const& record = order->record;
-  event::TradeDone trade{
-      sale.order_id, sale.take_id, true,         sale.taker,
-      record.side,   sale.amount,  record.price, notional(sale.amount, record.price).cents};
-  turn.save(trade_row(trade, "sale-" + std::to_string(sale.fence), {}, turn.now.wall));
-  turn.log(std::move(trade));
+  settled({sale.order_id, sale.take_id, true, sale.taker, record.side, sale.amount, record.price,
+           notional(sale.amount, record.price).cents},
+          PeerId::from_hex(sale.taker), "sale-" + std::to_string(sale.fence), {}, turn);
 }
 
 void Trader::bought(Purchase const& purchase, Turn& turn) {
   auto const& order = purchase.order;
-  event::TradeDone trade{order.id,
-                         purchase.take_id,
-                         false,
-                         order.maker ? order.maker->hex() : std::string{},
-                         opposite(order.side),
-                         purchase.amount,
-                         order.price,
-                         notional(purchase.amount, order.price).cents};
-  turn.save(trade_row(trade, "purchase-" + purchase.take_id, purchase.preimage, turn.now.wall));
-  turn.log(std::move(trade));
+  settled({order.id, purchase.take_id, false, order.maker ? order.maker->hex() : std::string{},
+           opposite(order.side), purchase.amount, order.price, notional(purchase.amount, order.price).cents},
+          order.maker, "purchase-" + purchase.take_id, purchase.preimage, turn);
 }
 
 void Trader::execute(CommandId id, TraderCommand const& command, Now now) {
@@ -742,6 +772,7 @@ void Trader::expire(Now now) {
     sync_.expire(turn);
     book_answers_.expire(turn);
     relay_fees_.expire(turn);
+    credit_.expire(turn);
   });
 }
 
@@ -755,7 +786,7 @@ TimePoint Trader::next_deadline(Now now) const {
   auto const steady =
       std::min({sales_.next_expiry(), purchases_.next_expiry(), crossing_.next_expiry(), peers_.next_expiry(),
                 sync_.next_expiry(), pegged_orders_.next_look(), book_answers_.next_expiry(),
-                relay_fees_.next_ask(), heartbeats_.next_expiry()});
+                relay_fees_.next_ask(), heartbeats_.next_expiry(), credit_.next_expiry(now)});
   if (wall == WallTime::max()) return steady;
   return std::min(steady, later_by(now.steady, std::max(wall - now.wall, std::chrono::milliseconds{0})));
 }

@@ -11,6 +11,7 @@
 
 #include "exchange/core/book.hpp"
 #include "exchange/core/book/equivocation.hpp"
+#include "exchange/core/credit/credit.hpp"
 #include "exchange/core/network/book_answers.hpp"
 #include "exchange/core/network/guard.hpp"
 #include "exchange/core/network/heartbeats.hpp"
@@ -64,6 +65,7 @@ class Trader {
     Crossing::Options crossing{};
     ReferencePrices::Options reference_prices{};
     PeggedOrders::Options pegged_orders{};
+    Credit::Options credit{};
     std::size_t listed_count_max = 1'000;  // orders in an answer to a command
     int work_bits = 0;                     // proof of work of own orders
     std::size_t work_count_max = 16;       // orders that wait for theirs, without those that replace others
@@ -82,6 +84,7 @@ class Trader {
   [[nodiscard]] OwnOrders const& own_orders() const { return own_orders_; }
   [[nodiscard]] RelayFees const& relay_fees() const { return relay_fees_; }
   [[nodiscard]] Equivocations const& equivocations() const { return equivocations_; }
+  [[nodiscard]] Credit const& credit() const { return credit_; }
   [[nodiscard]] PeggedOrders const& pegged_orders() const { return pegged_orders_; }
 
   /// Sets the endpoint (host:port) of this peer's RPC server; its port becomes the exchangeId. Before
@@ -153,6 +156,7 @@ class Trader {
   void handle(Caller const& caller, AddOrderMessage const& message, Turn& turn);
   void handle(Caller const& caller, InventoryMessage const& message, Turn& turn);
   void handle(Caller const& caller, EquivocationMessage const& message, Turn& turn);
+  void handle(Caller const& caller, CreditMessages const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, RelayFeeMessage const& message, Turn& turn);
   /// What answering a request costs at most.
   [[nodiscard]] Guard::Units cost_of(Request const& request, PayloadForm form, TimePoint now) const;
@@ -179,6 +183,12 @@ class Trader {
   void run(CommandId id, command::ShowStatus const& wanted, Turn& turn);
   void run(CommandId id, command::ExportOrders const& wanted, Turn& turn);
   void run(CommandId id, command::AddImported const& wanted, Turn& turn);
+
+  template <class CreditCommand>
+  requires requires(Credit& credit, CommandId id, CreditCommand const& wanted, Turn& turn) {
+    credit.run(id, wanted, turn);
+  }
+  void run(CommandId id, CreditCommand const& wanted, Turn& turn) { credit_.run(id, wanted, turn); }
 
   /// An order that waits for its proof of work.
   struct PendingWork {
@@ -212,6 +222,9 @@ class Trader {
   /// True if orders of this maker are refused; then the peer that has sent one is shown why.
   bool is_refused(OrderRecord const& order, std::string const& from, Turn& turn);
   static void answer(Intake::Origin const& origin, Result<Added> const& added, Turn& turn);
+  /// Saves a settled trade, whose USD leg moves over the credit line if there is one with room.
+  void settled(event::TradeDone trade, std::optional<PeerId> const& counterpart, std::string const& unique,
+               std::string const& preimage, Turn& turn);
   void sold(Sale const& sale, Turn& turn);
   void bought(Purchase const& purchase, Turn& turn);
   void run_steps(ImmediateOrders::Steps steps, Turn& turn);
@@ -265,6 +278,7 @@ class Trader {
   Crossing crossing_;
   ReferencePrices reference_prices_;
   PeggedOrders pegged_orders_;
+  Credit credit_;
   CallTable calls_;
   std::map<std::uint64_t, PendingWork> works_;
   std::uint64_t last_work_ = 0;

@@ -100,7 +100,7 @@ using Output = std::variant<output::Save, output::Reply, output::Call, output::S
                             output::Work, output::Notice, output::Answer>;
 
 /// The parts of the core that wait for answers.
-enum class Part : std::uint8_t { trader, peers, sync, own_orders, sales, purchases, proofs, relay_fees };
+enum class Part : std::uint8_t { trader, peers, sync, own_orders, sales, purchases, proofs, relay_fees, credit };
 
 /// Who waits for the answer to a call, and what for: `key` is the part's own.
 struct CallTag {

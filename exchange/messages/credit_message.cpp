@@ -139,6 +139,38 @@ Result<CreditMessage> parse_credit_message(Value const& body) {
   return with_body(std::move(out), parse_credit_refused(*refusal));
 }
 
+Result<void> fields::read_members(Value const& body, CreditMessages& out) {
+  auto const sender = parse_key(body, "sender");
+  if (!sender) return sender.error();
+  out.sender = *sender;
+  if (auto const* const endpoint = body.find("endpoint"); !is_missing(endpoint)) {
+    auto const* const text = endpoint->as_string();
+    if (!text || !is_endpoint(*text)) return MessageErrc::bad_endpoint;
+    out.endpoint = *text;
+  }
+  auto const* const messages = body.find("messages");
+  auto const* const items = messages ? messages->as_array() : nullptr;
+  if (!items || items->size() > kCreditMessagesMax) return MessageErrc::bad_range;
+  for (auto const& item : *items) {
+    auto message = parse_credit_message(item);
+    if (!message) return message.error();
+    out.messages.push_back(std::move(*message));
+  }
+  return {};
+}
+
+Value to_json(CreditMessages const& messages) {
+  auto out = begin(CreditMessages::kType, messages.header);
+  add(out, "sender", messages.sender.hex());
+  if (!messages.endpoint.empty()) add(out, "endpoint", messages.endpoint);
+  Value::Array items;
+  for (auto const& each : messages.messages) items.push_back(to_json(each));
+  add(out, "messages", std::move(items));
+  return out;
+}
+
+Result<CreditMessages> parse_credit_messages(Value const& body) { return parse_answer<CreditMessages>(body); }
+
 void sign(CreditMessage& message, CreditSide sender, SecretKey const& key) {
   auto const sign_record = [&](SignedCreditRecord& record) {
     if (record.record.counter != 0) sign(record, sender, key);

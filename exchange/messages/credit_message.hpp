@@ -63,6 +63,19 @@ struct CreditMessage {
   std::variant<CreditUpdate, CreditAccepted, CreditRefused, CreditSync, CreditReset> body;
 };
 
+/// Carries messages about the line between its sender and its receiver, in a request and in its answer.
+struct CreditMessages {
+  static constexpr std::string_view kType = "CreditMessages";
+  MessageHeader header;
+  PeerId sender;         // claimed: what matters in the messages is signed
+  std::string endpoint;  // host:port of the sender, a hint; empty if it names none
+  std::vector<CreditMessage> messages;
+};
+inline constexpr std::size_t kCreditMessagesMax = 8;
+[[nodiscard]] json::Value to_json(CreditMessages const& messages);
+/// Errors: as parse_request().
+[[nodiscard]] Result<CreditMessages> parse_credit_messages(json::Value const& body);
+
 /// Higher counters are not accepted from a peer, so ours never overflow.
 inline constexpr std::int64_t kCreditCounterMax = std::int64_t{1} << 53;
 

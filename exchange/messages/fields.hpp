@@ -71,6 +71,7 @@ inline void add(Value::Object& object, std::string name, Value value) {
 [[nodiscard]] Result<void> read_members(Value const& body, GetRecordsMessage& out);
 [[nodiscard]] Result<void> read_members(Value const& body, EquivocationMessage& out);
 [[nodiscard]] Result<void> read_members(Value const& body, RelayFeeMessage& out);
+[[nodiscard]] Result<void> read_members(Value const& body, CreditMessages& out);
 
 /// Parses a message whose type is known.
 template <class Message>

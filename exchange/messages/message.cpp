@@ -33,6 +33,7 @@ constexpr std::array kRequestTypes{
     kRequestType<GetPeersMessage>,        kRequestType<ReconcileMessage>,
     kRequestType<InventoryMessage>,       kRequestType<GetRecordsMessage>,
     kRequestType<EquivocationMessage>,    kRequestType<RelayFeeMessage>,
+    kRequestType<CreditMessages>,
 };
 static_assert(kRequestTypes.size() == std::variant_size_v<Request>);
 

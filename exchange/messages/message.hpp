@@ -4,6 +4,7 @@
 
 #include <variant>
 
+#include "exchange/messages/credit_message.hpp"
 #include "exchange/messages/equivocation_message.hpp"
 #include "exchange/messages/message_header.hpp"
 #include "exchange/messages/order_message.hpp"
@@ -17,7 +18,7 @@ namespace grenache::exchange {
 
 using Request = std::variant<PingPongMessage, AddOrderMessage, GetOrderMatchesMessage, ExecuteOrderMessage,
                              GetOrderbookMessage, PayMessage, GetPeersMessage, ReconcileMessage,
-                             InventoryMessage, GetRecordsMessage, EquivocationMessage, RelayFeeMessage>;
+                             InventoryMessage, GetRecordsMessage, EquivocationMessage, RelayFeeMessage, CreditMessages>;
 
 /// Parses a request. Checks types, sizes, ranges and consistency of the known members; ignores others. Does
 /// not verify signatures.

@@ -168,22 +168,37 @@ class CreditLine {
   /// What to send after a reconnection.
   [[nodiscard]] std::vector<CreditMessage> connect() const;
 
+  /// True if resend() returns something.
+  [[nodiscard]] bool awaits_answer() const { return our_terms_ || in_flight_; }
+  /// True if we have proposed a line, or agreed to one, and have not closed it.
+  [[nodiscard]] bool is_wanted() const { return wanted_.open; }
+  /// How much the other side may owe us, once it has signed what we want.
+  [[nodiscard]] UsdCents wanted_limit() const { return wanted_.limit; }
+  /// We have given this entry, and it is not counted yet.
+  [[nodiscard]] bool is_pending(std::string_view id) const { return find_pending(id) != nullptr; }
+
   [[nodiscard]] CreditView view() const;
   [[nodiscard]] CreditParties const& parties() const { return parties_; }
   [[nodiscard]] CreditSide side() const { return side_; }
   /// The newest version that both sides have signed.
   [[nodiscard]] SignedCreditRecord const& record(CreditSide side) const { return records_[index(side)]; }
+  /// A counted entry of the other side, as long as it is remembered; null: none.
+  [[nodiscard]] CreditEntry const* find_received(std::string_view id) const {
+    auto const& entries = memories_[1 - index(side_)].entries();
+    auto const found = entries.find(id);
+    return found == entries.end() ? nullptr : &found->second;
+  }
   /// The counter for is_genuine().
   [[nodiscard]] std::int64_t known_counter() const { return ours().record.counter; }
 
   /// The line in the journal: a row of its own, whose size does not depend on what was paid, and one for each
   /// entry that is pending or remembered.
   struct Rows {
-    std::string line;                            // JSON
+    std::string line;                            // of to_row(); other members are ignored
     std::map<std::string, std::string> entries;  // by key
     friend bool operator==(Rows const&, Rows const&) = default;
   };
-  [[nodiscard]] std::string to_row() const;
+  [[nodiscard]] json::Value to_row() const;
   [[nodiscard]] Rows rows() const;
   /// Errors: bad_row, also if the line contradicts itself. Limits are not checked, since a peer could sign a
   /// limit below its own debt.

@@ -74,7 +74,7 @@ void CreditLine::remember(CreditEntry const& entry, CreditSide owner, CreditStep
   if (!forgotten.empty()) step.rows.push_back({row_key(forgotten, owner), {}});
 }
 
-std::string CreditLine::to_row() const {
+json::Value CreditLine::to_row() const {
   auto out = Value::object({{"low", to_json(records_[0])},
                             {"high", to_json(records_[1])},
                             {"limit", wanted_.limit.to_text()},
@@ -96,11 +96,11 @@ std::string CreditLine::to_row() const {
   if (asked_) out.set("asked", to_json(*asked_));
   if (our_terms_) out.set("ourTerms", to_json(our_terms_));
   if (their_terms_) out.set("theirTerms", to_json(their_terms_));
-  return json::to_text(out);
+  return out;
 }
 
 CreditLine::Rows CreditLine::rows() const {
-  Rows out{to_row(), {}};
+  Rows out{json::to_text(to_row()), {}};
   auto const add = [&](CreditEntry const& entry) {
     out.entries.emplace(row_key(entry.id, side_), pending_row(entry));
   };

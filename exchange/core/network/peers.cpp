@@ -388,6 +388,11 @@ std::vector<std::string> Peers::endpoints_of(PeerId const& peer) const {
   return out;
 }
 
+std::string Peers::name_of(PeerId const& peer) const {
+  auto const endpoints = endpoints_of(peer);
+  return endpoints.empty() ? std::string{} : contacts_.find(endpoints.front())->second.name;
+}
+
 std::vector<std::string> Peers::met() const {
   std::vector<std::string> out;
   for (auto const& [endpoint, contact] : contacts_) {

@@ -127,6 +127,8 @@ class Peers {
 
   /// The endpoints where `peer` has proved that it answers.
   [[nodiscard]] std::vector<std::string> endpoints_of(PeerId const& peer) const;
+  /// The name under which `peer` was seen at one of these; empty if there is none.
+  [[nodiscard]] std::string name_of(PeerId const& peer) const;
   /// The endpoints where peers answer, ourselves excluded.
   [[nodiscard]] std::vector<std::string> met() const;
   [[nodiscard]] Contact const* find(std::string_view endpoint) const;

@@ -86,7 +86,7 @@ class CreditWorld {
     auto& self = side(i);
     ASSERT_TRUE(self.line.check() && self.line.is_within_limits());
     EXPECT_TRUE(step.save || step.rows.empty());
-    self.unsaved.emplace_back(step.save ? self.line.to_row() : "", std::move(step));
+    self.unsaved.emplace_back(step.save ? json::to_text(self.line.to_row()) : "", std::move(step));
     if (!random_.chance(1, 8)) return;
     auto rows = self.saved;
     for (auto const& [row, each] : self.unsaved) save(rows, row, each);

@@ -1,0 +1,152 @@
+#include "exchange/console/credit_tables.hpp"
+
+#include <grenache/log/printable.hpp>
+
+namespace grenache::exchange {
+namespace {
+
+constexpr std::size_t kPeerIdWidth = 8;
+constexpr std::size_t kPeerNameWidth = 32;
+
+std::string usd(std::int64_t cents) { return decimal_text(cents, UsdCents::kDigits); }
+
+std::string who(PeerId const& peer, std::string const& name) {
+  auto const id = peer.hex().substr(0, kPeerIdWidth);
+  return name.empty() ? id : cut_to_width(printable(name), kPeerNameWidth);
+}
+
+Cell balance_cell(std::int64_t cents) {
+  return {usd(cents), cents < 0 ? Tone::bad : cents > 0 ? Tone::good : Tone::plain};
+}
+
+/// Ends with a newline.
+std::string line(std::string const& text, TextStyle const& style) {
+  return wrapped(text, style.width, 2) + "\n";
+}
+
+std::string state_of(result::CreditLineView const& view) {
+  if (view.our_terms) return "disagreement";
+  if (view.proposal) return "asks us";
+  if (view.is_proposed) return "proposed";
+  if (!view.is_open) return "closed";
+  return view.is_frozen ? "frozen" : "open";
+}
+
+std::string details(result::CreditLineView const& view, TextStyle const& style) {
+  auto const name = who(view.peer, view.name);
+  std::string out;
+  if (view.proposal) {
+    out += line(name + " proposes a credit line: we may owe " + view.proposal->limit.to_text() +
+                    " USD, and " + name + " wishes to owe up to " + view.proposal->wish.to_text() +
+                    ". See: acceptCredit, rejectCredit.",
+                style);
+  }
+  if (view.our_terms) {
+    auto text =
+        "We and " + name + " disagree. We would go on from a balance of " + usd(*view.our_terms) + " USD";
+    text += view.their_terms
+                ? ", " + name + " from " + usd(*view.their_terms) + ". 'reset " + name + "' accepts that."
+                : "; what " + name + " says is not known yet.";
+    out += line(text, style);
+  }
+  if (view.due_to_us.units() > 0) {
+    out += line(name + " owes " + view.due_to_us.to_text() + " USD of trades besides.", style);
+  }
+  if (view.due_to_them.units() > 0) {
+    out += line("We owe " + name + " " + view.due_to_them.to_text() + " USD of trades besides.", style);
+  }
+  return out;
+}
+
+TextTable lines_table() {
+  return TextTable{{{"peer", Align::left, 0, true},
+                    {"id", Align::left, 2},
+                    {"balance", Align::point},
+                    {"pending", Align::point, 3},
+                    {"can pay", Align::point, 1},
+                    {"may owe us", Align::point, 2},
+                    {"we may owe", Align::point, 2},
+                    {"state"}}};
+}
+
+void add(TextTable& table, result::CreditLineView const& view) {
+  table.add({who(view.peer, view.name), view.peer.hex().substr(0, kPeerIdWidth), balance_cell(view.balance),
+             view.pending.to_text(), view.room.to_text(), view.limit.to_text(), view.their_limit.to_text(),
+             state_of(view)});
+}
+
+std::string verb(CreditKind kind) { return kind == CreditKind::settle ? "settled " : "paid "; }
+
+}  // namespace
+
+std::string credit_text(result::CreditLineView const& view, TextStyle const& style) {
+  auto table = lines_table();
+  add(table, view);
+  return table.text(style.width, style.colour) + details(view, style);
+}
+
+std::string credit_text(result::CreditBalance const& balance, TextStyle const& style) {
+  if (balance.lines.empty()) return "There are no credit lines. 'propose PEER' proposes one.\n";
+  auto table = lines_table();
+  std::string out;
+  for (auto const& view : balance.lines) {
+    add(table, view);
+    out += details(view, style);
+  }
+  return table.text(style.width, style.colour) + "Total: " + usd(balance.total) + "\n" + out;
+}
+
+std::string credit_text(result::CreditPayment const& payment, TextStyle const& style) {
+  auto const head = "Payment " + payment.id.substr(0, kPeerIdWidth) + " of " + payment.amount.to_text() +
+                    " USD to " + who(payment.peer, payment.name);
+  if (payment.state == result::CreditPaymentState::pending) {
+    return line(head + " is pending: no answer yet. It is counted once, or fails when its time is over.",
+                style);
+  }
+  return line(head + " is counted. The balance is " + usd(payment.balance) + ".", style);
+}
+
+std::string credit_text(result::CreditForecast const& forecast, TextStyle const& style) {
+  auto const head = forecast.amount.to_text() + " USD to " + who(forecast.peer, forecast.name);
+  if (!forecast.is_possible) return line(head + " cannot be paid: " + printable(forecast.text) + ".", style);
+  return line(head + " can be paid over the line, which has room for " + forecast.room.to_text() +
+                  ". Nothing was paid.",
+              style);
+}
+
+std::string credit_text(result::Receipt const& receipt, TextStyle const&) { return receipt.text + "\n"; }
+
+Sentence credit_sentence(event::CreditProposed const& proposed) {
+  auto const name = who(proposed.peer, proposed.name);
+  return {name + " wants to start a trustline: we may owe " + proposed.limit.to_text() + " USD, and " + name +
+              " up to " + proposed.wish.to_text(),
+          Tone::bold};
+}
+Sentence credit_sentence(event::CreditReceived const& received) {
+  return {who(received.peer, received.name) + " has " + verb(received.kind) + received.amount.to_text() +
+              " USD; the balance is " + usd(received.balance),
+          Tone::good};
+}
+Sentence credit_sentence(event::CreditPaid const& paid) {
+  auto const to = " USD to " + who(paid.peer, paid.name);
+  auto const id = paid.id.substr(0, kPeerIdWidth);
+  if (paid.failure.empty()) {
+    return {"payment " + id + ": " + verb(paid.kind) + paid.amount.to_text() + to + "; the balance is " +
+            usd(paid.balance)};
+  }
+  return {"payment " + id + " of " + paid.amount.to_text() + to + (paid.is_undecided ? ": " : " failed: ") +
+              printable(paid.failure),
+          Tone::bad};
+}
+Sentence credit_sentence(event::CreditLow const& low) {
+  return {"only " + low.room.to_text() + " of " + low.limit.to_text() + " USD can still be paid to " +
+              who(low.peer, low.name),
+          Tone::bad};
+}
+Sentence credit_sentence(event::CreditLineChanged const& changed) {
+  bool const is_bad = changed.what == "disputed" || changed.what == "refused" || changed.what == "frozen";
+  return {"credit line with " + who(changed.peer, changed.name) + ": " + printable(changed.text),
+          is_bad ? Tone::bad : Tone::plain};
+}
+
+}  // namespace grenache::exchange

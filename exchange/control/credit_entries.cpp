@@ -1,0 +1,134 @@
+// The commands about credit lines, and `pay`.
+#include <cstdint>
+
+#include "exchange/control/command_entry.hpp"
+#include "exchange/messages/message_header.hpp"
+
+namespace grenache::exchange {
+namespace {
+
+using namespace std::string_view_literals;
+
+constexpr std::size_t kInvoiceTextMax = kInvoiceSizeMax + "lightning:"sv.size();
+constexpr UsdCents kDefaultLimit{10'000};
+constexpr std::int64_t kPaymentCountMax = 10'000;
+
+/// `pay INVOICE` pays for a take, `pay PEER AMOUNT` over a credit line.
+ParsedCommand read_pay(ArgumentReader& reader) {
+  if (!reader.has("amount") && !reader.has("peer") && !reader.has("dryRun")) {
+    return command::Pay{reader.text("invoice", "an invoice or the id of a take", 4, kInvoiceTextMax)};
+  }
+  command::PayCredit out;
+  if (reader.has("peer") || reader.has("invoice"))
+    out.peer = reader.peer(reader.has("peer") ? "peer" : "invoice");
+  out.amount = reader.usd("amount");
+  out.dry_run = reader.flag("dryRun");
+  return out;
+}
+
+ParsedCommand read_propose(ArgumentReader& reader) {
+  command::ProposeCredit out;
+  out.peer = reader.peer("peer");
+  out.limit = reader.find_usd("limit").value_or(kDefaultLimit);
+  out.wish = reader.find_usd("wish").value_or(out.limit);
+  return out;
+}
+
+ParsedCommand read_accept(ArgumentReader& reader) {
+  return command::AnswerProposal{reader.has("peer") ? reader.peer("peer") : "", true};
+}
+ParsedCommand read_reject(ArgumentReader& reader) {
+  return command::AnswerProposal{reader.has("peer") ? reader.peer("peer") : "", false};
+}
+ParsedCommand read_limit(ArgumentReader& reader) {
+  command::LimitCredit out{reader.peer("peer"), {}};
+  out.limit = reader.usd_or_zero("limit");
+  return out;
+}
+ParsedCommand read_ask(ArgumentReader& reader) {
+  command::AskCredit out{reader.peer("peer"), {}};
+  out.wish = reader.usd_or_zero("limit");
+  return out;
+}
+ParsedCommand read_freeze(ArgumentReader& reader) { return command::FreezeCredit{reader.peer("peer"), true}; }
+ParsedCommand read_thaw(ArgumentReader& reader) { return command::FreezeCredit{reader.peer("peer"), false}; }
+ParsedCommand read_close(ArgumentReader& reader) { return command::CloseCredit{reader.peer("peer")}; }
+ParsedCommand read_reset(ArgumentReader& reader) { return command::ResetCredit{reader.peer("peer")}; }
+ParsedCommand read_receipt(ArgumentReader& reader) { return command::ShowReceipt{reader.id("id")}; }
+
+ParsedCommand read_payments(ArgumentReader& reader) {
+  command::ListPayments out;
+  if (auto const count = reader.find_integer("count", 1, kPaymentCountMax)) {
+    out.count_max = static_cast<std::size_t>(*count);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<Entry> credit_entries() {
+  return {
+      {{"pay", "", "INVOICE|TAKE, or PEER AMOUNT [dryRun]",
+        "Pay the invoice of a take, or USD over a credit line", "pay bob 10.50"},
+       {{"invoice"}, {"amount"}, {"peer", Use::by_name}, {"dryRun", Use::flag}},
+       read_pay},
+      {{"send", "", "AMOUNT credits [to PEER]", "Pay over a credit line, in words", "send 10 credits to bob"},
+       {},
+       nullptr},
+      {{"balance", "", "", "Show what we and others owe each other", "balance"},
+       {},
+       [](ArgumentReader&) -> ParsedCommand { return command::ShowBalance{}; }},
+      {{"check", "", "balance", "The same, in words", "check balance"},
+       {{"balance", Use::flag}},
+       [](ArgumentReader&) -> ParsedCommand { return command::ShowBalance{}; }},
+      {{"propose", "", "PEER [LIMIT] [wish=USD]",
+        "Propose a credit line: how much the peer may owe us [100], and we the peer [the same]",
+        "propose bob 100"},
+       {{"peer"}, {"limit"}, {"wish", Use::by_name}},
+       read_propose},
+      {{"acceptCredit", "", "[PEER]", "Accept the credit line that a peer proposes", "acceptCredit alice"},
+       {{"peer"}},
+       read_accept},
+      {{"rejectCredit", "", "[PEER]", "Reject it", "rejectCredit alice"}, {{"peer"}}, read_reject},
+      {{"limit", "", "PEER LIMIT", "Set how much a peer may owe us; more needs its consent", "limit bob 250"},
+       {{"peer"}, {"limit"}},
+       read_limit},
+      {{"ask", "", "PEER LIMIT", "Ask a peer to let us owe as much", "ask bob 250"},
+       {{"peer"}, {"limit"}},
+       read_ask},
+      {{"freeze", "", "PEER", "Stop payments over a credit line, in both directions", "freeze bob"},
+       {{"peer"}},
+       read_freeze},
+      {{"thaw", "", "PEER", "Allow them again", "thaw bob"}, {{"peer"}}, read_thaw},
+      {{"closeCredit", "", "PEER", "Close a credit line on which nothing is owed", "closeCredit bob"},
+       {{"peer"}},
+       read_close},
+      {{"reset", "", "PEER", "After a disagreement, go on from the peer's terms", "reset bob"},
+       {{"peer"}},
+       read_reset},
+      {{"payments", "", "[COUNT]", "List the payments over credit lines, the newest first", "payments 20"},
+       {{"count"}},
+       read_payments},
+      {{"receipt", "", "ID", "Print the receipt of a payment, see exchange verify-receipt",
+        "receipt 7c01d2e4"},
+       {{"id"}},
+       read_receipt},
+  };
+}
+
+OrFailure<json::Value::Object> read_send(CommandInfo const& command, std::span<std::string const> words) {
+  auto const is_word = [&](std::size_t i, std::string_view word) {
+    return i < words.size() && to_lower(words[i]) == word;
+  };
+  bool const has_unit = is_word(1, "credits") || is_word(1, "credit") || is_word(1, "usd");
+  std::size_t const next = has_unit ? 2 : 1;
+  bool const has_peer = words.size() == next + 2 && is_word(next, "to");
+  if (words.empty() || (words.size() != next && !has_peer)) {
+    return usage_failure(command, "an amount is needed, then 'credits', and 'to' with a peer");
+  }
+  json::Value::Object out{{"amount", words[0]}};
+  if (has_peer) out.emplace_back("peer", words[next + 1]);
+  return out;
+}
+
+}  // namespace grenache::exchange

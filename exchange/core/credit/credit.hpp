@@ -1,0 +1,129 @@
+// What this peer and others owe each other: payments and commands over all credit lines.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "exchange/core/credit/credit_lines.hpp"
+#include "exchange/core/credit/dues.hpp"
+
+namespace grenache::exchange {
+
+/// Runs the commands about credit lines, moves the USD of trades over them, records what is paid, and tells
+/// what has happened.
+///
+/// A payment is refused at once when the other side does not answer: it is asked before, unless it has
+/// answered a moment ago. Once sent, a payment is pending until the other side has signed it or its time is
+/// over; a command waits answer_limit for that.
+class Credit {
+ public:
+  struct Options {
+    /// False when other processes have this identity: they would not know what this one has signed.
+    bool is_enabled = true;
+    CreditLines::Options lines{};
+    Dues::Options dues{};
+    std::chrono::milliseconds payment_life{600'000};
+    Duration answer_limit = std::chrono::seconds{30};
+    std::size_t waiting_count_max = 10'000;  // commands that wait for a payment
+  };
+
+  /// `self` and `peers` must outlive this object.
+  Credit(Options options, Self const& self, Peers const& peers);
+  Credit(Credit const&) = delete;
+  Credit& operator=(Credit const&) = delete;
+
+  void handle(RequestId request, PayloadForm form, CreditMessages const& message, Turn& turn);
+  void on_answered(std::uint64_t key, CallAnswer const& answer, Turn& turn) {
+    lines_.on_answered(key, answer, turn);
+  }
+  void met(PeerId const& peer, Turn& turn) { lines_.met(peer, turn); }
+
+  void run(CommandId id, command::ProposeCredit const& wanted, Turn& turn);
+  void run(CommandId id, command::AnswerProposal const& wanted, Turn& turn);
+  void run(CommandId id, command::PayCredit const& wanted, Turn& turn);
+  void run(CommandId id, command::LimitCredit const& wanted, Turn& turn);
+  void run(CommandId id, command::AskCredit const& wanted, Turn& turn);
+  void run(CommandId id, command::FreezeCredit const& wanted, Turn& turn);
+  void run(CommandId id, command::CloseCredit const& wanted, Turn& turn);
+  void run(CommandId id, command::ResetCredit const& wanted, Turn& turn);
+  void run(CommandId id, command::ShowBalance const& wanted, Turn& turn);
+
+  /// Saves the row of a trade whose USD leg is `due`, and moves that over the line if there is room.
+  void add_trade(Due due, Turn& turn);
+  /// Does what follows from the outcomes of the lines. At the end of each turn.
+  void process(Turn& turn);
+  void expire(Turn& turn);
+  [[nodiscard]] TimePoint next_expiry(Now now) const;
+
+  /// The receipt of a payment, signed by both sides, from its row and that of its records. Nothing if they do
+  /// not belong together.
+  [[nodiscard]] std::optional<std::string> receipt_of(Row const& payment, Row const& version) const;
+
+  [[nodiscard]] CreditLines const& lines() const { return lines_; }
+
+  [[nodiscard]] static std::vector<std::string_view> row_kinds();
+  [[nodiscard]] bool restore(Row const& row);
+  void dump(std::vector<Row>& out) const;
+  /// Finished payments; the core does not read them.
+  static constexpr char const* kPaymentKind = "payment";
+  /// The two records of a line after payments, for their receipts.
+  static constexpr char const* kVersionKind = "creditVersion";
+
+ private:
+  template <class T>
+  using OrFailure = std::variant<T, result::Failure>;
+
+  /// A payment that waits for its peer to answer, or to sign it.
+  struct Waiting {
+    CommandId command = 0;
+    PeerId peer;
+    UsdCents amount;
+    TimePoint deadline{};
+  };
+
+  [[nodiscard]] std::optional<result::Failure> why_disabled() const;
+  [[nodiscard]] OrFailure<PeerId> find_peer(std::string const& text) const;
+  [[nodiscard]] OrFailure<PeerId> only_line() const;
+  [[nodiscard]] std::string name_of(PeerId const& peer) const;
+  [[nodiscard]] result::CreditLineView view(PeerId const& peer, CreditLine const& line) const;
+  [[nodiscard]] result::CreditPayment payment_view(std::string const& id, Waiting const& waiting,
+                                                   result::CreditPaymentState state) const;
+  /// Does `action` on the line with the peer that `text` names, and answers with its view.
+  template <class Action>
+  void change(CommandId id, std::string const& text, Turn& turn, Action action);
+  [[nodiscard]] std::optional<result::Failure> why_not_paid(PeerId const& peer, UsdCents amount) const;
+  void pay(Waiting waiting, Turn& turn);
+  void on_notice(PeerId const& peer, CreditNotice const& notice, Turn& turn);
+  void on_counted(PeerId const& peer, CreditNotice const& notice, Turn& turn);
+  void on_failed(PeerId const& peer, CreditNotice const& notice, Turn& turn);
+  void on_received(PeerId const& peer, CreditNotice const& notice, Turn& turn);
+  void tell_change(PeerId const& peer, CreditNotice const& notice, Turn& turn);
+  void record(PeerId const& peer, CreditNotice const& notice, bool is_ours, Turn& turn);
+  void on_probed(PeerId const& peer, bool has_answered, Turn& turn);
+  /// Answers the commands of payments for which nobody waits any longer.
+  template <class Predicate>
+  void end_waiting(Predicate is_ended, Turn& turn);
+  void move_dues(PeerId const& peer, Turn& turn);
+  void look_at_room(PeerId const& peer, Turn& turn);
+
+  Options options_;
+  Self const& self_;
+  Peers const& peers_;
+  CreditLines lines_;
+  Dues dues_;
+  std::map<std::string, Waiting> waiting_;  // for a signature; by id of the payment
+  std::multimap<PeerId, Waiting> probing_;  // for an answer
+  std::set<PeerId> low_;                    // told to be low
+  std::string last_version_;                // key of the last row of kVersionKind
+  std::vector<PeerId> proposals_;           // peers whose proposals wait, the oldest first
+};
+
+}  // namespace grenache::exchange

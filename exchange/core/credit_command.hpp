@@ -1,0 +1,188 @@
+// Commands about credit lines, their answers, and what is told of them. Part of command.hpp and event.hpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "exchange/messages/credit_state.hpp"
+
+namespace grenache::exchange {
+
+namespace command {
+
+/// `peer` in these commands: a peer id, at least its first kIdPrefixSizeMin digits, or a display name. A name
+/// means the peer with a credit line that was opened under it, if there is exactly one, else the only known
+/// peer with it.
+
+/// Proposes a credit line: the peer may owe us up to `limit`, and we wish to owe it up to `wish`. If the peer
+/// has proposed one itself, this is the counter-proposal. Answer: CreditLineView.
+struct ProposeCredit {
+  std::string peer;
+  UsdCents limit;
+  UsdCents wish;
+};
+/// Accepts or rejects the proposal of a peer. Answer: CreditLineView.
+struct AnswerProposal {
+  std::string peer;  // empty: the peer whose proposal waits longest
+  bool accept = false;
+};
+/// Pays over the credit line. Answer: CreditPayment, or CreditForecast of a dry run.
+struct PayCredit {
+  std::string peer;
+  UsdCents amount;  // > 0
+  bool dry_run = false;
+};
+/// Sets how much the peer may owe us. More is valid once the peer has agreed, less at once if its debt fits.
+/// Answer: CreditLineView.
+struct LimitCredit {
+  std::string peer;
+  UsdCents limit;
+};
+/// Asks the peer to let us owe up to `wish`. Answer: CreditLineView.
+struct AskCredit {
+  std::string peer;
+  UsdCents wish;
+};
+/// Stops payments in both directions, or allows them again. Answer: CreditLineView.
+struct FreezeCredit {
+  std::string peer;
+  bool freeze = true;
+};
+/// Closes a line on which nothing is owed, or withdraws our proposal. Answer: CreditLineView.
+struct CloseCredit {
+  std::string peer;
+};
+/// Goes on from the peer's terms after a disagreement. Answer: CreditLineView.
+struct ResetCredit {
+  std::string peer;
+};
+/// Answer: CreditBalance.
+struct ShowBalance {};
+/// Lists the payments over credit lines, the newest first. Answer: History.
+struct ListPayments {
+  std::size_t count_max = 100;
+};
+/// The receipt of a payment, signed by both sides. Answer: Receipt.
+struct ShowReceipt {
+  std::string id;  // of the payment, or its first characters
+};
+
+}  // namespace command
+
+namespace result {
+
+/// What we and a peer owe each other.
+struct CreditLineView {
+  PeerId peer;
+  std::string name;          // for display; may be empty
+  std::int64_t balance = 0;  // cents: what we are owed, negative if we owe
+  UsdCents pending;          // what we have paid and the peer has not signed yet
+  UsdCents room;             // how much we can still pay
+  UsdCents limit;            // how much the peer may owe us
+  UsdCents their_limit;      // how much we may owe the peer
+  bool is_open = false;
+  bool is_frozen = false;
+  bool is_proposed = false;  // by us, and not accepted yet
+  /// A proposal of the peer, which waits for an answer: how much we may owe, and how much the peer wishes to
+  /// owe.
+  struct Proposal {
+    UsdCents limit;
+    UsdCents wish;
+  };
+  std::optional<Proposal> proposal{};
+  /// While both sides disagree: the balance from which each would go on.
+  std::optional<std::int64_t> our_terms{};
+  std::optional<std::int64_t> their_terms{};
+  UsdCents due_to_us{};  // of trades, not moved over the line yet
+  UsdCents due_to_them{};
+};
+struct CreditBalance {
+  std::vector<CreditLineView> lines;
+  std::int64_t total = 0;  // cents, over all lines
+};
+enum class CreditPaymentState : std::uint8_t { counted, pending, failed };
+[[nodiscard]] constexpr std::string_view to_text(CreditPaymentState state) {
+  switch (state) {
+    case CreditPaymentState::counted:
+      return "counted";
+    case CreditPaymentState::pending:
+      return "pending";
+    case CreditPaymentState::failed:
+      return "failed";
+  }
+  return "";
+}
+struct CreditPayment {
+  std::string id;
+  PeerId peer;
+  std::string name;
+  UsdCents amount;
+  CreditPaymentState state{};
+  std::int64_t balance = 0;  // after it
+};
+/// What a payment would do.
+struct CreditForecast {
+  PeerId peer;
+  std::string name;
+  UsdCents amount;
+  UsdCents room;
+  bool is_possible = false;
+  std::string text;  // why not; empty if it is possible
+};
+struct Receipt {
+  std::string text;  // JSON, for `exchange verify-receipt`
+};
+
+}  // namespace result
+
+namespace event {
+
+/// A peer proposes a credit line: it lets us owe up to `limit`, and wishes to owe up to `wish`.
+struct CreditProposed {
+  PeerId peer;
+  std::string name;
+  UsdCents limit;
+  UsdCents wish;
+};
+/// A peer has paid us.
+struct CreditReceived {
+  std::string id;
+  PeerId peer;
+  std::string name;
+  CreditKind kind{};
+  UsdCents amount;
+  std::int64_t balance = 0;  // after it
+};
+/// A payment of ours is counted, or failed.
+struct CreditPaid {
+  std::string id;
+  PeerId peer;
+  std::string name;
+  CreditKind kind{};
+  UsdCents amount;
+  std::int64_t balance = 0;
+  std::string failure{};      // empty: counted
+  bool is_undecided = false;  // has expired, but the peer may have counted it before
+};
+/// Less than a tenth of what we may owe is left.
+struct CreditLow {
+  PeerId peer;
+  std::string name;
+  UsdCents room;
+  UsdCents limit;
+};
+/// A line was opened, closed, …; `text` says it in words.
+struct CreditLineChanged {
+  PeerId peer;
+  std::string name;
+  std::string what;  // "opened", "refused", "limits", "frozen", "thawed", "closed", "disputed",
+                     // "reset-terms", "reset"
+  std::string text;
+};
+
+}  // namespace event
+
+}  // namespace grenache::exchange
