@@ -173,8 +173,9 @@ struct CreditReceipt {
 /// Adds the signatures of `side`.
 void sign(CreditReceipt& receipt, CreditSide side, SecretKey const& key);
 [[nodiscard]] std::string to_text(CreditReceipt const& receipt);
-/// Reads and verifies a receipt with nothing but its text, of at most kCreditReceiptSizeMax bytes. Errors:
-/// bad_receipt, bad_signature.
+/// Reads and verifies a receipt with nothing but its text, of at most kCreditReceiptSizeMax bytes. The text
+/// must be exactly that of to_text(), so a receipt with any changed byte is refused. Errors: bad_receipt,
+/// bad_signature.
 [[nodiscard]] Result<CreditReceipt> verify_receipt(std::string_view text);
 inline constexpr std::size_t kCreditReceiptSizeMax = 16 * 1024;
 

@@ -1,5 +1,7 @@
 // Expiry, hostile peers, disagreements, receipts and rows of a credit line.
+#include <cctype>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -226,6 +228,40 @@ TEST_F(CreditTrustTest, receiptsOfBothSidesVerifyOffline) {
   for (auto const* const text : {"", "{}", "[]", "7"}) {
     EXPECT_EQ(verify_receipt(text).error(), CreditErrc::bad_receipt);
   }
+}
+
+TEST_F(CreditTrustTest, aReceiptWithAChangedByteIsRefused) {
+  open();
+  pay(alice, payment(1, 7));
+  auto const text = to_text(*alice.last(Kind::counted).receipt);
+  ASSERT_TRUE(verify_receipt(text));
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto changed = text;
+    auto const is_letter = std::isalpha(static_cast<unsigned char>(text[i])) != 0;
+    changed[i] = static_cast<char>(text[i] ^ (is_letter ? 0x20 : 0x01));  // the other case of a letter
+    EXPECT_FALSE(verify_receipt(changed)) << "byte " << i << " of " << text;
+  }
+  EXPECT_FALSE(verify_receipt(text + " "));
+  EXPECT_FALSE(verify_receipt(R"({"more":1,)" + text.substr(1)));
+}
+
+TEST_F(CreditTrustTest, aReceiptWhoseOtherRecordIsEmptyHasNoSignatureOfIt) {
+  CreditReceipt receipt{alice.line.parties(), alice.line.side(), payment(1, 7), {}, {}, {}};
+  for (auto const side : {CreditSide::low, CreditSide::high}) {
+    auto& record = side == CreditSide::low ? receipt.low : receipt.high;
+    record.record.line = receipt.parties.line();
+    record.record.side = side;
+    if (side != receipt.payer) continue;
+    record.record.counter = 1;
+    record.record.paid = UsdCents{7};
+    record.record.root = entries_root(std::span{&receipt.entry, 1});
+  }
+  sign(receipt, alice.line.side(), alice.key);
+  sign(receipt, bob.line.side(), bob.key);
+  ASSERT_TRUE(verify_receipt(to_text(receipt)));
+  auto& empty = receipt.payer == CreditSide::low ? receipt.high : receipt.low;
+  empty.low = receipt.payer == CreditSide::low ? receipt.low.low : receipt.high.high;
+  EXPECT_EQ(verify_receipt(to_text(receipt)).error(), CreditErrc::bad_receipt);
 }
 
 TEST(EntryPathsTest, everyCountOfEntriesHasPathsToItsRoot) {
