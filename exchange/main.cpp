@@ -22,6 +22,7 @@
 #include "exchange/control/control_socket.hpp"
 #include "exchange/control/ctl.hpp"
 #include "exchange/control/data_dir.hpp"
+#include "exchange/control/receipt.hpp"
 #include "exchange/data_folder.hpp"
 #include "exchange/exchange.hpp"
 #include "exchange/guard_flags.hpp"
@@ -397,6 +398,9 @@ int serve(CommandLine const& app, Flags const& flags, Log const& log, Random ran
 
 int run(int argc, char** argv) {
   if (argc > 1 && std::string_view{argv[1]} == "ctl") return ctl(argc - 1, argv + 1);
+  if (argc > 1 && std::string_view{argv[1]} == "verify-receipt") {
+    return verify_receipt_command(argc - 1, argv + 1);
+  }
   CommandLine app{"A peer of a P2P exchange: order book, matching and Lightning invoices over Grenache.",
                   "exchange"};
   app.set_version_flag("--version", "exchange " GRENACHE_VERSION);
@@ -407,6 +411,7 @@ int run(int argc, char** argv) {
       "The grape's API and what the peers say to each other are not encrypted, unless --grape is https.\n"
       "At a terminal the peer has a console; then the log, on stderr, has errors alone, unless --log-level\n"
       "is given or stderr is no terminal. 'exchange ctl' sends commands from elsewhere: exchange ctl --help\n"
+      "'exchange verify-receipt FILE' says what a receipt of a credit line proves.\n"
       "Exit codes: 0 stopped by a signal or the command stop, or the playbook held; 1 it did not, or the "
       "peer\n"
       "cannot start or write its journal; 2 wrong usage.\n"
