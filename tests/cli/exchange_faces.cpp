@@ -3,6 +3,8 @@
 //
 //   exchange_faces ctl …            as exchange ctl
 //   exchange_faces peer FOLDER      serves FOLDER/control.sock, and the console if stdin is a terminal
+//   exchange_faces password FOLDER  opens FOLDER/identity with a password, asks twice for a new one, prints
+//   the id
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -16,11 +18,13 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "exchange/console/password.hpp"
 #include "exchange/console/repl.hpp"
 #include "exchange/console/terminal.hpp"
 #include "exchange/control/control_socket.hpp"
 #include "exchange/control/ctl.hpp"
 #include "exchange/control/data_dir.hpp"
+#include "exchange/locked_identity.hpp"
 #include <grenache/log/command_line.hpp>
 #include <grenache/net/async_event.hpp>
 #include <grenache/net/rethrow.hpp>
@@ -131,6 +135,29 @@ int serve(std::filesystem::path const& folder) {
   return 0;
 }
 
+Result<std::string> ask_password(bool is_new) {
+  auto password = read_password("Password: ");
+  if (!password || !is_new) return password;
+  auto again = read_password("Repeat it: ");
+  if (again && *again != *password) return PasswordErrc::no_input;
+  return again;
+}
+
+int open_identity(std::filesystem::path const& path) {
+  auto const failed = [](Error const& error) {
+    std::cerr << "exchange_faces: " << error.message() << '\n';
+    return 1;
+  };
+  auto password = ask_password(!std::filesystem::exists(path));
+  if (!password) return failed(password.error());
+  auto random = Random::from_system();
+  auto const key = load_or_create_locked_identity(path, *password, random);
+  wipe(*password);
+  if (!key) return failed(key.error());
+  std::cout << "id " << key->public_key().hex() << '\n';
+  return 0;
+}
+
 }  // namespace
 }  // namespace grenache::exchange
 
@@ -138,6 +165,9 @@ int main(int argc, char** argv) {
   std::string_view const program = argc > 1 ? argv[1] : "";
   if (program == "ctl") return grenache::exchange::ctl(argc - 1, argv + 1);
   if (program == "peer" && argc == 3) return grenache::exchange::serve(argv[2]);
-  std::cerr << "usage: exchange_faces ctl|peer …\n";
+  if (program == "password" && argc == 3) {
+    return grenache::exchange::open_identity(std::filesystem::path{argv[2]} / "identity");
+  }
+  std::cerr << "usage: exchange_faces ctl|password|peer …\n";
   return 2;
 }

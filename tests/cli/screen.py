@@ -101,13 +101,14 @@ class Screen:
 class Terminal:
     """Runs a program in a pseudo-terminal."""
 
-    def __init__(self, *command, columns=80, env=None):
+    def __init__(self, *command, columns=80, env=None, new_session=True):
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.mode = termios.tcgetattr(slave)
         self.slave = slave
         self.screen = Screen(columns)
-        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=new_session,
+                                        process_group=None if new_session else 0,
                                         env={**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8", **(env or {})})
 
     def type(self, text):
