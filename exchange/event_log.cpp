@@ -108,6 +108,16 @@ void write(Log const& log, event::CreditLow const& event) {
                           {"limit", event.limit.to_text()}});
 }
 
+void write(Log const& log, event::CreditSettled const& event) {
+  log.write(event.failure.empty() ? LogLevel::info : LogLevel::warn, "settlement",
+            {{"settlement", event.id},
+             {"peer_id", event.peer.hex()},
+             {"name", event.name},
+             {"amount", event.amount.to_text()},
+             {"what", event.what},
+             {"reason", event.failure}});
+}
+
 void write(Log const& log, event::CreditLineChanged const& event) {
   log.info("credit_line",
            {{"peer_id", event.peer.hex()}, {"name", event.name}, {"what", event.what}, {"text", event.text}});

@@ -26,13 +26,21 @@ struct PeerCalls::State : std::enable_shared_from_this<State> {
     }
   }
 
+  static Awaitable<rpc::RpcResult<json::Value>> send(State& self, output::Call& call,
+                                                     rpc::RequestOptions const& request) {
+    if (!call.service.empty()) {
+      return self.client.request(std::move(call.service), std::move(call.payload), request);
+    }
+    return self.client.request_to(std::move(call.endpoint), self.options.service, std::move(call.payload),
+                                  request);
+  }
+
   static Awaitable<void> run(std::shared_ptr<State> self, output::Call call) {
     if (self->is_stopped) co_return;
     rpc::RequestOptions request;
     request.timeout = self->options.timeout;
     request.retry_count = 1;  // messages may be repeated: orders have a seq, takes an id
-    auto reply = co_await self->client.request_to(std::move(call.endpoint), self->options.service,
-                                                  std::move(call.payload), request);
+    auto reply = co_await send(*self, call, request);
     --self->running_count;
     if (self->is_stopped) co_return;
     CallAnswer answer;

@@ -49,6 +49,9 @@ std::string details(result::CreditLineView const& view, TextStyle const& style) 
                 : "; what " + name + " says is not known yet.";
     out += line(text, style);
   }
+  if (view.settling.units() > 0) {
+    out += line(view.settling.to_text() + " USD of our debt to " + name + " are being settled.", style);
+  }
   if (view.due_to_us.units() > 0) {
     out += line(name + " owes " + view.due_to_us.to_text() + " USD of trades besides.", style);
   }
@@ -86,14 +89,22 @@ std::string credit_text(result::CreditLineView const& view, TextStyle const& sty
 }
 
 std::string credit_text(result::CreditBalance const& balance, TextStyle const& style) {
-  if (balance.lines.empty()) return "There are no credit lines. 'propose PEER' proposes one.\n";
-  auto table = lines_table();
   std::string out;
-  for (auto const& view : balance.lines) {
-    add(table, view);
-    out += details(view, style);
+  if (balance.lines.empty()) {
+    out = "There are no credit lines. 'propose PEER' proposes one.\n";
+  } else {
+    auto table = lines_table();
+    std::string more;
+    for (auto const& view : balance.lines) {
+      add(table, view);
+      more += details(view, style);
+    }
+    out = table.text(style.width, style.colour) + "Total: " + usd(balance.total) + "\n" + more;
   }
-  return table.text(style.width, style.colour) + "Total: " + usd(balance.total) + "\n" + out;
+  if (!balance.has_ledger) return out;
+  auto const account = "Account '" + printable(balance.account) + "' on the ledger: ";
+  return out +
+         line(account + (balance.on_ledger ? balance.on_ledger->to_text() + " USD" : "no answer"), style);
 }
 
 std::string credit_text(result::CreditPayment const& payment, TextStyle const& style) {
@@ -107,14 +118,71 @@ std::string credit_text(result::CreditPayment const& payment, TextStyle const& s
 }
 
 std::string credit_text(result::CreditForecast const& forecast, TextStyle const& style) {
-  auto const head = forecast.amount.to_text() + " USD to " + who(forecast.peer, forecast.name);
+  auto const name = who(forecast.peer, forecast.name);
+  auto const head = forecast.amount.to_text() + " USD to " + name;
   if (!forecast.is_possible) return line(head + " cannot be paid: " + printable(forecast.text) + ".", style);
-  return line(head + " can be paid over the line, which has room for " + forecast.room.to_text() +
-                  ". Nothing was paid.",
-              style);
+  auto text = head + " can be paid over the line, which has room for " + forecast.room.to_text();
+  if (forecast.to_settle.units() > 0) {
+    text += ", after " + forecast.to_settle.to_text() + " are settled on the ledger";
+  }
+  text += ". Nothing was paid.";
+  if (forecast.on_ledger) {
+    text += " Then we owe " + forecast.debts.to_text() + " USD in all and have " +
+            forecast.on_ledger->to_text() + " on the ledger: " +
+            (forecast.debts <= *forecast.on_ledger ? "all debts could be settled."
+                                                   : "not all debts could be settled.");
+  }
+  return line(text, style);
 }
 
 std::string credit_text(result::Receipt const& receipt, TextStyle const&) { return receipt.text + "\n"; }
+
+std::string credit_text(result::CreditSettlement const& settlement, TextStyle const& style) {
+  auto const name = who(settlement.peer, settlement.name);
+  auto const head = "Settlement " + settlement.id.substr(0, kPeerIdWidth) + " of " +
+                    settlement.amount.to_text() + " USD with " + name;
+  switch (settlement.state) {
+    case result::CreditSettlementState::pending:
+      return line(head + " is pending: the ledger does not answer. It is asked until it does.", style);
+    case result::CreditSettlementState::paid:
+      return line(head + " is paid on the ledger; " + name + " has not credited it yet.", style);
+    case result::CreditSettlementState::credited:
+      break;
+  }
+  return line(head + " is done. The balance is " + usd(settlement.balance) + ".", style);
+}
+
+std::string credit_text(result::LedgerUsers const& users, TextStyle const& style) {
+  if (users.users.empty()) return "The ledger has no accounts.\n";
+  TextTable table{
+      {{"name", Align::left, 0, true}, {"peer"}, {"balance", Align::point}, {"endpoint", Align::left, 1}}};
+  for (auto const& user : users.users) {
+    table.add({cut_to_width(printable(user.name), kPeerNameWidth), user.peer.hex().substr(0, kPeerIdWidth),
+               user.balance.to_text(), printable(user.endpoint)});
+  }
+  return table.text(style.width, style.colour);
+}
+
+std::string credit_text(result::LedgerDeleted const& deleted, TextStyle const&) {
+  return std::to_string(deleted.count) + " accounts were deleted.\n";
+}
+
+std::string credit_text(result::CreditLeave const& leave, TextStyle const& style) {
+  auto out = "Settled: " + leave.settled.to_text() + " USD";
+  if (leave.unconfirmed.units() > 0) {
+    out += ", of which " + leave.unconfirmed.to_text() + " are not confirmed yet";
+  }
+  out += ".\n";
+  if (leave.left.empty()) return out + "Nothing is owed.\n";
+  for (auto const& view : leave.left) {
+    auto const name = who(view.peer, view.name);
+    auto const amount = usd(view.balance < 0 ? -view.balance : view.balance) + " USD";
+    out += line(view.balance < 0 ? "Left: we owe " + name + " " + amount + "."
+                                 : "Left: " + name + " owes us " + amount + ".",
+                style);
+  }
+  return out;
+}
 
 Sentence credit_sentence(event::CreditProposed const& proposed) {
   auto const name = who(proposed.peer, proposed.name);
@@ -142,6 +210,13 @@ Sentence credit_sentence(event::CreditLow const& low) {
   return {"only " + low.room.to_text() + " of " + low.limit.to_text() + " USD can still be paid to " +
               who(low.peer, low.name),
           Tone::bad};
+}
+Sentence credit_sentence(event::CreditSettled const& settled) {
+  auto const head = "settlement " + settled.id.substr(0, kPeerIdWidth) + " of " + settled.amount.to_text() +
+                    " USD with " + who(settled.peer, settled.name);
+  if (settled.what == "paid") return {head + ": paid on the ledger"};
+  if (settled.what == "credited") return {head + ": credited", Tone::good};
+  return {head + " failed: " + printable(settled.failure), Tone::bad};
 }
 Sentence credit_sentence(event::CreditLineChanged const& changed) {
   bool const is_bad = changed.what == "disputed" || changed.what == "refused" || changed.what == "frozen";

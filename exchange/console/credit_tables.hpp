@@ -20,11 +20,16 @@ struct Sentence {
 [[nodiscard]] std::string credit_text(result::CreditPayment const& payment, TextStyle const& style);
 [[nodiscard]] std::string credit_text(result::CreditForecast const& forecast, TextStyle const& style);
 [[nodiscard]] std::string credit_text(result::Receipt const& receipt, TextStyle const& style);
+[[nodiscard]] std::string credit_text(result::CreditSettlement const& settlement, TextStyle const& style);
+[[nodiscard]] std::string credit_text(result::LedgerUsers const& users, TextStyle const& style);
+[[nodiscard]] std::string credit_text(result::LedgerDeleted const& deleted, TextStyle const& style);
+[[nodiscard]] std::string credit_text(result::CreditLeave const& leave, TextStyle const& style);
 
 [[nodiscard]] Sentence credit_sentence(event::CreditProposed const& proposed);
 [[nodiscard]] Sentence credit_sentence(event::CreditReceived const& received);
 [[nodiscard]] Sentence credit_sentence(event::CreditPaid const& paid);
 [[nodiscard]] Sentence credit_sentence(event::CreditLow const& low);
+[[nodiscard]] Sentence credit_sentence(event::CreditSettled const& settled);
 [[nodiscard]] Sentence credit_sentence(event::CreditLineChanged const& changed);
 
 }  // namespace grenache::exchange

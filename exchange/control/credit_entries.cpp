@@ -54,6 +54,11 @@ ParsedCommand read_freeze(ArgumentReader& reader) { return command::FreezeCredit
 ParsedCommand read_thaw(ArgumentReader& reader) { return command::FreezeCredit{reader.peer("peer"), false}; }
 ParsedCommand read_close(ArgumentReader& reader) { return command::CloseCredit{reader.peer("peer")}; }
 ParsedCommand read_reset(ArgumentReader& reader) { return command::ResetCredit{reader.peer("peer")}; }
+ParsedCommand read_settle(ArgumentReader& reader) {
+  command::SettleCredit out{reader.peer("peer"), {}};
+  out.amount = reader.find_usd("amount");
+  return out;
+}
 ParsedCommand read_receipt(ArgumentReader& reader) { return command::ShowReceipt{reader.id("id")}; }
 
 ParsedCommand read_payments(ArgumentReader& reader) {
@@ -81,6 +86,10 @@ std::vector<Entry> credit_entries() {
       {{"check", "", "balance", "The same, in words", "check balance"},
        {{"balance", Use::flag}},
        [](ArgumentReader&) -> ParsedCommand { return command::ShowBalance{}; }},
+      {{"settle", "", "PEER [AMOUNT]", "Pay a debt of a credit line on the settlement ledger",
+        "settle bob 10"},
+       {{"peer"}, {"amount"}},
+       read_settle},
       {{"propose", "", "PEER [LIMIT] [wish=USD]",
         "Propose a credit line: how much the peer may owe us [100], and we the peer [the same]",
         "propose bob 100"},
@@ -106,6 +115,15 @@ std::vector<Entry> credit_entries() {
       {{"reset", "", "PEER", "After a disagreement, go on from the peer's terms", "reset bob"},
        {{"peer"}},
        read_reset},
+      {{"users", "", "", "List the accounts of the settlement ledger", "users"},
+       {},
+       [](ArgumentReader&) -> ParsedCommand { return command::ListUsers{}; }},
+      {{"delete", "", "", "Delete all accounts of the settlement ledger, as its operator", "delete"},
+       {},
+       [](ArgumentReader&) -> ParsedCommand { return command::DeleteUsers{}; }},
+      {{"leave", "", "", "Settle what can be settled, and say what is left", "leave"},
+       {},
+       [](ArgumentReader&) -> ParsedCommand { return command::LeaveCredit{}; }},
       {{"payments", "", "[COUNT]", "List the payments over credit lines, the newest first", "payments 20"},
        {{"count"}},
        read_payments},

@@ -9,6 +9,7 @@ using json::Value;
 
 std::string usd(std::int64_t cents) { return decimal_text(cents, UsdCents::kDigits); }
 Value usd(std::optional<std::int64_t> cents) { return cents ? Value{usd(*cents)} : Value{}; }
+Value usd(std::optional<UsdCents> const& amount) { return amount ? Value{amount->to_text()} : Value{}; }
 
 Value entry_of(std::string_view type, auto const& each) {
   return Value::object({{"type", type},
@@ -38,7 +39,8 @@ Value to_json(result::CreditLineView const& view) {
                             {"ourTerms", usd(view.our_terms)},
                             {"theirTerms", usd(view.their_terms)},
                             {"dueToUs", view.due_to_us.to_text()},
-                            {"dueToThem", view.due_to_them.to_text()}});
+                            {"dueToThem", view.due_to_them.to_text()},
+                            {"settling", view.settling.to_text()}});
   if (view.proposal) {
     out.set("proposal", Value::object({{"limit", view.proposal->limit.to_text()},
                                        {"wish", view.proposal->wish.to_text()}}));
@@ -49,7 +51,12 @@ Value to_json(result::CreditLineView const& view) {
 Value to_json(result::CreditBalance const& balance) {
   Value::Array lines;
   for (auto const& line : balance.lines) lines.push_back(to_json(line));
-  return Value::object({{"type", "balance"}, {"lines", std::move(lines)}, {"total", usd(balance.total)}});
+  auto out = Value::object({{"type", "balance"}, {"lines", std::move(lines)}, {"total", usd(balance.total)}});
+  if (balance.has_ledger) {
+    out.set("account", balance.account);
+    out.set("onLedger", usd(balance.on_ledger));
+  }
+  return out;
 }
 
 Value to_json(result::CreditPayment const& payment) {
@@ -69,12 +76,49 @@ Value to_json(result::CreditForecast const& forecast) {
                         {"amount", forecast.amount.to_text()},
                         {"room", forecast.room.to_text()},
                         {"isPossible", forecast.is_possible},
-                        {"text", forecast.text}});
+                        {"text", forecast.text},
+                        {"toSettle", forecast.to_settle.to_text()},
+                        {"debts", forecast.debts.to_text()},
+                        {"onLedger", usd(forecast.on_ledger)}});
 }
 
 Value to_json(result::Receipt const& receipt) {
   auto const body = json::parse(receipt.text);
   return Value::object({{"type", "receipt"}, {"receipt", body ? *body : Value{}}});
+}
+
+Value to_json(result::CreditSettlement const& settlement) {
+  return Value::object({{"type", "creditSettlement"},
+                        {"id", settlement.id},
+                        {"peer", settlement.peer.hex()},
+                        {"name", settlement.name},
+                        {"amount", settlement.amount.to_text()},
+                        {"state", result::to_text(settlement.state)},
+                        {"balance", usd(settlement.balance)}});
+}
+
+Value to_json(result::LedgerUsers const& users) {
+  Value::Array out;
+  for (auto const& user : users.users) {
+    out.push_back(Value::object({{"name", user.name},
+                                 {"peer", user.peer.hex()},
+                                 {"balance", user.balance.to_text()},
+                                 {"endpoint", user.endpoint}}));
+  }
+  return Value::object({{"type", "ledgerUsers"}, {"users", std::move(out)}});
+}
+
+Value to_json(result::LedgerDeleted const& deleted) {
+  return Value::object({{"type", "ledgerDeleted"}, {"count", deleted.count}});
+}
+
+Value to_json(result::CreditLeave const& leave) {
+  Value::Array left;
+  for (auto const& line : leave.left) left.push_back(to_json(line));
+  return Value::object({{"type", "creditLeave"},
+                        {"settled", leave.settled.to_text()},
+                        {"unconfirmed", leave.unconfirmed.to_text()},
+                        {"left", std::move(left)}});
 }
 
 Value to_json(event::CreditProposed const& proposed) {
@@ -99,6 +143,15 @@ Value to_json(event::CreditLow const& low) {
                         {"name", low.name},
                         {"room", low.room.to_text()},
                         {"limit", low.limit.to_text()}});
+}
+Value to_json(event::CreditSettled const& settled) {
+  return Value::object({{"type", "creditSettled"},
+                        {"id", settled.id},
+                        {"peer", settled.peer.hex()},
+                        {"name", settled.name},
+                        {"amount", settled.amount.to_text()},
+                        {"what", settled.what},
+                        {"failure", settled.failure.empty() ? Value{} : Value{settled.failure}}});
 }
 Value to_json(event::CreditLineChanged const& changed) {
   return Value::object({{"type", "creditLineChanged"},

@@ -29,7 +29,9 @@ struct AnswerProposal {
   std::string peer;  // empty: the peer whose proposal waits longest
   bool accept = false;
 };
-/// Pays over the credit line. Answer: CreditPayment, or CreditForecast of a dry run.
+/// Pays over the credit line. More than the line has room for fills it, settles the debt on the ledger, and
+/// pays the rest, as often as needed; at most kPaymentRoundsMax times. Answer: CreditPayment, or
+/// CreditForecast of a dry run.
 struct PayCredit {
   std::string peer;
   UsdCents amount;  // > 0
@@ -59,8 +61,19 @@ struct CloseCredit {
 struct ResetCredit {
   std::string peer;
 };
+/// Pays a debt of the line on the settlement ledger. Answer: CreditSettlement.
+struct SettleCredit {
+  std::string peer;
+  std::optional<UsdCents> amount{};  // none: all of it
+};
 /// Answer: CreditBalance.
 struct ShowBalance {};
+/// Lists the accounts of the settlement ledger. Answer: LedgerUsers.
+struct ListUsers {};
+/// Deletes all accounts of the settlement ledger; for its operator. Answer: LedgerDeleted.
+struct DeleteUsers {};
+/// Settles as many debts as the ledger account pays for, the smallest first. Answer: CreditLeave.
+struct LeaveCredit {};
 /// Lists the payments over credit lines, the newest first. Answer: History.
 struct ListPayments {
   std::size_t count_max = 100;
@@ -71,6 +84,8 @@ struct ShowReceipt {
 };
 
 }  // namespace command
+
+inline constexpr std::int64_t kPaymentRoundsMax = 100;
 
 namespace result {
 
@@ -98,10 +113,14 @@ struct CreditLineView {
   std::optional<std::int64_t> their_terms{};
   UsdCents due_to_us{};  // of trades, not moved over the line yet
   UsdCents due_to_them{};
+  UsdCents settling{};  // of our debt: is being paid on the ledger
 };
 struct CreditBalance {
   std::vector<CreditLineView> lines;
   std::int64_t total = 0;  // cents, over all lines
+  bool has_ledger = false;
+  std::string account{};              // our name there
+  std::optional<UsdCents> on_ledger;  // what our account has; none: the ledger does not answer
 };
 enum class CreditPaymentState : std::uint8_t { counted, pending, failed };
 [[nodiscard]] constexpr std::string_view to_text(CreditPaymentState state) {
@@ -130,7 +149,50 @@ struct CreditForecast {
   UsdCents amount;
   UsdCents room;
   bool is_possible = false;
-  std::string text;  // why not; empty if it is possible
+  std::string text;      // why not; empty if it is possible
+  UsdCents to_settle{};  // on the ledger, before the payment is complete
+  /// With a ledger: all that we would owe afterwards, and what our account would have.
+  UsdCents debts{};
+  std::optional<UsdCents> on_ledger{};
+};
+enum class CreditSettlementState : std::uint8_t { pending, paid, credited };
+[[nodiscard]] constexpr std::string_view to_text(CreditSettlementState state) {
+  switch (state) {
+    case CreditSettlementState::pending:
+      return "pending";
+    case CreditSettlementState::paid:
+      return "paid";
+    case CreditSettlementState::credited:
+      return "credited";
+  }
+  return "";
+}
+struct CreditSettlement {
+  std::string id;  // of the transfer
+  PeerId peer;
+  std::string name;
+  UsdCents amount;
+  CreditSettlementState state{};
+  std::int64_t balance = 0;  // of the line, after it
+};
+struct LedgerUser {
+  std::string name;
+  PeerId peer;
+  UsdCents balance;
+  std::string endpoint;
+};
+struct LedgerUsers {
+  std::vector<LedgerUser> users;
+  std::size_t left_out = 0;
+};
+struct LedgerDeleted {
+  std::int64_t count = 0;
+};
+/// What could be settled before leaving, and what could not.
+struct CreditLeave {
+  UsdCents settled{};
+  UsdCents unconfirmed{};            // of it, the ledger or the peer has not answered yet
+  std::vector<CreditLineView> left;  // on which something is still owed, by either side
 };
 struct Receipt {
   std::string text;  // JSON, for `exchange verify-receipt`
@@ -166,6 +228,15 @@ struct CreditPaid {
   std::int64_t balance = 0;
   std::string failure{};      // empty: counted
   bool is_undecided = false;  // has expired, but the peer may have counted it before
+};
+/// A debt of ours was paid on the ledger, credited by the peer, or could not be paid.
+struct CreditSettled {
+  std::string id;
+  PeerId peer;
+  std::string name;
+  UsdCents amount;
+  std::string what;     // "paid", "credited" or "refused"
+  std::string failure;  // of a refusal
 };
 /// Less than a tenth of what we may owe is left.
 struct CreditLow {

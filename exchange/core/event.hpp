@@ -78,9 +78,10 @@ struct Warning {
 
 }  // namespace event
 
-using Event = std::variant<event::OrderChanged, event::PeerMet, event::PeerLost, event::BookRead,
-                           event::TakeAnswered, event::SaleExpired, event::PurchaseChanged, event::TradeDone,
-                           event::GrapeChanged, event::Warning, event::CreditProposed, event::CreditReceived,
-                           event::CreditPaid, event::CreditLow, event::CreditLineChanged>;
+using Event =
+    std::variant<event::OrderChanged, event::PeerMet, event::PeerLost, event::BookRead, event::TakeAnswered,
+                 event::SaleExpired, event::PurchaseChanged, event::TradeDone, event::GrapeChanged,
+                 event::Warning, event::CreditProposed, event::CreditReceived, event::CreditPaid,
+                 event::CreditLow, event::CreditSettled, event::CreditLineChanged>;
 
 }  // namespace grenache::exchange

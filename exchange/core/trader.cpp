@@ -174,6 +174,7 @@ void Trader::start(Now now) {
     sales_.resume(own_orders_, turn);
     purchases_.resume(turn);
     peers_.resume(turn);
+    credit_.start(turn);
     look_at_pegs(turn);
   });
 }
@@ -408,6 +409,8 @@ void Trader::call_answered(CallId call, CallAnswer answer, Now now) {
       }
       case Part::credit:
         return credit_.on_answered(tag->key, answer, turn);
+      case Part::ledger:
+        return credit_.on_ledger_answered(tag->key, answer, turn);
       case Part::own_orders:
       case Part::sales:
       case Part::trader:
@@ -443,6 +446,7 @@ void Trader::store_answered(CallId call, store::Answer const& answer, Now now) {
       case Part::proofs:
       case Part::relay_fees:
       case Part::credit:
+      case Part::ledger:
       case Part::sync:
         return;
     }

@@ -35,13 +35,19 @@ void Turn::reply_error_now(RequestId request, std::string error) {
 CallId Turn::call(CallTag tag, std::string endpoint, json::Value payload) {
   auto const id = calls_.add(tag);
   bool const is_urgent = tag.part == Part::purchases || tag.part == Part::credit;
-  outputs_.emplace_back(output::Call{kThisTurn, id, std::move(endpoint), std::move(payload), is_urgent});
+  outputs_.emplace_back(output::Call{kThisTurn, id, std::move(endpoint), std::move(payload), is_urgent, {}});
+  return id;
+}
+
+CallId Turn::call_service(CallTag tag, std::string service, json::Value payload) {
+  auto const id = calls_.add(tag);
+  outputs_.emplace_back(output::Call{kThisTurn, id, {}, std::move(payload), true, std::move(service)});
   return id;
 }
 
 CallId Turn::call_now(CallTag tag, std::string endpoint, json::Value payload) {
   auto const id = calls_.add(tag);
-  outputs_.emplace_back(output::Call{0, id, std::move(endpoint), std::move(payload), false});
+  outputs_.emplace_back(output::Call{0, id, std::move(endpoint), std::move(payload), false, {}});
   return id;
 }
 

@@ -59,7 +59,8 @@ struct Call {
   CallId call = 0;
   std::string endpoint;  // host:port
   json::Value payload;
-  bool is_urgent = false;  // a take or a payment: goes before others
+  bool is_urgent = false;    // a take or a payment: goes before others
+  std::string service = {};  // not empty: to whoever has announced this name, instead of `endpoint`
 };
 /// Execute a command of the reservation store, then call Trader::store_answered(). In order, but
 /// that a Reserve may overtake a Reserve: an earlier command never waits for a later position than this one.
@@ -100,7 +101,18 @@ using Output = std::variant<output::Save, output::Reply, output::Call, output::S
                             output::Work, output::Notice, output::Answer>;
 
 /// The parts of the core that wait for answers.
-enum class Part : std::uint8_t { trader, peers, sync, own_orders, sales, purchases, proofs, relay_fees, credit };
+enum class Part : std::uint8_t {
+  trader,
+  peers,
+  sync,
+  own_orders,
+  sales,
+  purchases,
+  proofs,
+  relay_fees,
+  credit,
+  ledger
+};
 
 /// Who waits for the answer to a call, and what for: `key` is the part's own.
 struct CallTag {
@@ -159,6 +171,7 @@ class Turn {
   /// `error` is the error of the RPC envelope.
   void reply_error_now(RequestId request, std::string error);
   CallId call(CallTag tag, std::string endpoint, json::Value payload);
+  CallId call_service(CallTag tag, std::string service, json::Value payload);
   CallId call_now(CallTag tag, std::string endpoint, json::Value payload);
   CallId store(CallTag tag, store::Command command);
   void verify(std::uint64_t batch, std::vector<OrderRecord> orders);

@@ -156,6 +156,11 @@ Result<void> fields::read_members(Value const& body, CreditMessages& out) {
     if (!message) return message.error();
     out.messages.push_back(std::move(*message));
   }
+  if (auto const* const settled = body.find("hasSettled"); !is_missing(settled)) {
+    auto const* const is_set = settled->as_bool();
+    if (!is_set) return MessageErrc::bad_answer;
+    out.has_settled = *is_set;
+  }
   return {};
 }
 
@@ -166,6 +171,7 @@ Value to_json(CreditMessages const& messages) {
   Value::Array items;
   for (auto const& each : messages.messages) items.push_back(to_json(each));
   add(out, "messages", std::move(items));
+  if (messages.has_settled) add(out, "hasSettled", true);
   return out;
 }
 

@@ -70,6 +70,7 @@ struct CreditMessages {
   PeerId sender;         // claimed: what matters in the messages is signed
   std::string endpoint;  // host:port of the sender, a hint; empty if it names none
   std::vector<CreditMessage> messages;
+  bool has_settled = false;  // the sender has paid the receiver on the ledger, a hint to look there
 };
 inline constexpr std::size_t kCreditMessagesMax = 8;
 [[nodiscard]] json::Value to_json(CreditMessages const& messages);

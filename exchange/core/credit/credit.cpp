@@ -1,6 +1,7 @@
 #include "exchange/core/credit/credit.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "exchange/messages/order_record.hpp"
 
@@ -29,11 +30,19 @@ std::string version_row(CreditReceipt const& receipt) {
 }  // namespace
 
 Credit::Credit(Options options, Self const& self, Peers const& peers)
-    : options_{options},
+    : options_{std::move(options)},
       self_{self},
       peers_{peers},
-      lines_{options.lines, self, peers},
-      dues_{options.dues} {}
+      lines_{options_.lines, self, peers},
+      dues_{options_.dues},
+      settlements_{options_.settlements, self} {}
+
+void Credit::start(Turn& turn) {
+  if (options_.is_enabled) settlements_.start_up(turn);
+  std::vector<std::string> ids;
+  for (auto const& [id, plan] : plans_) ids.push_back(id);
+  for (auto const& id : ids) go_on(plans_.at(id), turn);
+}
 
 void Credit::handle(RequestId request, PayloadForm form, CreditMessages const& message, Turn& turn) {
   if (!options_.is_enabled) {
@@ -42,6 +51,7 @@ void Credit::handle(RequestId request, PayloadForm form, CreditMessages const& m
     return;
   }
   lines_.handle(request, form, message, turn);
+  if (message.has_settled && lines_.find(message.sender)) settlements_.look(turn);
 }
 
 std::string Credit::name_of(PeerId const& peer) const {
@@ -52,7 +62,7 @@ std::string Credit::name_of(PeerId const& peer) const {
 
 // Payments
 
-std::optional<Failure> Credit::why_not_paid(PeerId const& peer, UsdCents amount) const {
+std::optional<Failure> Credit::why_not_paid(PeerId const& peer) const {
   auto const* const line = lines_.find(peer);
   if (!line || !line->view().is_open) {
     return Failure{FailureCode::refused, "there is no open credit line with this peer", "see: propose"};
@@ -66,18 +76,22 @@ std::optional<Failure> Credit::why_not_paid(PeerId const& peer, UsdCents amount)
   if (view.pending_count >= CreditLine::kPendingMax) {
     return Failure{FailureCode::unavailable, "too many payments to this peer are pending", "try again"};
   }
-  if (amount > view.room) {
-    return Failure{FailureCode::refused,
-                   "only " + view.room.to_text() + " USD can be paid over this line: the limit is " +
-                       view.their_limit.to_text(),
-                   "settle what is owed, or ask the peer for a higher limit"};
-  }
   return std::nullopt;
 }
 
+Failure Credit::no_room(CreditView const& view) {
+  return {FailureCode::refused,
+          "only " + view.room.to_text() + " USD can be paid over this line: the limit is " +
+              view.their_limit.to_text(),
+          "settle what is owed, or ask the peer for a higher limit"};
+}
+
 void Credit::pay(Waiting waiting, Turn& turn) {
-  if (auto failure = why_not_paid(waiting.peer, waiting.amount)) {
-    return turn.answer(waiting.command, *std::move(failure));
+  if (auto failure = why_not_paid(waiting.peer)) return turn.answer(waiting.command, *std::move(failure));
+  auto const view = lines_.find(waiting.peer)->view();
+  if (waiting.amount > view.room) {
+    if (!settlements_.is_enabled()) return turn.answer(waiting.command, no_room(view));
+    return settlements_.ask_balance([this, waiting](Turn& later) { begin_plan(waiting, later); }, turn);
   }
   CreditEntry const entry{CreditKind::pay, make_uuid(turn.random), waiting.amount,
                           turn.now.wall + options_.payment_life};
@@ -180,7 +194,11 @@ std::optional<std::string> Credit::receipt_of(Row const& payment, Row const& ver
 // Outcomes
 
 void Credit::process(Turn& turn) {
-  for (auto outcomes = lines_.take_outcomes(); !outcomes.empty(); outcomes = lines_.take_outcomes()) {
+  for (;;) {
+    auto const outcomes = lines_.take_outcomes();
+    auto const settled = settlements_.take_outcomes();
+    auto incoming = settlements_.take_incoming();
+    if (outcomes.empty() && settled.empty() && incoming.empty()) break;
     std::set<PeerId> touched;
     for (auto const& [peer, kind, notice] : outcomes) {
       if (kind == CreditLines::Outcome::Kind::notice) {
@@ -190,6 +208,8 @@ void Credit::process(Turn& turn) {
         on_probed(peer, kind == CreditLines::Outcome::Kind::reached, turn);
       }
     }
+    for (auto const& each : settled) on_settled(each, turn);
+    for (auto& each : incoming) on_incoming(std::move(each), turn);
     for (auto const& peer : touched) {
       move_dues(peer, turn);
       look_at_room(peer, turn);
@@ -233,6 +253,10 @@ void Credit::on_counted(PeerId const& peer, CreditNotice const& notice, Turn& tu
   if (entry.kind == CreditKind::pay) dues_.paid(peer, entry.id, true, entry.amount, turn);
   auto const balance = lines_.find(peer)->view().balance;
   turn.log(event::CreditPaid{entry.id, peer, name_of(peer), entry.kind, entry.amount, balance, {}, false});
+  if (auto* const plan = find_plan(entry.id)) {
+    plan->entry.clear();
+    return go_on(*plan, turn);
+  }
   auto const waiting = waiting_.extract(entry.id);
   if (waiting.empty()) return;
   turn.answer(waiting.mapped().command,
@@ -249,6 +273,12 @@ void Credit::on_failed(PeerId const& peer, CreditNotice const& notice, Turn& tur
   turn.log(event::CreditPaid{entry.id, peer, name_of(peer), entry.kind, entry.amount, balance, text,
                              is_undecided});
   if (is_undecided) return;
+  // What the peer has paid on the ledger is credited again later.
+  if (entry.kind == CreditKind::settle) return postpone({entry.id, peer, entry.amount}, turn);
+  if (auto* const plan = find_plan(entry.id)) {
+    plan->left = plan->left + entry.amount;
+    return end_plan(std::string{plan->id}, Failure{FailureCode::refused, text, {}}, turn);
+  }
   auto const waiting = waiting_.extract(entry.id);
   if (waiting.empty()) return;
   turn.answer(waiting.mapped().command, Failure{FailureCode::refused, text + "; nothing was paid", {}});
@@ -258,6 +288,7 @@ void Credit::on_received(PeerId const& peer, CreditNotice const& notice, Turn& t
   auto const& entry = notice.entry;
   record(peer, notice, false, turn);
   if (entry.kind == CreditKind::pay) dues_.paid(peer, entry.id, false, entry.amount, turn);
+  if (entry.kind == CreditKind::settle) settlements_.credited(peer, entry.id, entry.amount, turn);
   auto const balance = lines_.find(peer)->view().balance;
   turn.log(event::CreditReceived{entry.id, peer, name_of(peer), entry.kind, entry.amount, balance});
 }
@@ -309,6 +340,7 @@ void Credit::tell_change(PeerId const& peer, CreditNotice const& notice, Turn& t
       return;
   }
   turn.log(std::move(changed));
+  retry_postponed(peer, turn);
 }
 
 void Credit::look_at_room(PeerId const& peer, Turn& turn) {
@@ -353,28 +385,48 @@ void Credit::move_dues(PeerId const& peer, Turn& turn) {
 
 void Credit::expire(Turn& turn) {
   lines_.expire(turn);
-  end_waiting([&](Waiting const& waiting) { return waiting.deadline <= turn.now.steady; }, turn);
+  settlements_.expire(turn);
+  auto const now = turn.now.steady;
+  end_waiting([&](Waiting const& waiting) { return waiting.deadline <= now; }, turn);
+  end_waiting_settlements(turn);
+  if (next_credit_ <= now) {
+    next_credit_ = TimePoint::max();
+    for (auto const& peer : settlements_.postponed_peers()) retry_postponed(peer, turn);
+  }
 }
 
 TimePoint Credit::next_expiry(Now now) const {
   auto out = lines_.next_expiry(now);
+  out = std::min({out, settlements_.next_expiry(), next_credit_});
   for (auto const& [id, waiting] : waiting_) out = std::min(out, waiting.deadline);
-  return out;
+  for (auto const& [id, waiting] : waiting_settlement_) out = std::min(out, waiting.deadline);
+  for (auto const& [id, plan] : plans_) {
+    if (plan.command != 0) out = std::min(out, plan.deadline);
+  }
+  return leaving_ ? std::min(out, leaving_->deadline) : out;
 }
 
 // Rows
 
 std::vector<std::string_view> Credit::row_kinds() {
-  return {CreditLines::kEntryRowKind, CreditLines::kRowKind, Dues::kRowKind};
+  std::vector<std::string_view> out{CreditLines::kEntryRowKind, CreditLines::kRowKind, Dues::kRowKind,
+                                    kPlanKind};
+  std::ranges::copy(Settlements::row_kinds(), std::back_inserter(out));
+  return out;
 }
 
 bool Credit::restore(Row const& row) {
-  return row.kind == Dues::kRowKind ? dues_.restore(row) : lines_.restore(row);
+  if (row.kind == kPlanKind) return restore_plan(row);
+  if (row.kind == Dues::kRowKind) return dues_.restore(row);
+  bool const is_of_line = row.kind == CreditLines::kEntryRowKind || row.kind == CreditLines::kRowKind;
+  return is_of_line ? lines_.restore(row) : settlements_.restore(row);
 }
 
 void Credit::dump(std::vector<Row>& out) const {
   lines_.dump(out);
   dues_.dump(out);
+  settlements_.dump(out);
+  for (auto const& [id, plan] : plans_) out.push_back(row_of(plan));
 }
 
 }  // namespace grenache::exchange

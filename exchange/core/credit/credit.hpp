@@ -14,6 +14,7 @@
 
 #include "exchange/core/credit/credit_lines.hpp"
 #include "exchange/core/credit/dues.hpp"
+#include "exchange/core/credit/settlements.hpp"
 
 namespace grenache::exchange {
 
@@ -30,6 +31,7 @@ class Credit {
     bool is_enabled = true;
     CreditLines::Options lines{};
     Dues::Options dues{};
+    Settlements::Options settlements{};
     std::chrono::milliseconds payment_life{600'000};
     Duration answer_limit = std::chrono::seconds{30};
     std::size_t waiting_count_max = 10'000;  // commands that wait for a payment
@@ -44,6 +46,11 @@ class Credit {
   void on_answered(std::uint64_t key, CallAnswer const& answer, Turn& turn) {
     lines_.on_answered(key, answer, turn);
   }
+  void on_ledger_answered(std::uint64_t key, CallAnswer const& answer, Turn& turn) {
+    settlements_.on_answered(key, answer, turn);
+  }
+  /// After the rows were restored.
+  void start(Turn& turn);
   void met(PeerId const& peer, Turn& turn) { lines_.met(peer, turn); }
 
   void run(CommandId id, command::ProposeCredit const& wanted, Turn& turn);
@@ -55,6 +62,10 @@ class Credit {
   void run(CommandId id, command::CloseCredit const& wanted, Turn& turn);
   void run(CommandId id, command::ResetCredit const& wanted, Turn& turn);
   void run(CommandId id, command::ShowBalance const& wanted, Turn& turn);
+  void run(CommandId id, command::SettleCredit const& wanted, Turn& turn);
+  void run(CommandId id, command::ListUsers const& wanted, Turn& turn);
+  void run(CommandId id, command::DeleteUsers const& wanted, Turn& turn);
+  void run(CommandId id, command::LeaveCredit const& wanted, Turn& turn);
 
   /// Saves the row of a trade whose USD leg is `due`, and moves that over the line if there is room.
   void add_trade(Due due, Turn& turn);
@@ -76,6 +87,8 @@ class Credit {
   static constexpr char const* kPaymentKind = "payment";
   /// The two records of a line after payments, for their receipts.
   static constexpr char const* kVersionKind = "creditVersion";
+  /// Payments in several steps.
+  static constexpr char const* kPlanKind = "paymentPlan";
 
  private:
   template <class T>
@@ -89,7 +102,34 @@ class Credit {
     TimePoint deadline{};
   };
 
+  /// A payment above the room of its line, which fills the line, settles, and pays the rest.
+  struct Plan {
+    std::string id;
+    PeerId peer;
+    UsdCents amount;
+    UsdCents left;           // not given yet
+    std::string entry;       // that is not counted yet; empty: none
+    std::string settlement;  // that is not credited yet; empty: none
+    CommandId command = 0;   // that waits; 0: none
+    TimePoint deadline{};
+  };
+  /// A command that waits for a settlement.
+  struct WaitingSettlement {
+    CommandId command = 0;
+    PeerId peer;
+    UsdCents amount;
+    TimePoint deadline{};
+  };
+  /// The command that waits until everything is settled.
+  struct Leaving {
+    CommandId command = 0;
+    std::set<std::string> settlements;  // that are not credited yet
+    UsdCents settled;
+    TimePoint deadline{};
+  };
+
   [[nodiscard]] std::optional<result::Failure> why_disabled() const;
+  [[nodiscard]] std::optional<result::Failure> why_no_ledger() const;
   [[nodiscard]] OrFailure<PeerId> find_peer(std::string const& text) const;
   [[nodiscard]] OrFailure<PeerId> only_line() const;
   [[nodiscard]] std::string name_of(PeerId const& peer) const;
@@ -99,7 +139,27 @@ class Credit {
   /// Does `action` on the line with the peer that `text` names, and answers with its view.
   template <class Action>
   void change(CommandId id, std::string const& text, Turn& turn, Action action);
-  [[nodiscard]] std::optional<result::Failure> why_not_paid(PeerId const& peer, UsdCents amount) const;
+  /// Without regard to the room.
+  [[nodiscard]] std::optional<result::Failure> why_not_paid(PeerId const& peer) const;
+  [[nodiscard]] static result::Failure no_room(CreditView const& view);
+  /// What must be settled before `amount` is paid; nothing if it takes more than kPaymentRoundsMax rounds.
+  [[nodiscard]] static std::optional<UsdCents> to_settle(CreditView const& view, UsdCents amount);
+  [[nodiscard]] result::CreditForecast forecast(PeerId const& peer, UsdCents amount) const;
+  void begin_plan(Waiting const& waiting, Turn& turn);
+  void go_on(Plan& plan, Turn& turn);
+  void end_plan(std::string const& id, std::optional<result::Failure> failure, Turn& turn);
+  [[nodiscard]] Plan* find_plan(std::string const& entry_or_settlement);
+  [[nodiscard]] static Row row_of(Plan const& plan);
+  [[nodiscard]] bool restore_plan(Row const& row);
+  void on_settled(Settlements::Outcome const& outcome, Turn& turn);
+  void on_incoming(Settlements::Incoming incoming, Turn& turn);
+  void credit(Settlements::Incoming incoming, Turn& turn);
+  void postpone(Settlements::Incoming incoming, Turn& turn);
+  void retry_postponed(PeerId const& peer, Turn& turn);
+  void end_waiting_settlements(Turn& turn);
+  void end_leaving(Turn& turn);
+  /// What we owe a peer and is not being settled.
+  [[nodiscard]] UsdCents debt_to(PeerId const& peer) const;
   void pay(Waiting waiting, Turn& turn);
   void on_notice(PeerId const& peer, CreditNotice const& notice, Turn& turn);
   void on_counted(PeerId const& peer, CreditNotice const& notice, Turn& turn);
@@ -119,11 +179,16 @@ class Credit {
   Peers const& peers_;
   CreditLines lines_;
   Dues dues_;
-  std::map<std::string, Waiting> waiting_;  // for a signature; by id of the payment
-  std::multimap<PeerId, Waiting> probing_;  // for an answer
-  std::set<PeerId> low_;                    // told to be low
-  std::string last_version_;                // key of the last row of kVersionKind
-  std::vector<PeerId> proposals_;           // peers whose proposals wait, the oldest first
+  Settlements settlements_;
+  std::map<std::string, Plan> plans_;                            // by id
+  std::map<std::string, WaitingSettlement> waiting_settlement_;  // by id
+  std::optional<Leaving> leaving_;
+  TimePoint next_credit_ = TimePoint::max();  // postponed transfers are tried again
+  std::map<std::string, Waiting> waiting_;    // for a signature; by id of the payment
+  std::multimap<PeerId, Waiting> probing_;    // for an answer
+  std::set<PeerId> low_;                      // told to be low
+  std::string last_version_;                  // key of the last row of kVersionKind
+  std::vector<PeerId> proposals_;             // peers whose proposals wait, the oldest first
 };
 
 }  // namespace grenache::exchange

@@ -101,6 +101,7 @@ CreditLineView Credit::view(PeerId const& peer, CreditLine const& line) const {
   auto const sums = dues_.sums(peer);
   out.due_to_us = sums.to_us;
   out.due_to_them = sums.to_them;
+  out.settling = settlements_.under_way(peer);
   return out;
 }
 
@@ -160,15 +161,16 @@ void Credit::run(CommandId id, command::PayCredit const& wanted, Turn& turn) {
   auto const found = find_peer(wanted.peer);
   if (auto const* const failure = std::get_if<Failure>(&found)) return turn.answer(id, *failure);
   auto const& peer = std::get<PeerId>(found);
-  auto const why_not = why_not_paid(peer, wanted.amount);
   if (wanted.dry_run) {
-    auto const* const line = lines_.find(peer);
-    return turn.answer(
-        id, result::CreditForecast{peer, name_of(peer), wanted.amount, line ? line->view().room : UsdCents{},
-                                   !why_not, why_not ? why_not->text : std::string{}});
+    auto const tell = [this, id, peer, amount = wanted.amount](Turn& later) {
+      later.answer(id, forecast(peer, amount));
+    };
+    return settlements_.is_enabled() ? settlements_.ask_balance(tell, turn) : tell(turn);
   }
-  if (why_not) return turn.answer(id, *why_not);
-  if (waiting_.size() + probing_.size() >= options_.waiting_count_max) {
+  if (auto const why_not = why_not_paid(peer)) return turn.answer(id, *why_not);
+  auto const view = lines_.find(peer)->view();
+  if (wanted.amount > view.room && !settlements_.is_enabled()) return turn.answer(id, no_room(view));
+  if (waiting_.size() + probing_.size() + plans_.size() >= options_.waiting_count_max) {
     return turn.answer(id, Failure{FailureCode::unavailable, "too many payments are under way", "try again"});
   }
   Waiting waiting{id, peer, wanted.amount, turn.now.steady + options_.answer_limit};
@@ -201,15 +203,23 @@ void Credit::run(CommandId id, command::ResetCredit const& wanted, Turn& turn) {
 }
 
 void Credit::run(CommandId id, command::ShowBalance const&, Turn& turn) {
-  result::CreditBalance out;
-  for (auto const& [peer, entry] : lines_.all()) {
-    bool const is_shown = entry.line.is_wanted() || entry.line.proposal() || entry.line.is_disputed() ||
-                          entry.line.view().is_open || dues_.owed_to(peer).size() > 0;
-    if (!is_shown) continue;
-    out.lines.push_back(view(peer, entry.line));
-    out.total += out.lines.back().balance;
-  }
-  turn.answer(id, std::move(out));
+  auto const tell = [this, id](Turn& later) {
+    result::CreditBalance out;
+    for (auto const& [peer, entry] : lines_.all()) {
+      auto shown = view(peer, entry.line);
+      bool const is_shown = entry.line.is_wanted() || shown.is_open || shown.proposal || shown.our_terms ||
+                            shown.balance != 0 || shown.due_to_them.units() > 0;
+      if (!is_shown) continue;
+      out.total += shown.balance;
+      out.lines.push_back(std::move(shown));
+    }
+    out.has_ledger = settlements_.is_enabled();
+    out.account = settlements_.account_name();
+    out.on_ledger = settlements_.balance();
+    later.answer(id, std::move(out));
+  };
+  if (settlements_.is_enabled()) return settlements_.ask_balance(tell, turn);
+  tell(turn);
 }
 
 }  // namespace grenache::exchange

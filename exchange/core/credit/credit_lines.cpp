@@ -84,13 +84,14 @@ void CreditLines::schedule(Entry& entry, TimePoint now) const {
 }
 
 CreditMessages CreditLines::envelope(Entry& entry, CreatorType creator, WallTime now) const {
-  CreditMessages out{self_.header(creator, now), self_.id, self_.endpoint, std::exchange(entry.outbox, {})};
+  CreditMessages out{self_.header(creator, now), self_.id, self_.endpoint, std::exchange(entry.outbox, {}),
+                     std::exchange(entry.has_settled, false)};
   for (auto& each : out.messages) sign(each, entry.line.side(), self_.key);
   return out;
 }
 
 void CreditLines::flush(PeerId const& peer, Entry& entry, Turn& turn) {
-  if (entry.is_calling || entry.outbox.empty()) return;
+  if (entry.is_calling || (entry.outbox.empty() && !entry.has_settled)) return;
   auto const endpoints = peers_.endpoints_of(peer);
   if (endpoints.empty()) {
     entry.outbox.clear();
@@ -195,6 +196,13 @@ void CreditLines::probe(PeerId const& peer, Turn& turn) {
   if (entry.outbox.empty()) send(entry, entry.line.connect());
   flush(peer, entry, turn);
   if (!entry.is_calling) outcomes_.push_back({peer, Outcome::Kind::unreached, {}});
+}
+
+void CreditLines::tell_settled(PeerId const& peer, Turn& turn) {
+  auto const found = entries_.find(peer);
+  if (found == entries_.end()) return;
+  found->second.has_settled = true;
+  flush(peer, found->second, turn);
 }
 
 // Time

@@ -58,6 +58,7 @@ class CreditLines {
     bool is_saved = false;  // has a row
     // Delivery
     std::vector<CreditMessage> outbox{};
+    bool has_settled = false;  // tells the other side to look at the ledger
     bool is_calling = false;
     TimePoint heard = TimePoint::min();
     TimePoint next_retry = TimePoint::max();
@@ -96,6 +97,8 @@ class CreditLines {
   void met(PeerId const& peer, Turn& turn);
   /// Asks the other side for its state; an outcome says whether it has answered.
   void probe(PeerId const& peer, Turn& turn);
+  /// Tells the other side that it was paid on the ledger.
+  void tell_settled(PeerId const& peer, Turn& turn);
   void expire(Turn& turn);
   [[nodiscard]] TimePoint next_expiry(Now now) const;
 

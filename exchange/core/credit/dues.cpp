@@ -8,7 +8,11 @@ std::string trade_payment_id(PeerId const& maker, PeerId const& taker, std::stri
                              std::string_view take_id) {
   std::string text{"grenache/exchange/trade-payment/1:"};
   text.append(maker.view()).append(taker.view()).append(order_id).append("/").append(take_id);
-  auto hex = sha256(text).hex().substr(0, 32);
+  return uuid_of(sha256(text));
+}
+
+std::string uuid_of(Sha256 const& hash) {
+  auto hex = hash.hex().substr(0, 32);
   hex[12] = '8';
   hex[16] = "89ab"[(hex[16] <= '9' ? hex[16] - '0' : hex[16] - 'a' + 10) % 4];
   for (auto const at : {20, 16, 12, 8}) hex.insert(static_cast<std::size_t>(at), 1, '-');

@@ -15,6 +15,9 @@ namespace grenache::exchange {
 /// Finished trades; the core does not read their rows.
 inline constexpr char const* kTradeKind = "trade";
 
+/// A UUID (version 8, RFC 9562) of the first 16 bytes of a hash.
+[[nodiscard]] std::string uuid_of(Sha256 const& hash);
+
 /// The id of the payment of a trade's USD leg, which both sides know: a UUID (version 8, RFC 9562) of SHA-256
 /// of "grenache/exchange/trade-payment/1:", the keys of maker and taker, the id of the order and that of the
 /// take.
