@@ -1,7 +1,6 @@
 #include "exchange/exchange.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <thread>
 #include <type_traits>
@@ -141,20 +140,8 @@ namespace {
 
 /// Reads the rows that the core restores.
 JournalResult<std::vector<Row>> read_rows(std::optional<SqliteFile>& file) {
-  std::vector<Row> out;
-  if (!file) return out;
-  for (auto const kind : Trader::row_kinds()) {
-    RowQuery query;
-    query.kind = kind;
-    for (;;) {
-      auto rows = file->read(query);
-      if (!rows) return rows.error();
-      if (rows->empty()) break;
-      query.after = rows->back().key;
-      std::ranges::move(*rows, std::back_inserter(out));
-    }
-  }
-  return out;
+  if (!file) return std::vector<Row>{};
+  return file->read_all(Trader::row_kinds());
 }
 
 }  // namespace

@@ -26,6 +26,7 @@
 #include "exchange/data_folder.hpp"
 #include "exchange/exchange.hpp"
 #include "exchange/guard_flags.hpp"
+#include "exchange/ledger/ledger_main.hpp"
 #include <grenache/log/command_line.hpp>
 #include <grenache/log/log.hpp>
 #include <grenache/log/printable.hpp>
@@ -401,6 +402,7 @@ int run(int argc, char** argv) {
   if (argc > 1 && std::string_view{argv[1]} == "verify-receipt") {
     return verify_receipt_command(argc - 1, argv + 1);
   }
+  if (argc > 1 && std::string_view{argv[1]} == "ledger") return ledger_main(argc - 1, argv + 1);
   CommandLine app{"A peer of a P2P exchange: order book, matching and Lightning invoices over Grenache.",
                   "exchange"};
   app.set_version_flag("--version", "exchange " GRENACHE_VERSION);
@@ -412,6 +414,7 @@ int run(int argc, char** argv) {
       "At a terminal the peer has a console; then the log, on stderr, has errors alone, unless --log-level\n"
       "is given or stderr is no terminal. 'exchange ctl' sends commands from elsewhere: exchange ctl --help\n"
       "'exchange verify-receipt FILE' says what a receipt of a credit line proves.\n"
+      "'exchange ledger' runs a settlement ledger: exchange ledger --help\n"
       "Exit codes: 0 stopped by a signal or the command stop, or the playbook held; 1 it did not, or the "
       "peer\n"
       "cannot start or write its journal; 2 wrong usage.\n"

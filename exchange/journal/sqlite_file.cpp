@@ -1,6 +1,8 @@
 #include "exchange/journal/sqlite_file.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -258,6 +260,22 @@ R<std::vector<Row>> SqliteFile::read(RowQuery const& query) {
     if (code != SQLITE_ROW) return impl_->why();
     rows.push_back({query.kind, text_of(statement, 0), text_of(statement, 1)});
   }
+}
+
+R<std::vector<Row>> SqliteFile::read_all(std::vector<std::string_view> const& kinds) {
+  std::vector<Row> out;
+  for (auto const kind : kinds) {
+    RowQuery query;
+    query.kind = kind;
+    for (;;) {
+      auto rows = read(query);
+      if (!rows) return rows.error();
+      if (rows->empty()) break;
+      query.after = rows->back().key;
+      std::ranges::move(*rows, std::back_inserter(out));
+    }
+  }
+  return out;
 }
 
 }  // namespace grenache::exchange

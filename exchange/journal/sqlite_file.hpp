@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "exchange/journal/journal.hpp"
@@ -30,6 +31,8 @@ class SqliteFile {
   /// them.
   [[nodiscard]] JournalResult<void> commit(std::span<Batch const> batches);
   [[nodiscard]] JournalResult<std::vector<Row>> read(RowQuery const& query);
+  /// All rows of these kinds.
+  [[nodiscard]] JournalResult<std::vector<Row>> read_all(std::vector<std::string_view> const& kinds);
 
  private:
   struct Impl;
