@@ -164,6 +164,37 @@ def trader_scripts(messages):
                 yield b"".join([*trade[:cut], bytes([16, kind]), reserve, *trade[cut:], bytes([11, 11, 0])])
 
 
+def ledger_scripts():
+    """Requests as text, then accounts and transfers, cut by crashes at every place."""
+    key, other = "02" + "11" * 32, "03" + "22" * 32
+    head = {"nonce": "00" * 16, "ledger": key}
+    signed = {"signature": "44" * 64}
+    for message in [
+            {"type": "GetLedgerMessage", "nonce": "00" * 16},
+            {"type": "OpenAccountMessage", **head, "name": "bob", "key": key, "start": "1.5", "endpoint": "127.0.0.1:1", **signed},
+            {"type": "GetAccountsMessage", **head, "after": "", "max": 100}, {"type": "GetAccountMessage", **head, "key": key},
+            {"type": "GetAccountMessage", **head, "name": "bob"},
+            {"type": "TransferMessage", **head, "transferId": ORDER["id"], "from": key, "to": other, "amount": "0.5", "validUntil": 1800000001000,
+             **signed},
+            {"type": "GetTransfersMessage", **head, "key": key, "after": 0, "max": 1}, {"type": "GetStatementMessage", **head, "key": key, "at": 1},
+            {"type": "DeleteAccountsMessage", **head, "by": key, "at": 1, **signed},
+            *({"type": "LedgerAnswerMessage", "ledger": key, "time": 1, "kind": kind, **members, **signed} for kind, members in [
+                ("ledger", {"name": "x", "accountCount": 1, "total": "1", "startMax": "2"}),
+                ("account", {"name": "x", "key": key, "balance": "1", "endpoint": ""}), ("paid", {"seq": 1, "at": 1}),
+                ("accounts", {"accounts": [{"name": "x", "key": key, "balance": "1", "endpoint": ""}]}), ("refused", {"reason": "expired"}),
+                ("transfers", {"transfers": [{"seq": 1, "transferId": ORDER["id"], "from": key, "amount": "1", "at": 1}]}),
+                ("statement", {"balance": "0", "seq": 0}), ("deleted", {"count": 1}), ("failed", {"code": "id-reused"})])]:
+        text = json.dumps(message, separators=(",", ":")).encode()
+        yield bytes([0]) + len(text).to_bytes(2, "little") + text
+    accounts = [bytes([1, 0, 100, 0]), bytes([1, 1, 0, 1])]
+    trade = [bytes([2, 0, 50, 1, 60, 0, 0]), bytes([7, 3]), bytes([4, 2]), bytes([2, 1, 200, 1, 60, 0, 0]), bytes([5, 2, 1, 0, 9]),
+             bytes([8, 5, 0, 0]), bytes([5, 3, 1, 2, 0]), bytes([6, 1, 3]), bytes([4, 0])]
+    script = accounts + trade
+    for cut in range(1, len(script) + 1):
+        for durable in (0, 1, 3):
+            yield b"".join([*script[:cut], bytes([9, durable]), *script[cut:], bytes([4, 2, 7, 3])])
+
+
 def nip69():
     for name in ("nip69_test.cpp", "nostr_event_test.cpp"):
         source = (TESTS / "unit/exchange_messages" / name).read_text()
@@ -200,6 +231,7 @@ def main():
     write(folder, "money", money())
     write(folder, "bolt11", invoices())
     write(folder, "nip69", nip69())
+    write(folder, "exchange_ledger", ledger_scripts())
     write(folder, "exchange_messages", messages)
     write(folder, "exchange_trader", trader_scripts(messages))
     write(folder, "order_book", [bytes(range(64)), bytes(range(0, 256, 3)) * 3])
