@@ -171,7 +171,7 @@ struct LedgerRequest {
 [[nodiscard]] Result<LedgerRequest> parse_ledger_request(json::Value const& body);
 
 /// SHA-256 of "grenache/exchange/ledger-request/1:" and the bencoding of to_json() without `signature`: a
-/// dictionary of strings and integers, money as decimal text, keys and nonce in hex.
+/// dictionary of strings and integers; money is its shortest decimal text ("0.5"), keys and nonce are hex.
 [[nodiscard]] Sha256 request_digest(LedgerRequest const& request);
 
 /// A request with a new nonce. `body` needs no signature yet; sign() adds it.
