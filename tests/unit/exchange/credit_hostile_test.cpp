@@ -45,7 +45,9 @@ class HostilePeer {
     ASSERT_EQ(restored->rows(), row);
     // Their debt never grows beyond our limit, whatever they sign.
     auto const view = line_.view();
-    if (view.balance > balance_) EXPECT_LE(view.balance, std::max(view.our_limit, limit_).units());
+    if (view.balance > balance_) {
+      EXPECT_LE(view.balance, std::max(view.our_limit, limit_).units());
+    }
     EXPECT_LE(-view.balance + view.pending.units(), std::max(view.their_limit.units(), our_debt_));
     balance_ = view.balance;
     limit_ = view.our_limit;

@@ -128,7 +128,7 @@ class CreditWorld {
         EXPECT_NE(notice.error, CreditErrc::over_limit) << "room was promised";
         EXPECT_NE(notice.error, CreditErrc::already_counted);
         EXPECT_NE(notice.error, CreditErrc::id_reused);
-        self.expired += notice.error == CreditErrc::expired ? 1 : 0;
+        self.expired += notice.error == CreditErrc::expired ? 1U : 0U;
         break;
       case Kind::received:
         ++self.received[id];
@@ -248,7 +248,7 @@ class CreditWorld {
       case 1:
       case 2: {
         auto lowered = line.lower(limit(), at);
-        lowered_ += lowered ? 1 : 0;
+        lowered_ += lowered ? 1U : 0U;
         return apply(i, std::move(lowered));
       }
       case 3:
