@@ -321,7 +321,7 @@ class TraderNetwork {
   std::function<bool(std::string const& from, std::string const& to)> is_cut = [](auto&, auto&) {
     return false;
   };
-  /// Other programs, by endpoint: what they answer to a payload.
+  /// Other programs, by endpoint or service name: what they answer to a payload.
   std::map<std::string, std::function<CallAnswer(json::Value const&)>> strangers;
   std::set<PeerId> stores_down;
   std::size_t call_count = 0;
@@ -439,9 +439,10 @@ class TraderNetwork {
     auto const host = HostPort::parse(node.at);
     auto const from = IpAddress::parse(host->host).value_or(IpAddress{127, 0, 0, 1});
     CallAnswer const lost{{}, "ERR_REQUEST_GENERIC: no answer"};
-    if (is_cut(node.at, call.endpoint) || happens(faults.call_lost)) return done(lost);
+    auto const at = call.service.empty() ? call.endpoint : call.service;
+    if (is_cut(node.at, at) || happens(faults.call_lost)) return done(lost);
     bool const is_repeated = happens(faults.call_repeated);
-    if (is_repeated) request(from, call.endpoint, call.payload, [](CallAnswer const&) {});
+    if (is_repeated) request(from, at, call.payload, [](CallAnswer const&) {});
     bool const is_lost = happens(faults.reply_lost);
     bool const is_told_twice = happens(faults.answer_repeated);
     auto const delayed = happens(faults.reply_late) ? delay() : std::chrono::milliseconds{0};
@@ -453,9 +454,10 @@ class TraderNetwork {
       if (delayed.count() == 0) return tell();
       later_.emplace(later_by(now.steady, delayed), tell);
     };
-    if (!happens(faults.call_late)) return request(from, call.endpoint, call.payload, on_reply);
-    later_.emplace(later_by(now.steady, delay()), [this, from, at = call.endpoint, payload = call.payload,
-                                                   on_reply] { request(from, at, payload, on_reply); });
+    if (!happens(faults.call_late)) return request(from, at, call.payload, on_reply);
+    later_.emplace(later_by(now.steady, delay()), [this, from, at, payload = call.payload, on_reply] {
+      request(from, at, payload, on_reply);
+    });
   }
 
   // Stores

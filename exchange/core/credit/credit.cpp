@@ -39,6 +39,7 @@ Credit::Credit(Options options, Self const& self, Peers const& peers)
 
 void Credit::start(Turn& turn) {
   if (options_.is_enabled) settlements_.start_up(turn);
+  if (!settlements_.postponed_peers().empty()) next_credit_ = turn.now.steady;
   std::vector<std::string> ids;
   for (auto const& [id, plan] : plans_) ids.push_back(id);
   for (auto const& id : ids) go_on(plans_.at(id), turn);

@@ -120,6 +120,7 @@ void Credit::change(CommandId id, std::string const& text, Turn& turn, Action ac
   if (auto const done = lines_.act(peer, turn, action); !done) {
     return turn.answer(id, failure_of(done.error()));
   }
+  retry_postponed(peer, turn);
   turn.answer(id, view(peer, *lines_.find(peer)));
 }
 
