@@ -79,6 +79,7 @@ class Credit {
   [[nodiscard]] std::optional<std::string> receipt_of(Row const& payment, Row const& version) const;
 
   [[nodiscard]] CreditLines const& lines() const { return lines_; }
+  [[nodiscard]] Settlements const& settlements() const { return settlements_; }
 
   [[nodiscard]] static std::vector<std::string_view> row_kinds();
   [[nodiscard]] bool restore(Row const& row);

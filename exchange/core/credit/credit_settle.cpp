@@ -65,9 +65,13 @@ void Credit::on_settled(Settlements::Outcome const& outcome, Turn& turn) {
       std::tie(outcome.settlement.id, outcome.settlement.peer, outcome.settlement.amount);
   event::CreditSettled settled{id, peer, name_of(peer), amount, {}, {}};
   if (outcome.kind == Kind::paid) {
-    lines_.tell_settled(peer, turn);
     settled.what = "paid";
-    return turn.log(std::move(settled));
+    turn.log(std::move(settled));
+    // The peer may have seen the transfer before we were told of it.
+    auto const credit_id = settlement_id(outcome.settlement.ledger, outcome.settlement.seq);
+    auto const* const line = lines_.find(peer);
+    if (line && line->find_received(credit_id)) return settlements_.credited(peer, credit_id, amount, turn);
+    return lines_.tell_settled(peer, turn);
   }
   std::optional<Failure> failure;
   if (outcome.kind == Kind::refused) {

@@ -260,6 +260,14 @@ std::vector<Settlements::Incoming> Settlements::take_postponed(PeerId const& pee
   return out;
 }
 
+UsdCents Settlements::uncredited(PeerId const& peer) const {
+  UsdCents out;
+  for (auto const& [id, each] : uncredited_) {
+    if (each.peer == peer) out = out + each.amount;
+  }
+  return out;
+}
+
 std::vector<PeerId> Settlements::postponed_peers() const {
   std::vector<PeerId> out;
   for (auto const& [id, each] : uncredited_) out.push_back(each.peer);

@@ -110,6 +110,8 @@ class Settlements {
   /// postponed again.
   [[nodiscard]] std::vector<Incoming> take_postponed(PeerId const& peer, Turn& turn);
   [[nodiscard]] std::vector<PeerId> postponed_peers() const;
+  /// What a peer has paid to us and its line has not taken yet.
+  [[nodiscard]] UsdCents uncredited(PeerId const& peer) const;
 
   void start_up(Turn& turn);
   void on_answered(std::uint64_t call, CallAnswer const& answer, Turn& turn);
