@@ -76,6 +76,8 @@ bench: build ## measure beside the programs of others: a quarter of an hour, on 
 	@GRENACHE_BIN=$(RELEASE)/bin INTEROP_MODULES=$(RELEASE)/interop RPC_BENCH=$(RELEASE)/tests/rpc_bench \
 	  BEAST_HELLO=$(RELEASE)/tests/beast_hello python3 tests/bench/rpc.py
 	@GRENACHE_BIN=$(RELEASE)/bin EXCHANGE_BENCH=$(RELEASE)/tests/exchange_bench python3 tests/bench/exchange.py
+	@GRENACHE_BIN=$(RELEASE)/bin EXCHANGE_BENCH=$(RELEASE)/tests/exchange_bench LEDGER_BENCH=$(RELEASE)/tests/ledger_bench \
+	  python3 tests/bench/ledger.py
 	@$(RELEASE)/tests/book_bench
 	@$(RELEASE)/tests/sync_bench
 

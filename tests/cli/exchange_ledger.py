@@ -95,14 +95,14 @@ class Refused(Exception):
 class LedgerProcess(Restartable):
     """An `exchange ledger` that has the same port and folder after a restart."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, prefix=()):
         super().__init__(Loopback())
-        self.folder, self.arguments = str(folder), arguments
+        self.folder, self.arguments, self.prefix = str(folder), arguments, prefix
         self.id = None
         self.start()
 
     def start(self):
-        self.start_process(BIN / "exchange", "ledger", "--data-dir", self.folder, "--bind", "127.0.0.1", "--port", str(self.port),
+        self.start_process(*self.prefix, BIN / "exchange", "ledger", "--data-dir", self.folder, "--bind", "127.0.0.1", "--port", str(self.port),
                            "--log-format", "json", *self.arguments)
         try:
             self.ready = self.process.wait_event("ready")

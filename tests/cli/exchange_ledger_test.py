@@ -200,6 +200,26 @@ class Crashes(LedgerTestCase):
         self.assertEqual(self.alice.send(ledger, {**transfer, "amount": "30.01"})["code"], "id-reused")
         self.assertEqual((self.alice.balance(ledger), self.bob.balance(ledger)), ("70", "30.5"))
 
+    def test_a_journal_that_cannot_grow_ends_it_before_it_tells_an_outcome(self):
+        # Writes beyond the limit, in blocks of 512 bytes, fail as on a full disk.
+        small = ["/bin/sh", "-c", "trap '' XFSZ; ulimit -f 200; exec \"$@\"", "sh"]
+        ledger = self.start(LedgerProcess, self.folder, "--no-grape", prefix=small)
+        self.open_all(ledger)
+        told = []
+        with self.assertRaises(Refused):
+            while len(told) < 2000:
+                transfer = self.alice.transfer(self.bob, "0.01")
+                self.assertEqual(self.alice.send(ledger, transfer)["kind"], "paid")
+                told.append(transfer)
+        self.assertEqual(ledger.process.wait(), 1)
+        self.assertIn("exchange ledger: the journal cannot be written: ", ledger.process.lines[-1])
+        ledger.prefix = ()
+        ledger.start()
+        self.assertGreaterEqual(ledger.ready["transfers"], len(told))
+        for transfer in told[-3:]:
+            self.assertEqual(self.alice.send(ledger, transfer)["kind"], "paid")
+        self.assertEqual(ledger.info()["total"], "100.5")
+
     def test_money_is_kept_while_it_is_killed_again_and_again(self):
         seed = int(os.environ.get("LEDGER_SEED") or random.randrange(2**32))
         print(f"LEDGER_SEED={seed}", flush=True)
