@@ -14,7 +14,8 @@ using std::chrono::milliseconds;
 constexpr std::string_view kStateKey = "state";
 constexpr Guard::Units kLeastCost = 2;
 constexpr Guard::Units kBytesPerUnit = 1'000;
-constexpr Guard::Units kSigned = 15;  // a signature is verified, another one made, and rows are written
+constexpr Guard::Units kSigned = 15;  // a signature is verified, and another one made
+constexpr Guard::Units kRows = 10;
 constexpr Guard::Units kOpening = 2'000;
 constexpr milliseconds kRetry = std::chrono::seconds{1};
 /// Ended refusals that one more makes the ledger forget.
@@ -136,7 +137,7 @@ Guard::Units Ledger::cost_of(LedgerRequest const& request) const {
       return kSigned + static_cast<Guard::Units>(wanted.max) / 2;
     }
     Guard::Units operator()(GetAccount const&) const { return kSigned; }
-    Guard::Units operator()(Transfer const&) const { return kSigned; }
+    Guard::Units operator()(Transfer const&) const { return kSigned + kRows; }
     Guard::Units operator()(GetTransfers const& wanted) const {
       return kSigned + static_cast<Guard::Units>(wanted.max) / 2;
     }
@@ -349,6 +350,10 @@ std::optional<PaidTransfer> Ledger::execute(WaitingTransfer const& waiting) {
   }
   if (transfer.valid_until > state_.time + kTransferLifeMax) {
     fail(question, LedgerErrc::bad_expiry);
+    return std::nullopt;
+  }
+  if (state_.seq >= options_.transfer_count_max) {
+    busy(question, "the ledger keeps no more transfers");
     return std::nullopt;
   }
   if (auto const reason = accounts_.transfer(transfer.from, transfer.to, transfer.amount)) {

@@ -44,9 +44,10 @@ using LedgerOutput = std::variant<output::Save, output::Reply, LedgerRead>;
 /// relies on the time (expired, a statement) waits until that time is durable, and after a restart the time
 /// goes on from there, whatever the clock says.
 ///
-/// Memory is bounded: account_count_max accounts, the refusals, and read_count_max requests that wait for the
-/// journal. Requests cost the caller's address its units; a new account costs as much as a hundred transfers.
-/// Shown by tests/unit/exchange_ledger/ledger_property_test.cpp.
+/// The journal is bounded by transfer_count_max, and memory: account_count_max accounts, the refusals, and
+/// read_count_max requests that wait for the journal. Requests cost the caller's address its units; a new
+/// account costs as much as a hundred transfers. Shown by
+/// tests/unit/exchange_ledger/ledger_property_test.cpp.
 class Ledger {
  public:
   struct Options {
@@ -54,6 +55,7 @@ class Ledger {
     UsdCents start_max{100'000'000};  // greatest starting balance of an account
     std::set<PeerId> operators;       // may delete all accounts
     std::size_t account_count_max = 100'000;
+    std::int64_t transfer_count_max = 100'000'000;  // each is kept for ever, about 1 kB in the journal
     std::size_t read_count_max = 10'000;
     Refusals::Options refusals;
     Guard::Options guard;

@@ -37,6 +37,7 @@ struct LedgerFlags {
   std::string data_dir;
   std::string start_max = "1000000";
   std::vector<std::string> operators;
+  std::int64_t transfers_max = Ledger::Options{}.transfer_count_max;
   LogOptions log;
 };
 
@@ -86,6 +87,10 @@ void declare_ledger(grenache::Command& app, LedgerFlags& flags) {
       ->check([](std::string const& text) {
         return PeerId::from_hex(text) ? "" : "'" + text + "' is no peer id, which has 66 hex digits";
       });
+  add_bounded(app, "--transfers-max", flags.transfers_max, 0, kLedgerSeqMax,
+              "Make no more transfers than this in all; each is kept for\never, about 1 kB on the disk")
+      ->type_name("COUNT")
+      ->capture_default_str();
   add_log_options(app, flags.log);
 }
 
@@ -103,6 +108,7 @@ LedgerService::Options ledger_options(LedgerFlags const& flags) {
   out.port = flags.port;
   out.ledger.name = flags.name;
   out.ledger.start_max = *UsdCents::parse(flags.start_max);
+  out.ledger.transfer_count_max = flags.transfers_max;
   for (auto const& text : flags.operators) out.ledger.operators.insert(*PeerId::from_hex(text));
   return out;
 }

@@ -48,7 +48,7 @@ class CommandLine(LedgerTestCase):
         result = run("exchange", "ledger", "--help")
         self.assertEqual(result.returncode, 0)
         for flag in ["--port", "--bind", "--grape", "--grape-ca", "--grape-cert", "--grape-key", "--no-grape", "--service", "--name", "--data-dir",
-                     "--start-max", "--operator", "--log-level", "--log-format"]:
+                     "--start-max", "--operator", "--transfers-max", "--log-level", "--log-format"]:
             self.assertIn(flag, result.stdout)
         self.assertLessEqual(max(map(len, result.stdout.splitlines())), 102, result.stdout)
         self.assertIn("exchange ledger --help", run("exchange", "--help").stdout)

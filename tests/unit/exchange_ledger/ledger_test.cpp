@@ -413,6 +413,7 @@ class BoundedLedgerTest : public LedgerTest {
     auto out = LedgerHost::free_of_limits();
     out.account_count_max = 3;
     out.read_count_max = 2;
+    out.transfer_count_max = 3;
     out.refusals = {3, 2};
     return out;
   }
@@ -421,6 +422,15 @@ class BoundedLedgerTest : public LedgerTest {
 TEST_F(BoundedLedgerTest, opensNoMoreAccounts) {
   open(carol, "carol", 0);
   EXPECT_EQ(open_error(secret(13), "dave", 0), LedgerErrc::full);
+}
+
+TEST_F(BoundedLedgerTest, keepsNoMoreTransfers) {
+  for (std::uint64_t n = 1; n <= 3; ++n) pay(n, 1);
+  auto const reply = host.ask(alice, transfer(4, 1));
+  ASSERT_TRUE(reply.refusal);
+  EXPECT_EQ(reply.refusal->code, RefusalCode::unavailable);
+  EXPECT_EQ(pay(3, 1).seq, 3) << "outcomes are told still";
+  EXPECT_EQ(balance(alice), 99'97);
 }
 
 TEST_F(BoundedLedgerTest, requestsThatWaitForTheJournalAreBounded) {
