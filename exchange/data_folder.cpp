@@ -4,16 +4,14 @@
 
 #include <sys/stat.h>
 
-#include "exchange/identity.hpp"
-
 namespace grenache::exchange {
 
 boost::system::result<DataFolder, std::string> open_data_folder(std::filesystem::path const& path,
-                                                                Random& random) {
+                                                                Random& random, LoadIdentity const& load) {
   std::error_code failure;
   std::filesystem::create_directories(path.parent_path().empty() ? "." : path.parent_path(), failure);
   if (failure) return "cannot make " + path.parent_path().string() + ": " + failure.message();
-  auto identity = load_or_make_identity(path, random);
+  auto identity = load(path, random);
   if (!identity) return identity.error();
   auto lock = FileLock::take(path / "lock");
   if (!lock && lock.error() == boost::system::errc::resource_unavailable_try_again) {

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include <boost/system/result.hpp>
 
+#include "exchange/identity.hpp"
 #include "exchange/journal/sqlite_file.hpp"
 #include <grenache/base/crypto.hpp>
 #include <grenache/base/random.hpp>
@@ -25,8 +27,12 @@ struct DataFolder {
   SqliteFile journal;
 };
 
+/// Loads the identity from a folder, or makes both; the error is a sentence for an operator.
+using LoadIdentity = std::function<boost::system::result<SecretKey, std::string>(
+    std::filesystem::path const& folder, Random&)>;
+
 /// Opens the folder, or makes it (mode 0700) with its parents. The error is a sentence for an operator.
 [[nodiscard]] boost::system::result<DataFolder, std::string> open_data_folder(
-    std::filesystem::path const& path, Random& random);
+    std::filesystem::path const& path, Random& random, LoadIdentity const& load = load_or_make_identity);
 
 }  // namespace grenache::exchange

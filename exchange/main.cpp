@@ -11,30 +11,24 @@
 #include <string_view>
 #include <vector>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
-#include <unistd.h>
 
 #include "exchange/console/playbook.hpp"
-#include "exchange/console/repl.hpp"
 #include "exchange/console/terminal.hpp"
-#include "exchange/control/control_socket.hpp"
 #include "exchange/control/ctl.hpp"
 #include "exchange/control/data_dir.hpp"
 #include "exchange/control/receipt.hpp"
-#include "exchange/data_folder.hpp"
+#include "exchange/credit_flags.hpp"
+#include "exchange/credit_main.hpp"
 #include "exchange/exchange.hpp"
 #include "exchange/guard_flags.hpp"
 #include "exchange/ledger/ledger_main.hpp"
+#include "exchange/peer_program.hpp"
 #include <grenache/log/command_line.hpp>
 #include <grenache/log/log.hpp>
-#include <grenache/log/printable.hpp>
-#include <grenache/net/async_event.hpp>
 #include <grenache/net/descriptors.hpp>
 #include <grenache/net/hangup.hpp>
 #include <grenache/net/local_address.hpp>
-#include <grenache/net/termination_signals.hpp>
 #include <grenache/net/web_access_flags.hpp>
 #include <grenache/rpc/grape_flags.hpp>
 #include <grenache/rpc/link.hpp>
@@ -51,6 +45,7 @@ struct Flags {
   bool signed_only = false;
   bool auto_take = false;
   GuardFlags guard;
+  CreditFlags credit;
   bool in_memory = false;
   bool no_grape = false;
   std::vector<std::string> connect;
@@ -181,6 +176,7 @@ void declare(CommandLine& app, Flags& flags) {
   app.add_flag("--auto-take", flags.auto_take,
                "Take and pay orders of others that cross own ones,\nif the own one is the later of the two");
   add_guard_flags(app, flags.guard);
+  add_credit_flags(app, flags.credit);
   app.add_flag("--json", flags.json, "Tell the playbook as JSON lines, or log as with\n--log-format json");
   add_log_options(app, flags.log);
 }
@@ -222,121 +218,13 @@ Exchange::Options options_of(Flags const& flags) {
   out.trader.sales.takes.accept_unsigned = !flags.signed_only;
   out.trader.crossing.is_enabled = flags.auto_take;
   apply(flags.guard, out.trader);
+  apply(flags.credit, out.trader);
   for (auto const& text : flags.indexes) out.indexes.push_back(*parse_index_source(text));
   out.index_interval = from_seconds(flags.index_interval_s);
   out.trader.reference_prices.age_max = from_seconds(flags.index_age_s);
   out.trader.pegged_orders.interval = from_seconds(flags.peg_interval_s);
   out.trader.pegged_orders.threshold = std::llround(flags.peg_threshold * 100);
   return out;
-}
-
-/// `||` does not end when one of its sides throws.
-net::Awaitable<std::optional<std::string>> start(Exchange& peer) {
-  std::optional<std::string> failure;
-  try {
-    failure = co_await peer.start();
-  } catch (std::exception const& error) {
-    failure = std::string{"cannot start: "} + error.what();
-  }
-  co_return failure;
-}
-
-/// A peer with its control socket and console.
-class Program {
- public:
-  Program(asio::io_context& io, Exchange& peer, std::filesystem::path data_dir)
-      : peer_{peer},
-        data_dir_{std::move(data_dir)},
-        stop_{io.get_executor()},
-        control_{io.get_executor(), handlers()} {
-    peer_.subscribe([this](Event const& event) {
-      control_.publish(event);
-      if (repl_) repl_->publish(event);
-    });
-    if (!Repl::is_possible()) return;
-    ReplOptions options;
-    options.colour = stdout_has_colour();
-    if (!data_dir_.empty()) options.history_file = data_dir_ / "history";
-    repl_.emplace(io.get_executor(), ReplHandlers{handlers(), [this] { return ids(); }}, std::move(options));
-  }
-
-  /// Runs until a signal or the command `stop`.
-  net::Awaitable<std::optional<std::string>> run(net::TerminationSignals& signals) {
-    using namespace asio::experimental::awaitable_operators;
-    std::optional<std::string> failure;
-    if (!data_dir_.empty()) failure = control_.listen(control_socket_path(data_dir_));
-    if (failure) co_return failure;
-    auto starting = start(peer_) || signals.received();
-    auto const first = co_await std::move(starting);
-    if (first.index() == 0) failure = std::get<0>(first);
-    bool const is_running = first.index() == 0 && !failure;
-    if (is_running && repl_ && !repl_->start()) repl_.reset();
-    if (is_running && repl_) repl_->print(greeting());
-    if (is_running) {
-      auto ending = signals.received() || stopped();
-      (void)co_await std::move(ending);
-    }
-    if (repl_) repl_->stop();
-    (void)co_await peer_.stop();
-    (void)co_await control_.stop();
-    co_return failure;
-  }
-
- private:
-  ControlHandlers handlers() {
-    return {[this](Command command, std::function<void(CommandResult)> done) {
-              peer_.execute(std::move(command), std::move(done));
-            },
-            [this] {
-              is_stopped_ = true;
-              stop_.notify_all();
-            }};
-  }
-
-  net::Awaitable<void> stopped() {
-    while (!is_stopped_) {
-      auto const wake = co_await stop_.wait();
-      if (wake == net::Wake::cancelled) co_return;
-    }
-  }
-
-  std::string greeting() const {
-    auto const folder = data_dir_.empty() ? "Nothing is kept: orders and promises end with this process."
-                                          : "Its data folder is " + printable(data_dir_.string()) + ".";
-    return "Peer " + peer_.trader().id().hex().substr(0, 8) + " listens on port " +
-           std::to_string(peer_.port()) + ".\n" + folder +
-           "\n'help' lists the commands, 'stop' ends the peer.\n";
-  }
-
-  std::vector<std::string> ids() const {
-    std::vector<std::string> out;
-    for (auto const* const order : peer_.trader().book().with_prefix({}, kCompletedIdsMax))
-      out.push_back(order->id);
-    return out;
-  }
-
-  static constexpr std::size_t kCompletedIdsMax = 1'000;
-
-  Exchange& peer_;
-  std::filesystem::path data_dir_;
-  net::AsyncEvent stop_;
-  bool is_stopped_ = false;
-  ControlSocket control_;
-  std::optional<Repl> repl_;
-};
-
-// Runs `task` on `io` until it has ended.
-std::optional<std::string> run(asio::io_context& io, net::Awaitable<std::optional<std::string>> task) {
-  std::optional<std::string> failure;
-  std::exception_ptr thrown;
-  asio::co_spawn(io, std::move(task), [&](std::exception_ptr error, std::optional<std::string> result) {
-    thrown = error;
-    failure = std::move(result);
-    io.stop();
-  });
-  io.run();
-  if (thrown) std::rethrow_exception(thrown);
-  return failure;
 }
 
 int play(CommandLine const& app, Flags const& flags, Log const& log, Random random) {
@@ -349,52 +237,20 @@ int play(CommandLine const& app, Flags const& flags, Log const& log, Random rand
   Narrator narrator{std::cout, form, !flags.json && stdout_has_colour()};
   asio::io_context io{1};
   auto const failure =
-      run(io, exchange::play(io.get_executor(), std::move(options), std::move(random), narrator, log));
+      run_to_end(io, exchange::play(io.get_executor(), std::move(options), std::move(random), narrator, log));
   return failure ? fail(app, *failure) : 0;
 }
 
-/// The console shows what the log would tell, on the same terminal.
-void quiet_log_below_console(CommandLine const& app, LogOptions& options) {
-  bool const is_shared = Repl::is_possible() && ::isatty(STDERR_FILENO) == 1;
-  if (is_shared && app.count("--log-level") == 0) options.level = "error";
-}
-
 int serve(CommandLine const& app, Flags const& flags, Log const& log, Random random) {
-  auto key = SecretKey::generate(random);
-  auto options = options_of(flags);
-  options.on_journal_failure = [&app, &log](std::string const& why) {
-    log.flush();
-    std::_Exit(fail(app, "the journal cannot be written: " + why));
-  };
-  std::optional<FileLock> lock;
-  std::optional<SqliteFile> journal;
-  std::filesystem::path data_dir;
-  if (flags.in_memory) {
-    options.is_new_identity = true;
-    log.warn("in_memory", {{"text", "nothing is kept: orders and promises end with this process"}});
-  } else {
+  PeerProgram program;
+  program.options = options_of(flags);
+  if (!flags.in_memory) {
     auto const selected =
         select_data_dir(flags.data_dir, flags.name, [](char const* name) { return std::getenv(name); });
     if (!selected) return fail(app, selected.error());
-    data_dir = *selected;
-    options.is_new_identity = !std::filesystem::exists(data_dir / "identity");
-    auto opened = open_data_folder(data_dir, random);
-    if (!opened) return fail(app, opened.error());
-    lock = std::move(opened->lock);
-    key = opened->identity;
-    journal = std::move(opened->journal);
-    options.data_dir = data_dir.string();
+    program.data_dir = *selected;
   }
-  asio::io_context io{1};
-  net::TerminationSignals signals{io.get_executor()};
-  Exchange peer{io.get_executor(), std::move(options), key, std::move(random), std::move(journal), log};
-  Program program{io, peer, data_dir};
-  if (auto const failure = run(io, program.run(signals))) {
-    log.flush();
-    return fail(app, *failure);
-  }
-  log.info("stopped");
-  return 0;
+  return run_peer(app, std::move(program), log, std::move(random));
 }
 
 int run(int argc, char** argv) {
@@ -402,6 +258,7 @@ int run(int argc, char** argv) {
   if (argc > 1 && std::string_view{argv[1]} == "verify-receipt") {
     return verify_receipt_command(argc - 1, argv + 1);
   }
+  if (argc > 1 && std::string_view{argv[1]} == "credit") return credit_main(argc - 1, argv + 1);
   if (argc > 1 && std::string_view{argv[1]} == "ledger") return ledger_main(argc - 1, argv + 1);
   CommandLine app{"A peer of a P2P exchange: order book, matching and Lightning invoices over Grenache.",
                   "exchange"};
@@ -415,6 +272,7 @@ int run(int argc, char** argv) {
       "is given or stderr is no terminal. 'exchange ctl' sends commands from elsewhere: exchange ctl --help\n"
       "'exchange verify-receipt FILE' says what a receipt of a credit line proves.\n"
       "'exchange ledger' runs a settlement ledger: exchange ledger --help\n"
+      "'exchange credit' is a console for credit lines alone: exchange credit --help\n"
       "Exit codes: 0 stopped by a signal or the command stop, or the playbook held; 1 it did not, or the "
       "peer\n"
       "cannot start or write its journal; 2 wrong usage.\n"

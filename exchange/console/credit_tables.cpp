@@ -187,7 +187,7 @@ std::string credit_text(result::CreditLeave const& leave, TextStyle const& style
 Sentence credit_sentence(event::CreditProposed const& proposed) {
   auto const name = who(proposed.peer, proposed.name);
   return {name + " wants to start a trustline: we may owe " + proposed.limit.to_text() + " USD, and " + name +
-              " up to " + proposed.wish.to_text(),
+              " up to " + proposed.wish.to_text() + ", accept? [Y/n]",
           Tone::bold};
 }
 Sentence credit_sentence(event::CreditReceived const& received) {

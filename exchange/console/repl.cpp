@@ -1,6 +1,7 @@
 #include "exchange/console/repl.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <csignal>
 #include <deque>
@@ -31,6 +32,7 @@ using Descriptor = asio::posix::stream_descriptor;
 constexpr std::size_t kHistorySize = 1'000;
 constexpr std::size_t kHistoryLineMax = 4'096;  // longer lines are not kept
 constexpr std::size_t kHistoryFileMax = kHistorySize * (kHistoryLineMax + 1) * 2;
+constexpr std::size_t kProposalsMax = 100;
 constexpr std::size_t kOutputMax = 1024 * 1024;
 constexpr std::size_t kWriteMax = 512;  // what a terminal that accepts output takes without blocking
 
@@ -82,6 +84,7 @@ struct Repl::State : std::enable_shared_from_this<State> {
   State(net::Executor const& executor, ReplHandlers calls, ReplOptions const& settings)
       : handlers{std::move(calls)},
         colour{settings.colour},
+        voice{settings.voice},
         history{settings.history_file},
         input{executor},
         output{executor},
@@ -92,7 +95,11 @@ struct Repl::State : std::enable_shared_from_this<State> {
   void print(std::string_view lines);
   void handle(std::string line);
   void execute(Command command);
+  void leave();
   void ask_to_stop();
+  [[nodiscard]] bool answers_proposal(std::string_view line);
+  void publish(Event const& event);
+  [[nodiscard]] std::string text_of(CommandResult const& result, Command const* command) const;
 
   void wait_readable();
   void wait_writable();
@@ -106,6 +113,9 @@ struct Repl::State : std::enable_shared_from_this<State> {
 
   ReplHandlers handlers;
   bool const colour;
+  ConsoleVoice const voice;
+  std::deque<PeerId> proposals;  // that wait for an answer
+  bool is_leaving = false;
   HistoryFile const history;
   std::unique_ptr<LineEditor> editor;
   Descriptor input;
@@ -127,7 +137,7 @@ bool Repl::State::start() {
   auto const complete_line = [this](std::string_view line) {
     return complete(line, handlers.ids ? handlers.ids() : std::vector<std::string>{});
   };
-  editor = std::make_unique<LineEditor>("> ", complete_line, kHistorySize);
+  editor = std::make_unique<LineEditor>(voice.prompt, complete_line, kHistorySize);
   auto const remembered = history.load();
   if (!editor->open()) return false;
   for (auto const& line : remembered) editor->remember(line);
@@ -194,16 +204,16 @@ void Repl::State::read_key() {
 void Repl::State::handle(std::string line) {
   line.erase(line.find_last_not_of(" \t") + 1);
   line.erase(0, line.find_first_not_of(" \t"));
-  if (line.empty()) return;
+  if (answers_proposal(line) || line.empty()) return;
   if (line.size() <= kHistoryLineMax) {
     editor->remember(line);
     history.append(line);
   }
-  bool const is_exit = line == "exit" || line == "quit";
-  auto const request = read_line(is_exit ? "stop" : line);
-  if (!request) return print(to_table(request.error(), style()));
+  if (voice.is_farewell(line)) return leave();
+  auto const request = voice.read(line);
+  if (!request) return print(text_of(request.error(), nullptr));
   auto parsed = parse(*request);
-  if (!parsed) return print(to_table(parsed.error(), style()));
+  if (!parsed) return print(text_of(parsed.error(), nullptr));
   if (auto* const command = std::get_if<Command>(&*parsed)) return execute(std::move(*command));
   if (auto const* const help = std::get_if<HelpCommand>(&*parsed)) return print(help_text(help->command));
   if (std::holds_alternative<WatchCommand>(*parsed)) {
@@ -221,9 +231,58 @@ void Repl::State::ask_to_stop() {
 void Repl::State::execute(Command command) {
   auto const run = handlers.commands.execute;
   if (!run) return;
-  run(std::move(command), [here = weak_from_this()](CommandResult const& result) {
-    if (auto const self = here.lock(); self && !self->stopped) self->print(to_table(result, self->style()));
+  auto const asked = std::make_shared<Command>(command);
+  run(std::move(command), [here = weak_from_this(), asked](CommandResult const& result) {
+    if (auto const self = here.lock(); self && !self->stopped) {
+      self->print(self->text_of(result, asked.get()));
+    }
   });
+}
+
+/// Settles, says what is left, and asks to stop; the second time it does not wait.
+void Repl::State::leave() {
+  auto const run = handlers.commands.execute;
+  if (std::exchange(is_leaving, true) || !run) return ask_to_stop();
+  run(command::LeaveCredit{}, [here = weak_from_this()](CommandResult const& result) {
+    auto const self = here.lock();
+    if (!self || self->stopped) return;
+    auto const* const left = std::get_if<result::CreditLeave>(&result);
+    bool const has_credit = left && (left->settled.units() > 0 || !left->left.empty());
+    if (has_credit) self->print(self->text_of(result, nullptr));
+    self->print(self->voice.farewell);
+    self->ask_to_stop();
+  });
+}
+
+bool Repl::State::answers_proposal(std::string_view line) {
+  if (proposals.empty()) return false;
+  std::string lower{line};
+  std::ranges::transform(lower, lower.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  bool const is_no = lower == "n" || lower == "no";
+  if (!is_no && !lower.empty() && lower != "y" && lower != "yes") return false;
+  auto const peer = proposals.front();
+  proposals.pop_front();
+  execute(command::AnswerProposal{peer.hex(), !is_no});
+  return true;
+}
+
+void Repl::State::publish(Event const& event) {
+  if (auto const* const proposed = std::get_if<event::CreditProposed>(&event)) {
+    std::erase(proposals, proposed->peer);
+    if (proposals.size() < kProposalsMax) proposals.push_back(proposed->peer);
+  }
+  // Answered elsewhere, or by a counter-proposal.
+  if (auto const* const changed = std::get_if<event::CreditLineChanged>(&event))
+    std::erase(proposals, changed->peer);
+  auto const text = voice.event ? voice.event(event) : std::nullopt;
+  if (text) return print(*text);
+  if (watches_all || concerns_us(event)) print(to_table(event, style()));
+}
+
+std::string Repl::State::text_of(CommandResult const& result, Command const* command) const {
+  auto const text = voice.answer ? voice.answer(result, command) : std::nullopt;
+  return text ? *text : to_table(result, style());
 }
 
 // Output
@@ -278,7 +337,7 @@ void Repl::print(std::string_view lines) {
   if (!lines.empty()) state_->print(lines);
 }
 void Repl::publish(Event const& event) {
-  if (state_->watches_all || concerns_us(event)) state_->print(to_table(event, state_->style()));
+  if (!state_->stopped) state_->publish(event);
 }
 void Repl::stop() { state_->stop(); }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "exchange/console/console_voice.hpp"
 #include "exchange/control/control_socket.hpp"
 #include "exchange/core/event.hpp"
 #include <grenache/net/asio.hpp>
@@ -24,11 +25,15 @@ struct ReplOptions {
   /// Entered lines are kept here (mode 0600), the last 1000; empty: nowhere.
   std::filesystem::path history_file;
   bool colour = false;
+  ConsoleVoice voice{};
 };
 
 /// Reads commands from the terminal at standard input and prints their answers, and events, on standard
 /// output, above the line that is being typed. `watch` switches between all events and those that concern us.
-/// `stop`, `exit`, `quit` and Ctrl-D ask to end the peer.
+/// `exit` and `quit` settle what can be settled on the ledger, say what is left, and ask to end the peer; so
+/// do `stop` and Ctrl-D, at once.
+///
+/// A proposal of a credit line is a question: the next line that is `y`, `n` or empty answers the oldest one.
 ///
 /// A terminal that does not accept output, such as one stopped with Ctrl-S, does not block the process: up to
 /// a megabyte is kept, and what comes after that is dropped with a note.

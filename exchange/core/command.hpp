@@ -175,6 +175,8 @@ struct Failure {
   FailureCode code{};
   std::string text;  // one sentence for a person
   std::string hint;  // what to do next; may be empty
+  CreditRefusal credit = CreditRefusal::none;
+  std::int64_t cents = 0;  // see CreditRefusal
 };
 
 struct OrderView {

@@ -89,6 +89,15 @@ inline constexpr std::int64_t kPaymentRoundsMax = 100;
 
 namespace result {
 
+/// Why a command about a credit line is refused, for those who say it in words of their own.
+enum class CreditRefusal : std::uint8_t {
+  none,               // another reason
+  over_limit,         // `cents`: the limit
+  not_accepted,       // the peer has not accepted the line yet
+  nothing_to_settle,  // `cents`: the balance
+  no_funds,           // on the ledger
+};
+
 /// What we and a peer owe each other.
 struct CreditLineView {
   PeerId peer;

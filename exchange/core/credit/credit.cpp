@@ -65,6 +65,10 @@ std::string Credit::name_of(PeerId const& peer) const {
 
 std::optional<Failure> Credit::why_not_paid(PeerId const& peer) const {
   auto const* const line = lines_.find(peer);
+  if (line && !line->view().is_open && line->is_wanted()) {
+    return Failure{FailureCode::refused, "the peer has not accepted the credit line yet", "see: balance",
+                   result::CreditRefusal::not_accepted};
+  }
   if (!line || !line->view().is_open) {
     return Failure{FailureCode::refused, "there is no open credit line with this peer", "see: propose"};
   }
@@ -84,7 +88,8 @@ Failure Credit::no_room(CreditView const& view) {
   return {FailureCode::refused,
           "only " + view.room.to_text() + " USD can be paid over this line: the limit is " +
               view.their_limit.to_text(),
-          "settle what is owed, or ask the peer for a higher limit"};
+          "settle what is owed, or ask the peer for a higher limit", result::CreditRefusal::over_limit,
+          view.their_limit.units()};
 }
 
 void Credit::pay(Waiting waiting, Turn& turn) {
@@ -350,6 +355,9 @@ void Credit::look_at_room(PeerId const& peer, Turn& turn) {
   auto const view = line->view();
   bool const is_low = view.is_open && !view.is_frozen && !view.is_disputed &&
                       view.room.units() < view.their_limit.units() / kLowPart;
+  bool const is_settled_soon =
+      std::ranges::any_of(plans_, [&](auto const& each) { return each.second.peer == peer; });
+  if (is_settled_soon) return;
   if (!is_low) {
     low_.erase(peer);
   } else if (low_.insert(peer).second) {

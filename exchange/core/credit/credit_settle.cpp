@@ -46,7 +46,10 @@ void Credit::run(CommandId id, command::SettleCredit const& wanted, Turn& turn) 
   auto const debt = debt_to(peer);
   auto const amount = wanted.amount.value_or(debt);
   auto const refuse = [&](std::string text) {
-    turn.answer(id, Failure{FailureCode::refused, std::move(text), "see: balance"});
+    auto const why =
+        debt.units() == 0 ? result::CreditRefusal::nothing_to_settle : result::CreditRefusal::none;
+    turn.answer(id, Failure{FailureCode::refused, std::move(text), "see: balance", why,
+                            line ? line->view().balance : 0});
   };
   if (!line) return refuse("there is no credit line with this peer");
   if (debt.units() == 0 && line->view().balance > 0) {
@@ -76,7 +79,9 @@ void Credit::on_settled(Settlements::Outcome const& outcome, Turn& turn) {
   std::optional<Failure> failure;
   if (outcome.kind == Kind::refused) {
     settled.failure = describe(outcome.reason);
-    failure = Failure{FailureCode::refused, "the ledger refuses: " + settled.failure, {}};
+    auto const why = outcome.reason == LedgerErrc::insufficient ? result::CreditRefusal::no_funds
+                                                                : result::CreditRefusal::none;
+    failure = Failure{FailureCode::refused, "the ledger refuses: " + settled.failure, {}, why};
   }
   settled.what = failure ? "refused" : "credited";
   turn.log(std::move(settled));
