@@ -53,6 +53,10 @@ void check_message(GetRecordsMessage const& message) {
 }
 
 void check_message(RelayFeeMessage const&) {}
+void check_message(CreditMessages const& message) {
+  GRN_CHECK(message.messages.size() <= kCreditMessagesMax);
+  GRN_CHECK(message.endpoint.size() <= kEndpointSizeMax);
+}
 void check_message(EquivocationMessage const& message) {
   GRN_CHECK(contradict(message.first, message.second));
   check_order(message.first), check_order(message.second);
