@@ -80,6 +80,7 @@ struct SqliteFile::Impl {
   Statement set_position;
   Statement ascending;
   Statement descending;
+  Statement newest;
   Position position = 0;
 
   /// Returns the error of the last call as a message.
@@ -180,8 +181,8 @@ R<void> SqliteFile::Impl::prepare_all() {
       {&erase, "DELETE FROM row WHERE kind=?1 AND key=?2"},
       {&set_position, "UPDATE meta SET value=?1 WHERE name='position'"},
       {&ascending, "SELECT key, body FROM row WHERE kind=?1 AND key>?2 ORDER BY key LIMIT ?3"},
-      {&descending,
-       "SELECT key, body FROM row WHERE kind=?1 AND (?2='' OR key<?2) ORDER BY key DESC LIMIT ?3"}};
+      {&descending, "SELECT key, body FROM row WHERE kind=?1 AND key<?2 ORDER BY key DESC LIMIT ?3"},
+      {&newest, "SELECT key, body FROM row WHERE kind=?1 ORDER BY key DESC LIMIT ?3"}};
   for (auto const& [statement, sql] : all) {
     if (auto done = prepare(*statement, sql); !done) return done;
   }
@@ -248,7 +249,9 @@ R<void> SqliteFile::commit(std::span<Batch const> batches) {
 }
 
 R<std::vector<Row>> SqliteFile::read(RowQuery const& query) {
-  Statement const& statement = query.newest_first ? impl_->descending : impl_->ascending;
+  // One statement with `?2='' OR key<?2` would read all rows from the newest one on.
+  Statement const& backwards = query.after.empty() ? impl_->newest : impl_->descending;
+  Statement const& statement = query.newest_first ? backwards : impl_->ascending;
   Reset const reset{statement};
   set_parameter(statement, 1, query.kind);
   set_parameter(statement, 2, query.after);
