@@ -19,7 +19,7 @@ CPP = (".hpp", ".cpp")
 
 # Folders without sockets, threads and clocks.
 PURE = ("grape/core/", "exchange/core/", "proto/grenache/base/", "proto/grenache/dht/", "proto/grenache/json/", "exchange/messages/",
-        "exchange/ledger/accounts", "exchange/ledger/ledger.", "exchange/ledger/refusals", "exchange/ledger/transfer_rows")
+        "exchange/ledger/accounts", "exchange/ledger/ledger.", "exchange/ledger/ledger_transfers", "exchange/ledger/refusals", "exchange/ledger/transfer_rows")
 # (files it concerns, files it spares, included path, message)
 INCLUDE_RULES = [
     (("",), ("proto/grenache/json/json.cpp",), r"rapidjson/", "only proto/grenache/json/json.cpp includes RapidJSON"),

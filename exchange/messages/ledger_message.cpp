@@ -244,10 +244,10 @@ void sign(LedgerRequest& request, SecretKey const& key) {
   *signature = key.sign(request_digest(request));
 }
 
-bool is_signed(LedgerRequest const& request) {
+bool is_signed(LedgerRequest const& request, Sha256 const& digest) {
   auto copy = request;
   auto const [signer, signature] = signing_of(copy);
-  return !signer || verify(*signer, request_digest(request), *signature);
+  return !signer || verify(*signer, digest, *signature);
 }
 
 }  // namespace grenache::exchange

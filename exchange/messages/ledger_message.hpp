@@ -180,8 +180,12 @@ struct LedgerRequest {
 [[nodiscard]] LedgerRequest make_get_ledger(Random& random);
 /// Sets the signer (`key`, `from` or `by`) and the signature of a request that has them.
 void sign(LedgerRequest& request, SecretKey const& key);
-/// True if the request needs no signature, or is signed by whom it names.
-[[nodiscard]] bool is_signed(LedgerRequest const& request);
+/// True if the request, whose request_digest() is `digest`, needs no signature, or is signed by whom it
+/// names.
+[[nodiscard]] bool is_signed(LedgerRequest const& request, Sha256 const& digest);
+[[nodiscard]] inline bool is_signed(LedgerRequest const& request) {
+  return is_signed(request, request_digest(request));
+}
 
 }  // namespace grenache::exchange
 
