@@ -87,6 +87,7 @@ void Ledger::end() {
   for (auto& each : outputs_) {
     auto* const reply = std::get_if<output::Reply>(&each);
     if (reply && reply->error.empty()) reply->after = position_;
+    if (auto* const notice = std::get_if<LedgerNotice>(&each)) notice->after = position_;
     out_.push_back(std::move(each));
   }
   outputs_.clear();
@@ -190,6 +191,7 @@ void Ledger::handle(Question const& question, OpenAccount const& wanted) {
     if (auto const objection = accounts_.check_new(opened)) return fail(question, *objection);
     account = &accounts_.add(std::move(opened));
     save(to_row(*account));
+    outputs_.emplace_back(LedgerNotice{0, shown(*account)});
   } else if (account->endpoint != wanted.endpoint) {
     account = &accounts_.set_endpoint(wanted.key, wanted.endpoint);
     save(to_row(*account));
@@ -239,6 +241,7 @@ void Ledger::handle(Question const& question, DeleteAccounts const& wanted) {
   state_.deleted_count = static_cast<std::int64_t>(accounts_.size());
   accounts_.clear();
   is_state_changed_ = true;  // also if there were no accounts
+  outputs_.emplace_back(LedgerNotice{0, AccountsDeleted{state_.deleted_count}});
   answer(question, AccountsDeleted{state_.deleted_count});
 }
 

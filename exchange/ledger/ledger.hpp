@@ -30,8 +30,13 @@ struct LedgerRead {
   std::uint64_t read = 0;
   RowQuery query;
 };
+/// Log what happened, when `after` is durable: an account was opened, a transfer made, all accounts deleted.
+struct LedgerNotice {
+  Position after = 0;
+  std::variant<LedgerAccount, PaidTransfer, AccountsDeleted> what;
+};
 /// What the caller of the core must do, in this order.
-using LedgerOutput = std::variant<output::Save, output::Reply, LedgerRead>;
+using LedgerOutput = std::variant<output::Save, output::Reply, LedgerRead, LedgerNotice>;
 
 /// Answers the requests of ledger_message.hpp. Without sockets, clocks or files.
 ///

@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <utility>
+#include <variant>
 
 #include "exchange/discovery.hpp"
 #include "exchange/journal/release_gate.hpp"
@@ -80,6 +81,8 @@ struct LedgerService::Impl {
   void fail(std::string const& why);
   void run(LedgerOutput output);
   void release(Position position);
+  void deliver(output::Reply& reply) { requests.answer(reply); }
+  void deliver(LedgerNotice const& notice);
   // May outlive this object; see Exchange::Impl.
   Awaitable<rpc::Reply> serve(rpc::Request& request, Alive here);
   Awaitable<void> announce(Alive here);
@@ -96,7 +99,7 @@ struct LedgerService::Impl {
   rpc::Link link;
   rpc::Server server;
   Discovery discovery;
-  ReleaseGate<output::Reply> gate;
+  ReleaseGate<std::variant<output::Reply, LedgerNotice>> gate;
   SqliteJournal journal;
   net::TaskGroup tasks;
   PendingRequests requests;
@@ -181,11 +184,12 @@ void LedgerService::Impl::feed(Input input) {
 
 void LedgerService::Impl::run(LedgerOutput output) {
   if (auto* const save = std::get_if<output::Save>(&output)) return journal.append(std::move(save->batch));
-  if (auto* const reply = std::get_if<output::Reply>(&output)) {
-    auto released = gate.add(reply->after, std::move(*reply));
-    if (released) requests.answer(*released);
-    return;
-  }
+  auto const hold = [this](auto& waiting) {
+    auto released = gate.add(waiting.after, std::move(waiting));
+    if (released) std::visit([this](auto& each) { deliver(each); }, *released);
+  };
+  if (auto* const reply = std::get_if<output::Reply>(&output)) return hold(*reply);
+  if (auto* const notice = std::get_if<LedgerNotice>(&output)) return hold(*notice);
   auto& wanted = std::get<LedgerRead>(output);
   journal.read(std::move(wanted.query),
                [this, here = Alive{alive}, read = wanted.read](std::vector<Row> const& rows) {
@@ -195,7 +199,22 @@ void LedgerService::Impl::run(LedgerOutput output) {
 
 void LedgerService::Impl::release(Position position) {
   gate.set_durable(position);
-  while (auto released = gate.next()) requests.answer(*released);
+  while (auto released = gate.next()) std::visit([this](auto& each) { deliver(each); }, *released);
+}
+
+void LedgerService::Impl::deliver(LedgerNotice const& notice) {
+  if (auto const* const opened = std::get_if<LedgerAccount>(&notice.what)) {
+    log.info("account_opened",
+             {{"name", opened->name}, {"key", opened->key.hex()}, {"balance", opened->balance.to_text()}});
+  } else if (auto const* const made = std::get_if<PaidTransfer>(&notice.what)) {
+    log.debug("transfer", {{"seq", made->paid.seq},
+                           {"id", made->transfer.id},
+                           {"from", made->transfer.from.hex()},
+                           {"to", made->transfer.to.hex()},
+                           {"amount", made->transfer.amount.to_text()}});
+  } else {
+    log.warn("accounts_deleted", {{"count", std::get<AccountsDeleted>(notice.what).count}});
+  }
 }
 
 Awaitable<rpc::Reply> LedgerService::Impl::serve(rpc::Request& request, Alive here) {

@@ -110,6 +110,7 @@ PaidTransfer Ledger::pay(Transfer const& transfer) {
   save(incoming_row(made));
   save(statement_row(payer.key, made.paid, payer.balance));
   save(statement_row(payee.key, made.paid, payee.balance));
+  outputs_.emplace_back(LedgerNotice{0, made});
   return made;
 }
 

@@ -125,7 +125,7 @@ class Accounts(LedgerTestCase):
         self.assertEqual(self.alice.open(ledger, "1")["balance"], "1")
 
     def test_accounts_transfers_and_statements(self):
-        ledger = self.ledger("--start-max", "100")
+        ledger = self.ledger("--start-max", "100", "--log-level", "debug")
         self.open_all(ledger)
         self.assertEqual(Client("dave").open(ledger, "100.01")["code"], "start-too-large")
         self.assertEqual(Client("bob").open(ledger, "1")["code"], "name-taken")
@@ -134,6 +134,7 @@ class Accounts(LedgerTestCase):
 
         paid = self.alice.pay(ledger, self.bob, "30.25")
         self.assertEqual((paid["kind"], paid["seq"]), ("paid", 1))
+        self.assertEqual(ledger.process.wait_event("transfer", seq=1)["amount"], "30.25")
         self.assertEqual(self.alice.pay(ledger, self.bob, "70")["reason"], "insufficient")
         self.assertEqual(self.bob.pay(ledger, Client("nobody"), "1")["reason"], "unknown-payee")
         with self.assertRaisesRegex(Refused, "invalid"):
@@ -167,6 +168,7 @@ class Accounts(LedgerTestCase):
 
         request = self.operator.request("DeleteAccountsMessage", ledger, by=self.operator.key, at=now)
         self.assertEqual(ledger.answer(request)["count"], 3)
+        ledger.process.wait_event("accounts_deleted", count=3)
         self.assertEqual(ledger.info()["total"], "0")
         self.open_all(ledger)
         self.assertEqual(ledger.answer(request)["count"], 3)

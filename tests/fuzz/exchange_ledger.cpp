@@ -212,6 +212,7 @@ class Script {
         pump();
       });
     }
+    if (std::holds_alternative<LedgerNotice>(output)) return;
     auto& reply = std::get<output::Reply>(output);
     if (auto released = gate_.add(reply.after, std::move(reply))) hear(*released);
   }

@@ -191,6 +191,7 @@ class LedgerHost {
         pump();
       });
     }
+    if (std::holds_alternative<LedgerNotice>(output)) return;
     auto& reply = std::get<output::Reply>(output);
     auto const& made = made_.insert_or_assign(reply.request, parsed(reply)).first->second;
     if (on_made_) on_made_(reply.request, made);
