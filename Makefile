@@ -78,6 +78,7 @@ bench: build ## measure beside the programs of others: a quarter of an hour, on 
 	@GRENACHE_BIN=$(RELEASE)/bin EXCHANGE_BENCH=$(RELEASE)/tests/exchange_bench python3 tests/bench/exchange.py
 	@GRENACHE_BIN=$(RELEASE)/bin EXCHANGE_BENCH=$(RELEASE)/tests/exchange_bench LEDGER_BENCH=$(RELEASE)/tests/ledger_bench \
 	  python3 tests/bench/ledger.py
+	@CREDIT_BENCH=$(RELEASE)/tests/credit_bench EXCHANGE_BENCH=$(RELEASE)/tests/exchange_bench python3 tests/bench/credit.py
 	@$(RELEASE)/tests/book_bench
 	@$(RELEASE)/tests/sync_bench
 

@@ -91,7 +91,7 @@ std::vector<Entry> credit_entries() {
        {{"peer"}, {"amount"}},
        read_settle},
       {{"propose", "", "PEER [LIMIT] [wish=USD]",
-        "Propose a credit line: how much a peer may owe us [100], and we it [the same]",
+        "Propose a line: what the peer may owe us [100], and we it [same]",
         "propose bob 100"},
        {{"peer"}, {"limit"}, {"wish", Use::by_name}},
        read_propose},

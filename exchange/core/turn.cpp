@@ -69,6 +69,10 @@ void Turn::answer(CommandId command, CommandResult result) {
   outputs_.emplace_back(output::Answer{kThisTurn, command, std::move(result)});
 }
 
+void Turn::answer_now(CommandId command, CommandResult result) {
+  outputs_.emplace_back(output::Answer{0, command, std::move(result)});
+}
+
 void Turn::log(Event event) { outputs_.emplace_back(output::Notice{kThisTurn, std::move(event)}); }
 
 void Turn::close(TurnPositions& positions, std::deque<Output>& out) && {

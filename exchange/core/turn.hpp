@@ -177,6 +177,7 @@ class Turn {
   void verify(std::uint64_t batch, std::vector<OrderRecord> orders);
   void work(std::uint64_t work, OrderRecord const& order, int bits);
   void answer(CommandId command, CommandResult result);
+  void answer_now(CommandId command, CommandResult result);
   void log(Event event);
 
   /// Appends the Save, if there were rows, and then the other outputs to `out`. `positions` are those after

@@ -2,9 +2,9 @@
 //
 //     credit_bench pay LINES COUNT AT_ONCE [FOLDER]
 //         one payer and LINES payees on one thread, without sockets: COUNT payments over all lines, AT_ONCE
-//         under way. With FOLDER the payer's journal is there (SQLite), and all that is queued is committed
-//         in one transaction whenever nothing else can be done; payees keep theirs in memory. Prints
-//         payments, seconds, rows and commits of the payer
+//         under way. With FOLDER the payer's journal is there (SQLite), and a thread commits all that
+//         is queued, one transaction after the other; payees keep theirs in memory. Prints payments, seconds,
+//         rows and commits of the payer
 //     credit_bench lone COUNT FOLDER
 //         two peers with journals in FOLDER, over HTTP: COUNT payments, one after the other; between two of
 //         them two commits of one row, two signatures and one request that is answered at once. Prints p50
@@ -15,6 +15,7 @@
 #include <deque>
 #include <exception>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -138,7 +139,7 @@ class World {
     nodes_[i].trader->execute(++last_command_, command, now());
   }
 
-  /// Until nothing happens any more.
+  /// Until nothing happens any more. The payer's journal is written on another thread.
   void run() {
     for (;;) {
       bool is_idle = true;
@@ -147,24 +148,37 @@ class World {
           is_idle = false;
           take(i, std::move(*out));
         }
+        is_idle = !(i > 0 && commit(i)) && is_idle;
       }
-      if (!is_idle) continue;
-      bool has_committed = false;
-      for (std::size_t i = 0; i < nodes_.size(); ++i) has_committed = commit(i) || has_committed;
-      if (!has_committed) return;
+      is_idle = !write(is_idle) && is_idle;
+      if (is_idle) return;
     }
   }
 
   bool commit(std::size_t i) {
-    auto& node = nodes_[i];
-    auto const batches = std::exchange(node.batches, {});
-    if (batches.empty()) return false;
-    if (i == 0 && file_) {
-      if (!file_->commit(batches)) fail("the journal cannot be written");
+    auto const batches = std::exchange(nodes_[i].batches, {});
+    if (!batches.empty()) release(i, batches.back().position);
+    return !batches.empty();
+  }
+  void release(std::size_t i, Position position) {
+    nodes_[i].gate.set_durable(position);
+    while (auto out = nodes_[i].gate.next()) dispatch(i, std::move(*out));
+  }
+
+  /// Begins and ends transactions of the payer; waits for one if there is nothing else to do.
+  bool write(bool is_idle) {
+    bool const is_done = writing_.valid() && (is_idle || writing_.wait_for(0s) == std::future_status::ready);
+    if (is_done) {
+      if (!writing_.get()) fail("the journal cannot be written");
+      release(0, writing_position_);
     }
-    if (i == 0) ++commit_count;
-    node.gate.set_durable(batches.back().position);
-    while (auto out = node.gate.next()) dispatch(i, std::move(*out));
+    auto& batches = nodes_[0].batches;
+    if (writing_.valid() || batches.empty()) return is_done;
+    ++commit_count;
+    writing_position_ = batches.back().position;
+    writing_ = std::async(
+        file_ ? std::launch::async : std::launch::deferred,
+        [this, taken = std::exchange(batches, {})] { return !file_ || file_->commit(taken).has_value(); });
     return true;
   }
 
@@ -206,6 +220,8 @@ class World {
   }
 
   std::optional<SqliteFile> file_;
+  std::future<bool> writing_;
+  Position writing_position_ = 0;
   std::deque<Node> nodes_;
   std::map<std::string, std::size_t> by_endpoint_;
   std::vector<std::string> ids_;
@@ -271,16 +287,18 @@ Awaitable<void> measure_lone(asio::io_context& io, std::size_t count, std::strin
     auto const* const line = bob->trader().credit().lines().find(alice->trader().id());
     return line && line->proposal();
   };
-  if (!co_await bob->wait_until(is_asked, net::steady_deadline(10s))) fail("no proposal");
+  bool const was_asked = co_await bob->wait_until(is_asked, net::steady_deadline(10s));
+  if (!was_asked) fail("no proposal");
   Command const accept = command::AnswerProposal{"", true};
   (void)co_await get<result::CreditLineView>(*bob, accept);
   auto const is_open = [&] {
     auto const* const line = alice->trader().credit().lines().find(bob->trader().id());
     return line && line->view().is_open;
   };
-  if (!co_await alice->wait_until(is_open, net::steady_deadline(10s))) fail("the line is not open");
+  bool const has_opened = co_await alice->wait_until(is_open, net::steady_deadline(10s));
+  if (!has_opened) fail("the line is not open");
 
-  auto bare = SqliteFile::open(std::filesystem::path{folder} / "bare.db");
+  auto bare = SqliteFile::open(std::filesystem::path{folder} / "lone_bare.db");
   if (!bare) fail(bare.error());
   rpc::Link link{io.get_executor(), {}, Random{7}};
   rpc::Client client{io.get_executor(), link, {}, Random{8}};
@@ -308,7 +326,8 @@ Awaitable<void> measure_lone(asio::io_context& io, std::size_t count, std::strin
     // A message that the peer refuses at once.
     begin = net::steady_now();
     rpc::RequestOptions const options;
-    (void)co_await client.request_to(endpoint, "exchange", json::Value{"{}"}, options);
+    json::Value const nothing = "{}";
+    (void)co_await client.request_to(endpoint, "exchange", nothing, options);
     trips.push_back(us_since(begin));
   }
   std::printf(R"({"p50":%.0f,"p99":%.0f,"commit":%.0f,"signature":%.1f,"trip":%.0f})"

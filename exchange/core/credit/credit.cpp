@@ -265,8 +265,9 @@ void Credit::on_counted(PeerId const& peer, CreditNotice const& notice, Turn& tu
   }
   auto const waiting = waiting_.extract(entry.id);
   if (waiting.empty()) return;
-  turn.answer(waiting.mapped().command,
-              payment_view(entry.id, waiting.mapped(), CreditPaymentState::counted));
+  // The peer has it on its disk; if ours loses it, the peer says it again.
+  turn.answer_now(waiting.mapped().command,
+                  payment_view(entry.id, waiting.mapped(), CreditPaymentState::counted));
 }
 
 void Credit::on_failed(PeerId const& peer, CreditNotice const& notice, Turn& turn) {

@@ -92,14 +92,14 @@ CreditMessages CreditLines::envelope(Entry& entry, CreatorType creator, WallTime
 
 void CreditLines::flush(PeerId const& peer, Entry& entry, Turn& turn) {
   if (entry.is_calling || (entry.outbox.empty() && !entry.has_settled)) return;
-  auto const endpoints = peers_.endpoints_of(peer);
-  if (endpoints.empty()) {
+  if (entry.endpoints.empty()) entry.endpoints = peers_.endpoints_of(peer);
+  if (entry.endpoints.empty()) {
     entry.outbox.clear();
     return;
   }
   entry.is_calling = true;
   calls_.emplace(++last_call_, peer);
-  auto const& endpoint = endpoints[entry.failures % endpoints.size()];
+  auto const& endpoint = entry.endpoints[entry.failures % entry.endpoints.size()];
   turn.call({Part::credit, last_call_}, endpoint,
             to_json(envelope(entry, CreatorType::client, turn.now.wall)));
 }
@@ -163,6 +163,7 @@ void CreditLines::on_answered(std::uint64_t key, CallAnswer const& answer, Turn&
   auto const now = turn.now.steady;
   if (!messages || messages->sender != peer) {
     ++entry.failures;
+    entry.endpoints.clear();
     outcomes_.push_back({peer, Outcome::Kind::unreached, {}});
     entry.outbox.clear();
   } else {
@@ -182,6 +183,7 @@ void CreditLines::met(PeerId const& peer, Turn& turn) {
   auto const found = entries_.find(peer);
   if (found == entries_.end()) return;
   auto& entry = found->second;
+  entry.endpoints.clear();
   entry.outbox.clear();
   send(entry, entry.line.connect());
   entry.next_retry = TimePoint::max();

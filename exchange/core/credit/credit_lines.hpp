@@ -57,6 +57,7 @@ class CreditLines {
     std::string name{};     // of the other side, as it was shown when the line was made
     bool is_saved = false;  // has a row
     // Delivery
+    std::vector<std::string> endpoints{};  // of the other side, as they were when a request failed last
     std::vector<CreditMessage> outbox{};
     bool has_settled = false;  // tells the other side to look at the ledger
     bool is_calling = false;

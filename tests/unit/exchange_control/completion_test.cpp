@@ -12,9 +12,9 @@ Words const kIds{"3f2a91bc", "3f2a0000", "7c01d2e4"};
 TEST(Completion, completesTheNamesOfCommands) {
   EXPECT_EQ(complete("ca", kIds).candidates, Words{"cancel"});
   EXPECT_EQ(complete("ca", kIds).word_size, 2u);
-  EXPECT_EQ(complete("  s", kIds).candidates, (Words{"sell", "status", "stop"}));
+  EXPECT_EQ(complete("  st", kIds).candidates, (Words{"status", "stop"}));
   EXPECT_EQ(complete("help pe", kIds).candidates, Words{"peers"});
-  EXPECT_EQ(complete("b", kIds).candidates, (Words{"book", "buy"}));
+  EXPECT_EQ(complete("b", kIds).candidates, (Words{"balance", "book", "buy"}));
 }
 
 TEST(Completion, completesIdsWhereACommandNeedsOne) {
