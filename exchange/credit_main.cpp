@@ -59,7 +59,13 @@ void declare(grenache::Command& app, CreditProgramFlags& flags) {
   add_port(app, "--port", flags.port, "TCP port of a peer with an account; 0 takes a free one")
       ->capture_default_str();
   app.add_flag("--local", flags.local, "Listen on this host alone, and be found there");
-  app.add_option("--name", flags.name, "Name to show to the other one of two peers")->type_name("NAME");
+  app.add_option("--name", flags.name, "Name to show to the other one of two peers")
+      ->type_name("NAME")
+      ->check([](std::string const& text) {
+        return text.size() <= kPeerNameSizeMax
+                   ? ""
+                   : "a name has at most " + std::to_string(kPeerNameSizeMax) + " bytes";
+      });
   app.add_option("--limit", flags.limit, "How much each of two peers may owe the other")
       ->type_name("USD")
       ->capture_default_str()
@@ -129,12 +135,17 @@ class Pairing {
       }
     }
     auto const* const proposed = std::get_if<event::CreditProposed>(&event);
-    if (proposed && partner_ == proposed->peer && proposed->wish <= limit_) accept(peer);
+    if (proposed && partner_ == proposed->peer) accept(peer);
   }
 
  private:
+  /// Only what is within our own limit.
   void accept(Exchange& peer) {
-    peer.execute(command::AnswerProposal{partner_->hex(), true}, [](CommandResult const&) {});
+    auto const* const line = peer.trader().credit().lines().find(*partner_);
+    auto const* const asked = line ? line->proposal() : nullptr;
+    if (!asked || asked->wish > limit_) return;
+    peer.execute(command::AnswerProposal{partner_->hex(), true, asked->limit, asked->wish},
+                 [](CommandResult const&) {});
   }
 
   std::string endpoint_;
@@ -181,16 +192,16 @@ boost::system::result<SecretKey, std::string> load_locked(CreditProgramFlags con
                                                           std::filesystem::path const& folder,
                                                           Random& random) {
   auto const path = folder / kLockedIdentity;
-  if (std::filesystem::exists(folder / "identity")) {
+  std::error_code failure;
+  if (std::filesystem::exists(folder / "identity", failure)) {
     return "the folder " + folder.string() +
            " belongs to a peer without a password; choose another --data-dir";
   }
-  std::error_code failure;
-  std::filesystem::create_directories(folder, failure);
-  if (!failure) std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failure);
+  bool const is_new = std::filesystem::create_directories(folder, failure);
+  if (is_new && !failure) std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failure);
   if (failure) return "cannot make " + folder.string() + ": " + failure.message();
   std::string password;
-  auto const problem = ask_password(flags, !std::filesystem::exists(path), password);
+  auto const problem = ask_password(flags, !std::filesystem::exists(path, failure), password);
   if (problem) {
     wipe(password);
     return *problem;
@@ -209,7 +220,7 @@ PeerProgram account_program(CreditProgramFlags const& flags) {
   if (flags.local) out.options.advertised_host = "127.0.0.1";
   out.options.service = flags.service;
   out.options.grapes = grapes_of(flags);
-  out.options.trader.name = name.substr(0, kPeerNameSizeMax);
+  out.options.trader.name = name;
   auto credit = flags.credit;
   if (credit.account.empty()) credit.account = name;
   credit.start = flags.arguments[1];

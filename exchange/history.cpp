@@ -106,9 +106,11 @@ std::string refusal_words(json::Value const& body) {
 }
 
 std::string trade_words(json::Value const& body) {
+  auto const* const due = body.find("usdIsDue");
+  bool const is_due = due && due->as_bool() && *due->as_bool();
   return "Traded at " + time_text(body, "at") + ": " + (text(body, "side") == "buy" ? "bought " : "sold ") +
          text(body, "amount") + " BTC at " + text(body, "price") + " USD for " + text(body, "usd") +
-         " USD as " + text(body, "role") + ".";
+         " USD as " + text(body, "role") + "." + (is_due ? " The USD are due." : "");
 }
 
 std::string equivocation_words(json::Value const& body) {
@@ -218,6 +220,11 @@ void search_payments(Journal& journal, std::shared_ptr<PaymentSearch> search, st
       // The key ends with the id.
       auto const id_at = row.key.size() - std::min(kUuidSize, row.key.size());
       if (!std::string_view{row.key}.substr(id_at).starts_with(search->id)) continue;
+      if (search->found.payment && search->id.size() == kUuidSize) {
+        // The peer has paid us under the id of a payment of ours, or the other way round.
+        if (row.key.find("-o-") != std::string::npos) search->found.payment = row;
+        continue;
+      }
       search->found.is_ambiguous = search->found.payment.has_value();
       search->found.payment = row;
       if (search->found.is_ambiguous) return search->done(std::move(search->found));

@@ -156,7 +156,8 @@ int run_peer(grenache::Command const& app, PeerProgram program, Log const& log, 
     program.options.is_new_identity = true;
     log.warn("in_memory", {{"text", "nothing is kept: orders and promises end with this process"}});
   } else {
-    program.options.is_new_identity = !std::filesystem::exists(data_dir / "identity");
+    std::error_code ignored;
+    program.options.is_new_identity = !std::filesystem::exists(data_dir / "journal.db", ignored);
     auto opened = open_data_folder(data_dir, random, program.load_identity);
     if (!opened) return fail(app, opened.error());
     lock = std::move(opened->lock);

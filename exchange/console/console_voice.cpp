@@ -112,7 +112,7 @@ std::string trustline_failure(Failure const& failure, Command const* command) {
              " - your peer must settle!";
     case CreditRefusal::no_funds:
       return "Err: Insufficient funds to settle with " + peer_of(command) +
-             " at amount: " + amount_of(command);
+             " at amount: " + decimal(failure.cents);
     case CreditRefusal::none:
       break;
   }
@@ -142,7 +142,10 @@ std::optional<std::string> trustline_answer(CommandResult const& result, Command
 
 std::optional<std::string> trustline_event(Event const& event) {
   if (auto const* const proposed = std::get_if<event::CreditProposed>(&event)) {
-    return called(proposed->name, proposed->peer) + " wants to start a trustline, accept? [Y/n]\n";
+    auto const name = called(proposed->name, proposed->peer);
+    return name + " (" + proposed->peer.hex().substr(0, 8) + "): you may owe " + proposed->limit.to_text() +
+           ", and " + name + " up to " + proposed->wish.to_text() + ".\n" + name +
+           " wants to start a trustline, accept? [Y/n]\n";
   }
   if (auto const* const received = std::get_if<event::CreditReceived>(&event)) {
     if (received->kind == CreditKind::settle) return "";
@@ -153,7 +156,9 @@ std::optional<std::string> trustline_event(Event const& event) {
     if (paid->kind == CreditKind::pay) return "";
     return called(paid->name, paid->peer) + " has settled a payment of " + paid->amount.to_text() + "!\n";
   }
-  if (std::holds_alternative<event::CreditSettled>(event)) return "";
+  if (auto const* const settled = std::get_if<event::CreditSettled>(&event)) {
+    if (settled->failure.empty()) return "";
+  }
   return std::nullopt;
 }
 

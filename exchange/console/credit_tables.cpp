@@ -164,7 +164,8 @@ std::string credit_text(result::LedgerUsers const& users, TextStyle const& style
 }
 
 std::string credit_text(result::LedgerDeleted const& deleted, TextStyle const&) {
-  return std::to_string(deleted.count) + " accounts were deleted.\n";
+  return std::to_string(deleted.count) + (deleted.count == 1 ? " account was" : " accounts were") +
+         " deleted.\n";
 }
 
 std::string credit_text(result::CreditLeave const& leave, TextStyle const& style) {

@@ -114,7 +114,7 @@ struct Repl::State : std::enable_shared_from_this<State> {
   ReplHandlers handlers;
   bool const colour;
   ConsoleVoice const voice;
-  std::deque<PeerId> proposals;  // that wait for an answer
+  std::deque<event::CreditProposed> proposals;  // that wait for an answer
   bool is_leaving = false;
   HistoryFile const history;
   std::unique_ptr<LineEditor> editor;
@@ -261,21 +261,24 @@ bool Repl::State::answers_proposal(std::string_view line) {
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   bool const is_no = lower == "n" || lower == "no";
   if (!is_no && !lower.empty() && lower != "y" && lower != "yes") return false;
-  auto const peer = proposals.front();
+  auto const asked = proposals.front();
   proposals.pop_front();
-  execute(command::AnswerProposal{peer.hex(), !is_no});
+  execute(command::AnswerProposal{asked.peer.hex(), !is_no, asked.limit, asked.wish});
   return true;
 }
 
 void Repl::State::publish(Event const& event) {
-  if (auto const* const proposed = std::get_if<event::CreditProposed>(&event)) {
-    std::erase(proposals, proposed->peer);
-    if (proposals.size() < kProposalsMax) proposals.push_back(proposed->peer);
-  }
+  auto const forget = [this](PeerId const& peer) {
+    std::erase_if(proposals, [&](auto const& each) { return each.peer == peer; });
+  };
   // Answered elsewhere, or by a counter-proposal.
-  if (auto const* const changed = std::get_if<event::CreditLineChanged>(&event))
-    std::erase(proposals, changed->peer);
+  if (auto const* const changed = std::get_if<event::CreditLineChanged>(&event)) forget(changed->peer);
   auto const text = voice.event ? voice.event(event) : std::nullopt;
+  auto const* const proposed = std::get_if<event::CreditProposed>(&event);
+  if (proposed) forget(proposed->peer);
+  // Only what was shown is answered.
+  if (proposed && (!text || !text->empty()) && proposals.size() < kProposalsMax)
+    proposals.push_back(*proposed);
   if (text) return print(*text);
   if (watches_all || concerns_us(event)) print(to_table(event, style()));
 }

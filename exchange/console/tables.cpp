@@ -293,6 +293,11 @@ class RowTable {
       if (std::ranges::find(names_, name) == names_.end()) names_.push_back(name);
       cells[name] = cell_of(value);
     }
+    auto const* const due = row.find("usdIsDue");
+    if (due && due->as_bool() && *due->as_bool()) {
+      if (std::ranges::find(names_, "due") == names_.end()) names_.emplace_back("due");
+      cells["due"] = "yes";
+    }
   }
 
   [[nodiscard]] std::string text(TextStyle const& style) const {

@@ -128,7 +128,7 @@ Quantity ArgumentReader::money(std::string_view name, std::string_view unit, boo
   }
   auto const read = Quantity::from_json(*value);
   if (read && (read->units() > 0 || may_be_zero)) return *read;
-  std::string expected = "greater than 0";
+  std::string expected = may_be_zero ? "0 or more" : "greater than 0";
   if (!read && read.error() == MoneyErrc::not_a_number) expected = "a number of " + std::string{unit};
   if (!read && read.error() == MoneyErrc::too_many_digits) {
     expected = "a number with at most " + std::to_string(Quantity::kDigits) + " decimals";

@@ -29,13 +29,16 @@ ParsedCommand read_pay(ArgumentReader& reader) {
 ParsedCommand read_propose(ArgumentReader& reader) {
   command::ProposeCredit out;
   out.peer = reader.peer("peer");
-  out.limit = reader.find_usd("limit").value_or(kDefaultLimit);
-  out.wish = reader.find_usd("wish").value_or(out.limit);
+  out.limit = reader.has("limit") ? reader.usd_or_zero("limit") : kDefaultLimit;
+  out.wish = reader.has("wish") ? reader.usd_or_zero("wish") : out.limit;
   return out;
 }
 
 ParsedCommand read_accept(ArgumentReader& reader) {
-  return command::AnswerProposal{reader.has("peer") ? reader.peer("peer") : "", true};
+  command::AnswerProposal out{reader.has("peer") ? reader.peer("peer") : "", true};
+  if (reader.has("limit")) out.limit = reader.usd_or_zero("limit");
+  if (reader.has("wish")) out.wish = reader.usd_or_zero("wish");
+  return out;
 }
 ParsedCommand read_reject(ArgumentReader& reader) {
   return command::AnswerProposal{reader.has("peer") ? reader.peer("peer") : "", false};
@@ -91,12 +94,12 @@ std::vector<Entry> credit_entries() {
        {{"peer"}, {"amount"}},
        read_settle},
       {{"propose", "", "PEER [LIMIT] [wish=USD]",
-        "Propose a line: what the peer may owe us [100], and we it [same]",
-        "propose bob 100"},
+        "Propose a line: what the peer may owe us [100], and we it [same]", "propose bob 100"},
        {{"peer"}, {"limit"}, {"wish", Use::by_name}},
        read_propose},
-      {{"acceptCredit", "", "[PEER]", "Accept the credit line that a peer proposes", "acceptCredit alice"},
-       {{"peer"}},
+      {{"acceptCredit", "", "[PEER] [limit=USD] [wish=USD]", "Accept the credit line that a peer proposes",
+        "acceptCredit alice"},
+       {{"peer"}, {"limit", Use::by_name}, {"wish", Use::by_name}},
        read_accept},
       {{"rejectCredit", "", "[PEER]", "Reject it", "rejectCredit alice"}, {{"peer"}}, read_reject},
       {{"limit", "", "PEER LIMIT", "Set how much a peer may owe us; more needs its consent", "limit bob 250"},

@@ -14,8 +14,8 @@ namespace grenache::exchange {
 namespace command {
 
 /// `peer` in these commands: a peer id, at least its first kIdPrefixSizeMin digits, or a display name. A name
-/// means the peer with a credit line that was opened under it, if there is exactly one, else the only known
-/// peer with it.
+/// means the only peer with whom we have, or want, a credit line that was made under it; else the only known
+/// peer with it. What is also the beginning of another peer's id is ambiguous.
 
 /// Proposes a credit line: the peer may owe us up to `limit`, and we wish to owe it up to `wish`. If the peer
 /// has proposed one itself, this is the counter-proposal. Answer: CreditLineView.
@@ -28,6 +28,9 @@ struct ProposeCredit {
 struct AnswerProposal {
   std::string peer;  // empty: the peer whose proposal waits longest
   bool accept = false;
+  /// The proposal must still say this; none: not looked at. See CreditLineView::Proposal.
+  std::optional<UsdCents> limit{};
+  std::optional<UsdCents> wish{};
 };
 /// Pays over the credit line. More than the line has room for fills it, settles the debt on the ledger, and
 /// pays the rest, as often as needed; at most kPaymentRoundsMax times. Answer: CreditPayment, or
@@ -131,15 +134,13 @@ struct CreditBalance {
   std::string account{};              // our name there
   std::optional<UsdCents> on_ledger;  // what our account has; none: the ledger does not answer
 };
-enum class CreditPaymentState : std::uint8_t { counted, pending, failed };
+enum class CreditPaymentState : std::uint8_t { counted, pending };
 [[nodiscard]] constexpr std::string_view to_text(CreditPaymentState state) {
   switch (state) {
     case CreditPaymentState::counted:
       return "counted";
     case CreditPaymentState::pending:
       return "pending";
-    case CreditPaymentState::failed:
-      return "failed";
   }
   return "";
 }
@@ -191,15 +192,14 @@ struct LedgerUser {
   std::string endpoint;
 };
 struct LedgerUsers {
-  std::vector<LedgerUser> users;
-  std::size_t left_out = 0;
+  std::vector<LedgerUser> users;  // at most Settlements::kUsersMax
 };
 struct LedgerDeleted {
   std::int64_t count = 0;
 };
 /// What could be settled before leaving, and what could not.
 struct CreditLeave {
-  UsdCents settled{};
+  UsdCents settled{};                // with what was under way before
   UsdCents unconfirmed{};            // of it, the ledger or the peer has not answered yet
   std::vector<CreditLineView> left;  // on which something is still owed, by either side
 };

@@ -38,7 +38,9 @@ Credit::Credit(Options options, Self const& self, Peers const& peers)
       settlements_{options_.settlements, self} {}
 
 void Credit::start(Turn& turn) {
-  if (options_.is_enabled) settlements_.start_up(turn);
+  if (!options_.is_enabled) return;
+  settlements_.start_up(turn);
+  for (auto const& [peer, entry] : lines_.all()) move_dues(peer, turn);
   if (!settlements_.postponed_peers().empty()) next_credit_ = turn.now.steady;
   std::vector<std::string> ids;
   for (auto const& [id, plan] : plans_) ids.push_back(id);
@@ -51,8 +53,8 @@ void Credit::handle(RequestId request, PayloadForm form, CreditMessages const& m
                          to_error_text({RefusalCode::unavailable, "this process keeps no credit lines", {}}));
     return;
   }
-  lines_.handle(request, form, message, turn);
-  if (message.has_settled && lines_.find(message.sender)) settlements_.look(turn);
+  bool const is_genuine = lines_.handle(request, form, message, turn);
+  if (message.has_settled && is_genuine) settlements_.look(turn);
 }
 
 std::string Credit::name_of(PeerId const& peer) const {
@@ -211,7 +213,9 @@ void Credit::process(Turn& turn) {
         on_notice(peer, notice, turn);
         touched.insert(peer);
       } else {
-        on_probed(peer, kind == CreditLines::Outcome::Kind::reached, turn);
+        bool const has_answered = kind == CreditLines::Outcome::Kind::reached;
+        on_probed(peer, has_answered, turn);
+        if (has_answered) touched.insert(peer);
       }
     }
     for (auto const& each : settled) on_settled(each, turn);
@@ -260,7 +264,7 @@ void Credit::on_counted(PeerId const& peer, CreditNotice const& notice, Turn& tu
   auto const balance = lines_.find(peer)->view().balance;
   turn.log(event::CreditPaid{entry.id, peer, name_of(peer), entry.kind, entry.amount, balance, {}, false});
   if (auto* const plan = find_plan(entry.id)) {
-    plan->entry.clear();
+    plan->last = std::exchange(plan->entry, {});
     return go_on(*plan, turn);
   }
   auto const waiting = waiting_.extract(entry.id);
@@ -280,8 +284,19 @@ void Credit::on_failed(PeerId const& peer, CreditNotice const& notice, Turn& tur
   turn.log(event::CreditPaid{entry.id, peer, name_of(peer), entry.kind, entry.amount, balance, text,
                              is_undecided});
   if (is_undecided) return;
-  // What the peer has paid on the ledger is credited again later.
-  if (entry.kind == CreditKind::settle) return postpone({entry.id, peer, entry.amount}, turn);
+  // Counted under this id before this peer had lost its data, or before a reset.
+  bool const was_counted =
+      notice.error == CreditErrc::id_reused || notice.error == CreditErrc::already_counted;
+  if (entry.kind == CreditKind::settle) {
+    if (was_counted) return;
+    // What the peer has paid on the ledger is credited again later.
+    return postpone({entry.id, peer, entry.amount}, turn);
+  }
+  if (dues_.is_due(peer, entry.id)) {
+    if (was_counted) return dues_.paid(peer, entry.id, true, entry.amount, turn);
+    due_retries_[peer] = later_by(turn.now.steady, options_.settlements.poll_interval);
+    return;
+  }
   if (auto* const plan = find_plan(entry.id)) {
     plan->left = plan->left + entry.amount;
     return end_plan(std::string{plan->id}, Failure{FailureCode::refused, text, {}}, turn);
@@ -382,23 +397,41 @@ void Credit::add_trade(Due due, Turn& turn) {
 
 void Credit::move_dues(PeerId const& peer, Turn& turn) {
   auto const* const line = lines_.find(peer);
-  if (!line || !line->view().is_open) return;
+  if (!options_.is_enabled || !line || !line->view().is_open) return;
+  if (due_retries_.contains(peer)) return;
+  auto room = line->view().room;
+  std::vector<CreditEntry> counted;  // by a version that was lost here
   for (auto const* const due : dues_.owed_to(peer)) {
-    if (due->amount > line->view().room) continue;
+    if (due->amount > room) continue;
     CreditEntry const entry{CreditKind::pay, due->id, due->amount, turn.now.wall + options_.payment_life};
     if (line->is_pending(entry.id)) continue;
-    (void)lines_.act(peer, turn, [&](CreditLine& each) { return each.give(entry, turn.now.wall); });
+    auto const given =
+        lines_.act(peer, turn, [&](CreditLine& each) { return each.give(entry, turn.now.wall); });
+    if (given) room = room - entry.amount;
+    if (!given && (given.error() == CreditErrc::id_reused || given.error() == CreditErrc::already_counted)) {
+      counted.push_back(entry);
+    }
   }
+  for (auto const& entry : counted) dues_.paid(peer, entry.id, true, entry.amount, turn);
 }
 
 // Time
 
 void Credit::expire(Turn& turn) {
+  if (!options_.is_enabled) return;
   lines_.expire(turn);
   settlements_.expire(turn);
   auto const now = turn.now.steady;
   end_waiting([&](Waiting const& waiting) { return waiting.deadline <= now; }, turn);
   end_waiting_settlements(turn);
+  std::vector<PeerId> owed;
+  for (auto const& [peer, time] : due_retries_) {
+    if (time <= now) owed.push_back(peer);
+  }
+  for (auto const& peer : owed) {
+    due_retries_.erase(peer);
+    move_dues(peer, turn);
+  }
   if (next_credit_ <= now) {
     next_credit_ = TimePoint::max();
     for (auto const& peer : settlements_.postponed_peers()) retry_postponed(peer, turn);
@@ -406,7 +439,9 @@ void Credit::expire(Turn& turn) {
 }
 
 TimePoint Credit::next_expiry(Now now) const {
+  if (!options_.is_enabled) return TimePoint::max();
   auto out = lines_.next_expiry(now);
+  for (auto const& [peer, time] : due_retries_) out = std::min(out, time);
   out = std::min({out, settlements_.next_expiry(), next_credit_});
   for (auto const& [id, waiting] : waiting_) out = std::min(out, waiting.deadline);
   for (auto const& [id, waiting] : waiting_settlement_) out = std::min(out, waiting.deadline);

@@ -51,7 +51,9 @@ class Credit {
   }
   /// After the rows were restored.
   void start(Turn& turn);
-  void met(PeerId const& peer, Turn& turn) { lines_.met(peer, turn); }
+  void met(PeerId const& peer, Turn& turn) {
+    if (options_.is_enabled) lines_.met(peer, turn);
+  }
 
   void run(CommandId id, command::ProposeCredit const& wanted, Turn& turn);
   void run(CommandId id, command::AnswerProposal const& wanted, Turn& turn);
@@ -108,10 +110,12 @@ class Credit {
     std::string id;
     PeerId peer;
     UsdCents amount;
-    UsdCents left;           // not given yet
-    std::string entry;       // that is not counted yet; empty: none
-    std::string settlement;  // that is not credited yet; empty: none
-    CommandId command = 0;   // that waits; 0: none
+    UsdCents left;            // not given yet
+    std::string entry;        // that is not counted yet; empty: none
+    std::string last{};       // that was counted; not saved
+    std::string settlement;   // that is not credited yet; empty: none
+    std::int64_t rounds = 0;  // settlements that were begun
+    CommandId command = 0;    // that waits; 0: none
     TimePoint deadline{};
   };
   /// A command that waits for a settlement.
@@ -133,6 +137,7 @@ class Credit {
   [[nodiscard]] std::optional<result::Failure> why_no_ledger() const;
   [[nodiscard]] OrFailure<PeerId> find_peer(std::string const& text) const;
   [[nodiscard]] OrFailure<PeerId> only_line() const;
+  [[nodiscard]] PeerId const* find_proposer(std::string const& text) const;
   [[nodiscard]] std::string name_of(PeerId const& peer) const;
   [[nodiscard]] result::CreditLineView view(PeerId const& peer, CreditLine const& line) const;
   [[nodiscard]] result::CreditPayment payment_view(std::string const& id, Waiting const& waiting,
@@ -185,6 +190,7 @@ class Credit {
   std::map<std::string, WaitingSettlement> waiting_settlement_;  // by id
   std::optional<Leaving> leaving_;
   TimePoint next_credit_ = TimePoint::max();  // postponed transfers are tried again
+  std::map<PeerId, TimePoint> due_retries_;   // a due was refused: not before
   std::map<std::string, Waiting> waiting_;    // for a signature; by id of the payment
   std::multimap<PeerId, Waiting> probing_;    // for an answer
   std::set<PeerId> low_;                      // told to be low

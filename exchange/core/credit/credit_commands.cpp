@@ -23,6 +23,9 @@ Failure failure_of(Error const& error) {
     return {FailureCode::not_found, "this peer has proposed nothing that waits for an answer",
             "see: balance"};
   }
+  if (error == CreditErrc::bad_limit) {
+    return {FailureCode::refused, "the limit is not allowed, or the proposal has changed", "see: balance"};
+  }
   if (error == CreditErrc::disputed) {
     return {FailureCode::refused, "the two sides of this credit line disagree", "see: balance, then: reset"};
   }
@@ -49,7 +52,7 @@ Credit::OrFailure<PeerId> Credit::find_peer(std::string const& text) const {
   std::set<PeerId> begun;
   bool const may_be_id = text.size() >= kIdPrefixSizeMin && is_hex(text);
   for (auto const& [peer, entry] : lines_.all()) {
-    if (entry.name == text && (entry.line.is_wanted() || entry.line.proposal())) named_lines.insert(peer);
+    if (entry.name == text) (entry.line.is_wanted() ? named_lines : named).insert(peer);
     if (may_be_id && peer.hex().starts_with(text)) begun.insert(peer);
   }
   for (auto const& [endpoint, contact] : peers_.all()) {
@@ -57,15 +60,27 @@ Credit::OrFailure<PeerId> Credit::find_peer(std::string const& text) const {
     if (contact.name == text) named.insert(*contact.peer);
     if (may_be_id && contact.peer->hex().starts_with(text)) begun.insert(*contact.peer);
   }
-  for (auto const* const found : {&named_lines, &named, &begun}) {
-    if (found->size() == 1) return *found->begin();
-    if (found->size() > 1) {
-      return Failure{FailureCode::ambiguous, "several peers match '" + text + "'",
-                     "give the peer's id, see: peers"};
-    }
+  auto& found = named_lines.empty() ? named : named_lines;
+  found.merge(begun);
+  if (found.size() == 1) return *found.begin();
+  if (found.size() > 1) {
+    return Failure{FailureCode::ambiguous, "several peers match '" + text + "'",
+                   "give the peer's id, see: peers"};
   }
   if (text == self_.name) return Failure{FailureCode::invalid, "this is our own name", "see: peers"};
   return Failure{FailureCode::not_found, "no peer is known as '" + text + "'", "see: peers"};
+}
+
+/// The only peer with a waiting proposal that this names; null if there is none, or several.
+PeerId const* Credit::find_proposer(std::string const& text) const {
+  PeerId const* found = nullptr;
+  for (auto const& [peer, entry] : lines_.all()) {
+    bool const is_named = !text.empty() && entry.name == text;
+    if (!entry.line.proposal() || !is_named) continue;
+    if (found) return nullptr;
+    found = &peer;
+  }
+  return found;
 }
 
 /// The peer of the only open line.
@@ -141,6 +156,7 @@ void Credit::run(CommandId id, command::ProposeCredit const& wanted, Turn& turn)
 
 void Credit::run(CommandId id, command::AnswerProposal const& wanted, Turn& turn) {
   auto text = wanted.peer;
+  if (auto const* const proposer = find_proposer(text)) text = proposer->hex();
   if (text.empty()) {
     std::erase_if(proposals_, [this](PeerId const& peer) {
       auto const* const line = lines_.find(peer);
@@ -153,8 +169,13 @@ void Credit::run(CommandId id, command::AnswerProposal const& wanted, Turn& turn
     if (proposals_.empty()) return turn.answer(id, failure_of(CreditErrc::no_proposal));
     text = proposals_.front().hex();
   }
-  change(id, text, turn,
-         [&](CreditLine& line) { return wanted.accept ? line.accept(turn.now.wall) : line.reject(); });
+  change(id, text, turn, [&](CreditLine& line) -> Result<CreditStep> {
+    auto const* const asked = line.proposal();
+    bool const has_changed = asked && ((wanted.limit && asked->limit != *wanted.limit) ||
+                                       (wanted.wish && asked->wish != *wanted.wish));
+    if (has_changed) return make_error_code(CreditErrc::bad_limit);
+    return wanted.accept ? line.accept(turn.now.wall) : line.reject();
+  });
 }
 
 void Credit::run(CommandId id, command::PayCredit const& wanted, Turn& turn) {
@@ -196,6 +217,12 @@ void Credit::run(CommandId id, command::FreezeCredit const& wanted, Turn& turn) 
 }
 
 void Credit::run(CommandId id, command::CloseCredit const& wanted, Turn& turn) {
+  auto const found = find_peer(wanted.peer);
+  auto const* const peer = std::get_if<PeerId>(&found);
+  if (peer && settlements_.under_way(*peer).units() > 0) {
+    return turn.answer(id,
+                       Failure{FailureCode::refused, "a debt to this peer is being settled", "see: balance"});
+  }
   change(id, wanted.peer, turn, [&](CreditLine& line) { return line.close(turn.now.wall); });
 }
 

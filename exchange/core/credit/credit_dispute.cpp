@@ -47,6 +47,14 @@ void CreditLine::on_reset(CreditReset const& reset, CreditStep& step) {
     if (!is_disputed()) step.send.push_back(sync());
     return;
   }
+  if (!is_disputed() && is_untouched()) return;
+  // A late copy: both records have gone on since.
+  bool const is_old = reset.low.record.previous < records_[0].record.counter &&
+                      reset.high.record.previous < records_[1].record.counter;
+  if (!is_disputed() && is_old) {
+    step.send.push_back(sync());
+    return;
+  }
   if (!are_terms(reset.low.record, reset.high.record, other_side(side_))) return;
   bool const is_new = !their_terms_ || their_terms_->low.record != reset.low.record ||
                       their_terms_->high.record != reset.high.record;

@@ -275,7 +275,6 @@ Result<CreditStep> CreditLine::close(WallTime now) {
 
 CreditStep CreditLine::expire(WallTime now) {
   CreditStep step;
-  if (now <= told_until_) return step;
   auto const is_expired = [&](CreditEntry const& entry) {
     return entry.kind == CreditKind::pay && entry.expires <= now;
   };
@@ -289,7 +288,7 @@ CreditStep CreditLine::expire(WallTime now) {
     }
   }
   if (step.tell.empty()) return step;
-  told_until_ = now;
+  told_until_ = std::max(told_until_, now);
   step.save = true;
   return step;
 }

@@ -170,6 +170,10 @@ class CreditLine {
 
   /// True if resend() returns something.
   [[nodiscard]] bool awaits_answer() const { return our_terms_ || in_flight_; }
+  /// True if nothing was ever signed by both, and we have never proposed a line.
+  [[nodiscard]] bool is_untouched() const {
+    return records_[0].record.counter == 0 && records_[1].record.counter == 0 && last_counter_ == 0;
+  }
   /// True if we have proposed a line, or agreed to one, and have not closed it.
   [[nodiscard]] bool is_wanted() const { return wanted_.open; }
   /// How much the other side may owe us, once it has signed what we want.

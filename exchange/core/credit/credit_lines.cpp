@@ -26,9 +26,7 @@ bool CreditLines::is_fresh(PeerId const& peer, TimePoint now) const {
 }
 
 bool CreditLines::is_blank(Entry const& entry) {
-  auto const& line = entry.line;
-  return line.record(CreditSide::low).record.counter == 0 &&
-         line.record(CreditSide::high).record.counter == 0 && !line.is_wanted() && !line.is_disputed();
+  return entry.line.is_untouched() && !entry.line.is_wanted();
 }
 
 Result<void> CreditLines::create(PeerId const& peer, std::string name) {
@@ -106,20 +104,24 @@ void CreditLines::flush(PeerId const& peer, Entry& entry, Turn& turn) {
 
 // Messages of the other side
 
-void CreditLines::receive(PeerId const& peer, Entry& entry, std::vector<CreditMessage> const& messages,
+bool CreditLines::receive(PeerId const& peer, Entry& entry, std::vector<CreditMessage> const& messages,
                           Turn& turn) {
   auto& line = entry.line;
+  bool is_any = false;
   for (auto const& message : messages) {
     if (!is_genuine(message, line.parties(), other_side(line.side()), line.known_counter())) continue;
+    is_any = true;
     entry.heard = turn.now.steady;
     entry.failures = 0;
     apply(peer, entry, line.receive(message, turn.now.wall), turn);
   }
+  return is_any;
 }
 
-void CreditLines::handle(RequestId request, PayloadForm form, CreditMessages const& message, Turn& turn) {
+bool CreditLines::handle(RequestId request, PayloadForm form, CreditMessages const& message, Turn& turn) {
   auto const refuse = [&](RefusalCode code, std::string text) {
     turn.reply_error_now(request, to_error_text({code, std::move(text), kRefusalRetry}));
+    return false;
   };
   auto const& peer = message.sender;
   if (peer == self_.id) return refuse(RefusalCode::invalid, "this is the receiver's own identity");
@@ -136,9 +138,13 @@ void CreditLines::handle(RequestId request, PayloadForm form, CreditMessages con
     found = entries_.find(peer);
   }
   auto& entry = found->second;
-  receive(peer, entry, message.messages, turn);
+  if (!receive(peer, entry, message.messages, turn)) {
+    if (is_new) entries_.erase(found);
+    return refuse(RefusalCode::signature, "no message is signed by the sender");
+  }
   turn.reply(request, write_payload(to_json(envelope(entry, CreatorType::server, turn.now.wall)), form));
   if (is_new && !entry.is_saved) entries_.erase(found);
+  return true;
 }
 
 bool CreditLines::forget_one(Turn& turn) {
@@ -170,7 +176,7 @@ void CreditLines::on_answered(std::uint64_t key, CallAnswer const& answer, Turn&
     entry.heard = now;
     entry.failures = 0;
     outcomes_.push_back({peer, Outcome::Kind::reached, {}});
-    receive(peer, entry, messages->messages, turn);
+    (void)receive(peer, entry, messages->messages, turn);
   }
   if (entry.line.awaits_answer() && entry.outbox.empty()) {
     entry.delay = std::clamp(2 * entry.delay, options_.retry_min, options_.retry_max);
@@ -204,6 +210,8 @@ void CreditLines::tell_settled(PeerId const& peer, Turn& turn) {
   auto const found = entries_.find(peer);
   if (found == entries_.end()) return;
   found->second.has_settled = true;
+  // Something that is signed, so that the other side listens.
+  if (found->second.outbox.empty()) send(found->second, found->second.line.connect());
   flush(peer, found->second, turn);
 }
 

@@ -22,9 +22,9 @@ namespace grenache::exchange {
 /// one request of ours is under way for each line. Losing one costs a delay: what has no answer is sent again
 /// after retry_min, then less and less often up to retry_max, and at once when the other side is met.
 ///
-/// Memory: line_count_max lines; of these at most proposal_count_max on which nothing was ever signed by us,
-/// which strangers can fill. A stranger must have proved that it answers at an endpoint before it can
-/// propose.
+/// Memory: line_count_max lines; of these at most proposal_count_max on which nothing was ever signed by both
+/// and nothing proposed by us, which strangers can fill. A stranger must have proved that it answers at an
+/// endpoint before it can propose.
 class CreditLines {
  public:
   struct Options {
@@ -91,8 +91,8 @@ class CreditLines {
     return {};
   }
 
-  /// Handles a request of another peer.
-  void handle(RequestId request, PayloadForm form, CreditMessages const& message, Turn& turn);
+  /// Handles a request of another peer. True if it has brought something that this peer has signed.
+  bool handle(RequestId request, PayloadForm form, CreditMessages const& message, Turn& turn);
   void on_answered(std::uint64_t key, CallAnswer const& answer, Turn& turn);
   /// A peer has proved that it answers at an endpoint, after it did not or for the first time.
   void met(PeerId const& peer, Turn& turn);
@@ -114,12 +114,13 @@ class CreditLines {
 
  private:
   void apply(PeerId const& peer, Entry& entry, CreditStep step, Turn& turn);
-  void receive(PeerId const& peer, Entry& entry, std::vector<CreditMessage> const& messages, Turn& turn);
+  /// True if one of them is genuine.
+  bool receive(PeerId const& peer, Entry& entry, std::vector<CreditMessage> const& messages, Turn& turn);
   /// Sends what is in the outbox, unless a request is under way.
   void flush(PeerId const& peer, Entry& entry, Turn& turn);
   void send(Entry& entry, std::vector<CreditMessage> messages) const;
   [[nodiscard]] CreditMessages envelope(Entry& entry, CreatorType creator, WallTime now) const;
-  /// Nothing was ever signed by both, and we want nothing.
+  /// Nothing was ever signed by both, and we have never wanted a line.
   [[nodiscard]] static bool is_blank(Entry const& entry);
   /// Removes a blank line whose proposal was answered. False if there is none.
   bool forget_one(Turn& turn);

@@ -68,7 +68,10 @@ void CreditLine::on_update(CreditUpdate const& update, WallTime now, CreditStep&
     step.send.push_back(sync());
     return;
   }
-  if (!follows(update, theirs().record)) return dispute(record.counter, step);
+  if (!follows(update, theirs().record)) {
+    if (!is_untouched()) dispute(record.counter, step);
+    return;
+  }
   // They have withdrawn what our update accepts. Once they have refused that, they repeat this.
   bool const is_opening = in_flight_ && in_flight_->record.record.open && !ours().record.open;
   if (theirs().record.open && !record.open && is_opening) return;
@@ -103,6 +106,7 @@ std::vector<CreditFault> CreditLine::faults_of(CreditUpdate const& update, WallT
   if (record.limit < base.limit && our_debt > record.limit.units()) {
     out.push_back({"", CreditErrc::below_debt});
   }
+  if (!base.open && !record.open) out.push_back({"", CreditErrc::not_open});
   if (base.open && !record.open) {
     if (pending_sum() != 0) out.push_back({"", CreditErrc::pending});
     if (pending_sum() == 0 && our_debt != 0) out.push_back({"", CreditErrc::not_zero});

@@ -46,8 +46,8 @@ void Credit::run(CommandId id, command::SettleCredit const& wanted, Turn& turn) 
   auto const debt = debt_to(peer);
   auto const amount = wanted.amount.value_or(debt);
   auto const refuse = [&](std::string text) {
-    auto const why =
-        debt.units() == 0 ? result::CreditRefusal::nothing_to_settle : result::CreditRefusal::none;
+    bool const is_settled = debt.units() == 0 && line && line->view().balance >= 0;
+    auto const why = is_settled ? result::CreditRefusal::nothing_to_settle : result::CreditRefusal::none;
     turn.answer(id, Failure{FailureCode::refused, std::move(text), "see: balance", why,
                             line ? line->view().balance : 0});
   };
@@ -73,7 +73,10 @@ void Credit::on_settled(Settlements::Outcome const& outcome, Turn& turn) {
     // The peer may have seen the transfer before we were told of it.
     auto const credit_id = settlement_id(outcome.settlement.ledger, outcome.settlement.seq);
     auto const* const line = lines_.find(peer);
-    if (line && line->find_received(credit_id)) return settlements_.credited(peer, credit_id, amount, turn);
+    auto const* const received = line ? line->find_received(credit_id) : nullptr;
+    if (received && received->kind == CreditKind::settle) {
+      return settlements_.credited(peer, credit_id, received->amount, turn);
+    }
     return lines_.tell_settled(peer, turn);
   }
   std::optional<Failure> failure;
@@ -81,7 +84,8 @@ void Credit::on_settled(Settlements::Outcome const& outcome, Turn& turn) {
     settled.failure = describe(outcome.reason);
     auto const why = outcome.reason == LedgerErrc::insufficient ? result::CreditRefusal::no_funds
                                                                 : result::CreditRefusal::none;
-    failure = Failure{FailureCode::refused, "the ledger refuses: " + settled.failure, {}, why};
+    failure =
+        Failure{FailureCode::refused, "the ledger refuses: " + settled.failure, {}, why, amount.units()};
   }
   settled.what = failure ? "refused" : "credited";
   turn.log(std::move(settled));
@@ -128,9 +132,9 @@ void Credit::end_waiting_settlements(Turn& turn) {
 
 void Credit::on_incoming(Settlements::Incoming incoming, Turn& turn) {
   auto const* const line = lines_.find(incoming.peer);
-  if (line && (line->view().is_open || line->is_disputed())) return credit(std::move(incoming), turn);
+  if (line) return credit(std::move(incoming), turn);
   turn.log(event::Warning{"peer " + incoming.peer.hex() + " has paid " + incoming.amount.to_text() +
-                          " USD on the ledger, and has no open credit line"});
+                          " USD on the ledger, and has no credit line"});
 }
 
 void Credit::credit(Settlements::Incoming incoming, Turn& turn) {
@@ -138,7 +142,9 @@ void Credit::credit(Settlements::Incoming incoming, Turn& turn) {
                           turn.now.wall + options_.payment_life};
   auto const given =
       lines_.act(incoming.peer, turn, [&](CreditLine& line) { return line.give(entry, turn.now.wall); });
-  if (!given) postpone(std::move(incoming), turn);
+  bool const is_counted =
+      !given && (given.error() == CreditErrc::id_reused || given.error() == CreditErrc::already_counted);
+  if (!given && !is_counted) postpone(std::move(incoming), turn);
 }
 
 void Credit::postpone(Settlements::Incoming incoming, Turn& turn) {
@@ -185,7 +191,10 @@ void Credit::run(CommandId id, command::LeaveCredit const&, Turn& turn) {
   settlements_.ask_balance(
       [this, id](Turn& later) {
         if (!leaving_ || leaving_->command != id) return;
-        for (auto const& [each, settlement] : settlements_.all()) leaving_->settlements.insert(each);
+        for (auto const& [each, settlement] : settlements_.all()) {
+          leaving_->settlements.insert(each);
+          leaving_->settled = leaving_->settled + settlement.amount;
+        }
         auto left = settlements_.balance().value_or(UsdCents{});
         std::vector<std::pair<UsdCents, PeerId>> debts;
         for (auto const& [peer, entry] : lines_.all()) debts.emplace_back(debt_to(peer), peer);

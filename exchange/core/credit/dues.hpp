@@ -47,7 +47,10 @@ class Dues {
   /// The payment `id` of `peer` is counted, or of ours to it: nothing if nothing is due under this id. Then
   /// the trade is paid.
   void paid(PeerId const& peer, std::string const& id, bool by_us, UsdCents amount, Turn& turn);
-  /// The ids of what we owe `peer`, in the order of the ids.
+  [[nodiscard]] bool is_due(PeerId const& peer, std::string const& id) const {
+    return dues_.contains({peer, id});
+  }
+  /// What we owe `peer`, in the order of the ids.
   [[nodiscard]] std::vector<Due const*> owed_to(PeerId const& peer) const;
   struct Sums {
     UsdCents to_us;

@@ -14,8 +14,9 @@ std::optional<UsdCents> Credit::to_settle(CreditView const& view, UsdCents amoun
   if (left <= 0) return UsdCents{};
   auto const limit = view.their_limit.units();
   // Each round settles the whole limit.
-  if (limit <= 0 || left / limit >= kPaymentRoundsMax) return std::nullopt;
-  return UsdCents{(left + limit - 1) / limit * limit};
+  auto const rounds = limit > 0 ? (left + limit - 1) / limit : kPaymentRoundsMax + 1;
+  if (rounds > kPaymentRoundsMax) return std::nullopt;
+  return UsdCents{rounds * limit};
 }
 
 result::CreditForecast Credit::forecast(PeerId const& peer, UsdCents amount) const {
@@ -82,7 +83,8 @@ void Credit::go_on(Plan& plan, Turn& turn) {
     return turn.save(row_of(plan));
   }
   auto const debt = debt_to(plan.peer);
-  if (debt.units() == 0) return end_plan(id, no_room(view), turn);
+  if (debt.units() == 0 || plan.rounds >= kPaymentRoundsMax) return end_plan(id, no_room(view), turn);
+  ++plan.rounds;
   if (auto failure = why_no_ledger()) return end_plan(id, std::move(failure), turn);
   plan.settlement = settlements_.start(plan.peer, debt, turn);
   turn.save(row_of(plan));
@@ -93,6 +95,7 @@ void Credit::end_plan(std::string const& id, std::optional<Failure> failure, Tur
   auto const& plan = found.mapped();
   turn.erase(kPlanKind, plan.id);
   if (failure) {
+    if (plan.left != plan.amount) failure->credit = result::CreditRefusal::none;
     failure->text +=
         "; " + (plan.amount - plan.left).to_text() + " of " + plan.amount.to_text() + " USD were paid before";
     turn.log(event::Warning{"a payment to " + plan.peer.hex() + " stopped: " + failure->text});
@@ -100,7 +103,7 @@ void Credit::end_plan(std::string const& id, std::optional<Failure> failure, Tur
   if (plan.command == 0) return;
   if (failure) return turn.answer(plan.command, *std::move(failure));
   Waiting const waiting{plan.command, plan.peer, plan.amount, {}};
-  turn.answer(plan.command, payment_view(plan.id, waiting, result::CreditPaymentState::counted));
+  turn.answer(plan.command, payment_view(plan.last, waiting, result::CreditPaymentState::counted));
 }
 
 Credit::Plan* Credit::find_plan(std::string const& entry_or_settlement) {
@@ -115,7 +118,8 @@ Row Credit::row_of(Plan const& plan) {
                                          {"amount", plan.amount.to_text()},
                                          {"left", plan.left.to_text()},
                                          {"entry", plan.entry},
-                                         {"settlement", plan.settlement}});
+                                         {"settlement", plan.settlement},
+                                         {"rounds", plan.rounds}});
   return {kPlanKind, plan.id, json::to_text(body)};
 }
 
@@ -128,6 +132,7 @@ bool Credit::restore_plan(Row const& row) {
   plan.left = fields.money<UsdCents>("left");
   plan.entry = fields.text("entry");
   plan.settlement = fields.text("settlement");
+  plan.rounds = fields.integer("rounds");
   return fields.ok() && plans_.emplace(row.key, std::move(plan)).second;
 }
 

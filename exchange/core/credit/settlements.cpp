@@ -94,7 +94,14 @@ void Settlements::on(AskOpen&, std::optional<LedgerAnswer> const& answer, Turn& 
                             account_name_ + "'"});
     return open_account(turn);
   }
+  if (std::exchange(has_warned_, true)) return;
   turn.log(event::Warning{"the ledger opens no account: " + account.error().message()});
+}
+
+/// The operator has deleted it: opens it again.
+void Settlements::lose_account(Turn& turn) {
+  if (!std::exchange(has_account_, false)) return;
+  next_look_ = turn.now.steady;
 }
 
 void Settlements::has_account(LedgerAccount const& account, Turn& turn) {
@@ -112,6 +119,7 @@ void Settlements::on(AskBalance& asked, std::optional<LedgerAnswer> const& answe
   auto const account =
       answer ? body_of<LedgerAccount>(*answer) : Result<LedgerAccount>{LedgerErrc::bad_answer};
   balance_ = account ? std::optional{account->balance} : std::nullopt;
+  if (!account && account.error() == LedgerErrc::unknown_account) lose_account(turn);
   asked.done(turn);
 }
 
@@ -175,7 +183,10 @@ void Settlements::on(AskTransfer& asked, std::optional<LedgerAnswer> const& answ
   settlement.next_try = later_by(turn.now.steady, settlement.delay);
   if (settlement.state != State::asking || !answer) return;
   auto const outcome = outcome_of(*answer);
-  if (!outcome) return;  // no outcome; sent again
+  if (!outcome) {  // sent again
+    if (outcome.error() == LedgerErrc::unknown_payer) lose_account(turn);
+    return;
+  }
   if (auto const* const refused = std::get_if<TransferRefused>(&*outcome)) {
     outcomes_.push_back({Outcome::Kind::refused, settlement, refused->reason});
     turn.erase(kRowKind, settlement.id);
@@ -192,10 +203,14 @@ void Settlements::on(AskTransfer& asked, std::optional<LedgerAnswer> const& answ
 void Settlements::credited(PeerId const& peer, std::string const& id, UsdCents amount, Turn& turn) {
   auto const found = std::ranges::find_if(settlements_, [&](auto const& each) {
     auto const& settlement = each.second;
-    return settlement.peer == peer && settlement.state == State::paid && settlement.amount == amount &&
+    return settlement.peer == peer && settlement.state == State::paid &&
            settlement_id(settlement.ledger, settlement.seq) == id;
   });
   if (found == settlements_.end()) return;
+  if (found->second.amount != amount) {
+    turn.log(event::Warning{"peer " + peer.hex() + " has credited " + amount.to_text() + " of the " +
+                            found->second.amount.to_text() + " USD that were paid to it on the ledger"});
+  }
   outcomes_.push_back({Outcome::Kind::credited, found->second, {}});
   turn.erase(kRowKind, found->first);
   settlements_.erase(found);

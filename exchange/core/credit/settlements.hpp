@@ -36,12 +36,13 @@ class Settlements {
     LedgerClient::Options ledger{};
     std::string account{};  // the name to open an account with; empty: the one of the peer, or its id
     UsdCents start{};       // with so much
-    std::chrono::milliseconds transfer_life{600'000};  // at most kTransferLifeMax
+    /// At most kTransferLifeMax by the ledger's clock. A ledger that is away longer refuses the transfer.
+    std::chrono::milliseconds transfer_life = std::chrono::hours{23};
     Duration poll_interval = std::chrono::seconds{30};
     Duration retry_min = std::chrono::seconds{1};
     Duration retry_max = std::chrono::minutes{1};
     std::size_t settlement_count_max = 1'000;
-    std::size_t uncredited_count_max = 1'000;
+    std::size_t uncredited_count_max = 100'000;  // each of them has cost its payer money
   };
 
   enum class State : std::uint8_t {
@@ -165,6 +166,7 @@ class Settlements {
     return client_.key() == settlement.ledger;
   }
   void has_account(LedgerAccount const& account, Turn& turn);
+  void lose_account(Turn& turn);
   void read_more(Turn& turn);
   [[nodiscard]] static Row row_of(Settlement const& settlement);
   [[nodiscard]] static Row row_of(Incoming const& incoming);
@@ -183,6 +185,7 @@ class Settlements {
   bool has_account_ = false;
   bool is_opening_ = false;
   bool has_other_name_ = false;  // the name was taken
+  bool has_warned_ = false;      // that no account is opened
   std::string account_name_;
   std::optional<UsdCents> balance_;
   TimePoint next_look_ = TimePoint::max();

@@ -226,6 +226,20 @@ TEST_F(CreditLineTest, roomThatAnAnswerGaveIsUsedBeforeTheAnswerArrives) {
   expect_equal();
 }
 
+TEST_F(CreditLineTest, paymentsExpireAlsoAfterTheClockWasSetBack) {
+  open();
+  (void)alice.send(alice.line.give(payment(1, 10, kNow + 1h), kNow));  // in flight
+  (void)alice.send(alice.line.give(payment(2, 10, kNow + 1min), kNow));
+  (void)alice.send(alice.line.expire(kNow + 2h));
+  EXPECT_EQ(alice.last(Kind::failed).entry.id, id(2));
+  EXPECT_TRUE(alice.was_told(Kind::overdue));
+  (void)alice.send(alice.line.give(payment(3, 10, kNow + 1min), kNow));  // the clock was ahead
+  EXPECT_EQ(alice.line.next_expiry(), kNow + 1min);
+  (void)alice.send(alice.line.expire(kNow + 1min));
+  EXPECT_EQ(alice.last(Kind::failed).entry.id, id(3));
+  EXPECT_EQ(alice.line.next_expiry(), WallTime::max());
+}
+
 TEST_F(CreditLineTest, aReconnectionCompletesWhatWasSigned) {
   open();
   auto const sent = alice.send(alice.line.give(payment(1, 10), kNow));

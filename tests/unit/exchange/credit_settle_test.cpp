@@ -178,6 +178,40 @@ TEST_F(CreditSettleTest, whatAFrozenLineDoesNotTakeIsCreditedLater) {
   EXPECT_EQ(balance(alice()), 0);
 }
 
+TEST_F(CreditSettleTest, whatIsPaidOnAClosedLineIsCreditedWhenItOpensAgain) {
+  open();
+  pay(alice(), "Bob", 50);
+  network.strangers.erase(kLedger);
+  (void)network.begin(alice(), command::SettleCredit{"Bob"});
+  EXPECT_EQ(failure(alice(), command::CloseCredit{"Bob"}).code, FailureCode::refused);
+  pay(bob(), "Alice", 50);
+  (void)get<CreditLineView>(bob(), command::CloseCredit{"Alice"});
+  serve();
+  network.wait(120s);
+  EXPECT_EQ(on_ledger(bob()), usd(250));
+  open();
+  network.wait(61s);
+  EXPECT_EQ(balance(alice()), 5000);
+  EXPECT_EQ(balance(bob()), -5000);
+}
+
+TEST_F(CreditSettleTest, leavingCountsWhatWasUnderWayBefore) {
+  open();
+  pay(alice(), "Bob", 60);
+  network.strangers.erase(kLedger);
+  (void)network.begin(alice(), command::SettleCredit{"Bob", usd(40)});
+  auto const id = network.begin(alice(), command::LeaveCredit{});
+  serve();
+  network.wait(10s);
+  auto const answered = network.answer(alice(), id);
+  auto const* const left = std::get_if<result::CreditLeave>(&answered);
+  ASSERT_TRUE(left);
+  EXPECT_EQ(left->settled, usd(40));
+  EXPECT_EQ(left->unconfirmed, usd(0));
+  ASSERT_EQ(left->left.size(), 1U) << "its balance was not known, so no further debt was settled";
+  EXPECT_EQ(left->left[0].balance, -2000);
+}
+
 TEST_F(CreditSettleTest, aTransferWithoutALineChangesNone) {
   open();
   auto const carol = secret(77);

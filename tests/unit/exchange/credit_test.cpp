@@ -202,6 +202,74 @@ TEST_F(CreditTest, strangersCannotFillTheListOfProposals) {
   (void)get<CreditLineView>(carol, command::ProposeCredit{"Bob", usd(1), usd(1)});
 }
 
+TEST_F(CreditTest, onlyTheProposalThatWasShownIsAccepted) {
+  (void)run(alice, command::ProposeCredit{"Bob", usd(100), usd(1)});
+  auto const shown = *line(bob).proposal;
+  (void)run(alice, command::CloseCredit{"Bob"});
+  (void)run(bob, command::AnswerProposal{"Alice", false});
+  (void)run(alice, command::ProposeCredit{"Bob", usd(100), usd(1'000'000)});
+  EXPECT_EQ(failure(bob, command::AnswerProposal{"Alice", true, shown.limit, shown.wish}).code,
+            FailureCode::refused);
+  EXPECT_FALSE(line(bob).is_open);
+  (void)get<CreditLineView>(bob, command::AnswerProposal{"Alice", true, usd(100), usd(1'000'000)});
+}
+
+TEST_F(CreditTest, aStrangersProposalTakesNobodysName) {
+  auto& stranger = network.add("Bob", 3);
+  network.look_up();
+  network.wait(1s);
+  (void)run(stranger, command::ProposeCredit{"Alice", usd(1), usd(1)});
+  EXPECT_EQ(failure(alice, command::ProposeCredit{"Bob", usd(100), usd(100)}).code, FailureCode::ambiguous);
+  (void)get<CreditLineView>(alice, command::ProposeCredit{bob.id.hex(), usd(100), usd(100)});
+  (void)get<CreditLineView>(bob, command::AnswerProposal{"Alice", true});
+  pay(alice, "Bob", 1);
+  EXPECT_EQ(balance(bob), 100);
+}
+
+TEST_F(CreditTest, anEmptyMessageGetsNothing) {
+  open();
+  CreditMessages nothing;
+  nothing.sender = bob.id;
+  auto const answer = network.ask(alice, to_json(nothing));
+  EXPECT_NE(answer.error, "");
+}
+
+TEST_F(CreditTest, aRefusedDueIsNotGivenAgainAtOnce) {
+  trade(20);
+  // What Bob gives has expired by Alice's clock.
+  bob.skew = -11min;
+  open();
+  auto const before = network.call_count;
+  network.wait(25s);
+  EXPECT_LT(network.call_count - before, 30U);
+  EXPECT_EQ(line(bob).due_to_them, usd(20));
+  bob.skew = 0min;
+  network.wait(61s);
+  EXPECT_EQ(line(bob).due_to_them, usd(0));
+  EXPECT_EQ(balance(alice), 2000);
+}
+
+TEST_F(CreditTest, ourOwnThawMovesWhatIsDue) {
+  open();
+  (void)run(bob, command::FreezeCredit{"Alice", true});
+  trade(20);
+  EXPECT_EQ(line(bob).due_to_them, usd(20));
+  (void)run(bob, command::FreezeCredit{"Alice", false});
+  EXPECT_EQ(line(bob).due_to_them, usd(0));
+  EXPECT_EQ(balance(alice), 2000);
+}
+
+TEST_F(CreditTest, aProcessThatKeepsNoLinesMovesNothing) {
+  open();
+  network.kill(bob);
+  bob.options.is_store_shared = true;
+  network.start(bob);
+  network.look_up();
+  trade(20);
+  network.wait(60s);
+  EXPECT_EQ(balance(alice), 0);
+}
+
 TEST_F(CreditTest, aReceiptVerifiesOffline) {
   open();
   auto const paid = pay(alice, "Bob", 10);

@@ -274,6 +274,30 @@ TEST(EntryPathsTest, everyCountOfEntriesHasPathsToItsRoot) {
   }
 }
 
+TEST_F(CreditTrustTest, aBlankLineSignsAndDisputesNothing) {
+  // Neither of these is an offer, so nothing is kept of them.
+  CreditRecord closed;
+  closed.line = alice.line.parties().line();
+  closed.side = alice.line.side();
+  closed.counter = 1;
+  closed.limit = UsdCents{5};
+  CreditMessage update{closed.line, std::nullopt, CreditUpdate{{closed, {}, {}}, {}}};
+  sign(update, alice.line.side(), alice_key);
+  auto const refused = bob.receive(update);
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_TRUE(std::holds_alternative<CreditRefused>(refused[0].body));
+  EXPECT_TRUE(bob.line.is_untouched());
+
+  auto wrong = closed;
+  wrong.counter = 2;
+  wrong.open = true;
+  wrong.paid = UsdCents{5};  // which no entry adds up to
+  CreditMessage contradiction{closed.line, std::nullopt, CreditUpdate{{wrong, {}, {}}, {}}};
+  sign(contradiction, alice.line.side(), alice_key);
+  (void)bob.receive(contradiction);
+  EXPECT_FALSE(bob.line.is_disputed());
+}
+
 TEST_F(CreditTrustTest, aChangedRowIsRefused) {
   open();
   pay(alice, payment(1, 10));

@@ -163,11 +163,12 @@ TEST(TrustlineVoice, saysTheErrorsOfSeed001) {
             "Err: Connection with bob is waiting to be accepted.\n");
   EXPECT_EQ(said(CreditRefusal::nothing_to_settle, 700, settle),
             "Err: Nothing to settle as HostBalance is 7 - your peer must settle!\n");
-  EXPECT_EQ(said(CreditRefusal::no_funds, 0, settle),
+  EXPECT_EQ(said(CreditRefusal::no_funds, 500, settle),
             "Err: Insufficient funds to settle with bob at amount: 5\n");
   EXPECT_EQ(*voice.answer(sample_balance(), nullptr), "bob?[31m: -10.5\nTotal: -10.5\n");
   EXPECT_EQ(*voice.event(event::CreditProposed{peer(1), "Alice", {}, {}}),
-            "Alice wants to start a trustline, accept? [Y/n]\n");
+            "Alice (02010000): you may owe 0, and Alice up to 0.\nAlice wants to start a trustline, accept? "
+            "[Y/n]\n");
 }
 
 }  // namespace
