@@ -45,7 +45,8 @@ std::int64_t CreditLine::pending_sum() const {
 }
 
 std::int64_t CreditLine::pending_debt() const {
-  return debt_of(side_, record(CreditSide::low).record, record(CreditSide::high).record) + pending_sum();
+  return debt_of(side_, record(CreditSide::low).record, record(CreditSide::high).record) + pending_sum() +
+         held_sum(side_);
 }
 
 std::int64_t CreditLine::total_of(CreditKind kind) const {
@@ -83,8 +84,10 @@ void CreditLine::fail_pending(CreditErrc error, CreditStep& step) {
   for (auto& entry : std::exchange(queue_, {})) fail(std::move(entry), error, step);
 }
 
-void CreditLine::fail(CreditEntry entry, CreditErrc error, CreditStep& step) const {
+void CreditLine::fail(CreditEntry entry, CreditErrc error, CreditStep& step) {
   step.save = true;
+  auto& holds = holds_[index(side_)];
+  if (auto const hold = holds.find(entry.id); hold != holds.end()) hold->second.is_given = false;
   step.rows.push_back({row_key(entry.id, side_), {}});
   step.tell.push_back({Kind::failed, std::move(entry), error});
 }
@@ -93,6 +96,8 @@ CreditView CreditLine::view() const {
   CreditView out;
   out.balance = -debt_of(side_, record(CreditSide::low).record, record(CreditSide::high).record);
   out.pending = UsdCents{pending_sum()};
+  out.held = UsdCents{held_sum(side_)};
+  out.held_by_them = UsdCents{held_sum(other_side(side_))};
   out.our_limit = ours().record.limit;
   out.their_limit = theirs().record.limit;
   out.is_open = is_open();
@@ -209,12 +214,20 @@ Result<CreditStep> CreditLine::give(CreditEntry const& entry, WallTime now) {
   if (auto const error = why_not_changed()) return *error;
   if (wanted_.frozen || theirs().record.frozen) return CreditErrc::frozen;
   if (view().pending_count >= kPendingMax) return CreditErrc::too_many;
+  auto& holds = holds_[index(side_)];
+  auto const hold = holds.find(entry.id);
+  auto const held = hold == holds.end() ? 0 : hold->second.amount.units();
   // All terms are at most UsdCents::kMax, four of which do not overflow.
-  if (pending_debt() + entry.amount.units() > theirs().record.limit.units()) return CreditErrc::over_limit;
+  if (pending_debt() - held + entry.amount.units() > theirs().record.limit.units() &&
+      entry.amount.units() > held) {
+    return CreditErrc::over_limit;
+  }
   if (total_of(entry.kind) + entry.amount.units() > UsdCents::kMax) return CreditErrc::bad_amount;
   CreditStep step;
   step.save = true;
   step.rows.push_back({row_key(entry.id, side_), pending_row(entry)});
+  // If it fails, as much as it needs is held again.
+  if (hold != holds.end()) hold->second = {entry.amount, true};
   queue_.push_back(entry);
   advance(now, step);
   return step;
@@ -239,7 +252,7 @@ Result<CreditStep> CreditLine::raise(UsdCents limit, WallTime now) {
 Result<CreditStep> CreditLine::lower(UsdCents limit, WallTime now) {
   if (auto const error = why_not_changed()) return *error;
   if (!is_limit(limit) || limit >= wanted_.limit) return CreditErrc::bad_limit;
-  auto const their_debt = view().balance;
+  auto const their_debt = view().balance + held_sum(other_side(side_));
   if (limit.units() < their_debt) return CreditErrc::below_debt;
   auto terms = wanted_;
   terms.limit = limit;
@@ -264,7 +277,7 @@ Result<CreditStep> CreditLine::freeze(bool is_frozen, WallTime now) {
 Result<CreditStep> CreditLine::close(WallTime now) {
   if (!is_disputed() && wanted_.open && !ours().record.open) return change(terms_of(ours().record), now);
   if (auto const error = why_not_changed()) return *error;
-  if (in_flight_ || !queue_.empty()) return CreditErrc::pending;
+  if (in_flight_ || !queue_.empty() || !holds_[0].empty() || !holds_[1].empty()) return CreditErrc::pending;
   if (view().balance != 0) return CreditErrc::not_zero;
   auto terms = wanted_;
   terms.open = false;

@@ -63,6 +63,8 @@ struct CreditStep {
 struct CreditView {
   std::int64_t balance = 0;  // cents: what we are owed, negative if we owe; without pending amounts
   UsdCents pending;          // what we have given and is not yet counted
+  UsdCents held;             // what we hold for payments that are not given yet
+  UsdCents held_by_them;     // the same of the other side, as far as we have promised room for it
   UsdCents room;             // how much we can still give
   UsdCents our_limit;        // how much the other side may owe us
   UsdCents their_limit;      // how much we may owe
@@ -94,6 +96,12 @@ struct CreditView {
 ///
 /// Ids: see CreditMemory. Each side refuses what it has counted for the other side already.
 ///
+/// Holds: room for a payment that may be given later. The payer's hold counts like a pending amount, so the
+/// payment never lacks room; that of the payee keeps the payer from using the room for something else. The
+/// payer holds first and releases last; the payee may hold less, and the payer then pays exactly that. A hold
+/// ends when the payment of its id is counted. It has no row: whoever has asked for it sets it again after
+/// from_rows(). Lowering a limit and closing respect holds.
+///
 /// Disagreement: two versions of one record with the same counter and both signatures, a proposal that does
 /// not follow from the version it names, a refusal without a valid reason, or both a refusal and a signature
 /// of one version. Then nothing is paid any more; each side shows the versions it would go on from, and once
@@ -110,6 +118,7 @@ class CreditLine {
  public:
   static constexpr std::size_t kPendingMax = 1024;               // our entries that are not counted yet
   static constexpr auto kLifeMax = std::chrono::hours{24 * 31};  // of a payment
+  static constexpr std::size_t kHoldsMax = 256;                  // on each side
   struct ResetTerms {
     SignedCreditRecord low;
     SignedCreditRecord high;
@@ -148,6 +157,17 @@ class CreditLine {
   /// Also withdraws a proposal of ours: if the other side accepts it before it hears of that, the line is
   /// closed at once. Errors: not_open, disputed, not_zero, pending.
   [[nodiscard]] Result<CreditStep> close(WallTime now);
+
+  /// `any`: within the limit; `less`: only as far as it makes a debt of the payee to the payer smaller.
+  enum class HoldKind : std::uint8_t { any, less };
+  /// Holds room for a payment of `owner`: we are to give it, or the other side is. Errors: bad_id,
+  /// bad_amount, id_reused, not_open, frozen, disputed, over_limit, too_many.
+  [[nodiscard]] Result<void> hold(CreditSide owner, std::string const& id, UsdCents amount, HoldKind kind);
+  /// Sets a hold without looking at the room: again after from_rows(), or to a smaller amount.
+  /// Nothing once the payment is counted.
+  void set_hold(CreditSide owner, std::string const& id, UsdCents amount);
+  /// Nothing if there is no such hold.
+  void release(CreditSide owner, std::string_view id);
 
   /// Goes on from the other side's terms. Errors: no_reset.
   [[nodiscard]] Result<CreditStep> accept_reset();
@@ -234,7 +254,9 @@ class CreditLine {
   [[nodiscard]] SignedCreditRecord const& theirs() const { return records_[1 - index(side_)]; }
   [[nodiscard]] bool is_open() const { return ours().record.open && theirs().record.open; }
   [[nodiscard]] std::int64_t pending_sum() const;
-  /// What we would owe if everything pending were counted.
+  /// What is held for payments of `owner` that it has not given yet.
+  [[nodiscard]] std::int64_t held_sum(CreditSide owner) const;
+  /// What we would owe if everything pending and held were counted.
   [[nodiscard]] std::int64_t pending_debt() const;
   /// All that we have given in this way, pending amounts included.
   [[nodiscard]] std::int64_t total_of(CreditKind kind) const;
@@ -247,7 +269,7 @@ class CreditLine {
   [[nodiscard]] CreditMessage message(decltype(CreditMessage::body) body) const;
   [[nodiscard]] CreditMessage sync() const;
   void tell_receipts(std::vector<CreditEntry> const& entries, CreditSide payer, CreditStep& step) const;
-  void fail(CreditEntry entry, CreditErrc error, CreditStep& step) const;
+  void fail(CreditEntry entry, CreditErrc error, CreditStep& step);
   void fail_pending(CreditErrc error, CreditStep& step);
   void remember(CreditEntry const& entry, CreditSide owner, CreditStep& step);
   [[nodiscard]] bool restore_entry(std::string_view key, std::string_view body);
@@ -286,7 +308,12 @@ class CreditLine {
   std::optional<CreditRefused> refusal_;   // if that one was refused
   std::optional<CreditUpdate> asked_;      // their proposal that waits for the user
   CreditMemory memories_[2];               // of each side's counted entries
-  std::optional<ResetTerms> our_terms_;    // set while there is a disagreement
+  struct Hold {
+    UsdCents amount;
+    bool is_given = false;  // its payment is pending, and counts instead of it
+  };
+  std::map<std::string, Hold, std::less<>> holds_[2];  // of each side, by id
+  std::optional<ResetTerms> our_terms_;                // set while there is a disagreement
   std::optional<ResetTerms> their_terms_;
 };
 

@@ -102,6 +102,38 @@ void CreditLines::flush(PeerId const& peer, Entry& entry, Turn& turn) {
             to_json(envelope(entry, CreatorType::client, turn.now.wall)));
 }
 
+// Holds
+
+Result<void> CreditLines::hold(PeerId const& peer, bool is_ours, std::string const& id, UsdCents amount,
+                               CreditLine::HoldKind kind) {
+  auto const found = entries_.find(peer);
+  if (found == entries_.end()) return make_error_code(CreditErrc::not_open);
+  auto& line = found->second.line;
+  return line.hold(owner_of(line, is_ours), id, amount, kind);
+}
+
+void CreditLines::set_hold(PeerId const& peer, bool is_ours, std::string const& id, UsdCents amount) {
+  auto const found = entries_.find(peer);
+  if (found == entries_.end()) return;
+  auto& line = found->second.line;
+  line.set_hold(owner_of(line, is_ours), id, amount);
+}
+
+void CreditLines::release(PeerId const& peer, bool is_ours, std::string const& id) {
+  auto const found = entries_.find(peer);
+  if (found == entries_.end()) return;
+  auto& line = found->second.line;
+  line.release(owner_of(line, is_ours), id);
+}
+
+void CreditLines::learn(PeerId const& peer, SignedCreditRecord const& record, Turn& turn) {
+  auto const found = entries_.find(peer);
+  if (found == entries_.end() || record.record.counter <= found->second.line.known_counter()) return;
+  CreditMessage const message{found->second.line.parties().line(), {}, CreditAccepted{record}};
+  receive(peer, found->second, {message}, turn);
+  flush(peer, found->second, turn);
+}
+
 // Messages of the other side
 
 bool CreditLines::receive(PeerId const& peer, Entry& entry, std::vector<CreditMessage> const& messages,

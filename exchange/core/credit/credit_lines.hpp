@@ -91,6 +91,15 @@ class CreditLines {
     return {};
   }
 
+  /// Holds room on the line to `peer` for a payment of ours or of the peer, see CreditLine::hold(). Errors:
+  /// those, and not_open if there is no line.
+  [[nodiscard]] Result<void> hold(PeerId const& peer, bool is_ours, std::string const& id, UsdCents amount,
+                                  CreditLine::HoldKind kind);
+  void set_hold(PeerId const& peer, bool is_ours, std::string const& id, UsdCents amount);
+  void release(PeerId const& peer, bool is_ours, std::string const& id);
+  /// The other side shows that it has signed a version of our record.
+  void learn(PeerId const& peer, SignedCreditRecord const& record, Turn& turn);
+
   /// Handles a request of another peer. True if it has brought something that this peer has signed.
   bool handle(RequestId request, PayloadForm form, CreditMessages const& message, Turn& turn);
   void on_answered(std::uint64_t key, CallAnswer const& answer, Turn& turn);
@@ -113,6 +122,9 @@ class CreditLines {
   static constexpr char const* kEntryRowKind = "creditEntry";
 
  private:
+  static CreditSide owner_of(CreditLine const& line, bool is_ours) {
+    return is_ours ? line.side() : other_side(line.side());
+  }
   void apply(PeerId const& peer, Entry& entry, CreditStep step, Turn& turn);
   /// True if one of them is genuine.
   bool receive(PeerId const& peer, Entry& entry, std::vector<CreditMessage> const& messages, Turn& turn);

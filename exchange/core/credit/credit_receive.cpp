@@ -102,18 +102,22 @@ std::vector<CreditFault> CreditLine::faults_of(CreditUpdate const& update, WallT
   std::vector<CreditFault> out;
   auto const& base = theirs().record;
   auto const& record = update.record.record;
-  auto const our_debt = ours().record.given() + pending_sum() - record.given();
+  auto const under_way = pending_sum() + held_sum(side_);
+  auto const our_debt = ours().record.given() + under_way - record.given();
   if (record.limit < base.limit && our_debt > record.limit.units()) {
     out.push_back({"", CreditErrc::below_debt});
   }
   if (!base.open && !record.open) out.push_back({"", CreditErrc::not_open});
   if (base.open && !record.open) {
-    if (pending_sum() != 0) out.push_back({"", CreditErrc::pending});
-    if (pending_sum() == 0 && our_debt != 0) out.push_back({"", CreditErrc::not_zero});
+    bool const is_pending = under_way != 0 || !holds_[1 - index(side_)].empty();
+    if (is_pending) out.push_back({"", CreditErrc::pending});
+    if (!is_pending && our_debt != 0) out.push_back({"", CreditErrc::not_zero});
   }
   bool const is_usable = base.open && record.open && ours().record.open;
   bool const is_frozen = record.frozen || wanted_.frozen;
   auto debt = base.given() - ours().record.given();
+  auto held = held_sum(other_side(side_));
+  auto const& holds = holds_[1 - index(side_)];
   std::set<std::string_view> ids;
   for (auto const& entry : update.entries) {
     auto fault = memories_[1 - index(side_)].check(entry);
@@ -121,11 +125,17 @@ std::vector<CreditFault> CreditLine::faults_of(CreditUpdate const& update, WallT
     if (!fault && !is_usable) fault = CreditErrc::not_open;
     if (!fault && is_frozen) fault = CreditErrc::frozen;
     if (!fault && entry.kind == CreditKind::pay && entry.expires <= now) fault = CreditErrc::expired;
-    if (!fault && debt + entry.amount.units() > ours().record.limit.units()) fault = CreditErrc::over_limit;
+    auto const hold = holds.find(entry.id);
+    auto const promised = hold == holds.end() ? 0 : hold->second.amount.units();
+    if (!fault && entry.amount.units() > promised &&
+        debt + held - promised + entry.amount.units() > ours().record.limit.units()) {
+      fault = CreditErrc::over_limit;
+    }
     if (fault) {
       out.push_back({entry.id, *fault});
     } else {
       debt += entry.amount.units();
+      held -= promised;
     }
   }
   return out;

@@ -69,6 +69,7 @@ std::string CreditLine::row_key(std::string_view id, CreditSide owner) const {
 
 void CreditLine::remember(CreditEntry const& entry, CreditSide owner, CreditStep& step) {
   step.save = true;
+  holds_[index(owner)].erase(entry.id);
   step.rows.push_back({row_key(entry.id, owner), entry_row(entry, false)});
   auto const forgotten = memories_[index(owner)].add(entry);
   if (!forgotten.empty()) step.rows.push_back({row_key(forgotten, owner), {}});
@@ -229,7 +230,8 @@ bool CreditLine::check() const {
 
 bool CreditLine::is_within_limits() const {
   auto const their_debt = debt_of(other_side(side_), records_[0].record, records_[1].record);
-  return pending_debt() <= theirs().record.limit.units() && their_debt <= ours().record.limit.units();
+  return pending_debt() <= theirs().record.limit.units() &&
+         their_debt + held_sum(other_side(side_)) <= ours().record.limit.units();
 }
 
 }  // namespace grenache::exchange

@@ -31,7 +31,7 @@ std::uint64_t number_from(char const* variable, std::uint64_t otherwise) {
 /// Counts over all seeds, to see that the interesting things happen.
 struct Totals {
   std::size_t counted = 0, expired = 0, refused = 0, overdue = 0, crashes = 0, crossings = 0, lowered = 0,
-              closed = 0;
+              closed = 0, held = 0, declined = 0;
 };
 
 class CreditWorld {
@@ -73,10 +73,24 @@ class CreditWorld {
     std::int64_t received_sum = 0;
     std::size_t expired = 0;
     std::deque<CreditEntry> recent;
+    // What a part that holds room has saved, by id.
+    std::map<std::string, UsdCents> held;          // for our payments
+    std::set<std::string> to_give;                 // of these, the other side has agreed
+    std::map<std::string, UsdCents> held_by_them;  // for those of the other side
+    std::map<std::string, UsdCents> decided;       // by us: how much of them is to be paid
+  };
+  /// About a payment for which its payer holds room: asked by the payer, then decided by the payee.
+  struct Held {
+    enum class Kind : std::uint8_t { asked, agreed, declined };
+    Kind kind{};
+    std::string id;
+    UsdCents amount;
+    std::optional<SignedCreditRecord> record{};  // of the payee, as the payer has signed it
   };
   struct Packet {
     std::size_t to;
     CreditMessage message;
+    std::optional<Held> held{};
   };
 
   WallTime now(Side const& side) const { return now_ + side.skew; }
@@ -122,9 +136,15 @@ class CreditWorld {
     switch (notice.kind) {
       case Kind::counted:
         ++self.counted[id];
+        self.held.erase(id);
+        self.to_give.erase(id);
         break;
       case Kind::failed:
-        ++self.failed[id];
+        if (self.held.contains(id)) {
+          self.given.erase(id);
+        } else {
+          ++self.failed[id];
+        }
         EXPECT_NE(notice.error, CreditErrc::over_limit) << "room was promised";
         EXPECT_NE(notice.error, CreditErrc::already_counted);
         EXPECT_NE(notice.error, CreditErrc::id_reused);
@@ -132,6 +152,7 @@ class CreditWorld {
         break;
       case Kind::received:
         ++self.received[id];
+        self.held_by_them.erase(id);
         self.received_sum += notice.entry.amount.units();
         break;
       case Kind::overdue:
@@ -155,6 +176,10 @@ class CreditWorld {
     ASSERT_TRUE(restored) << self.saved.line;
     ASSERT_EQ(restored->rows(), self.saved);
     self.line = std::move(*restored);
+    for (auto const& [id, amount] : self.held) self.line.set_hold(self.line.side(), id, amount);
+    for (auto const& [id, amount] : self.held_by_them) {
+      self.line.set_hold(other_side(self.line.side()), id, amount);
+    }
     // What was asked for and not saved never happened.
     std::erase_if(self.given, [&](auto const& each) {
       return !self.saved.entries.contains("o/" + each.first) && !self.counted.contains(each.first) &&
@@ -167,6 +192,7 @@ class CreditWorld {
   void deliver(std::size_t at, bool keep) {
     auto packet = packets_[at];
     if (!keep) packets_.erase(packets_.begin() + static_cast<std::ptrdiff_t>(at));
+    if (packet.held) return deliver(packet.to, *packet.held);
     if (random_.chance(1, 16)) {
       auto parsed = parse_credit_message(to_json(packet.message));
       ASSERT_TRUE(parsed);
@@ -198,6 +224,99 @@ class CreditWorld {
     self.recent.push_back(given);
     if (self.recent.size() > 8) self.recent.pop_front();
     apply(i, std::move(*result));
+  }
+
+  // Holds. What a part saves is durable at once, so the line is saved before.
+
+  void save_all(std::size_t i) {
+    while (!side(i).unsaved.empty()) flush(i);
+  }
+  void send_held(std::size_t to, Held held) { packets_.push_back({to, {}, std::move(held)}); }
+  void ask_held(std::size_t i, std::string const& id) {
+    save_all(i);
+    auto const& line = side(i).line;
+    send_held(1 - i, {Held::Kind::asked, id, side(i).held.at(id), line.record(other_side(line.side()))});
+  }
+  void hold(std::size_t i) {
+    save_all(i);
+    auto& self = side(i);
+    auto const [kind, id, amount, expires] = entry(self);
+    if (!self.line.hold(self.line.side(), id, amount, CreditLine::HoldKind::any)) return;
+    self.held.emplace(id, amount);
+    ++held_;
+    ask_held(i, id);
+  }
+  void deliver(std::size_t to, Held const& held) {
+    auto& self = side(to);
+    auto const& id = held.id;
+    if (held.kind == Held::Kind::asked) {
+      CreditMessage message{CreditParties::of(self.self, self.other)->line(), std::nullopt,
+                            CreditAccepted{*held.record}};
+      apply(to, self.line.receive(message, now(self)));
+      save_all(to);
+      if (auto const found = self.decided.find(id); found != self.decided.end()) {
+        auto const kind = found->second.units() > 0 ? Held::Kind::agreed : Held::Kind::declined;
+        return send_held(1 - to, {kind, id, found->second});
+      }
+      if (self.held_by_them.contains(id)) return;
+      auto const payer = other_side(self.line.side());
+      if (self.line.hold(payer, id, held.amount, CreditLine::HoldKind::any)) {
+        self.held_by_them.emplace(id, held.amount);
+      } else {
+        self.decided.emplace(id, UsdCents{});
+        ++declined_;
+      }
+      return;
+    }
+    if (!self.held.contains(id)) return;
+    if (held.kind == Held::Kind::agreed) {
+      if (!self.to_give.insert(id).second) return;
+      self.held[id] = held.amount;
+      self.line.set_hold(self.line.side(), id, held.amount);
+    } else {
+      EXPECT_FALSE(self.line.is_pending(id));
+      self.line.release(self.line.side(), id);
+      self.held.erase(id);
+    }
+  }
+  void decide_held(std::size_t i, bool pays) {
+    auto& self = side(i);
+    for (auto& [id, amount] : self.held_by_them) {
+      if (self.decided.contains(id)) continue;
+      auto const payer = other_side(self.line.side());
+      if (pays) {
+        auto const less = random_.below(static_cast<std::uint64_t>(amount.units()));
+        amount = amount - UsdCents{static_cast<std::int64_t>(less)};
+        self.line.set_hold(payer, id, amount);
+        self.decided.emplace(id, amount);
+      } else {
+        self.line.release(payer, id);
+        self.decided.emplace(id, UsdCents{});
+        self.held_by_them.erase(id);
+      }
+      return;
+    }
+  }
+  void go_on_held(std::size_t i) {
+    save_all(i);
+    auto& self = side(i);
+    for (auto const& [id, amount] : self.held) {
+      if (!self.to_give.contains(id)) {
+        ask_held(i, id);
+      } else if (!self.line.is_pending(id) && !self.given.contains(id)) {
+        auto given = entry(self);
+        given.kind = CreditKind::pay;
+        given.id = id;
+        given.amount = amount;
+        auto result = self.line.give(given, now(self));
+        if (!result) {
+          EXPECT_NE(result.error(), CreditErrc::over_limit) << "room was held";
+          continue;
+        }
+        self.given.emplace(id, given);
+        apply(i, std::move(*result));
+      }
+    }
   }
 
   /// Gives what the other side is owed, and closes the line once that has arrived.
@@ -286,7 +405,12 @@ class CreditWorld {
     auto& self = side(i);
     auto const choice = random_.below(100);
     if (choice < 25) return give(i);
-    if (choice < 28) return give_again(i);
+    if (choice < 27) return give_again(i);
+    if (choice == 27) {
+      hold(i);
+      decide_held(i, random_.chance(2, 3));
+      return go_on_held(i);
+    }
     if (choice == 28 && may_close_) return pay_back(i);
     if (choice < 33) return change(i);
     if (choice < 38) return negotiate(i);
@@ -334,6 +458,8 @@ class CreditWorld {
         if (line.view().is_frozen) apply(i, line.freeze(false, now(side(i))));
         if (line.proposal()) apply(i, line.accept(now(side(i))));
         apply(i, CreditStep{.send = round == 0 ? line.connect() : line.resend()});
+        decide_held(i, random_.chance(2, 3));
+        go_on_held(i);
       }
       settle_network();
     }
@@ -357,6 +483,8 @@ class CreditWorld {
       for (auto const& [id, times] : each->counted) EXPECT_EQ(times, 1) << id;
       for (auto const& [id, times] : each->failed) EXPECT_EQ(times, 1) << id;
       EXPECT_EQ(each->counted, other.received);
+      EXPECT_TRUE(each->held.empty() && each->held_by_them.empty());
+      EXPECT_EQ(each->line.view().held.units() + each->line.view().held_by_them.units(), 0);
       for (auto const& [id, given] : each->given) {
         EXPECT_NE(each->counted.contains(id), each->failed.contains(id)) << id;
       }
@@ -374,6 +502,8 @@ class CreditWorld {
     totals.lowered += lowered_;
     totals.overdue += overdue_;
     totals.closed += closed_;
+    totals.held += held_;
+    totals.declined += declined_;
   }
 
   Random random_;
@@ -383,7 +513,7 @@ class CreditWorld {
   std::uint64_t loss_ = 0;  // percent
   bool may_close_ = false;
   bool may_freeze_ = false;
-  std::size_t crashes_ = 0, crossings_ = 0, lowered_ = 0, overdue_ = 0, closed_ = 0;
+  std::size_t crashes_ = 0, crossings_ = 0, lowered_ = 0, overdue_ = 0, closed_ = 0, held_ = 0, declined_ = 0;
 };
 
 TEST(CreditLinePropertyTest, bothSidesBecomeEqualAndCountEachPaymentOnce) {
@@ -401,15 +531,15 @@ TEST(CreditLinePropertyTest, bothSidesBecomeEqualAndCountEachPaymentOnce) {
   if (only) return;
   EXPECT_GT(totals.counted, 10 * count);
   for (auto const each : {totals.expired, totals.refused, totals.overdue, totals.crashes, totals.crossings,
-                          totals.lowered, totals.closed}) {
+                          totals.lowered, totals.closed, totals.held, totals.declined}) {
     EXPECT_GT(each, 0U);
   }
   RecordProperty("counted", static_cast<int>(totals.counted));
   std::printf(
       "counted %zu, failed %zu (expired %zu), overdue %zu, crossings %zu, lowered %zu, closed %zu, "
-      "crashes %zu\n",
+      "crashes %zu, held %zu, declined %zu\n",
       totals.counted, totals.refused, totals.expired, totals.overdue, totals.crossings, totals.lowered,
-      totals.closed, totals.crashes);
+      totals.closed, totals.crashes, totals.held, totals.declined);
 }
 
 }  // namespace
