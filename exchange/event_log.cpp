@@ -101,6 +101,18 @@ void write(Log const& log, event::CreditPaid const& event) {
              {"reason", event.failure}});
 }
 
+void write(Log const& log, event::CreditTransit const& event) {
+  bool const is_failed = event.what == "failed";
+  log.write(is_failed ? LogLevel::warn : LogLevel::info, "credit_transit",
+            {{"payment", event.id},
+             {"what", event.what},
+             {"from", event.from.hex()},
+             {"to", event.to.hex()},
+             {"amount", event.amount.to_text()},
+             {"fee", event.fee.to_text()},
+             {"reason", event.text}});
+}
+
 void write(Log const& log, event::CreditLow const& event) {
   log.warn("credit_low", {{"peer_id", event.peer.hex()},
                           {"name", event.name},

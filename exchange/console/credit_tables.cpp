@@ -49,6 +49,12 @@ std::string details(result::CreditLineView const& view, TextStyle const& style) 
                 : "; what " + name + " says is not known yet.";
     out += line(text, style);
   }
+  if (view.forwards) {
+    out += line("Payments of others go over the line to " + name + " for " + view.fee.to_text() +
+                    " USD and " + decimal_text(view.fee_ppm, 4) + " %.",
+                style);
+  }
+  if (view.nets) out += line("Cycles of debts over the line to " + name + " may be removed.", style);
   if (view.settling.units() > 0) {
     out += line(view.settling.to_text() + " USD of our debt to " + name + " are being settled.", style);
   }
@@ -114,6 +120,11 @@ std::string credit_text(result::CreditPayment const& payment, TextStyle const& s
     return line(head + " is pending: no answer yet. It is counted once, or fails when its time is over.",
                 style);
   }
+  if (payment.is_over_others) {
+    return line(head + " is counted. It went over other peers, for a fee of " +
+                    payment.fee.value_or(UsdCents{}).to_text() + " USD.",
+                style);
+  }
   return line(head + " is counted. The balance is " + usd(payment.balance) + ".", style);
 }
 
@@ -132,6 +143,16 @@ std::string credit_text(result::CreditForecast const& forecast, TextStyle const&
             (forecast.debts <= *forecast.on_ledger ? "all debts could be settled."
                                                    : "not all debts could be settled.");
   }
+  return line(text, style);
+}
+
+std::string credit_text(result::NettingDone const& done, TextStyle const& style) {
+  auto text = std::to_string(done.debt_count) + " debts of " + std::to_string(done.peer_count) +
+              " other peers were looked at; " + std::to_string(done.cycle_count) +
+              " cycles were removed, which made the debts smaller by " + done.removed.to_text() +
+              " USD in all.";
+  if (done.failed_count > 0) text += " " + std::to_string(done.failed_count) + " could not be removed.";
+  if (done.undecided_count > 0) text += " " + std::to_string(done.undecided_count) + " are not decided yet.";
   return line(text, style);
 }
 
@@ -206,6 +227,20 @@ Sentence credit_sentence(event::CreditPaid const& paid) {
   return {"payment " + id + " of " + paid.amount.to_text() + to + (paid.is_undecided ? ": " : " failed: ") +
               printable(paid.failure),
           Tone::bad};
+}
+Sentence credit_sentence(event::CreditTransit const& transit) {
+  auto const amount = transit.amount.to_text() + " USD";
+  auto const head = "payment " + transit.id.substr(0, kPeerIdWidth);
+  auto const fee = "; the fee is " + transit.fee.to_text();
+  auto const to = who(transit.to, transit.to_name);
+  if (transit.what == "forwarded") {
+    return {head + " of " + amount + " from " + who(transit.from, transit.from_name) + " passed on to " + to +
+                fee,
+            Tone::faint};
+  }
+  if (transit.what == "netted") return {"a cycle of debts of " + amount + " was removed", Tone::good};
+  if (transit.what == "sent") return {head + ": paid " + amount + " to " + to + " over other peers" + fee};
+  return {head + " of " + amount + " over other peers failed: " + printable(transit.text), Tone::bad};
 }
 Sentence credit_sentence(event::CreditLow const& low) {
   return {"only " + low.room.to_text() + " of " + low.limit.to_text() + " USD can still be paid to " +

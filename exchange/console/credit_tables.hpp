@@ -19,6 +19,7 @@ struct Sentence {
 [[nodiscard]] std::string credit_text(result::CreditBalance const& balance, TextStyle const& style);
 [[nodiscard]] std::string credit_text(result::CreditPayment const& payment, TextStyle const& style);
 [[nodiscard]] std::string credit_text(result::CreditForecast const& forecast, TextStyle const& style);
+[[nodiscard]] std::string credit_text(result::NettingDone const& done, TextStyle const& style);
 [[nodiscard]] std::string credit_text(result::Receipt const& receipt, TextStyle const& style);
 [[nodiscard]] std::string credit_text(result::CreditSettlement const& settlement, TextStyle const& style);
 [[nodiscard]] std::string credit_text(result::LedgerUsers const& users, TextStyle const& style);
@@ -28,6 +29,7 @@ struct Sentence {
 [[nodiscard]] Sentence credit_sentence(event::CreditProposed const& proposed);
 [[nodiscard]] Sentence credit_sentence(event::CreditReceived const& received);
 [[nodiscard]] Sentence credit_sentence(event::CreditPaid const& paid);
+[[nodiscard]] Sentence credit_sentence(event::CreditTransit const& transit);
 [[nodiscard]] Sentence credit_sentence(event::CreditLow const& low);
 [[nodiscard]] Sentence credit_sentence(event::CreditSettled const& settled);
 [[nodiscard]] Sentence credit_sentence(event::CreditLineChanged const& changed);

@@ -142,6 +142,13 @@ Quantity ArgumentReader::money(std::string_view name, std::string_view unit, boo
 
 UsdCents ArgumentReader::usd(std::string_view name) { return money<UsdCents>(name, "USD"); }
 UsdCents ArgumentReader::usd_or_zero(std::string_view name) { return money<UsdCents>(name, "USD", true); }
+std::int64_t ArgumentReader::percent(std::string_view name) {
+  constexpr std::int64_t kMost = 10'000;
+  if (!has(name)) return 0;
+  auto const read = money<UsdCents>(name, "percent", true).units();
+  if (read > kMost) fail(name, "at most 100");
+  return read;
+}
 std::optional<UsdCents> ArgumentReader::find_usd(std::string_view name) {
   if (!has(name)) return std::nullopt;
   return usd(name);

@@ -35,6 +35,8 @@ class ArgumentReader {
   [[nodiscard]] UsdCents usd(std::string_view name);
   [[nodiscard]] std::optional<UsdCents> find_usd(std::string_view name);
   [[nodiscard]] UsdCents usd_or_zero(std::string_view name);
+  /// In hundredths of a percent, from 0 to 100 %; 0 when missing.
+  [[nodiscard]] std::int64_t percent(std::string_view name);
   /// > 0.
   [[nodiscard]] Satoshi amount(std::string_view name);
   [[nodiscard]] PriceCents price(std::string_view name);

@@ -300,11 +300,17 @@ std::string camel_case(std::string_view text) {
 OrFailure<json::Value::Object> read_values(Entry const& entry, Words words) {
   json::Value::Object out;
   auto next = entry.arguments.begin();
-  for (auto const& word : words) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    auto const& word = words[i];
     auto member = read_named(entry, word);
-    auto const name = word.starts_with("--") ? camel_case(word.substr(2)) : word;
-    if (auto const argument = find_argument(entry, name); argument && argument->use == Use::flag) {
-      member = {std::string{argument->name}, true};
+    bool const is_flag = word.starts_with("--");
+    auto const name = is_flag ? camel_case(word.substr(2)) : word;
+    auto const argument = find_argument(entry, name);
+    if (argument && argument->use == Use::flag) member = {std::string{argument->name}, true};
+    // --max-fee USD
+    bool const has_value = is_flag && i + 1 < words.size();
+    if (argument && argument->use == Use::by_name && has_value) {
+      member = {std::string{argument->name}, words[++i]};
     }
     if (!member) {
       next =

@@ -23,7 +23,25 @@ ParsedCommand read_pay(ArgumentReader& reader) {
     out.peer = reader.peer(reader.has("peer") ? "peer" : "invoice");
   out.amount = reader.usd("amount");
   out.dry_run = reader.flag("dryRun");
+  if (reader.has("maxFee")) out.fee_max = reader.usd_or_zero("maxFee");
   return out;
+}
+
+bool read_switch(ArgumentReader& reader) {
+  auto const word = to_lower(reader.text("state", "on or off", 2, 3));
+  if (word != "on" && word != "off") reader.fail("state", "on or off");
+  return word == "on";
+}
+ParsedCommand read_forward(ArgumentReader& reader) {
+  constexpr std::int64_t kPpmPerUnit = 100;
+  command::ForwardCredit out{reader.peer("peer"), read_switch(reader), {}, 0};
+  if (reader.has("fee")) out.fee = reader.usd_or_zero("fee");
+  out.ppm = reader.percent("share") * kPpmPerUnit;
+  return out;
+}
+ParsedCommand read_netting(ArgumentReader& reader) {
+  auto peer = reader.peer("peer");
+  return command::AllowNetting{std::move(peer), read_switch(reader)};
 }
 
 ParsedCommand read_propose(ArgumentReader& reader) {
@@ -76,9 +94,10 @@ ParsedCommand read_payments(ArgumentReader& reader) {
 
 std::vector<Entry> credit_entries() {
   return {
-      {{"pay", "", "INVOICE|TAKE, or PEER AMOUNT [dryRun]",
-        "Pay the invoice of a take, or USD over a credit line", "pay bob 10.50"},
-       {{"invoice"}, {"amount"}, {"peer", Use::by_name}, {"dryRun", Use::flag}},
+      {{"pay", "", "INVOICE|TAKE, or PEER AMOUNT [dryRun] [--max-fee USD]",
+        "Pay the invoice of a take, or USD over a credit line, or over those of others for a fee",
+        "pay bob 10.50"},
+       {{"invoice"}, {"amount"}, {"peer", Use::by_name}, {"dryRun", Use::flag}, {"maxFee", Use::by_name}},
        read_pay},
       {{"send", "", "AMOUNT credits [to PEER]", "Pay over a credit line, in words", "send 10 credits to bob"},
        {},
@@ -108,6 +127,19 @@ std::vector<Entry> credit_entries() {
       {{"ask", "", "PEER LIMIT", "Ask a peer to let us owe as much", "ask bob 250"},
        {{"peer"}, {"limit"}},
        read_ask},
+      {{"forward", "", "PEER on|off [fee=USD] [share=PERCENT]",
+        "Let payments of others go over a credit line, for a fee of those that go to the peer",
+        "forward bob on fee=0.01 share=0.1"},
+       {{"peer"}, {"state"}, {"fee", Use::by_name}, {"share", Use::by_name}},
+       read_forward},
+      {{"netting", "", "PEER on|off",
+        "Let cycles of debts over a credit line be removed, and show its debt to those who ask",
+        "netting bob on"},
+       {{"peer"}, {"state"}},
+       read_netting},
+      {{"net", "", "", "Look for cycles of debts among the peers that allow it, and remove them", "net"},
+       {},
+       [](ArgumentReader&) -> ParsedCommand { return command::NetDebts{}; }},
       {{"freeze", "", "PEER", "Stop payments over a credit line, in both directions", "freeze bob"},
        {{"peer"}},
        read_freeze},

@@ -40,7 +40,11 @@ Value to_json(result::CreditLineView const& view) {
                             {"theirTerms", usd(view.their_terms)},
                             {"dueToUs", view.due_to_us.to_text()},
                             {"dueToThem", view.due_to_them.to_text()},
-                            {"settling", view.settling.to_text()}});
+                            {"settling", view.settling.to_text()},
+                            {"forwards", view.forwards},
+                            {"fee", view.fee.to_text()},
+                            {"feePpm", view.fee_ppm},
+                            {"nets", view.nets}});
   if (view.proposal) {
     out.set("proposal", Value::object({{"limit", view.proposal->limit.to_text()},
                                        {"wish", view.proposal->wish.to_text()}}));
@@ -60,13 +64,28 @@ Value to_json(result::CreditBalance const& balance) {
 }
 
 Value to_json(result::CreditPayment const& payment) {
-  return Value::object({{"type", "creditPayment"},
-                        {"id", payment.id},
-                        {"peer", payment.peer.hex()},
-                        {"name", payment.name},
-                        {"amount", payment.amount.to_text()},
-                        {"state", result::to_text(payment.state)},
-                        {"balance", usd(payment.balance)}});
+  auto out = Value::object({{"type", "creditPayment"},
+                            {"id", payment.id},
+                            {"peer", payment.peer.hex()},
+                            {"name", payment.name},
+                            {"amount", payment.amount.to_text()},
+                            {"state", result::to_text(payment.state)},
+                            {"balance", usd(payment.balance)}});
+  if (payment.is_over_others) {
+    out.set("isOverOthers", true);
+    out.set("fee", usd(payment.fee));
+  }
+  return out;
+}
+
+Value to_json(result::NettingDone const& done) {
+  return Value::object({{"type", "nettingDone"},
+                        {"peers", done.peer_count},
+                        {"debts", done.debt_count},
+                        {"cycles", done.cycle_count},
+                        {"failed", done.failed_count},
+                        {"undecided", done.undecided_count},
+                        {"removed", done.removed.to_text()}});
 }
 
 Value to_json(result::CreditForecast const& forecast) {
@@ -136,6 +155,18 @@ Value to_json(event::CreditPaid const& paid) {
     out.set("isUndecided", paid.is_undecided);
   }
   return out;
+}
+Value to_json(event::CreditTransit const& transit) {
+  return Value::object({{"type", "creditTransit"},
+                        {"id", transit.id},
+                        {"what", transit.what},
+                        {"from", transit.from.hex()},
+                        {"fromName", transit.from_name},
+                        {"to", transit.to.hex()},
+                        {"toName", transit.to_name},
+                        {"amount", transit.amount.to_text()},
+                        {"fee", transit.fee.to_text()},
+                        {"failure", transit.text.empty() ? Value{} : Value{transit.text}}});
 }
 Value to_json(event::CreditLow const& low) {
   return Value::object({{"type", "creditLow"},

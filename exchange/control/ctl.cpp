@@ -41,6 +41,7 @@ struct CtlFlags {
   std::vector<std::string> words;
   bool json = false;
   bool dry_run = false;
+  std::string max_fee;
   double timeout = 120;  // seconds; above what a take may need to try several makers
 };
 
@@ -52,6 +53,8 @@ void declare_flags(grenache::Command& app, CtlFlags& flags) {
       ->type_name("NAME");
   app.add_flag("--json", flags.json, "Print answers and events as JSON, one object a line");
   app.add_flag("--dry-run", flags.dry_run, "Of pay: say what a payment over a credit line would do");
+  app.add_option("--max-fee", flags.max_fee, "Of pay: the highest fee of others [1 % and 0.01]")
+      ->type_name("USD");
   app.add_decimal("--timeout", flags.timeout, 0.001, kTimeoutMax, "Seconds to wait for the answer")
       ->capture_default_str();
   app.add_option("command", flags.words, "The command and its arguments")->type_name("COMMAND");
@@ -178,6 +181,7 @@ int try_ctl(int argc, char** argv) {
   if (auto const done = parse_command_line(app, argc, argv)) return *done;
   ignore_broken_pipes();
   if (flags.dry_run) flags.words.emplace_back("--dry-run");
+  if (!flags.max_fee.empty()) flags.words.emplace_back("maxFee=" + flags.max_fee);
   auto request = read_words(flags.words);
   if (!request) return print_failure(request.error(), kExitUsage);
   auto const parsed = parse(*request);

@@ -146,19 +146,21 @@ using TraderCommand =
                  command::ShowBook, command::ListMatches, command::AcceptOrder, command::Pay,
                  command::Connect, command::ListPeers, command::ShowStatus, command::ExportOrders,
                  command::AddImported, command::ProposeCredit, command::AnswerProposal, command::PayCredit,
-                 command::LimitCredit, command::AskCredit, command::FreezeCredit, command::CloseCredit,
-                 command::ResetCredit, command::ShowBalance, command::SettleCredit, command::ListUsers,
-                 command::DeleteUsers, command::LeaveCredit>;
+                 command::LimitCredit, command::AskCredit, command::ForwardCredit, command::AllowNetting,
+                 command::NetDebts, command::FreezeCredit, command::CloseCredit, command::ResetCredit,
+                 command::ShowBalance, command::SettleCredit, command::ListUsers, command::DeleteUsers,
+                 command::LeaveCredit>;
 /// All commands; the last five are answered or prepared by the shell, from the journal or a file.
 using Command =
     std::variant<command::AddOrder, command::ReduceOrder, command::CancelOrder, command::ListOrders,
                  command::ShowBook, command::ListMatches, command::AcceptOrder, command::Pay,
                  command::Connect, command::ListPeers, command::ShowStatus, command::ExportOrders,
                  command::ProposeCredit, command::AnswerProposal, command::PayCredit, command::LimitCredit,
-                 command::AskCredit, command::FreezeCredit, command::CloseCredit, command::ResetCredit,
-                 command::ShowBalance, command::SettleCredit, command::ListUsers, command::DeleteUsers,
-                 command::LeaveCredit, command::ListTrades, command::Explain, command::ImportOrders,
-                 command::ListPayments, command::ShowReceipt>;
+                 command::AskCredit, command::ForwardCredit, command::AllowNetting, command::NetDebts,
+                 command::FreezeCredit, command::CloseCredit, command::ResetCredit, command::ShowBalance,
+                 command::SettleCredit, command::ListUsers, command::DeleteUsers, command::LeaveCredit,
+                 command::ListTrades, command::Explain, command::ImportOrders, command::ListPayments,
+                 command::ShowReceipt>;
 
 /// Answers.
 namespace result {
@@ -314,7 +316,7 @@ using CommandResult =
     std::variant<result::Failure, result::Placed, result::OrderList, result::Ladder, result::PurchaseView,
                  result::Execution, result::History, result::Connected, result::PeerList, result::StatusView,
                  result::Exported, result::Imported, result::CreditLineView, result::CreditBalance,
-                 result::CreditPayment, result::CreditForecast, result::Receipt, result::CreditSettlement,
-                 result::LedgerUsers, result::LedgerDeleted, result::CreditLeave>;
+                 result::CreditPayment, result::NettingDone, result::CreditForecast, result::Receipt,
+                 result::CreditSettlement, result::LedgerUsers, result::LedgerDeleted, result::CreditLeave>;
 
 }  // namespace grenache::exchange

@@ -33,12 +33,13 @@ struct AnswerProposal {
   std::optional<UsdCents> wish{};
 };
 /// Pays over the credit line. More than the line has room for fills it, settles the debt on the ledger, and
-/// pays the rest, as often as needed; at most kPaymentRoundsMax times. Answer: CreditPayment, or
-/// CreditForecast of a dry run.
+/// pays the rest, as often as needed; at most kPaymentRoundsMax times. Without an open line it goes over the
+/// lines of others, for a fee. Answer: CreditPayment, or CreditForecast of a dry run.
 struct PayCredit {
   std::string peer;
   UsdCents amount;  // > 0
   bool dry_run = false;
+  std::optional<UsdCents> fee_max{};  // none: 1 % and a cent
 };
 /// Sets how much the peer may owe us. More is valid once the peer has agreed, less at once if its debt fits.
 /// Answer: CreditLineView.
@@ -60,6 +61,21 @@ struct FreezeCredit {
 struct CloseCredit {
   std::string peer;
 };
+/// Lets payments of others go over the line, or not. Answer: CreditLineView.
+struct ForwardCredit {
+  std::string peer;
+  bool forward = true;
+  UsdCents fee;          // for each payment that goes to the peer,
+  std::int64_t ppm = 0;  // and this share of it, in millionths; at most 1,000,000
+};
+/// Lets cycles of debts over the line be removed, and shows the debt to those who ask; or not. Answer:
+/// CreditLineView.
+struct AllowNetting {
+  std::string peer;
+  bool allow = true;
+};
+/// Looks for cycles of debts and removes them. Answer: NettingDone.
+struct NetDebts {};
 /// Goes on from the peer's terms after a disagreement. Answer: CreditLineView.
 struct ResetCredit {
   std::string peer;
@@ -125,7 +141,11 @@ struct CreditLineView {
   std::optional<std::int64_t> their_terms{};
   UsdCents due_to_us{};  // of trades, not moved over the line yet
   UsdCents due_to_them{};
-  UsdCents settling{};  // of our debt: is being paid on the ledger
+  UsdCents settling{};       // of our debt: is being paid on the ledger
+  bool forwards = false;     // payments of others may go over it
+  UsdCents fee{};            // for that,
+  std::int64_t fee_ppm = 0;  // and this share, in millionths
+  bool nets = false;         // cycles of debts over it may be removed
 };
 struct CreditBalance {
   std::vector<CreditLineView> lines;
@@ -150,7 +170,18 @@ struct CreditPayment {
   std::string name;
   UsdCents amount;
   CreditPaymentState state{};
-  std::int64_t balance = 0;  // after it
+  std::int64_t balance = 0;       // after it
+  std::optional<UsdCents> fee{};  // of a payment over others; it was paid besides
+  bool is_over_others = false;
+};
+/// What cycles of debts were removed.
+struct NettingDone {
+  std::size_t peer_count = 0;   // that have told their debts
+  std::size_t debt_count = 0;   // that both sides have told
+  std::size_t cycle_count = 0;  // that were removed
+  std::size_t failed_count = 0;
+  std::size_t undecided_count = 0;
+  UsdCents removed{};  // of all debts together
 };
 /// What a payment would do.
 struct CreditForecast {
@@ -246,6 +277,18 @@ struct CreditSettled {
   UsdCents amount;
   std::string what;     // "paid", "credited" or "refused"
   std::string failure;  // of a refusal
+};
+/// A payment over the lines of others: ours has ended, or one of others went over ours.
+struct CreditTransit {
+  std::string id;
+  std::string what;  // "sent", "forwarded", "netted" or "failed"
+  PeerId from;       // the neighbour that pays us; ourselves if it is ours
+  std::string from_name;
+  PeerId to;  // the neighbour that we pay; the payee if it is ours
+  std::string to_name;
+  UsdCents amount;
+  UsdCents fee;      // paid by us, or earned
+  std::string text;  // why it failed
 };
 /// Less than a tenth of what we may owe is left.
 struct CreditLow {

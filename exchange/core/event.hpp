@@ -82,6 +82,6 @@ using Event =
     std::variant<event::OrderChanged, event::PeerMet, event::PeerLost, event::BookRead, event::TakeAnswered,
                  event::SaleExpired, event::PurchaseChanged, event::TradeDone, event::GrapeChanged,
                  event::Warning, event::CreditProposed, event::CreditReceived, event::CreditPaid,
-                 event::CreditLow, event::CreditSettled, event::CreditLineChanged>;
+                 event::CreditLow, event::CreditTransit, event::CreditSettled, event::CreditLineChanged>;
 
 }  // namespace grenache::exchange

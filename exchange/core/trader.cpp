@@ -277,6 +277,11 @@ Guard::Units Trader::cost_of(Request const& request, PayloadForm form, TimePoint
     Guard::Units operator()(CreditMessages const& message) const {
       return 10 + 40 * static_cast<Guard::Units>(message.messages.size());
     }
+    Guard::Units operator()(TransitInvoiceMessage const&) const { return 10; }
+    // Three signatures and a row.
+    Guard::Units operator()(PrepareMessage const&) const { return 40; }
+    Guard::Units operator()(GetDebtsMessage const&) const { return 20; }
+    Guard::Units operator()(StartNettingMessage const&) const { return 40; }
     Guard::Units operator()(GetOrderbookMessage const&) const {
       return 20 + static_cast<Guard::Units>(order_count) * (is_book_made ? 0.2 : 4);
     }
@@ -411,6 +416,10 @@ void Trader::call_answered(CallId call, CallAnswer answer, Now now) {
         return credit_.on_answered(tag->key, answer, turn);
       case Part::ledger:
         return credit_.on_ledger_answered(tag->key, answer, turn);
+      case Part::transits:
+        return credit_.on_transit_answered(tag->key, answer, turn);
+      case Part::netting:
+        return credit_.on_netting_answered(tag->key, answer, turn);
       case Part::own_orders:
       case Part::sales:
       case Part::trader:
@@ -447,6 +456,8 @@ void Trader::store_answered(CallId call, store::Answer const& answer, Now now) {
       case Part::relay_fees:
       case Part::credit:
       case Part::ledger:
+      case Part::transits:
+      case Part::netting:
       case Part::sync:
         return;
     }

@@ -168,6 +168,14 @@ class Trader {
   void handle(RequestId request, PayloadForm form, ExecuteOrderMessage const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, PayMessage const& message, Turn& turn);
   void handle(RequestId request, PayloadForm form, GetRecordsMessage const& message, Turn& turn);
+  template <class CreditRequest>
+  requires requires(Credit& credit, RequestId request, PayloadForm form, CreditRequest const& message,
+                    Turn& turn) {
+    credit.handle_transit(request, form, message, turn);
+  }
+  void handle(RequestId request, PayloadForm form, CreditRequest const& message, Turn& turn) {
+    credit_.handle_transit(request, form, message, turn);
+  }
 
   // Commands
   void run(CommandId id, command::AddOrder const& wanted, Turn& turn);

@@ -34,7 +34,8 @@ void Turn::reply_error_now(RequestId request, std::string error) {
 
 CallId Turn::call(CallTag tag, std::string endpoint, json::Value payload) {
   auto const id = calls_.add(tag);
-  bool const is_urgent = tag.part == Part::purchases || tag.part == Part::credit;
+  bool const is_urgent =
+      tag.part == Part::purchases || tag.part == Part::credit || tag.part == Part::transits;
   outputs_.emplace_back(output::Call{kThisTurn, id, std::move(endpoint), std::move(payload), is_urgent, {}});
   return id;
 }

@@ -111,7 +111,9 @@ enum class Part : std::uint8_t {
   proofs,
   relay_fees,
   credit,
-  ledger
+  ledger,
+  transits,
+  netting
 };
 
 /// Who waits for the answer to a call, and what for: `key` is the part's own.

@@ -72,6 +72,14 @@ inline void add(Value::Object& object, std::string name, Value value) {
 [[nodiscard]] Result<void> read_members(Value const& body, EquivocationMessage& out);
 [[nodiscard]] Result<void> read_members(Value const& body, RelayFeeMessage& out);
 [[nodiscard]] Result<void> read_members(Value const& body, CreditMessages& out);
+[[nodiscard]] Result<void> read_members(Value const& body, TransitInvoiceMessage& out);
+[[nodiscard]] Result<void> read_members(Value const& body, TransitInvoice& out);
+[[nodiscard]] Result<void> read_members(Value const& body, PrepareMessage& out);
+[[nodiscard]] Result<void> read_members(Value const& body, TransitOutcome& out);
+[[nodiscard]] Result<void> read_members(Value const& body, GetDebtsMessage& out);
+[[nodiscard]] Result<void> read_members(Value const& body, DebtsAnswer& out);
+[[nodiscard]] Result<void> read_members(Value const& body, StartNettingMessage& out);
+[[nodiscard]] Result<void> read_members(Value const& body, NettingAnswer& out);
 
 /// Parses a message whose type is known.
 template <class Message>

@@ -33,7 +33,9 @@ constexpr std::array kRequestTypes{
     kRequestType<GetPeersMessage>,        kRequestType<ReconcileMessage>,
     kRequestType<InventoryMessage>,       kRequestType<GetRecordsMessage>,
     kRequestType<EquivocationMessage>,    kRequestType<RelayFeeMessage>,
-    kRequestType<CreditMessages>,
+    kRequestType<CreditMessages>,         kRequestType<TransitInvoiceMessage>,
+    kRequestType<PrepareMessage>,         kRequestType<GetDebtsMessage>,
+    kRequestType<StartNettingMessage>,
 };
 static_assert(kRequestTypes.size() == std::variant_size_v<Request>);
 

@@ -13,12 +13,15 @@
 #include "exchange/messages/relay_fee_message.hpp"
 #include "exchange/messages/sync_message.hpp"
 #include "exchange/messages/take_message.hpp"
+#include "exchange/messages/transit_message.hpp"
 
 namespace grenache::exchange {
 
-using Request = std::variant<PingPongMessage, AddOrderMessage, GetOrderMatchesMessage, ExecuteOrderMessage,
-                             GetOrderbookMessage, PayMessage, GetPeersMessage, ReconcileMessage,
-                             InventoryMessage, GetRecordsMessage, EquivocationMessage, RelayFeeMessage, CreditMessages>;
+using Request =
+    std::variant<PingPongMessage, AddOrderMessage, GetOrderMatchesMessage, ExecuteOrderMessage,
+                 GetOrderbookMessage, PayMessage, GetPeersMessage, ReconcileMessage, InventoryMessage,
+                 GetRecordsMessage, EquivocationMessage, RelayFeeMessage, CreditMessages,
+                 TransitInvoiceMessage, PrepareMessage, GetDebtsMessage, StartNettingMessage>;
 
 /// Parses a request. Checks types, sizes, ranges and consistency of the known members; ignores others. Does
 /// not verify signatures.

@@ -52,6 +52,18 @@ void check_message(GetRecordsMessage const& message) {
   GRN_CHECK(!message.positions.empty() && message.positions.size() <= kRecordsMax);
 }
 
+void check_message(TransitInvoiceMessage const& message) {
+  GRN_CHECK(is_uuid(message.id) && message.amount.units() > 0);
+}
+void check_message(PrepareMessage const& message) {
+  GRN_CHECK(is_uuid(message.id) && message.deliver.units() > 0 && message.deliver <= message.amount);
+  GRN_CHECK(message.hops_left >= 0 && message.hops_left <= kTransitHopsMax);
+  GRN_CHECK(message.path.size() <= kTransitPathMax);
+}
+void check_message(GetDebtsMessage const&) {}
+void check_message(StartNettingMessage const& message) {
+  GRN_CHECK(is_uuid(message.id) && message.amount.units() > 0 && message.path.size() <= kTransitPathMax);
+}
 void check_message(RelayFeeMessage const&) {}
 void check_message(CreditMessages const& message) {
   GRN_CHECK(message.messages.size() <= kCreditMessagesMax);

@@ -542,6 +542,10 @@ class Script {
   json::Value answer_to(EquivocationMessage const&) { return "ok"; }
   json::Value answer_to(RelayFeeMessage const&) { return "ok"; }
   json::Value answer_to(CreditMessages const& message) { return to_json(message); }
+  json::Value answer_to(TransitInvoiceMessage const&) { return "ok"; }
+  json::Value answer_to(PrepareMessage const&) { return "ok"; }
+  json::Value answer_to(GetDebtsMessage const&) { return "ok"; }
+  json::Value answer_to(StartNettingMessage const&) { return "ok"; }
   json::Value answer_to(GetOrderMatchesMessage const&) { return json::Value{json::Value::Array{}}; }
 
   json::Value answer_to(ExecuteOrderMessage const& message) {

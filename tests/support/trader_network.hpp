@@ -339,6 +339,8 @@ class TraderNetwork {
   std::function<void(Node const&, Batch const&)> on_durable = [](auto const&, auto const&) {};
   /// Called with everything that a peer sends: the payload of a call or the result of a reply.
   std::function<void(Node const& from, json::Value const& sent)> on_sent = [](auto const&, auto const&) {};
+  /// May change the result of a reply, as a hostile peer would.
+  std::function<void(Node const& from, json::Value& result)> alter_reply = [](auto const&, auto&) {};
 
  private:
   void write_front(Node& node) {
@@ -398,7 +400,10 @@ class TraderNetwork {
         ++stray_reply_count;
         return;
       }
-      if (reply->error.empty()) on_sent(node, reply->result);
+      if (reply->error.empty()) {
+        alter_reply(node, reply->result);
+        on_sent(node, reply->result);
+      }
       waiting.mapped()({reply->result, reply->error});
     } else if (auto* const call = std::get_if<output::Call>(&out)) {
       on_sent(node, call->payload);

@@ -35,10 +35,13 @@ Credit::Credit(Options options, Self const& self, Peers const& peers)
       peers_{peers},
       lines_{options_.lines, self, peers},
       dues_{options_.dues},
-      settlements_{options_.settlements, self} {}
+      settlements_{options_.settlements, self},
+      transits_{options_.transits, self, peers, lines_},
+      netting_{options_.netting, self, peers, transits_} {}
 
 void Credit::start(Turn& turn) {
   if (!options_.is_enabled) return;
+  transits_.start(turn);
   settlements_.start_up(turn);
   for (auto const& [peer, entry] : lines_.all()) move_dues(peer, turn);
   if (!settlements_.postponed_peers().empty()) next_credit_ = turn.now.steady;
@@ -48,13 +51,14 @@ void Credit::start(Turn& turn) {
 }
 
 void Credit::handle(RequestId request, PayloadForm form, CreditMessages const& message, Turn& turn) {
-  if (!options_.is_enabled) {
-    turn.reply_error_now(request,
-                         to_error_text({RefusalCode::unavailable, "this process keeps no credit lines", {}}));
-    return;
-  }
+  if (!options_.is_enabled) return refuse(request, turn);
   bool const is_genuine = lines_.handle(request, form, message, turn);
   if (message.has_settled && is_genuine) settlements_.look(turn);
+}
+
+void Credit::refuse(RequestId request, Turn& turn) {
+  turn.reply_error_now(request,
+                       to_error_text({RefusalCode::unavailable, "this process keeps no credit lines", {}}));
 }
 
 std::string Credit::name_of(PeerId const& peer) const {
@@ -206,7 +210,8 @@ void Credit::process(Turn& turn) {
     auto const outcomes = lines_.take_outcomes();
     auto const settled = settlements_.take_outcomes();
     auto incoming = settlements_.take_incoming();
-    if (outcomes.empty() && settled.empty() && incoming.empty()) break;
+    auto const ended = transits_.take_outcomes();
+    if (outcomes.empty() && settled.empty() && incoming.empty() && ended.empty()) break;
     std::set<PeerId> touched;
     for (auto const& [peer, kind, notice] : outcomes) {
       if (kind == CreditLines::Outcome::Kind::notice) {
@@ -216,10 +221,12 @@ void Credit::process(Turn& turn) {
         bool const has_answered = kind == CreditLines::Outcome::Kind::reached;
         on_probed(peer, has_answered, turn);
         if (has_answered) touched.insert(peer);
+        transits_.on_probed(peer, has_answered, turn);
       }
     }
     for (auto const& each : settled) on_settled(each, turn);
     for (auto& each : incoming) on_incoming(std::move(each), turn);
+    for (auto const& each : ended) on_transit(each, turn);
     for (auto const& peer : touched) {
       move_dues(peer, turn);
       look_at_room(peer, turn);
@@ -229,6 +236,7 @@ void Credit::process(Turn& turn) {
 }
 
 void Credit::on_notice(PeerId const& peer, CreditNotice const& notice, Turn& turn) {
+  if (transits_.on_notice(peer, notice, turn)) return;
   switch (notice.kind) {
     case Kind::counted:
       return on_counted(peer, notice, turn);
@@ -432,6 +440,9 @@ void Credit::expire(Turn& turn) {
     due_retries_.erase(peer);
     move_dues(peer, turn);
   }
+  transits_.expire(turn);
+  netting_.expire(turn);
+  end_waiting_transits(turn);
   if (next_credit_ <= now) {
     next_credit_ = TimePoint::max();
     for (auto const& peer : settlements_.postponed_peers()) retry_postponed(peer, turn);
@@ -442,7 +453,9 @@ TimePoint Credit::next_expiry(Now now) const {
   if (!options_.is_enabled) return TimePoint::max();
   auto out = lines_.next_expiry(now);
   for (auto const& [peer, time] : due_retries_) out = std::min(out, time);
-  out = std::min({out, settlements_.next_expiry(), next_credit_});
+  out = std::min(
+      {out, settlements_.next_expiry(), next_credit_, transits_.next_expiry(now), netting_.next_expiry()});
+  for (auto const& [id, waiting] : waiting_transits_) out = std::min(out, waiting.deadline);
   for (auto const& [id, waiting] : waiting_) out = std::min(out, waiting.deadline);
   for (auto const& [id, waiting] : waiting_settlement_) out = std::min(out, waiting.deadline);
   for (auto const& [id, plan] : plans_) {
@@ -454,14 +467,16 @@ TimePoint Credit::next_expiry(Now now) const {
 // Rows
 
 std::vector<std::string_view> Credit::row_kinds() {
-  std::vector<std::string_view> out{CreditLines::kEntryRowKind, CreditLines::kRowKind, Dues::kRowKind,
-                                    kPlanKind};
+  std::vector<std::string_view> out{
+      CreditLines::kEntryRowKind, CreditLines::kRowKind, Dues::kRowKind, kPlanKind,
+      Transits::kPolicyKind,      Transits::kRowKind};
   std::ranges::copy(Settlements::row_kinds(), std::back_inserter(out));
   return out;
 }
 
 bool Credit::restore(Row const& row) {
   if (row.kind == kPlanKind) return restore_plan(row);
+  if (row.kind == Transits::kRowKind || row.kind == Transits::kPolicyKind) return transits_.restore(row);
   if (row.kind == Dues::kRowKind) return dues_.restore(row);
   bool const is_of_line = row.kind == CreditLines::kEntryRowKind || row.kind == CreditLines::kRowKind;
   return is_of_line ? lines_.restore(row) : settlements_.restore(row);
@@ -471,6 +486,7 @@ void Credit::dump(std::vector<Row>& out) const {
   lines_.dump(out);
   dues_.dump(out);
   settlements_.dump(out);
+  transits_.dump(out);
   for (auto const& [id, plan] : plans_) out.push_back(row_of(plan));
 }
 

@@ -14,7 +14,9 @@
 
 #include "exchange/core/credit/credit_lines.hpp"
 #include "exchange/core/credit/dues.hpp"
+#include "exchange/core/credit/netting_rounds.hpp"
 #include "exchange/core/credit/settlements.hpp"
+#include "exchange/core/credit/transits.hpp"
 
 namespace grenache::exchange {
 
@@ -32,6 +34,8 @@ class Credit {
     CreditLines::Options lines{};
     Dues::Options dues{};
     Settlements::Options settlements{};
+    Transits::Options transits{};
+    NettingRounds::Options netting{};
     std::chrono::milliseconds payment_life{600'000};
     Duration answer_limit = std::chrono::seconds{30};
     std::size_t waiting_count_max = 10'000;  // commands that wait for a payment
@@ -49,10 +53,25 @@ class Credit {
   void on_ledger_answered(std::uint64_t key, CallAnswer const& answer, Turn& turn) {
     settlements_.on_answered(key, answer, turn);
   }
+  template <class Message>
+  requires requires(Transits& transits, RequestId request, PayloadForm form, Message const& message,
+                    Turn& turn) {
+    transits.handle(request, form, message, turn);
+  }
+  void handle_transit(RequestId request, PayloadForm form, Message const& message, Turn& turn) {
+    if (!options_.is_enabled) return refuse(request, turn);
+    transits_.handle(request, form, message, turn);
+  }
+  void on_transit_answered(std::uint64_t key, CallAnswer const& answer, Turn& turn) {
+    transits_.on_answered(key, answer, turn);
+  }
+  void on_netting_answered(std::uint64_t key, CallAnswer const& answer, Turn& turn) {
+    netting_.on_answered(key, answer, turn);
+  }
   /// After the rows were restored.
   void start(Turn& turn);
   void met(PeerId const& peer, Turn& turn) {
-    if (options_.is_enabled) lines_.met(peer, turn);
+    if (options_.is_enabled) lines_.met(peer, turn), transits_.met(peer, turn);
   }
 
   void run(CommandId id, command::ProposeCredit const& wanted, Turn& turn);
@@ -60,6 +79,9 @@ class Credit {
   void run(CommandId id, command::PayCredit const& wanted, Turn& turn);
   void run(CommandId id, command::LimitCredit const& wanted, Turn& turn);
   void run(CommandId id, command::AskCredit const& wanted, Turn& turn);
+  void run(CommandId id, command::ForwardCredit const& wanted, Turn& turn);
+  void run(CommandId id, command::AllowNetting const& wanted, Turn& turn);
+  void run(CommandId id, command::NetDebts const& wanted, Turn& turn);
   void run(CommandId id, command::FreezeCredit const& wanted, Turn& turn);
   void run(CommandId id, command::CloseCredit const& wanted, Turn& turn);
   void run(CommandId id, command::ResetCredit const& wanted, Turn& turn);
@@ -81,6 +103,7 @@ class Credit {
   [[nodiscard]] std::optional<std::string> receipt_of(Row const& payment, Row const& version) const;
 
   [[nodiscard]] CreditLines const& lines() const { return lines_; }
+  [[nodiscard]] Transits const& transits() const { return transits_; }
   [[nodiscard]] Settlements const& settlements() const { return settlements_; }
 
   [[nodiscard]] static std::vector<std::string_view> row_kinds();
@@ -133,6 +156,7 @@ class Credit {
     TimePoint deadline{};
   };
 
+  static void refuse(RequestId request, Turn& turn);
   [[nodiscard]] std::optional<result::Failure> why_disabled() const;
   [[nodiscard]] std::optional<result::Failure> why_no_ledger() const;
   [[nodiscard]] OrFailure<PeerId> find_peer(std::string const& text) const;
@@ -177,6 +201,12 @@ class Credit {
   /// Answers the commands of payments for which nobody waits any longer.
   template <class Predicate>
   void end_waiting(Predicate is_ended, Turn& turn);
+  /// There is no open line to `peer`, and one to somebody else.
+  [[nodiscard]] bool is_over_others(PeerId const& peer) const;
+  void pay_over_others(CommandId id, PeerId const& peer, command::PayCredit const& wanted, Turn& turn);
+  void on_transit(Transits::Outcome const& outcome, Turn& turn);
+  void end_waiting_transits(Turn& turn);
+  void set_policy(CommandId id, PeerId const& peer, TransitPolicy const& policy, Turn& turn);
   void move_dues(PeerId const& peer, Turn& turn);
   void look_at_room(PeerId const& peer, Turn& turn);
 
@@ -186,6 +216,9 @@ class Credit {
   CreditLines lines_;
   Dues dues_;
   Settlements settlements_;
+  Transits transits_;
+  NettingRounds netting_;
+  std::map<std::string, Waiting> waiting_transits_;              // by id of the payment
   std::map<std::string, Plan> plans_;                            // by id
   std::map<std::string, WaitingSettlement> waiting_settlement_;  // by id
   std::optional<Leaving> leaving_;

@@ -117,6 +117,11 @@ CreditLineView Credit::view(PeerId const& peer, CreditLine const& line) const {
   out.due_to_us = sums.to_us;
   out.due_to_them = sums.to_them;
   out.settling = settlements_.under_way(peer);
+  auto const policy = transits_.policy(peer);
+  out.forwards = policy.forwards;
+  out.fee = policy.fee_fixed;
+  out.fee_ppm = policy.fee_ppm;
+  out.nets = policy.nets;
   return out;
 }
 
@@ -189,6 +194,7 @@ void Credit::run(CommandId id, command::PayCredit const& wanted, Turn& turn) {
     };
     return settlements_.is_enabled() ? settlements_.ask_balance(tell, turn) : tell(turn);
   }
+  if (is_over_others(peer)) return pay_over_others(id, peer, wanted, turn);
   if (auto const why_not = why_not_paid(peer)) return turn.answer(id, *why_not);
   auto const view = lines_.find(peer)->view();
   if (wanted.amount > view.room && !settlements_.is_enabled()) return turn.answer(id, no_room(view));
