@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view kInvoiceDomain = "grenache/exchange/transit-invoice/1:";
 constexpr std::string_view kSecretDomain = "grenache/exchange/transit-secret/1:";
 constexpr std::string_view kPrepareDomain = "grenache/exchange/transit-prepare/1:";
-constexpr std::string_view kEntryDomain = "grenache/exchange/transit-entry/1:";
+constexpr std::string_view kHopEntryDomain = "grenache/exchange/transit-entry/1:";
 constexpr std::string_view kOutcomeDomain = "grenache/exchange/transit-outcome/1:";
 
 struct ReasonText {
@@ -253,7 +253,7 @@ Sha256 prepare_digest(PrepareMessage const& message, PeerId const& receiver) {
 }
 
 Sha256 transit_entry_hash(PeerId const& payer, PeerId const& receiver, std::string_view id, int hops_left) {
-  std::string text{kEntryDomain};
+  std::string text{kHopEntryDomain};
   text.append(payer.view()).append(receiver.view()).append(id).append("/").append(std::to_string(hops_left));
   return sha256(text);
 }

@@ -133,7 +133,7 @@ class TransitWorld {
       }
       ++hops;
       EXPECT_GE(row.claimed, row.passed) << "only the sender pays fees";
-      if (row.is_netting) EXPECT_TRUE(row.claimed == row.passed && row.passed == row.deliver) << key;
+      EXPECT_TRUE(!row.is_netting || (row.claimed == row.passed && row.passed == row.deliver)) << key;
       auto const* const after = find(row.next, row.id, &Row::payer, peer);
       EXPECT_TRUE(after && (liars.contains(row.next) || after->claimed == row.passed)) << key;
       expect_counted(peer, row);

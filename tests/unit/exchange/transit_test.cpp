@@ -190,6 +190,21 @@ TEST_F(TransitTest, whatIsCommittedIsPaidAlsoThroughALineThatWasFrozenMeanwhile)
   (void)expect_atomic();
 }
 
+TEST_F(TransitTest, aPaymentInACircleEndsAtThePeerThatHasItAlready) {
+  auto const peers = chain(3);
+  open(*peers[0], *peers[2], 10'000);
+  // P1 pays P4, which only P1 could reach.
+  auto& payee = add(4);
+  network.look_up();
+  for (auto* const each : {peers[0], peers[2]}) {
+    forward(*each, *peers[1]);
+    forward(*each, each == peers[0] ? *peers[2] : *peers[0]);
+  }
+  (void)fail(*peers[0], payment(payee, 100));
+  expect_settled();
+  EXPECT_EQ(expect_atomic(), std::pair(0, 1));
+}
+
 // Hostile peers
 
 /// Alters what P2 answers to P1 in a payment of P1 over P2 and P3 to P4.
@@ -253,37 +268,82 @@ TEST_F(HostileTransitTest, whoDeniesACommitPaysItself) {
   EXPECT_EQ(position(*peers[3]), 1'000);
 }
 
-TEST_F(HostileTransitTest, anUnsignedPrepareIsRefused) {
+/// Requests that are made by hand.
+class PrepareTest : public TransitTest {
+ protected:
+  PrepareMessage message(std::uint64_t payer, Node const& receiver, int number) {
+    PrepareMessage out;
+    out.id = "00000000-0000-4000-8000-00000000000" + std::to_string(number);
+    out.payee = receiver.id;
+    out.amount = out.deliver = cents(5);
+    out.expires = network.now.wall + 1min;
+    out.payer = samples::secret(payer).public_key();
+    return out;
+  }
+  CallAnswer send(Node& receiver, PrepareMessage message, std::uint64_t payer) {
+    message.signature = samples::secret(payer).sign(prepare_digest(message, receiver.id));
+    return network.ask(receiver, json::to_text(to_json(message)));
+  }
+  static std::pair<TransitState, TransitReason> outcome(CallAnswer const& answer) {
+    auto const outcome = parse_transit_outcome(read_answer(answer.result));
+    EXPECT_TRUE(outcome) << answer.error;
+    if (!outcome) return {};
+    EXPECT_TRUE(verify(outcome->receiver, outcome_digest(*outcome), outcome->signature));
+    return {outcome->state, outcome->reason};
+  }
+  static std::size_t count(Node const& node) { return node.trader->credit().transits().all().size(); }
+};
+
+TEST_F(PrepareTest, anUnsignedOneIsRefused) {
   auto const peers = chain(2);
-  PrepareMessage message;
-  message.id = "00000000-0000-4000-8000-000000000001";
-  message.payee = peers[1]->id;
-  message.amount = message.deliver = cents(5);
-  message.expires = network.now.wall + 1min;
-  message.payer = peers[0]->id;
-  auto const refused = network.ask(*peers[1], json::to_text(to_json(message)));
+  auto const refused = network.ask(*peers[1], json::to_text(to_json(message(1, *peers[1], 1))));
   EXPECT_NE(refused.error.find("signature"), std::string::npos) << refused.error;
-  message.signature = samples::secret(1).sign(prepare_digest(message, peers[1]->id));
-  auto const answered = network.ask(*peers[1], json::to_text(to_json(message)));
-  auto const outcome = parse_transit_outcome(read_answer(answered.result));
-  ASSERT_TRUE(outcome);
-  EXPECT_EQ(outcome->state, TransitState::aborted);
-  EXPECT_EQ(outcome->reason, TransitReason::unknown_invoice);
+  EXPECT_EQ(count(*peers[1]), 0U);
 }
 
-TEST_F(HostileTransitTest, aPaymentInACircleEndsAtThePeerThatHasItAlready) {
-  auto const peers = chain(3);
-  open(*peers[0], *peers[2], 10'000);
-  // P1 pays P4, which only P1 could reach.
-  auto& payee = add(4);
+TEST_F(PrepareTest, aDecisionIsRepeatedAndForgottenAfterItsEnd) {
+  auto const peers = chain(2);
+  auto const first = message(1, *peers[1], 1);
+  auto const unknown = std::pair{TransitState::aborted, TransitReason::unknown_invoice};
+  EXPECT_EQ(outcome(send(*peers[1], first, 1)), unknown);
+  network.kill(*peers[1]);
+  network.start(*peers[1]);
+  EXPECT_EQ(outcome(send(*peers[1], first, 1)), unknown);
+  EXPECT_EQ(count(*peers[1]), 1U);
+  network.live(61s);
+  EXPECT_EQ(count(*peers[1]), 0U);
+  EXPECT_EQ(outcome(send(*peers[1], first, 1)), std::pair(TransitState::aborted, TransitReason::expired));
+  EXPECT_EQ(count(*peers[1]), 0U);
+}
+
+TEST_F(PrepareTest, oneThatWouldExpireTooLateIsRefused) {
+  auto const peers = chain(2);
+  auto late = message(1, *peers[1], 1);
+  late.expires = network.now.wall + 2h;
+  EXPECT_NE(send(*peers[1], late, 1).error.find("too late"), std::string::npos);
+  EXPECT_EQ(count(*peers[1]), 0U);
+}
+
+TEST_F(PrepareTest, strangersGetNoRowsAndAPayerABoundedNumber) {
+  Trader::Options options;
+  options.credit.transits.per_payer_max = 3;
+  auto& payer = add(1);
+  auto& receiver = add(2, options);
   network.look_up();
-  for (auto* const each : {peers[0], peers[2]}) {
-    forward(*each, *peers[1]);
-    forward(*each, each == peers[0] ? *peers[2] : *peers[0]);
-  }
-  (void)fail(*peers[0], payment(payee, 100));
-  expect_settled();
-  EXPECT_EQ(expect_atomic(), std::pair(0, 1));
+  EXPECT_FALSE(send(receiver, message(77, receiver, 1), 77).error.empty());
+  EXPECT_EQ(count(receiver), 0U);
+  open(payer, receiver, 100);
+  for (int i = 1; i <= 3; ++i) (void)outcome(send(receiver, message(1, receiver, i), 1));
+  EXPECT_NE(send(receiver, message(1, receiver, 4), 1).error.find("limit"), std::string::npos);
+  EXPECT_EQ(count(receiver), 3U);
+}
+
+TEST_F(PrepareTest, theNumberOfHopsIsBounded) {
+  auto const peers = chain(3);
+  auto far = message(1, *peers[1], 1);
+  far.payee = peers[2]->id;
+  far.hops_left = 4;
+  EXPECT_EQ(outcome(send(*peers[1], far, 1)), std::pair(TransitState::aborted, TransitReason::no_route));
 }
 
 // Netting
@@ -363,6 +423,18 @@ TEST_F(NettingTransitTest, aCycleThatIsLargerThanADebtIsNotRemoved) {
   message.id.back() = '3';
   message.path = {peers[0]->id, peers[1]->id};
   EXPECT_FALSE(network.ask(*peers[1], json::to_text(to_json(message))).error.empty()) << "no cycle";
+}
+
+TEST_F(NettingTransitTest, strangersCanHaveABoundedNumberOfCyclesStarted) {
+  auto const peers = cycle(3);
+  StartNettingMessage message{{}, {}, cents(9'999), {peers[0]->id, peers[2]->id, peers[1]->id}};
+  for (int i = 100; i < 400; ++i) {
+    message.id = "00000000-0000-4000-8000-000000000" + std::to_string(i);
+    (void)network.ask(*peers[1], json::to_text(to_json(message)));
+  }
+  EXPECT_EQ(peers[1]->trader->credit().transits().all().size(), 256U);
+  network.live(10min);
+  EXPECT_TRUE(peers[1]->trader->credit().transits().all().empty());
 }
 
 }  // namespace
