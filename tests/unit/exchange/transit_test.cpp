@@ -338,6 +338,24 @@ TEST_F(PrepareTest, strangersGetNoRowsAndAPayerABoundedNumber) {
   EXPECT_EQ(count(receiver), 3U);
 }
 
+TEST_F(PrepareTest, aPayeeTakesOnePaymentOfAnInvoiceAndOnlyWhatItsLineHasRoomFor) {
+  auto const peers = chain(3);
+  auto const paid = [&](std::uint64_t payer, int number, std::int64_t amount) {
+    auto out = message(payer, *peers[1], number);
+    out.amount = out.deliver = cents(amount);
+    out.hash = sha256(transit_secret(out.id, out.deliver, samples::secret(2)).view());
+    return outcome(send(*peers[1], out, payer));
+  };
+  EXPECT_EQ(paid(1, 1, 10'001), std::pair(TransitState::aborted, TransitReason::no_room));
+  EXPECT_EQ(paid(1, 2, 9'000), std::pair(TransitState::committed, TransitReason::none));
+  EXPECT_EQ(paid(3, 2, 9'000), std::pair(TransitState::aborted, TransitReason::already_paid));
+  EXPECT_EQ(peers[1]->trader->credit().lines().find(peers[0]->id)->view().held_by_them, cents(9'000));
+  EXPECT_EQ(paid(1, 3, 1'001), std::pair(TransitState::aborted, TransitReason::no_room));
+  // Who has promised it cannot use its room for something else.
+  (void)fail(*peers[0], payment(*peers[1], 1'001));
+  (void)get<CreditPayment>(*peers[0], payment(*peers[1], 1'000));
+}
+
 TEST_F(PrepareTest, theNumberOfHopsIsBounded) {
   auto const peers = chain(3);
   auto far = message(1, *peers[1], 1);
