@@ -147,12 +147,14 @@ std::string credit_text(result::CreditForecast const& forecast, TextStyle const&
 }
 
 std::string credit_text(result::NettingDone const& done, TextStyle const& style) {
-  auto text = std::to_string(done.debt_count) + " debts of " + std::to_string(done.peer_count) +
-              " other peers were looked at; " + std::to_string(done.cycle_count) +
-              " cycles were removed, which made the debts smaller by " + done.removed.to_text() +
-              " USD in all.";
-  if (done.failed_count > 0) text += " " + std::to_string(done.failed_count) + " could not be removed.";
-  if (done.undecided_count > 0) text += " " + std::to_string(done.undecided_count) + " are not decided yet.";
+  auto const count = [](std::size_t number, std::string const& what) {
+    return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
+  };
+  auto text = "Looked at " + count(done.debt_count, "debt") + " of us and " +
+              count(done.peer_count, "other peer") + " and removed " + count(done.cycle_count, "cycle") +
+              ": the debts are smaller by " + done.removed.to_text() + " USD in all.";
+  if (done.failed_count > 0) text += " Not removed: " + count(done.failed_count, "cycle") + ".";
+  if (done.undecided_count > 0) text += " Not decided yet: " + count(done.undecided_count, "cycle") + ".";
   return line(text, style);
 }
 

@@ -351,8 +351,9 @@ void Transits::decided(Transit& transit, Turn& turn) {
   plan(transit, TimePoint::max());
   answer_waiting(transit, turn);
   if (transit.payer) return;
-  outcomes_.push_back({transit.id, transit.payee, transit.deliver, transit.claimed - transit.deliver,
-                       transit.is_netting, true, transit.state, transit.reason});
+  auto const fee = transit.state == TransitState::committed ? transit.claimed - transit.deliver : UsdCents{};
+  outcomes_.push_back({transit.id, transit.payee, transit.deliver, fee, transit.is_netting, true,
+                       transit.state, transit.reason});
 }
 
 }  // namespace grenache::exchange

@@ -86,6 +86,9 @@ TEST_F(TransitTest, aHigherFeeThanAllowedIsNotPaid) {
   EXPECT_EQ(position(*peers[0]), 0);
   expect_settled();
   EXPECT_EQ(expect_atomic(), std::pair(0, 1));
+  ASSERT_EQ(events(*peers[0]).size(), 1U);
+  EXPECT_EQ(events(*peers[0])[0].what, "failed");
+  EXPECT_EQ(events(*peers[0])[0].fee, cents(0));
   EXPECT_EQ(fail(*peers[0], payment(*peers[2], 1'000)).code, FailureCode::refused)
       << "by default 1 % and a cent";
   (void)get<CreditPayment>(*peers[0], payment(*peers[2], 1'000, cents(12)));
