@@ -9,9 +9,9 @@
 namespace grenache::exchange {
 
 struct CreditFlags {
-  std::string ledger;
-  std::string ledger_key;
-  std::string account;
+  std::string ledger{};
+  std::string ledger_key{};
+  std::string account{};
   std::string start = "0";
 };
 

