@@ -131,6 +131,8 @@ std::vector<CreditFault> CreditLine::faults_of(CreditUpdate const& update, WallT
         debt + held - promised + entry.amount.units() > ours().record.limit.units()) {
       fault = CreditErrc::over_limit;
     }
+    // Less than what was promised would end the hold all the same.
+    if (!fault && entry.amount.units() < promised) fault = CreditErrc::bad_amount;
     if (fault) {
       out.push_back({entry.id, *fault});
     } else {

@@ -74,6 +74,9 @@ void Transits::handle(RequestId request, PayloadForm form, PrepareMessage const&
     return refuse(request, RefusalCode::limit, "too many payments are under way here", turn);
   }
   if (message.record) lines_.learn(payer, *message.record, turn);
+  if (!lines_.find(payer)->view().is_open) {
+    return refuse(request, RefusalCode::unavailable, "there is no open credit line with the payer", turn);
+  }
   auto reason = why_not(message);
   auto& added = add(std::move(transit));
   if (!reason) reason = hold_theirs(added);

@@ -5,6 +5,14 @@
 #include "exchange/core/credit/dues.hpp"
 
 namespace grenache::exchange {
+namespace {
+
+/// The other side has this id already.
+bool is_counted_before(Error const& error) {
+  return error == CreditErrc::id_reused || error == CreditErrc::already_counted;
+}
+
+}  // namespace
 
 UsdCents fee_of(TransitPolicy const& policy, UsdCents amount) {
   __extension__ using Wide = __int128;
@@ -299,7 +307,16 @@ void Transits::give(Transit& transit, Turn& turn) {
       lines_.act(peer, turn, [&](CreditLine& each) { return each.give(entry, turn.now.wall); });
   // A frozen line, for example: it is tried again.
   if (given) return plan(transit, TimePoint::max());
+  if (is_counted_before(given.error())) return paid(transit, turn);
   retry_later(transit, turn.now.steady);
+}
+
+/// Our entry is counted.
+void Transits::paid(Transit& transit, Turn& turn) {
+  transit.is_paid = true;
+  lines_.release(*transit.next, true, entry_to(transit, *transit.next));
+  plan(transit, TimePoint::max());
+  save(transit, turn);
 }
 
 bool Transits::on_notice(PeerId const& peer, CreditNotice const& notice, Turn& turn) {
@@ -315,6 +332,11 @@ bool Transits::on_notice(PeerId const& peer, CreditNotice const& notice, Turn& t
   auto& transit = found->second;
   if (notice.kind == Kind::overdue) return true;
   if (notice.kind == Kind::failed) {
+    // Counted under this id by a version that this peer, or a reset, has lost.
+    if (notice.error && is_counted_before(make_error_code(*notice.error))) {
+      paid(transit, turn);
+      return true;
+    }
     // It was not counted, and is owed still.
     retry_later(transit, turn.now.steady);
     return true;
@@ -323,8 +345,11 @@ bool Transits::on_notice(PeerId const& peer, CreditNotice const& notice, Turn& t
     turn.log(event::Warning{"the peer " + peer.hex() + " has paid less than it promised: " +
                             notice.entry.amount.to_text() + " of " + transit.claimed.to_text() + " USD"});
   }
-  (is_ours ? transit.is_paid : transit.is_received) = true;
-  if (is_ours) plan(transit, TimePoint::max());
+  if (is_ours) {
+    paid(transit, turn);
+    return false;
+  }
+  transit.is_received = true;
   save(transit, turn);
   return false;
 }

@@ -202,6 +202,7 @@ class Transits {
   void send(Transit& transit, Turn& turn);
   void on_outcome(Transit& transit, TransitOutcome const& outcome, Turn& turn);
   void give(Transit& transit, Turn& turn);
+  void paid(Transit& transit, Turn& turn);
   void commit(Transit& transit, Turn& turn);
   void abort(Transit& transit, TransitReason reason, Turn& turn);
   void decided(Transit& transit, Turn& turn);

@@ -37,6 +37,17 @@ TEST_F(CreditHoldTest, aHoldTakesRoomUntilItsPaymentUsesIt) {
   expect_equal();
 }
 
+TEST_F(CreditHoldTest, lessThanWasPromisedIsRefused) {
+  open(100, 100);
+  ASSERT_TRUE(hold_theirs(bob, 1, 60));
+  pay(alice, payment(1, 1));
+  EXPECT_EQ(alice.last(Kind::failed).error, CreditErrc::bad_amount);
+  EXPECT_EQ(bob.line.view().held_by_them, UsdCents{60});
+  pay(alice, payment(1, 60));
+  EXPECT_EQ(bob.balance(), 60);
+  EXPECT_EQ(bob.line.view().held_by_them, UsdCents{0});
+}
+
 TEST_F(CreditHoldTest, aReleasedHoldFreesItsRoom) {
   open(100, 100);
   ASSERT_TRUE(hold(alice, 1, 60));
