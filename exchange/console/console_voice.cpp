@@ -34,7 +34,7 @@ std::vector<std::string> words_of(std::string const& line) {
 
 std::string decimal(std::int64_t cents) { return decimal_text(cents, UsdCents::kDigits); }
 
-/// What a person calls a peer.
+/// The display name of a peer, or the beginning of its id.
 std::string called(std::string const& name, PeerId const& peer) {
   return name.empty() ? peer.hex().substr(0, 8) : printable(name);
 }
@@ -151,7 +151,7 @@ std::optional<std::string> trustline_event(Event const& event) {
     if (received->kind == CreditKind::settle) return "";
     return called(received->name, received->peer) + " has paid you " + received->amount.to_text() + "!\n";
   }
-  // What we credit is what the peer has settled.
+  // Our settle entry credits a payment that the peer made on the ledger.
   if (auto const* const paid = std::get_if<event::CreditPaid>(&event); paid && paid->failure.empty()) {
     if (paid->kind == CreditKind::pay) return "";
     return called(paid->name, paid->peer) + " has settled a payment of " + paid->amount.to_text() + "!\n";

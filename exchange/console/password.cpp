@@ -106,7 +106,7 @@ class SecretLine {
   SecretLine(SecretLine const&) = delete;
   SecretLine& operator=(SecretLine const&) = delete;
 
-  /// Reads a byte. Nothing if the line goes on.
+  /// Reads a byte; returns nullopt if the line has not ended.
   std::optional<Result<std::string>> read() {
     char byte = 0;
     auto const count = ::read(STDIN_FILENO, &byte, 1);

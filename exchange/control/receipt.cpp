@@ -23,7 +23,7 @@ struct ReceiptFlags {
   bool json = false;
 };
 
-/// Who owes whom after the payment.
+/// Says which of the two peers owes the other how much after the payment.
 struct ReceiptDebt {
   PeerId debtor;
   PeerId creditor;

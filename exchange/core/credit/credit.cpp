@@ -129,7 +129,7 @@ void Credit::on_probed(PeerId const& peer, bool has_answered, Turn& turn) {
     }
   }
   if (!has_answered) {
-    // What was sent may have arrived.
+    // The payments may have arrived, so they are pending.
     end_waiting([&](Waiting const& waiting) { return waiting.peer == peer; }, turn);
   }
 }
@@ -297,7 +297,7 @@ void Credit::on_failed(PeerId const& peer, CreditNotice const& notice, Turn& tur
       notice.error == CreditErrc::id_reused || notice.error == CreditErrc::already_counted;
   if (entry.kind == CreditKind::settle) {
     if (was_counted) return;
-    // What the peer has paid on the ledger is credited again later.
+    // The peer has paid this on the ledger, so it is credited again later.
     return postpone({entry.id, peer, entry.amount}, turn);
   }
   if (dues_.is_due(peer, entry.id)) {

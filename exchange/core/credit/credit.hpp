@@ -1,4 +1,4 @@
-// What this peer and others owe each other: payments and commands over all credit lines.
+// Payments and commands over all credit lines of this peer.
 #pragma once
 
 #include <cstddef>
@@ -172,7 +172,8 @@ class Credit {
   /// Without regard to the room.
   [[nodiscard]] std::optional<result::Failure> why_not_paid(PeerId const& peer) const;
   [[nodiscard]] static result::Failure no_room(CreditView const& view);
-  /// What must be settled before `amount` is paid; nothing if it takes more than kPaymentRoundsMax rounds.
+  /// Returns how much must be settled before `amount` can be paid; nullopt if that takes more than
+  /// kPaymentRoundsMax rounds.
   [[nodiscard]] static std::optional<UsdCents> to_settle(CreditView const& view, UsdCents amount);
   [[nodiscard]] result::CreditForecast forecast(PeerId const& peer, UsdCents amount) const;
   void begin_plan(Waiting const& waiting, Turn& turn);
@@ -188,7 +189,7 @@ class Credit {
   void retry_postponed(PeerId const& peer, Turn& turn);
   void end_waiting_settlements(Turn& turn);
   void end_leaving(Turn& turn);
-  /// What we owe a peer and is not being settled.
+  /// Our debt to a peer, without the part that is being settled.
   [[nodiscard]] UsdCents debt_to(PeerId const& peer) const;
   void pay(Waiting waiting, Turn& turn);
   void on_notice(PeerId const& peer, CreditNotice const& notice, Turn& turn);
